@@ -1,0 +1,120 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Extent is a run of bytes in a file.
+type Extent struct {
+	Offset int64 // bytes from the start of the file
+	Length int64 // bytes, above zero
+}
+
+// End returns the position after the last byte of e.
+func (e Extent) End() int64 { return e.Offset + e.Length }
+
+// PageSpan is what one page of a multi-page TIFF needs of its file.
+//
+//	file   [hdr]....[strips p1]..[IFD p1][values p1]....[strips p2]..[IFD p2]
+//	span 2 [hdr]........................................[strips p2]..[IFD p2]
+type PageSpan struct {
+	Directory int64    // byte position of the page's image file directory (IFD)
+	Extents   []Extent // header, directory, values and image data: ascending, disjoint, never adjacent
+}
+
+// Bytes returns how many bytes of the file the page needs.
+func (p PageSpan) Bytes() int64 {
+	var n int64
+	for _, e := range p.Extents {
+		n += e.Length
+	}
+	return n
+}
+
+// Info is what Inspect learned about a file.
+type Info struct {
+	Format      Format
+	ContentType string     // media type without parameters
+	Charset     string     // of text: "utf-8" or "windows-1252"; otherwise empty
+	Pages       int        // number of pages or frames; 0 when it could not be told
+	Spans       []PageSpan // one a page for a TIFF of several pages whose pages can be sent alone; otherwise nil
+}
+
+// Inspect says what the file of size bytes in r is. The name gives the extension that the content is compared with and may be empty.
+//
+// Outcomes:
+//  1. nil: the type is known, or unknown and the name promised nothing (application/octet-stream, 1 page).
+//  2. ErrEmpty: size is zero.
+//  3. *MismatchError: the extension promises another type than the content is.
+//  4. *CorruptError (ErrCorrupt): a known type that breaks off or contradicts itself.
+//  5. ErrUnsupported or ErrTooLarge: a valid file beyond what is handled.
+//  6. any other error is r's.
+//
+// It reads the head of the file, the structure of a TIFF, PNG or DICOM file, a JPEG or text to its end in small pieces, and a PDF
+// by way of pdfcpu. It must not be taken for a check that every page can be decoded: pixels are not decompressed.
+func Inspect(r io.ReaderAt, size int64, name string) (Info, error) {
+	if size <= 0 {
+		return Info{}, ErrEmpty
+	}
+	head := make([]byte, min(size, headBytes))
+	if err := readFull(r, head, 0); err != nil {
+		return Info{}, fmt.Errorf("read the head of the file: %w", err)
+	}
+	claimed := claimedBy(name)
+	found, charset, err := detect(r, size, head, claimed)
+	if err != nil {
+		return Info{}, err
+	}
+	format, agree := reconcile(claimed, found)
+	if !agree {
+		if allZero(head) {
+			return Info{}, &CorruptError{Format: claimed, Offset: 0, What: "the file begins with nothing but zero bytes; it was not copied completely"}
+		}
+		return Info{}, &MismatchError{Name: name, Claimed: claimed, Found: found}
+	}
+	info := Info{Format: format, ContentType: format.ContentType(), Charset: charset, Pages: 1}
+	switch found {
+	case FormatTIFF:
+		info.Pages, info.Spans, err = inspectTIFF(r, size)
+	case FormatPDF:
+		info.Pages, err = countPDF(r, size)
+	case FormatDICOM:
+		info.Pages, err = countFrames(r, size)
+	case FormatJPEG:
+		err = checkJPEG(r, size)
+	case FormatPNG:
+		err = checkPNG(r, size)
+	case FormatXML, FormatCDA:
+		if format != FormatText {
+			err = checkXML(r, size, found)
+		}
+	default: // the other types have no structure that is checked
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	return info, nil
+}
+
+// readFull reads len(p) bytes at off; a short read is io.ErrUnexpectedEOF, never io.EOF.
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func allZero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
