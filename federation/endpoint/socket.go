@@ -1,0 +1,78 @@
+package endpoint
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"syscall"
+)
+
+// wantBuffer is the socket buffer, in bytes, below which bursts get lost at a gigabit.
+const wantBuffer = 7 << 20
+
+// quietly prepares a socket for quic-go, which sizes the buffers itself and tells the standard log,
+// once a process, where it cannot. Here the node's own logger says so, and quic-go gets a socket
+// that has nothing to complain about.
+func quietly(conn net.PacketConn, log *slog.Logger) net.PacketConn {
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		if _, ok := conn.(buffered); ok {
+			return conn // one that has buffers, such as a simulated one
+		}
+		return unbuffered{conn}
+	}
+	read, write := growBuffers(udp)
+	if read >= wantBuffer && write >= wantBuffer {
+		return udp
+	}
+	log.Warn("socket buffers are small: transfers over fast lines will lose packets",
+		slog.Int("read_bytes", read), slog.Int("write_bytes", write), slog.Int("want_bytes", wantBuffer),
+		slog.String("remedy", "raise sysctl net.core.rmem_max and net.core.wmem_max"))
+	return &sizedUDP{UDPConn: udp}
+}
+
+// buffered is what quic-go asks of a PacketConn.
+type buffered interface {
+	SetReadBuffer(int) error
+	SetWriteBuffer(int) error
+}
+
+// unbuffered is a PacketConn without buffers to set.
+type unbuffered struct{ net.PacketConn }
+
+// SetReadBuffer does nothing.
+func (unbuffered) SetReadBuffer(int) error { return nil }
+
+// SetWriteBuffer does nothing.
+func (unbuffered) SetWriteBuffer(int) error { return nil }
+
+// sizedUDP is a UDP socket whose buffers have been set as large as they go. quic-go sets a buffer
+// without looking at the result when it cannot get at the descriptor, so the descriptor is withheld
+// until both buffers have been set.
+type sizedUDP struct {
+	*net.UDPConn
+	read, write atomic.Bool
+}
+
+var errNotYet = errors.New("descriptor is withheld while buffers are set")
+
+// SetReadBuffer notes the call.
+func (s *sizedUDP) SetReadBuffer(int) error {
+	s.read.Store(true)
+	return nil
+}
+
+// SetWriteBuffer notes the call.
+func (s *sizedUDP) SetWriteBuffer(int) error {
+	s.write.Store(true)
+	return nil
+}
+
+// SyscallConn gives access to the descriptor.
+func (s *sizedUDP) SyscallConn() (syscall.RawConn, error) {
+	if !s.read.Load() || !s.write.Load() {
+		return nil, errNotYet
+	}
+	return s.UDPConn.SyscallConn()
+}
