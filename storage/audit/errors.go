@@ -1,0 +1,27 @@
+package audit
+
+import "errors"
+
+// Sentinel errors of the package. Damage that reading meets is storage.ErrIntegrity.
+var (
+	// ErrEntry is returned by Append for an entry that cannot be encoded: a text too long or with control
+	// characters, a missing time. Nothing was written and the log goes on.
+	ErrEntry = errors.New("audit entry is not well formed")
+
+	// ErrFailed is returned by every Append after one that could not be made durable, until the log is opened
+	// again: whoever must leave evidence before acting must then not act.
+	ErrFailed = errors.New("the audit log has failed and takes no more entries")
+
+	// ErrRolledBack is returned by Open when the log is shorter than, or differs from, what was acknowledged: it
+	// was replaced by an older copy, truncated or rewritten. Nothing has been changed on the disk.
+	ErrRolledBack = errors.New("the audit log is not the one that was acknowledged")
+
+	// ErrRange is returned for an index or size that the log does not have.
+	ErrRange = errors.New("no such entry in the audit log")
+
+	// ErrReadOnly is returned by Append on a log that was opened for examination.
+	ErrReadOnly = errors.New("the audit log is open for examination only")
+
+	// ErrNote is returned when a signed checkpoint does not verify or is not of the expected log.
+	ErrNote = errors.New("checkpoint does not verify")
+)

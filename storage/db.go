@@ -1,0 +1,153 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/sys/unix"
+)
+
+// A DB is an open Badger under this package's settings and guard. Everything is written through Update, by one
+// goroutine, so that the guard knows what has been acknowledged. A DB may be used by many goroutines at once.
+//
+// Keys that begin with the byte 0xFF are the DB's own.
+type DB struct {
+	opt      Options
+	bdg      *badger.DB
+	guard    *guard // used by the committer only, once it runs
+	readOnly bool
+	queued   atomic.Int64 // bytes handed in and not yet written
+	failed   atomic.Pointer[error]
+
+	sending sync.RWMutex // held for reading while something is handed in
+	closing atomic.Bool
+	reqs    chan *Pending
+	done    chan struct{} // closed when the committer has ended
+
+	closed sync.Once
+	cerr   error
+}
+
+// Open opens the store in opt.Dir, which is created where it does not exist. Before Badger sees the files they
+// are checked against the guard's mark.
+//
+//  1. ErrDamaged, with a *DamageError: what was acknowledged is not there any more, or not as it was written.
+//     Nothing has been changed. OpenSalvage reads what is left, Repair makes the store usable again.
+//  2. ErrInUse: another DB has the folder open.
+func Open(opt Options) (*DB, error) {
+	if err := opt.setDefaults(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	g, err := openGuard(&opt)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
+	}
+	bdg, err := badger.Open(opt.badgerOptions())
+	if err != nil {
+		g.close()
+		return nil, fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err))
+	}
+	if err := g.start(bdg); err != nil {
+		g.close()
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), bdg.Close())
+	}
+	d := &DB{opt: opt, bdg: bdg, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
+	go d.commitLoop()
+	return d, nil
+}
+
+// View calls fn with a read-only transaction of the latest acknowledged state or a later one. What the
+// transaction hands out is valid within fn only.
+func (d *DB) View(fn func(txn *badger.Txn) error) error {
+	if d.bdg.IsClosed() {
+		return ErrClosed
+	}
+	return d.bdg.View(fn)
+}
+
+// Update runs fn in a transaction and returns when its effects are durable and under the guard's mark. Many
+// concurrent calls share one transaction and one sync; each sees the effects of those before it. fn runs on the
+// DB's own goroutine and may run more than once, so that it must be a function of what it reads from txn, must
+// be quick, and must call neither Commit nor Discard. When fn returns an error nothing of it is applied and
+// Update returns that error.
+//
+//  1. ErrDiskFull: refused by the space gate; nothing was written.
+//  2. ErrFailed: this write or one before it failed; its outcome is not known until the store is opened again.
+//  3. ErrClosed; or the context's error, when it ended before the work was begun: nothing was written.
+//
+// A value in the profiles Records and Audit must be smaller than 1 MiB.
+func (d *DB) Update(ctx context.Context, fn func(txn *badger.Txn) error) error {
+	p, err := d.Begin(ctx, Write{Fn: fn})
+	if err != nil {
+		return err
+	}
+	return p.Wait()
+}
+
+// Err returns nil while the DB takes writes, and the cause wrapped in ErrFailed after one has failed.
+func (d *DB) Err() error {
+	if cause := d.failed.Load(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, *cause)
+	}
+	return nil
+}
+
+// Close waits for the writes that have begun, writes a final mark, and closes the files. It is idempotent and
+// returns the same error each time.
+func (d *DB) Close() error {
+	d.closed.Do(func() {
+		d.closing.Store(true)
+		d.sending.Lock() // whoever is handing in is through, or has seen closing
+		close(d.reqs)
+		d.sending.Unlock()
+		<-d.done
+		d.cerr = d.shut()
+	})
+	return d.cerr
+}
+
+func (d *DB) fail(err error) error {
+	d.failed.CompareAndSwap(nil, &err)
+	return d.Err()
+}
+
+func (d *DB) purpose() Purpose {
+	switch d.opt.Profile {
+	case Audit:
+		return Essential
+	case Chunks:
+		return Ingest
+	case Records:
+		return Metadata
+	default:
+		return Metadata
+	}
+}
+
+func fdatasync(f *os.File) error {
+	if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// shut writes the final mark and closes Badger.
+func (d *DB) shut() error {
+	defer d.guard.close()
+	err := d.bdg.Close()
+	if err != nil {
+		return fmt.Errorf("close store %s: %w", d.opt.Dir, err)
+	}
+	if d.Err() != nil {
+		return nil // the mark must not move over what a failed write left behind
+	}
+	return d.guard.finish()
+}

@@ -1,0 +1,2 @@
+// Package storage holds a node's data at rest.
+package storage

@@ -1,0 +1,2 @@
+// Package record keeps a trust's own patients and documents.
+package record
