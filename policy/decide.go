@@ -1,0 +1,172 @@
+package policy
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// Decide says whether the request is permitted, and why. It is pure: the same arguments give the same decision. The
+// outcomes are Permit, Denied, StalePolicy, and Unavailable when the facts are not complete.
+//
+// Staff of the custodian read its own records: for them no lease is needed, and an objection to sharing does not apply.
+func Decide(r Request, f Facts) Decision {
+	ordinary := decideOrdinary(r, f)
+	if ordinary.Permitted() || !r.BreakGlass {
+		if ordinary.Outcome == Denied && ordinary.Visible && !r.BreakGlass {
+			ordinary.CanBreak = decideGlass(r, f).Permitted()
+		}
+		return ordinary
+	}
+	glass := decideGlass(r, f)
+	// What the ordinary rules refused stands in the chain first: it is why the glass had to be broken.
+	glass.Chain = append(ordinary.Chain, glass.Chain...)
+	glass.Visible = glass.Visible || ordinary.Visible
+	return glass
+}
+
+func decideOrdinary(r Request, f Facts) Decision {
+	if d, refused := decideFirst(r, f); refused {
+		return d
+	}
+	d := Decision{Chain: make([]Reason, 0, 4)}
+	if !r.own() {
+		if !f.Complete {
+			d.Outcome = Unavailable
+			d.Chain = append(d.Chain, Reason{Rule: "directive", Text: "what the patient has said could not be read in full"})
+			return d
+		}
+		if reason, objects := objection(f); objects {
+			d.Outcome, d.Chain = Denied, append(d.Chain, reason)
+			return d
+		}
+		d.Chain = append(d.Chain, Reason{Rule: "directive", Text: "no objection in force"})
+	}
+	permit, why := f.Agreement.evaluate(r, r.Action.String(), f.AgreementVersion)
+	d.Chain = append(d.Chain, why...)
+	if !permit {
+		d.Outcome = Denied
+		if r.Action == Open {
+			d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
+		}
+		return d
+	}
+	d.Visible = true
+	if reason, fresh := lease(r, f); !fresh {
+		d.Outcome, d.Chain = StalePolicy, append(d.Chain, reason)
+		return d
+	}
+	d.Outcome = Permit
+	return d
+}
+
+// decideGlass decides as if the glass were broken.
+func decideGlass(r Request, f Facts) Decision {
+	if d, refused := decideFirst(r, f); refused {
+		return d
+	}
+	permit, why := f.Agreement.evaluate(r, actionGlass, f.AgreementVersion)
+	d := Decision{Outcome: Denied, Chain: why}
+	if permit {
+		d.Outcome, d.Visible, d.Glass = Permit, true, true
+		d.Chain = append(d.Chain, Reason{Rule: "break-glass", Text: "opened in an emergency; must be audited at both sites and reviewed"})
+	}
+	return d
+}
+
+// decideFirst refuses what nothing later may permit.
+func decideFirst(r Request, f Facts) (Decision, bool) {
+	refuse := func(rule, format string, args ...any) (Decision, bool) {
+		return Decision{Outcome: Denied, Chain: []Reason{{Rule: rule, Text: fmt.Sprintf(format, args...)}}}, true
+	}
+	switch {
+	case !f.RegionActive:
+		return refuse("standing", "the region is not active")
+	case f.RequesterStanding != federation.Active:
+		return refuse("standing", "the requester's trust %s is %s", r.User.Trust, f.RequesterStanding)
+	case f.CustodianStanding != federation.Active:
+		return refuse("standing", "the custodian %s is %s", r.Document.Custodian, f.CustodianStanding)
+	}
+	if text := fault(r); text != "" {
+		return refuse("request", "%s", text)
+	}
+	if r.Document.LegallyRestricted {
+		return refuse("legal", "the document is of a legally restricted class")
+	}
+	return Decision{}, false
+}
+
+// fault returns what is wrong with the request itself, or "".
+func fault(r Request) string {
+	d := r.Document
+	_, knownRole := role(r.User.Role)
+	switch {
+	case r.Action != See && r.Action != Open:
+		return "no action is named"
+	case !r.User.Trust.Valid() || r.User.ID == "":
+		return "no user is named"
+	case !knownRole:
+		return fmt.Sprintf("role %q is not a documented one", r.User.Role)
+	case !knownPurpose(r.Purpose):
+		return fmt.Sprintf("purpose %q is not a documented one", r.Purpose)
+	case !d.ID.Valid() || d.ID.Custodian() != d.Custodian || d.Subject.IsZero():
+		return "the document, its custodian or its patient is not named"
+	case d.Confidentiality < federation.Unrestricted || d.Confidentiality > federation.VeryRestricted:
+		return "the document's confidentiality is not known"
+	case r.Now.IsZero():
+		return "the time is not known"
+	}
+	return ""
+}
+
+// own reports whether the user belongs to the trust that holds the document.
+func (r Request) own() bool { return r.User.Trust == r.Document.Custodian }
+
+// lease reports whether the facts are recent enough for the action.
+func lease(r Request, f Facts) (Reason, bool) {
+	if r.Action == See || r.own() {
+		return Reason{}, true
+	}
+	if f.LeaseAge < 0 || f.LeaseLimit <= 0 || f.LeaseLimit > MaxLease || f.LeaseAge > f.LeaseLimit {
+		return Reason{Rule: "lease", Text: fmt.Sprintf("the agreed state was last confirmed %s ago, at most %s is allowed", f.LeaseAge, f.LeaseLimit)}, false
+	}
+	return Reason{}, true
+}
+
+// objection returns the newest objection in force. The scope of every directive is the whole record: of an objection and
+// its withdrawal the newer counts, and at the same version the objection. The order of the slices does not matter.
+func objection(f Facts) (Reason, bool) {
+	for _, d := range f.LocalRefusals {
+		if d.Effect != federation.Withdrew { // anything but a withdrawal, an unknown effect included, refuses
+			return reasonOf(d, "the patient objects to sharing; recorded here, not agreed on yet"), true
+		}
+	}
+	var newest Directive
+	found := false
+	for _, d := range f.Directives {
+		if d.Effect == federation.Withdrew || d.Effect == federation.Object && withdrawn(d, f.Directives) {
+			continue
+		}
+		if !found || d.Version > newest.Version || d.Version == newest.Version && string(d.ID[:]) > string(newest.ID[:]) {
+			newest, found = d, true
+		}
+	}
+	if !found {
+		return Reason{}, false
+	}
+	return reasonOf(newest, "the patient objects to sharing"), true
+}
+
+func withdrawn(objection Directive, all []Directive) bool {
+	for _, d := range all {
+		if d.Effect == federation.Withdrew && d.Target == objection.ID && d.Version > objection.Version {
+			return true
+		}
+	}
+	return false
+}
+
+func reasonOf(d Directive, text string) Reason {
+	return Reason{Rule: "directive", Text: text + " (directive " + hex.EncodeToString(d.ID[:]) + ")", Version: d.Version, Source: d.By}
+}

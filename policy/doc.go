@@ -1,0 +1,28 @@
+// Package policy answers one question: may this person see or open this document?
+//
+// It stands beside storage, above the vocabulary and below everything that releases or shows a document. Decide is a pure
+// function over a request and the facts that were agreed. The custodian runs it before a byte leaves; the requester's
+// node runs the same function over the same facts to leave out, before anything is counted, what a user may not know of.
+// A custodian's sharing agreement is Cedar text, checked against Schema when it is written and when it is loaded.
+//
+// # Invariants
+//
+//   - Doubt is a refusal. Decide has no error result: a fact that is missing, zero or out of range refuses.
+//   - More denials never permit more: an objection, a suspension or a forbid rule added to the facts leaves a refusal
+//     a refusal and can only turn a permit into one.
+//   - Every decision names the rules that made it, with their versions.
+//   - A rule that fails to evaluate refuses, whatever the other rules say. Cedar on its own would skip it.
+//
+// # Precedence
+//
+//  1. The region, the requester's trust or the custodian is not active: refused.
+//  2. The document is of a legally restricted class: refused, in an emergency too.
+//  3. The patient objects to sharing: refused. An objection made at this node counts before the region has agreed on it;
+//     a withdrawal of one counts only after.
+//  4. The custodian's agreement: refused unless a rule permits and none forbids.
+//  5. Breaking the glass, where the agreement permits open_break_glass: passes 3 and a stale lease, never 1 and 2.
+//
+// # Limits
+//
+// Agreement text is at most 192 KiB and 2,000 rules; a rule is at most 16 KiB, nested at most 32 deep.
+package policy

@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	cedar "github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// lint finds names that no request can ever have: a rule that names one never applies, and a forbid that never applies
+// is an objection that nobody hears.
+func lint(text string, p *cedar.Policy) []Fault {
+	var faults []Fault
+	seen := map[cedar.EntityUID]bool{}
+	check := func(e cedar.EntityUID) {
+		if seen[e] {
+			return
+		}
+		seen[e] = true
+		if problem := unknown(e); problem != "" {
+			line, column := find(text, p.Position(), e)
+			faults = append(faults, Fault{line, column, problem})
+		}
+	}
+	tree := (*ast.Policy)(p.AST())
+	for _, scope := range []any{tree.Principal, tree.Action, tree.Resource} {
+		for _, e := range scopeEntities(scope) {
+			check(e)
+		}
+	}
+	for _, c := range tree.Conditions {
+		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
+			if v, ok := n.(ast.NodeValue); ok {
+				if e, ok := v.Value.(cedar.EntityUID); ok {
+					check(e)
+				}
+			}
+			return true
+		})
+	}
+	return faults
+}
+
+func scopeEntities(scope any) []cedar.EntityUID {
+	switch s := scope.(type) {
+	case ast.ScopeTypeEq:
+		return []cedar.EntityUID{s.Entity}
+	case ast.ScopeTypeIn:
+		return []cedar.EntityUID{s.Entity}
+	case ast.ScopeTypeInSet:
+		return s.Entities
+	case ast.ScopeTypeIsIn:
+		return []cedar.EntityUID{s.Entity}
+	default:
+		return nil
+	}
+}
+
+// unknown returns why no request can have e, or "".
+func unknown(e cedar.EntityUID) string {
+	id := string(e.ID)
+	ok := true
+	switch e.Type {
+	case typeRole:
+		_, ok = role(id)
+	case typePurpose:
+		ok = knownPurpose(id)
+	case typeConfidentiality:
+		_, err := federation.ParseConfidentiality(id)
+		ok = err == nil
+	case typeTrust:
+		ok = federation.TrustID(id).Valid()
+	case typeDocument:
+		ok = federation.DocumentID(id).Valid()
+	case typeUser:
+		trust, user, cut := strings.Cut(id, "/")
+		ok = cut && user != "" && federation.TrustID(trust).Valid()
+	}
+	if ok {
+		return ""
+	}
+	return fmt.Sprintf("%s::%q is not one that exists", e.Type, id)
+}
+
+// find returns where the rule at pos names e, or else where the rule starts.
+func find(text string, pos cedar.Position, e cedar.EntityUID) (int, int) {
+	if pos.Offset >= 0 && pos.Offset <= len(text) {
+		if n := strings.Index(text[pos.Offset:], fmt.Sprintf("%s::%q", e.Type, string(e.ID))); n >= 0 {
+			return lineColumn(text, pos.Offset+n)
+		}
+	}
+	return pos.Line, pos.Column
+}

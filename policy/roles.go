@@ -1,0 +1,89 @@
+package policy
+
+// Role is a kind of staff that agreements can name.
+type Role struct {
+	Code        string
+	Description string
+	Group       string // code of the role that this one is a kind of; empty for none
+}
+
+// Purpose is a purpose of use that agreements can name: a code of HL7 v3-ActReason.
+type Purpose struct {
+	Code        string
+	Description string
+	DirectCare  bool
+}
+
+// roleTable never changes after the program has started.
+var roleTable = []Role{
+	{"clinician", "Any registered health professional in direct care", ""},
+	{"doctor", "Doctor", "clinician"},
+	{"nurse", "Nurse", "clinician"},
+	{"midwife", "Midwife", "clinician"},
+	{"pharmacist", "Pharmacist or pharmacy technician", "clinician"},
+	{"allied-health-professional", "Allied health professional", "clinician"},
+	{"paramedic", "Paramedic", "clinician"},
+	{"dentist", "Dentist", "clinician"},
+	{"psychologist", "Practitioner psychologist", "clinician"},
+	{"healthcare-scientist", "Healthcare scientist", "clinician"},
+	{"social-worker", "Registered social worker in direct care", ""},
+	{"healthcare-assistant", "Healthcare assistant under supervision", ""},
+	{"student", "Student under supervision", ""},
+	{"care-coordinator", "Care coordinator or clinical secretary", ""},
+	{"records-staff", "Health records staff", ""},
+	{"governance-lead", "Information governance lead or Caldicott guardian", ""},
+	{"privacy-officer", "Privacy officer", ""},
+	{"researcher", "Researcher", ""},
+	{"admin", "Administrator of the system", ""},
+	{"system", "A program acting without a user", ""},
+}
+
+// purposeTable never changes after the program has started.
+var purposeTable = []Purpose{
+	{"TREAT", "Treatment", true},
+	{"ETREAT", "Emergency treatment", true},
+	{"COC", "Coordination of care", true},
+	{"BTG", "Break the glass", false},
+	{"CAREMGT", "Care management", false},
+	{"PATRQT", "Requested by the patient", false},
+	{"FAMRQT", "Requested by the family", false},
+	{"PWATRNY", "Power of attorney", false},
+	{"SUPNWK", "Support network", false},
+	{"HOPERAT", "Healthcare operations", false},
+	{"HPAYMT", "Healthcare payment", false},
+	{"HQUALIMP", "Quality improvement", false},
+	{"PATADMIN", "Patient administration", false},
+	{"HSYSADMIN", "System administration", false},
+	{"PUBHLTH", "Public health", false},
+	{"HRESCH", "Healthcare research", false},
+	{"CLINTRCH", "Clinical trial research", false},
+	{"HLEGAL", "Legal", false},
+	{"HMARKT", "Marketing", false},
+	{"DISASTER", "Disaster", false},
+	{"TRAIN", "Training", false},
+	{"HTEST", "Test", false},
+}
+
+// Roles returns the documented roles. A request with any other role is refused.
+func Roles() []Role { return append([]Role(nil), roleTable...) }
+
+// Purposes returns the documented purposes. A request with any other purpose is refused.
+func Purposes() []Purpose { return append([]Purpose(nil), purposeTable...) }
+
+func role(code string) (Role, bool) {
+	for _, r := range roleTable {
+		if r.Code == code {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
+func knownPurpose(code string) bool {
+	for _, p := range purposeTable {
+		if p.Code == code {
+			return true
+		}
+	}
+	return false
+}
