@@ -173,9 +173,11 @@ func (e *Endpoint) welcome(conn *quic.Conn) (*session, error) {
 	if _, err := str.Write(ack[:]); err != nil {
 		return nil, translate(err)
 	}
+	// The peer may be done with the stream already, and then there is nothing left to close.
+	_ = str.Close()
 	// Without this the hello would keep one of the peer's stream places for good.
 	str.CancelRead(quic.StreamErrorCode(ResetClosed))
-	return s, str.Close()
+	return s, nil
 }
 
 // introduce makes the session that a hello asks for, of the identity that TLS has proved.

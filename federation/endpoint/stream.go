@@ -62,7 +62,14 @@ func (s *Stream) failed(err error) error {
 func (s *Stream) CloseWrite() error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
 	if err := s.str.Close(); err != nil {
+		// quic-go says only that the stream was cancelled; a write says by whom and why.
+		if _, cause := s.str.Write(nil); cause != nil {
+			err = cause
+		}
 		return s.failed(err)
 	}
 	return nil
