@@ -262,6 +262,7 @@ type StatusReply struct {
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Applied       uint64                 `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
 	Root          []byte                 `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"`
+	Peers         []*Peer                `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"` // active nodes of the roster
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -324,6 +325,13 @@ func (x *StatusReply) GetRoot() []byte {
 	return nil
 }
 
+func (x *StatusReply) GetPeers() []*Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 var File_federation_wire_wire_proto protoreflect.FileDescriptor
 
 const file_federation_wire_wire_proto_rawDesc = "" +
@@ -347,12 +355,13 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x14\n" +
 	"\x05trust\x18\x02 \x01(\tR\x05trust\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x0f\n" +
-	"\rStatusRequest\"k\n" +
+	"\rStatusRequest\"\x99\x01\n" +
 	"\vStatusReply\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\x04R\aapplied\x12\x12\n" +
-	"\x04root\x18\x04 \x01(\fR\x04root2M\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\x12,\n" +
+	"\x05peers\x18\x05 \x03(\v2\x16.ridgeway.wire.v1.PeerR\x05peers2M\n" +
 	"\x04Join\x12E\n" +
 	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply2R\n" +
 	"\x06Region\x12H\n" +
@@ -380,15 +389,16 @@ var file_federation_wire_wire_proto_goTypes = []any{
 }
 var file_federation_wire_wire_proto_depIdxs = []int32{
 	2, // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
-	0, // 1: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
-	3, // 2: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
-	1, // 3: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
-	4, // 4: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
+	0, // 2: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
+	3, // 3: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
+	1, // 4: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
+	4, // 5: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_federation_wire_wire_proto_init() }

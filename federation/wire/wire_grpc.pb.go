@@ -139,7 +139,8 @@ const (
 //
 // Region is served on the control lane to the nodes of the roster.
 type RegionClient interface {
-	// Status tells how far the node's copy of the agreed state has come.
+	// Status tells how far the node's copy of the agreed state has come, and who is in its roster: a node that was away
+	// learns from it of nodes that joined meanwhile, one of which may lead.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 }
 
@@ -167,7 +168,8 @@ func (c *regionClient) Status(ctx context.Context, in *StatusRequest, opts ...gr
 //
 // Region is served on the control lane to the nodes of the roster.
 type RegionServer interface {
-	// Status tells how far the node's copy of the agreed state has come.
+	// Status tells how far the node's copy of the agreed state has come, and who is in its roster: a node that was away
+	// learns from it of nodes that joined meanwhile, one of which may lead.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	mustEmbedUnimplementedRegionServer()
 }
