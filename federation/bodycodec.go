@@ -1,5 +1,7 @@
 package federation
 
+import "fmt"
+
 // Each body starts with its version, 1, and is canonical: EncodeBody of what DecodeBody gave is the same bytes.
 
 // Body is what a statement says: one of Charter, Enrol, Approve, Suspend, Rotate, Publish, Withdraw, Directive, Agreement,
@@ -56,8 +58,8 @@ func EncodeBody(b Body) []byte {
 func (b Charter) encode(e *Encoder) {
 	e.Text(b.Region)
 	e.Fixed(b.Nonce[:])
-	e.U8(uint8(b.Approvals))
-	e.U8(uint8(b.Voters))
+	e.small(b.Approvals)
+	e.small(b.Voters)
 	e.member(b.Founder)
 }
 
@@ -138,11 +140,11 @@ func (b BreakGlass) encode(e *Encoder) {
 func DecodeBody(s Statement) (Body, error) {
 	d := NewDecoder(s.Kind.String()+" statement of "+string(s.Trust), s.Body)
 	if v := d.U8(); d.Err() == nil && v != bodyVersion {
-		return nil, ErrVersion
+		return nil, fmt.Errorf("%s statement, body version %d: %w", s.Kind, v, ErrVersion)
 	}
 	b := d.body(s)
 	if b == nil {
-		return nil, ErrVersion
+		return nil, fmt.Errorf("%s statement: %w", s.Kind, ErrVersion)
 	}
 	if err := d.Finish(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package federation
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 	"unicode/utf8"
 )
@@ -49,13 +50,32 @@ func (e *Encoder) Bool(v bool) {
 	e.U8(0)
 }
 
-// Time appends microseconds since 1970 UTC in eight bytes, two's complement; the zero time is the smallest value.
+// Times lie between the years 1 and 9999, which is what calendars and JSON can say.
+const (
+	noTime  = math.MinInt64 // the zero time
+	badTime = math.MinInt64 + 1
+	minTime = -62135596800000000 + 1 // the zero time's own value is left out: it has one form
+	maxTime = 253402300799999999
+)
+
+// Time appends microseconds since 1970 UTC in eight bytes, two's complement; the zero time is the smallest value. Of a
+// time that is out of range it writes what no decoder takes.
 func (e *Encoder) Time(t time.Time) {
-	if t.IsZero() {
-		e.U64(1 << 63)
-		return
+	v := int64(noTime)
+	if !t.IsZero() {
+		if v = t.UnixMicro(); t.Year() < 1 || t.Year() > 9999 || v < minTime {
+			v = badTime
+		}
 	}
-	e.U64(uint64(t.UnixMicro()))
+	e.U64(uint64(v))
+}
+
+// small appends v in one byte. Of a value that does not fit it writes zero, which must be invalid where it is used.
+func (e *Encoder) small(v int) {
+	if v < 0 || v > math.MaxUint8 {
+		v = 0
+	}
+	e.U8(uint8(v))
 }
 
 // Decoder reads the canonical form and remembers the first fault; after a fault every read gives zero.
@@ -162,11 +182,15 @@ func (d *Decoder) Bool() bool {
 
 // Time reads what Encoder.Time wrote, in UTC.
 func (d *Decoder) Time() time.Time {
-	v := d.U64()
-	if d.err != nil || v == 1<<63 {
+	v := int64(d.U64())
+	if d.err != nil || v == noTime {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(v)).UTC()
+	if v < minTime || v > maxTime {
+		d.Fail("time is out of range")
+		return time.Time{}
+	}
+	return time.UnixMicro(v).UTC()
 }
 
 // Count reads how many things of at least size bytes follow, so that a claimed count is never more than the input can hold.

@@ -80,8 +80,7 @@ func (s Statement) Encode() []byte {
 	var e Encoder
 	e.U8(statementVersion)
 	e.U8(uint8(s.Kind))
-	e.U8(uint8(len(s.Trust)))
-	e.Fixed([]byte(s.Trust))
+	e.trust(s.Trust)
 	e.U64(s.Seq)
 	e.Fixed(s.Prev[:])
 	e.Time(s.At)
@@ -170,7 +169,11 @@ func (d *Decoder) trust() TrustID {
 	return t
 }
 
+// trust appends a length byte and the code. Of what is no code it writes the empty one, which no decoder takes.
 func (e *Encoder) trust(t TrustID) {
+	if !t.Valid() {
+		t = ""
+	}
 	e.U8(uint8(len(t)))
 	e.Fixed([]byte(t))
 }
@@ -188,11 +191,38 @@ type Place struct {
 }
 
 // Compose signs a statement with this body. The body is read back first, to be sure that every replica can. It fails as
-// Sign and DecodeBody do.
+// Sign and DecodeBody do, and with ErrMalformed for a document that is not the trust's own: the form of a publication or
+// withdrawal has no room for its custodian, and would name another document.
 func Compose(place Place, body Body, key ed25519.PrivateKey) (Signed, error) {
+	if err := ownDocuments(place.Trust, body); err != nil {
+		return Signed{}, err
+	}
 	s := Statement{Trust: place.Trust, Seq: place.Seq, Prev: place.Prev, At: place.At, Kind: body.Kind(), Body: EncodeBody(body)}
 	if _, err := DecodeBody(s); err != nil {
 		return Signed{}, err
 	}
 	return Sign(s, key)
+}
+
+func ownDocuments(trust TrustID, body Body) error {
+	var documents []DocumentID
+	switch b := body.(type) {
+	case Publish:
+		for _, p := range b.Pointers {
+			documents = append(documents, p.Document)
+			if p.Supersedes != "" {
+				documents = append(documents, p.Supersedes)
+			}
+		}
+	case Withdraw:
+		documents = b.Documents
+	default:
+		return nil
+	}
+	for _, d := range documents {
+		if d.Custodian() != trust {
+			return fmt.Errorf("document %q of a statement by %s: %w", string(d), trust, ErrMalformed)
+		}
+	}
+	return nil
 }
