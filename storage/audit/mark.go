@@ -45,7 +45,7 @@ var markAAD = []byte("audit mark")
 // openMark opens the file at path; found tells whether it existed. A file without a readable slot is
 // storage.ErrIntegrity.
 func openMark(path string, sealer *storage.Sealer) (m *markFile, found bool, err error) {
-	m = &markFile{sealer: sealer, sync: func(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }}
+	m = &markFile{sealer: sealer, sync: fdatasync}
 	m.f, err = os.OpenFile(path, os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, nil
@@ -98,7 +98,7 @@ func (m *markFile) write(size uint64, root tlog.Hash) error {
 }
 
 func (m *markFile) close() error {
-	if m.f == nil {
+	if m == nil || m.f == nil {
 		return nil
 	}
 	if err := m.f.Close(); err != nil {
@@ -112,13 +112,13 @@ func (m *markFile) encode(v mark) []byte {
 	plain = binary.BigEndian.AppendUint64(plain, v.size)
 	plain = append(plain, v.root[:]...)
 	out := make([]byte, 2, 2+markPlain+storage.SealOverhead)
-	binary.BigEndian.PutUint16(out, markPlain+storage.SealOverhead)
+	binary.BigEndian.PutUint16(out, uint16(markPlain+storage.SealOverhead))
 	return m.sealer.Seal(out, markAAD, plain)
 }
 
 func (m *markFile) decode(slot []byte) (mark, bool) {
 	const n = markPlain + storage.SealOverhead
-	if binary.BigEndian.Uint16(slot) != n {
+	if int(binary.BigEndian.Uint16(slot)) != n {
 		return mark{}, false
 	}
 	plain, err := m.sealer.Open(nil, markAAD, slot[2:2+n])
@@ -128,3 +128,5 @@ func (m *markFile) decode(slot []byte) (mark, bool) {
 	v := mark{turn: binary.BigEndian.Uint64(plain), size: binary.BigEndian.Uint64(plain[8:]), root: tlog.Hash(plain[16:])}
 	return v, true
 }
+
+func fdatasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }

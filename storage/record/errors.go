@@ -2,8 +2,34 @@ package record
 
 import "errors"
 
-// Sentinel errors of the package. Damage is storage.ErrIntegrity.
+// Sentinel errors of the package. Damage, and the absence of what must be there, is storage.ErrIntegrity; what is simply
+// not there is storage.ErrNotFound.
 var (
 	// ErrNHSNumber is returned when text is not an NHS number, or not one for this kind of region.
 	ErrNHSNumber = errors.New("not a valid NHS number")
+
+	// ErrDocument is returned when a document cannot be kept or published as it is described.
+	ErrDocument = errors.New("the document's description is not acceptable")
+
+	// ErrSupersedes is returned when a document cannot replace the one that it names.
+	ErrSupersedes = errors.New("the document cannot replace the other")
+
+	// ErrWithdrawn is returned when a document has been withdrawn and what is asked for needs one that has not.
+	ErrWithdrawn = errors.New("the document has been withdrawn")
+
+	// ErrErased is returned when a document's content and description have been erased.
+	ErrErased = errors.New("the document has been erased")
+
+	// ErrInFlight is returned when a signed statement waits for its outcome and another would be put in its place, or
+	// when there is none to complete.
+	ErrInFlight = errors.New("not the signed statement that waits for its outcome")
+
+	// ErrTooLarge is returned when values do not fit in one transaction, or one value in a row.
+	ErrTooLarge = errors.New("too large to be written at once")
+
+	// ErrInvitation is returned when an invitation has been used or has expired.
+	ErrInvitation = errors.New("the invitation is not valid")
+
+	// ErrDirective is returned when a directive is not one that can be queued in this way.
+	ErrDirective = errors.New("not such a directive")
 )

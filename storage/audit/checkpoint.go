@@ -1,0 +1,240 @@
+package audit
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// A Head is the size and root of a log.
+type Head struct {
+	Size uint64
+	Root federation.Digest // RFC 6962 §2.1
+}
+
+// Head returns the size and root of the log as it is.
+func (l *Log) Head() (Head, error) {
+	f, err := l.head()
+	if err != nil {
+		return Head{}, err
+	}
+	return Head{Size: f.size, Root: digest(f.root())}, nil
+}
+
+// Checkpoint returns the log's head as node states it to the region, signed with the audit key, with the proof that it
+// extends the checkpoint of size after; after is 0 when the region has none. It fails with ErrRange when the log is
+// shorter than after, and storage.ErrIntegrity when the stored hashes do not prove it.
+//
+// The mark is moved to the checkpoint before it is signed, so that a log that loses entries afterwards is noticed here
+// before it is noticed by the region.
+func (l *Log) Checkpoint(node federation.NodeID, after uint64) (federation.Checkpoint, error) {
+	if err := l.Err(); err != nil {
+		return federation.Checkpoint{}, err
+	}
+	if err := l.flushMark(); err != nil {
+		return federation.Checkpoint{}, l.fail(err)
+	}
+	var c federation.Checkpoint
+	err := l.db.View(func(txn *badger.Txn) error {
+		f, err := loadHead(txn)
+		if err != nil {
+			return err
+		}
+		c = federation.Checkpoint{Node: node, Size: f.size, Root: digest(f.root())}
+		c.Proof, err = prove(txn, after, f.size, f.root())
+		return err
+	})
+	if err != nil {
+		return federation.Checkpoint{}, fmt.Errorf("checkpoint of the audit log: %w", err)
+	}
+	copy(c.Sig[:], ed25519.Sign(l.key, c.SignedBytes()))
+	return c, nil
+}
+
+// Consistency returns the proof that the log of size newer extends that of size older (RFC 6962 §2.1.2). It is empty when
+// older is 0 or equals newer. It fails with ErrRange.
+func (l *Log) Consistency(older, newer uint64) ([]federation.Digest, error) {
+	var proof []federation.Digest
+	err := l.db.View(func(txn *badger.Txn) error {
+		if err := within(txn, newer); err != nil {
+			return err
+		}
+		root, err := treeHash(txn, newer)
+		if err != nil {
+			return err
+		}
+		proof, err = prove(txn, older, newer, root)
+		return err
+	})
+	return proof, err
+}
+
+// Inclusion is the proof that an entry is in the log.
+type Inclusion struct {
+	Index uint64
+	Leaf  federation.Digest   // RFC 6962 leaf hash of the sealed entry
+	Size  uint64              // of the log that the proof is for
+	Proof []federation.Digest // RFC 6962 §2.1.1
+}
+
+// Check reports whether the proof holds for the log with this root. It fails with ErrNote.
+func (p Inclusion) Check(root federation.Digest) error {
+	if p.Size > maxCount || p.Index >= p.Size {
+		return fmt.Errorf("entry %d of %d: %w", p.Index, p.Size, ErrNote)
+	}
+	if err := tlog.CheckRecord(hashes(p.Proof), int64(p.Size), tlog.Hash(root), int64(p.Index), tlog.Hash(p.Leaf)); err != nil {
+		return fmt.Errorf("entry %d: %w: %w", p.Index, ErrNote, err)
+	}
+	return nil
+}
+
+// Inclusion returns the proof that entry index is in the log of size entries. It fails with ErrRange, and with
+// storage.ErrIntegrity when the stored hashes do not prove it.
+func (l *Log) Inclusion(index, size uint64) (Inclusion, error) {
+	p := Inclusion{Index: index, Size: size}
+	err := l.db.View(func(txn *badger.Txn) error {
+		if err := within(txn, size); err != nil {
+			return err
+		}
+		if index >= size {
+			return fmt.Errorf("entry %d of %d: %w", index, size, ErrRange)
+		}
+		sealed, err := get(txn, entryKey(index))
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", index, err)
+		}
+		p.Leaf = digest(leafHash(sealed))
+		proof, err := tlog.ProveRecord(int64(size), int64(index), reader(txn))
+		if err != nil {
+			return fmt.Errorf("prove entry %d: %w", index, err)
+		}
+		p.Proof = digests(proof)
+		root, err := treeHash(txn, size)
+		if err != nil {
+			return err
+		}
+		if p.Check(digest(root)) != nil {
+			return fmt.Errorf("entry %d is not what was appended: %w", index, storage.ErrIntegrity)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Note returns the head as a signed text (C2SP tlog-checkpoint, v1.0.0): origin, size and root, each on a line, an empty
+// line, and the signature of the audit key. It is what is printed, mailed or handed to an outside witness.
+func (l *Log) Note() ([]byte, error) {
+	if err := l.flushMark(); err != nil {
+		return nil, l.fail(err)
+	}
+	h, err := l.Head()
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("%s\n%d\n%s\n", l.origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
+	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign checkpoint: %w", err)
+	}
+	return signed, nil
+}
+
+// Origin returns the name of the log in its notes.
+func (l *Log) Origin() string { return l.origin }
+
+// ParseNote reads what Note returned for the log named origin, signed with key. It fails with ErrNote.
+func ParseNote(text []byte, origin string, key federation.PublicKey) (Head, error) {
+	vkey, err := note.NewEd25519VerifierKey(origin, key[:])
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
+	}
+	n, err := note.Open(text, note.VerifierList(verifier))
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
+	}
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) < 4 || lines[0] != origin {
+		return Head{}, fmt.Errorf("not a checkpoint of %s: %w", origin, ErrNote)
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 62)
+	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
+		return Head{}, fmt.Errorf("size %q: %w", lines[1], ErrNote)
+	}
+	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
+	if err != nil || len(root) != hashSize {
+		return Head{}, fmt.Errorf("root %q: %w", lines[2], ErrNote)
+	}
+	return Head{Size: size, Root: federation.Digest(root)}, nil
+}
+
+// prove returns the proof from older to newer, after checking it: a proof made of damaged hashes must not reach the
+// region, where it would count as rewritten history.
+func prove(txn *badger.Txn, older, newer uint64, root tlog.Hash) ([]federation.Digest, error) {
+	if older > newer {
+		return nil, fmt.Errorf("%d entries, %d asked for: %w", newer, older, ErrRange)
+	}
+	if older == 0 || older == newer {
+		return nil, nil
+	}
+	proof, err := tlog.ProveTree(int64(newer), int64(older), reader(txn))
+	if err != nil {
+		return nil, fmt.Errorf("prove that %d entries extend %d: %w", newer, older, err)
+	}
+	was, err := treeHash(txn, older)
+	if err != nil {
+		return nil, err
+	}
+	if err := tlog.CheckTree(proof, int64(newer), root, int64(older), was); err != nil {
+		return nil, fmt.Errorf("prove that %d entries extend %d: %w: %w", newer, older, storage.ErrIntegrity, err)
+	}
+	return digests(proof), nil
+}
+
+func treeHash(txn *badger.Txn, size uint64) (tlog.Hash, error) {
+	h, err := tlog.TreeHash(int64(size), reader(txn))
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("root of %d entries: %w", size, err)
+	}
+	return h, nil
+}
+
+// within reports whether the log has size entries.
+func within(txn *badger.Txn, size uint64) error {
+	f, err := loadHead(txn)
+	if err != nil {
+		return err
+	}
+	if size > f.size {
+		return fmt.Errorf("%d entries, %d asked for: %w", f.size, size, ErrRange)
+	}
+	return nil
+}
+
+func digests(in []tlog.Hash) []federation.Digest {
+	out := make([]federation.Digest, len(in))
+	for i, h := range in {
+		out[i] = federation.Digest(h)
+	}
+	return out
+}
+
+func hashes(in []federation.Digest) []tlog.Hash {
+	out := make([]tlog.Hash, len(in))
+	for i, d := range in {
+		out[i] = tlog.Hash(d)
+	}
+	return out
+}

@@ -1,0 +1,158 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// verifyStep is how many entries are read in one transaction: a long one would keep Badger from cleaning up.
+const verifyStep = 10_000
+
+// maxDamaged bounds the list of damaged entries in a Report; they are counted beyond it.
+const maxDamaged = 100_000
+
+// A Witness is how the log compares with one checkpoint that the region holds.
+type Witness struct {
+	Size  uint64
+	Holds bool   // the log's first Size entries have the root that was committed
+	Fault string // why not, for people
+}
+
+// A Report is what Verify found.
+type Report struct {
+	Entries   uint64            // entries checked
+	Root      federation.Digest // as computed from the entries
+	Damaged   []uint64          // entries that are missing, altered, or whose stored hashes are; ascending, the first 100,000
+	Faults    uint64            // how many entries are damaged
+	HeadHolds bool              // the stored head and the mark agree with the computed root
+	Witnesses []Witness         // for each checkpoint handed in, ascending
+}
+
+// OK reports whether nothing is wrong.
+func (r Report) OK() bool {
+	return r.Faults == 0 && r.HeadHolds && !slices.ContainsFunc(r.Witnesses, func(w Witness) bool { return !w.Holds })
+}
+
+// Verify reads the whole log as it is when it begins: it opens every entry, compares it with its leaf hash, computes
+// every hash of the tree anew and compares it with the stored one, looks for the rows that find a patient's entries, and
+// compares the root at each checkpoint in against with the one the region committed. It never stops at a fault. The
+// signatures of the checkpoints are not its business: the region checked them when it committed them.
+//
+// An entry that cannot be opened stands in the tree by its stored leaf hash, so that one damaged entry does not make
+// every later checkpoint fail: then the checkpoints say whether that hash is the one of the entry that was appended.
+func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Report, error) {
+	head, err := l.head()
+	if err != nil {
+		return Report{}, fmt.Errorf("verify audit log: %w", err)
+	}
+	v := verifier{log: l, report: Report{Entries: head.size}, against: slices.Clone(against)}
+	slices.SortFunc(v.against, func(a, b federation.Checkpoint) int {
+		return int(min(max(int64(a.Size)-int64(b.Size), -1), 1))
+	})
+	l.markMu.Lock()
+	v.mark = l.mark.last
+	l.markMu.Unlock()
+	v.atSize()
+	for v.tree.size < head.size {
+		if err := l.db.View(func(txn *badger.Txn) error { return v.step(ctx, txn, head.size) }); err != nil {
+			return v.report, fmt.Errorf("verify audit log: %w", err)
+		}
+	}
+	for _, c := range v.against {
+		v.report.Witnesses = append(v.report.Witnesses, Witness{Size: c.Size,
+			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, head.size)})
+	}
+	root := v.tree.root()
+	v.report.Root = digest(root)
+	v.report.HeadHolds = root == head.root() && v.markHolds
+	return v.report, nil
+}
+
+type verifier struct {
+	log       *Log
+	tree      frontier
+	against   []federation.Checkpoint // not reached yet, ascending
+	mark      mark
+	markHolds bool
+	report    Report
+}
+
+// step checks up to verifyStep entries.
+func (v *verifier) step(ctx context.Context, txn *badger.Txn, size uint64) error {
+	for range min(verifyStep, size-v.tree.size) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		index := v.tree.size
+		leaf, err := v.entry(txn, index)
+		if err != nil && !errors.Is(err, storage.ErrIntegrity) {
+			return err
+		}
+		if !v.hashes(txn, index, leaf) || err != nil {
+			v.report.Faults++
+			if len(v.report.Damaged) < maxDamaged {
+				v.report.Damaged = append(v.report.Damaged, index)
+			}
+		}
+		v.atSize()
+	}
+	return nil
+}
+
+// entry opens one entry and returns its leaf hash, or nothing when what is there is not what was sealed in this place.
+func (v *verifier) entry(txn *badger.Txn, index uint64) (*tlog.Hash, error) {
+	r, err := v.log.load(txn, index)
+	if err != nil {
+		return nil, err
+	}
+	leaf := tlog.Hash(r.Leaf)
+	if r.Subject.IsZero() {
+		return &leaf, nil
+	}
+	if _, err := txn.Get(subjectKey(r.Subject, index)); err != nil {
+		return &leaf, fmt.Errorf("entry %d is not found by its patient: %w", index, storage.ErrIntegrity)
+	}
+	return &leaf, nil
+}
+
+// hashes adds the entry to the tree and compares what it completes with what is stored. The leaf of an entry that cannot
+// be opened is the stored one.
+func (v *verifier) hashes(txn *badger.Txn, index uint64, leaf *tlog.Hash) bool {
+	stored, err := get(txn, hashesKey(index))
+	if err != nil {
+		stored = nil
+	}
+	if leaf == nil {
+		leaf = new(tlog.Hash)
+		copy(leaf[:], stored)
+	}
+	var computed []byte
+	for _, h := range v.tree.add(*leaf) {
+		computed = append(computed, h[:]...)
+	}
+	return bytes.Equal(computed, stored)
+}
+
+// atSize compares the tree as far as it has been computed with the mark and the checkpoints of this size.
+func (v *verifier) atSize() {
+	if v.mark.size == v.tree.size {
+		v.markHolds = v.mark.root == v.tree.root()
+	}
+	for len(v.against) > 0 && v.against[0].Size == v.tree.size {
+		w := Witness{Size: v.tree.size, Holds: v.against[0].Root == digest(v.tree.root())}
+		if !w.Holds {
+			w.Fault = fmt.Sprintf("the first %d entries do not have the root that the region committed", w.Size)
+		}
+		v.report.Witnesses = append(v.report.Witnesses, w)
+		v.against = v.against[1:]
+	}
+}

@@ -1,0 +1,452 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// copyDir is a kill -9 seen from the disk: the files as they are at this moment, while the store goes on. What the
+// process has written is in the page cache, which the copy reads.
+func copyDir(t *testing.T, from string) string {
+	t.Helper()
+	to := t.TempDir()
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.TrimRight(b, "\x00")
+		if err := os.WriteFile(filepath.Join(to, e.Name()), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(to, e.Name()), size(t, filepath.Join(from, e.Name()))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// only returns the path of the newest file in dir with the suffix that holds more than min bytes.
+func newest(t *testing.T, dir, suffix string, min int64) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(found) - 1; i >= 0; i-- {
+		if size(t, found[i]) > min {
+			return found[i]
+		}
+	}
+	t.Fatalf("no %s in %s", suffix, dir)
+	return ""
+}
+
+func flip(t *testing.T, path string, off int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], off); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0x10
+	if _, err := f.WriteAt(b[:], off); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill writes n keys, each in a group of its own.
+func fill(t *testing.T, db *DB, n, valueSize int) {
+	t.Helper()
+	for i := range n {
+		put(t, db, fmt.Sprintf("key%05d", i), strings.Repeat(fmt.Sprintf("value%05d", i), valueSize/10))
+	}
+}
+
+func mustHave(t *testing.T, dir string, p Profile, n int) {
+	t.Helper()
+	db := openTest(t, dir, p)
+	defer db.Close()
+	for i := range n {
+		got, err := get(db, fmt.Sprintf("key%05d", i))
+		if err != nil || !strings.HasPrefix(got, fmt.Sprintf("value%05d", i)) {
+			t.Fatalf("key%05d: %.20q, %v", i, got, err)
+		}
+	}
+}
+
+func wantDamage(t *testing.T, dir string, p Profile) *DamageError {
+	t.Helper()
+	before := snapshot(t, dir)
+	db, err := Open(Options{Dir: dir, Profile: p, Small: true})
+	if err == nil {
+		db.Close()
+	}
+	if !errors.Is(err, ErrDamaged) {
+		t.Fatalf("open: got %v, want ErrDamaged", err)
+	}
+	if after := snapshot(t, dir); before != after {
+		t.Fatalf("the refused open has changed the files:\n%s\n%s", before, after)
+	}
+	var de *DamageError
+	errors.As(err, &de)
+	return de
+}
+
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%s %d\n", e.Name(), size(t, filepath.Join(dir, e.Name())))
+	}
+	return b.String()
+}
+
+func TestAcknowledgedWritesSurviveKill(t *testing.T) {
+	for _, p := range []Profile{Records, Chunks} {
+		t.Run(p.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			db := openTest(t, dir, p)
+			for i := range 30 {
+				for j := range 10 {
+					n := i*10 + j
+					put(t, db, fmt.Sprintf("key%05d", n), strings.Repeat(fmt.Sprintf("value%05d", n), 3000))
+				}
+				if i%10 == 9 {
+					mustHave(t, copyDir(t, dir), p, (i+1)*10)
+				}
+			}
+		})
+	}
+}
+
+func TestReopenAfterCloseHasEverything(t *testing.T) {
+	for _, p := range []Profile{Records, Audit, Chunks} {
+		t.Run(p.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			for range 3 {
+				db := openTest(t, dir, p)
+				fill(t, db, 50, 2000)
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			mustHave(t, dir, p, 50)
+		})
+	}
+}
+
+func TestFlippedBitInMemtableLogIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 200, 100)
+	for _, part := range []float64{0.05, 0.5, 0.9} {
+		crashed := copyDir(t, dir)
+		mem := newest(t, crashed, ".mem", 0)
+		end := db.guard.mems[len(db.guard.mems)-1].end
+		flip(t, mem, int64(part*float64(end)))
+		de := wantDamage(t, crashed, Records)
+		if len(de.Damage) != 1 || de.Damage[0].File != filepath.Base(mem) {
+			t.Fatalf("got %v", de)
+		}
+	}
+}
+
+func TestFlippedBitInLastAcknowledgedGroupIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 20, 100)
+	crashed := copyDir(t, dir)
+	flip(t, newest(t, crashed, ".mem", 0), db.guard.mems[0].end-8)
+	wantDamage(t, crashed, Records)
+}
+
+func TestTornTailBeyondTheMarkIsCut(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 20, 100)
+	crashed := copyDir(t, dir)
+	f, err := os.OpenFile(newest(t, crashed, ".mem", 0), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("\x40\x00\x20\x09torn"), db.guard.mems[0].end); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	mustHave(t, crashed, Records, 20)
+}
+
+func TestDamagedValueLogIsRefused(t *testing.T) {
+	damage := map[string]func(t *testing.T, vlog string){
+		"flip after clean close": func(t *testing.T, vlog string) { flip(t, vlog, size(t, vlog)/2) },
+		"flip in a header":       func(t *testing.T, vlog string) { flip(t, vlog, logHeaderSize+2) },
+		"truncated":              func(t *testing.T, vlog string) { mustTruncate(t, vlog, size(t, vlog)/2) },
+		"one byte short":         func(t *testing.T, vlog string) { mustTruncate(t, vlog, size(t, vlog)-1) },
+		"removed":                func(t *testing.T, vlog string) { mustRemove(t, vlog) },
+	}
+	for name, hurt := range damage {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			db := openTest(t, dir, Chunks)
+			fill(t, db, 50, 10000)
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			hurt(t, newest(t, dir, ".vlog", logHeaderSize))
+			wantDamage(t, dir, Chunks)
+		})
+	}
+}
+
+func TestDamageNamesTheKeysAndOnlyThose(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Chunks)
+	fill(t, db, 50, 10000)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	vlog := newest(t, dir, ".vlog", logHeaderSize)
+	per := (size(t, vlog) - logHeaderSize) / 50
+	flip(t, vlog, logHeaderSize+per*7+per/2)
+	flip(t, vlog, logHeaderSize+per*30+per/2)
+	de := wantDamage(t, dir, Chunks)
+	var keys []string
+	for _, d := range de.Damage {
+		for _, k := range d.Keys {
+			keys = append(keys, string(k))
+		}
+	}
+	if got, want := strings.Join(keys, " "), "key00007 key00030"; got != want {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+}
+
+func mustTruncate(t *testing.T, path string, n int64) {
+	t.Helper()
+	if err := os.Truncate(path, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustRemove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedTablesAndManifestAreRefused(t *testing.T) {
+	damage := map[string]func(t *testing.T, dir string){
+		"table, block":           func(t *testing.T, dir string) { flip(t, newest(t, dir, ".sst", 0), 100) },
+		"table, foot":            func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); flip(t, p, size(t, p)-2) },
+		"table, index":           func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); flip(t, p, size(t, p)-40) },
+		"table, truncated":       func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); mustTruncate(t, p, size(t, p)/2) },
+		"table, removed":         func(t *testing.T, dir string) { mustRemove(t, newest(t, dir, ".sst", 0)) },
+		"manifest, flip":         func(t *testing.T, dir string) { p := filepath.Join(dir, "MANIFEST"); flip(t, p, size(t, p)-3) },
+		"manifest, last length":  func(t *testing.T, dir string) { flipLastRecord(t, filepath.Join(dir, "MANIFEST")) },
+		"manifest, cut":          func(t *testing.T, dir string) { p := filepath.Join(dir, "MANIFEST"); mustTruncate(t, p, size(t, p)-5) },
+		"manifest, last removed": func(t *testing.T, dir string) { mustTruncate(t, filepath.Join(dir, "MANIFEST"), 16) },
+		"manifest, removed":      func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, "MANIFEST")) },
+		"mark, both slots": func(t *testing.T, dir string) {
+			flip(t, filepath.Join(dir, markFile), 40)
+			flip(t, filepath.Join(dir, markFile), slotSize+40)
+		},
+		"mark, removed":            func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, markFile)) },
+		"list of ended, damaged":   func(t *testing.T, dir string) { flip(t, filepath.Join(dir, sealedFile), 20) },
+		"list of ended, removed":   func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, sealedFile)) },
+		"everything but the mark":  removeBadger,
+		"an older copy of the lot": nil, // below
+	}
+	base := t.TempDir()
+	db := openTest(t, base, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older := copyDir(t, base)
+	db = openTest(t, base, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damage["an older copy of the lot"] = func(t *testing.T, dir string) {
+		mark, err := os.ReadFile(filepath.Join(dir, markFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		removeBadger(t, dir)
+		for _, name := range listNames(t, older) {
+			b, err := os.ReadFile(filepath.Join(older, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == markFile {
+				b = mark
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, hurt := range damage {
+		t.Run(name, func(t *testing.T) {
+			dir := copyDir(t, base)
+			hurt(t, dir)
+			wantDamage(t, dir, Records)
+		})
+	}
+	mustHave(t, copyDir(t, base), Records, 100)
+}
+
+func listNames(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func removeBadger(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range listNames(t, dir) {
+		if name != markFile {
+			mustRemove(t, filepath.Join(dir, name))
+		}
+	}
+}
+
+// flipLastRecord makes the length of the manifest's last record too great, which Badger takes for a torn write.
+func flipLastRecord(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, last := 8, 8
+	for at < len(b) {
+		last = at
+		at += 8 + int(b[at+3]) + int(b[at+2])<<8
+	}
+	flip(t, path, int64(last)+3)
+}
+
+func TestTornSlotFallsBackToTheMarkBefore(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 20, 100)
+	gen := db.guard.mark.gen
+	crashed := copyDir(t, dir)
+	flip(t, filepath.Join(crashed, markFile), int64(gen%slotCount)*slotSize+45)
+	mustHave(t, crashed, Records, 20)
+}
+
+func TestFailedSyncIsFatalForTheStore(t *testing.T) {
+	for _, victim := range []string{markFile, ".vlog"} {
+		t.Run(victim, func(t *testing.T) {
+			failing := false
+			broken := errors.New("input/output error")
+			dir := t.TempDir()
+			db, err := Open(Options{Dir: dir, Profile: Chunks, Small: true, Sync: func(f *os.File) error {
+				if failing && strings.HasSuffix(f.Name(), victim) {
+					return broken
+				}
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			fill(t, db, 5, 10000)
+			failing = true
+			write := func(txn *badger.Txn) error { return txn.Set([]byte("new"), make([]byte, 10000)) }
+			if err := db.Update(t.Context(), write); !errors.Is(err, ErrFailed) || !errors.Is(err, broken) {
+				t.Fatalf("got %v", err)
+			}
+			failing = false
+			if err := db.Update(t.Context(), write); !errors.Is(err, ErrFailed) {
+				t.Fatalf("a write after the failed one: %v", err)
+			}
+			mustHave(t, copyDir(t, dir), Chunks, 5)
+			db.Close()
+			mustHave(t, dir, Chunks, 5)
+		})
+	}
+}
+
+func TestSecondOpenerIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	openTest(t, dir, Records)
+	if _, err := Open(Options{Dir: dir, Profile: Records, Small: true}); !errors.Is(err, ErrInUse) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func FuzzWalkLogNeverFailsOrRunsOver(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00ivivivivivivxxxx"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		st, err := walkLog(bytes.NewReader(b), logState{}, 0, func(*logEntry) error { return nil })
+		if err != nil || st.end > int64(len(b)) {
+			t.Fatalf("%v, %v", st, err)
+		}
+		if _, err := survey(bytes.NewReader(b), "x", logHeaderSize, int64(len(b))); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzDecodeMark(f *testing.F) {
+	m := mark{gen: 3, logs: []markedLog{{logName{'m', 1}, logState{20, 7}}}}
+	b, err := m.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add((&sealedList{gen: 2, files: map[uint32]logState{4: {30, 1}}}).encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := decodeMark(b); err == nil {
+			again, err := m.encode()
+			if err != nil || !bytes.HasPrefix(b, again) {
+				t.Fatalf("%v does not encode to what it was", m)
+			}
+		}
+		_, _ = decodeSealed(b)
+		_ = wholeManifest(b)
+	})
+}
