@@ -89,7 +89,11 @@ func (e *Endpoint) accept(ctx context.Context) {
 	for {
 		conn, err := e.accepting.Accept(ctx)
 		if err != nil {
-			return // closed: Accept has no other errors
+			if ctx.Err() == nil { // not closed by Close, so quic-go has given up the socket
+				e.log.Error("socket failed: the node can reach nobody", slog.Any("reason", err))
+				close(e.lost)
+			}
+			return
 		}
 		e.running.Go(func() { e.serve(ctx, conn) })
 	}

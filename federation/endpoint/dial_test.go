@@ -370,3 +370,37 @@ func TestCloseGivesUpDialsInProgress(t *testing.T) {
 		}
 	})
 }
+
+func TestLostSocketIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		a, b := r.node(1), r.node(2)
+		s := dial(t, a, LaneRaft, silent, b.ID())
+		select {
+		case <-a.Lost():
+			t.Fatal("lost from the start")
+		default:
+		}
+		_ = a.cfg.Conn.Close()
+		<-a.Lost()
+		if _, err := s.Read(make([]byte, 1)); err == nil {
+			t.Error("a stream goes on without a socket")
+		}
+		_, err := a.Dial(within(t, time.Minute), LaneControl, echo, b.ID())
+		wantErr(t, err, ErrClosed)
+		if err := a.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		select {
+		case <-b.Lost():
+			t.Error("the peer counts as lost, too")
+		default:
+		}
+		_ = b.Close()
+		select {
+		case <-b.Lost():
+			t.Error("closed counts as lost")
+		default:
+		}
+	})
+}

@@ -32,6 +32,7 @@ type Endpoint struct {
 	accepting *quic.Listener
 	stop      context.CancelFunc
 	done      chan struct{} // closed when Close begins
+	lost      chan struct{} // closed when the socket has failed
 	running   sync.WaitGroup
 	shut      sync.Once
 	shutErr   error
@@ -87,6 +88,7 @@ func newEndpoint(cfg Config, speaks versions) (*Endpoint, error) {
 		windows:  &budget{},
 		packets:  make(chan Packet, packetBacklog),
 		done:     make(chan struct{}),
+		lost:     make(chan struct{}),
 		doors:    make(map[door]*listener),
 		peers:    make(map[PeerID]*peer),
 		joins:    make(map[*session]struct{}),
@@ -134,6 +136,10 @@ func (e *Endpoint) ID() PeerID { return e.id }
 
 // Addr returns the address of the socket.
 func (e *Endpoint) Addr() net.Addr { return e.cfg.Conn.LocalAddr() }
+
+// Lost is closed when the socket has failed under the endpoint: nothing works from then on but
+// Close. A node should stop, and be started again.
+func (e *Endpoint) Lost() <-chan struct{} { return e.lost }
 
 // peer returns the record of a peer, made if need be. The caller holds mu.
 func (e *Endpoint) peer(id PeerID) *peer {

@@ -178,6 +178,9 @@ func translate(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
+	if errors.Is(err, quic.ErrStreamClosed) {
+		return net.ErrClosed // written to after CloseWrite
+	}
 	if e, ok := errors.AsType[*quic.StreamError](err); ok {
 		return &ResetError{Code: ResetCode(min(e.ErrorCode, 1<<32-1)), Remote: e.Remote}
 	}
@@ -209,12 +212,16 @@ func translate(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrConnection, err)
+	return broken(err)
 }
+
+// broken makes an error of an unexpected one. It does not wrap it: quic-go's errors are
+// net.ErrClosed, which here means that this end closed something.
+func broken(err error) error { return fmt.Errorf("%w: %s", ErrConnection, err.Error()) }
 
 func translateTransport(e *quic.TransportError) error {
 	if !e.Remote {
-		return fmt.Errorf("%w: %w", ErrConnection, e)
+		return broken(e)
 	}
 	switch e.ErrorCode {
 	case alertBadCertificate:
@@ -228,7 +235,7 @@ func translateTransport(e *quic.TransportError) error {
 	case quic.ConnectionRefused:
 		return fmt.Errorf("%w: the peer refuses connections for the moment", ErrBusy)
 	default:
-		return fmt.Errorf("%w: %w", ErrConnection, e)
+		return broken(e)
 	}
 }
 

@@ -24,7 +24,7 @@ func (e *Endpoint) serverQUIC() *quic.Config {
 		MaxIdleTimeout:                 l.IdleTimeout,
 		MaxIncomingStreams:             int64(l.Streams),
 		MaxIncomingUniStreams:          -1,
-		InitialStreamReceiveWindow:     uint64(min(firstStreamWindow, l.RequestWindow)),
+		InitialStreamReceiveWindow:     uint64(l.RequestWindow / 2), // one stalled request leaves room for others
 		MaxStreamReceiveWindow:         uint64(min(mostStreamWindow, l.LaneWindow)),
 		InitialConnectionReceiveWindow: uint64(l.RequestWindow),
 		MaxConnectionReceiveWindow:     uint64(max(l.LaneWindow, l.RequestWindow)),

@@ -3,6 +3,10 @@ package endpoint
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -27,10 +31,25 @@ type session struct {
 	since    time.Time
 	grown    *grant
 	open     atomic.Int32 // incoming streams that are not closed yet
+	failed   atomic.Bool  // a stream has seen the connection fail
 }
 
-// alive reports whether the connection was not closed yet, as far as this end knows.
-func (s *session) alive() bool { return s.conn.Context().Err() == nil }
+// alive reports whether the connection is fit for new streams, as far as this end knows. quic-go
+// fails the streams of a connection some time before it cancels the connection's context; without
+// the flag, whoever dials again because a stream failed would be given the same connection.
+func (s *session) alive() bool { return !s.failed.Load() && s.conn.Context().Err() == nil }
+
+// explain translates an error of one of the session's streams, and notes when it says that the
+// connection is gone.
+func (s *session) explain(err error) error {
+	err = translate(err)
+	_, reset := errors.AsType[*ResetError](err)
+	if !reset && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		s.failed.Store(true)
+	}
+	return err
+}
 
 // close closes the connection and waits until it is.
 func (s *session) close(code closeCode, text string) {
@@ -44,13 +63,12 @@ func (s *session) state() tls.ConnectionState { return s.conn.ConnectionState().
 func (s *session) start(ctx context.Context, service Service) (*Stream, error) {
 	str, err := s.conn.OpenStreamSync(ctx)
 	if err != nil {
-		return nil, translate(err)
+		return nil, s.explain(err)
 	}
 	header := encodeHeader(service)
 	if _, err := str.Write(header[:]); err != nil {
-		str.CancelRead(quic.StreamErrorCode(ResetClosed))
-		str.CancelWrite(quic.StreamErrorCode(ResetClosed))
-		return nil, translate(err)
+		abort(str, ResetClosed)
+		return nil, s.explain(err)
 	}
 	return &Stream{str: str, sess: s, service: service}, nil
 }

@@ -54,7 +54,7 @@ func (s *Stream) failed(err error) error {
 	if s.closed.Load() {
 		return net.ErrClosed
 	}
-	return translate(err)
+	return s.sess.explain(err)
 }
 
 // CloseWrite ends the stream towards the peer, which reads io.EOF after everything that was
@@ -115,8 +115,8 @@ func (s *Stream) end(how func()) {
 // joinLinger is how long a joining connection outlives its stream.
 const joinLinger = time.Second
 
-// Done is closed when nobody reads what this end writes any more: the stream was closed or reset
-// at either end, or its connection is gone.
+// Done is closed when writing is over: this end has called CloseWrite, Close or Reset, the peer does
+// not read any more, or the connection is gone.
 func (s *Stream) Done() <-chan struct{} { return s.str.Context().Done() }
 
 // Peer returns the proven identity of the other end, and false for a node that joins without

@@ -144,6 +144,12 @@ func TestHalfClosedStreamStillReads(t *testing.T) {
 		if err != nil || string(got) != "all I have" {
 			t.Errorf("got %q, %v", got, err)
 		}
+		if _, err := io.WriteString(s, "more"); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("write after half close: %v", err)
+		}
+		if !s.sess.alive() {
+			t.Error("a misuse of one stream counts as the end of the connection")
+		}
 	})
 }
 
