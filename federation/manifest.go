@@ -17,7 +17,10 @@ const manifestVersion = 1
 type Extent struct{ Offset, Length int64 }
 
 // Page lists the bytes of a part that are needed to show one page. It is empty when the page needs the whole part.
-type Page struct{ Extents []Extent }
+type Page struct {
+	Directory int64 // position of the page's own directory within the part (TIFF 6.0 section 2, IFD); 0 for none
+	Extents   []Extent
+}
 
 // Part is one file of a document.
 type Part struct {
@@ -38,7 +41,7 @@ type Part struct {
 //	1     version, 1
 //	1+n   custodian: length, ODS code; 10 document key; 16 subject
 //	v     parts; for each: content type, name, v size, 32 SHA-256, 20 SHA-1, v page count,
-//	      v pages; for each: v extents; for each: v offset, v length
+//	      v pages; for each: v directory, v extents; for each: v offset, v length
 //	      32 for each chunk: their number follows from the size
 type Manifest struct {
 	Document DocumentID
@@ -100,6 +103,7 @@ func (e *Encoder) part(p Part) {
 	e.Uvarint(uint64(p.PageCount))
 	e.Uvarint(uint64(len(p.Pages)))
 	for _, page := range p.Pages {
+		e.Uvarint(uint64(page.Directory))
 		e.Uvarint(uint64(len(page.Extents)))
 		for _, x := range page.Extents {
 			e.Uvarint(uint64(x.Offset))
@@ -147,7 +151,7 @@ func (d *Decoder) part() Part {
 	if strings.ContainsAny(p.Name, `/\`) || p.Name == "." || p.Name == ".." {
 		d.Fail("a file name that leads to another folder") // the name itself may be a patient's: it stays out of errors
 	}
-	n := d.Count(maxPages, 1)
+	n := d.Count(maxPages, 2)
 	if d.Err() == nil && n != 0 && n != p.PageCount {
 		d.Fail("%d page maps for %d pages", n, p.PageCount)
 	}
@@ -170,7 +174,10 @@ func (d *Decoder) part() Part {
 
 // page reads extents that lie within size bytes, in ascending order and apart.
 func (d *Decoder) page(size int64) Page {
-	var page Page
+	page := Page{Directory: int64(d.Uvarint(maxBytes))}
+	if d.Err() == nil && page.Directory > 0 && page.Directory >= size {
+		d.Fail("directory at %d of a part of %d bytes", page.Directory, size)
+	}
 	end := int64(0)
 	for range d.Count(1<<20, 2) {
 		x := Extent{Offset: int64(d.Uvarint(maxBytes)), Length: int64(d.Uvarint(maxBytes))}

@@ -38,7 +38,7 @@ func sealedPointer(n byte) Pointer {
 func testManifest() Manifest {
 	return Manifest{Document: testDocument(1), Subject: Subject{1, 1}, Parts: []Part{
 		{ContentType: "image/tiff", Name: "scan.tif", Size: ChunkSize + 1, SHA256: Sum([]byte("part")), SHA1: [20]byte{1, 2, 3}, PageCount: 2,
-			Pages:  []Page{{Extents: []Extent{{Offset: 0, Length: 10}, {Offset: 20, Length: 100}}}, {}},
+			Pages:  []Page{{Directory: 12, Extents: []Extent{{Offset: 0, Length: 10}, {Offset: 20, Length: 100}}}, {}},
 			Chunks: []Digest{Sum([]byte("a")), Sum([]byte("b"))}},
 		{ContentType: "application/x-local", Name: "Ärztebrief.bin"},
 	}}

@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// maxSkew is how far the clocks of two nodes may be apart.
+const maxSkew = 30 * time.Second
+
+// caller is who is at the other end of a stream, as TLS proved it.
+type caller struct {
+	node    federation.NodeID
+	binding [BindingSize]byte
+}
+
+// believe checks everything about a signed assertion that does not depend on the document. What fails is refused alike,
+// so that a stranger learns nothing from it; the cause says why, for the audit.
+func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
+	denied := func(format string, args ...any) *Refusal {
+		return refuse(policy.Denied, fmt.Errorf(format, args...))
+	}
+	if len(signed) <= len(federation.Signature{}) {
+		return Assertion{}, denied("request of %d bytes: %w", len(signed), federation.ErrMalformed)
+	}
+	node, trust, ok := c.cfg.Ledger.Roster().Node(from.node)
+	if !ok || node.Standing != federation.Active || trust.Standing != federation.Active {
+		return Assertion{}, denied("node %s is not active in the roster", from.node.Short())
+	}
+	raw, err := open(assertionContext, signed, trust.StatementKey)
+	if err != nil {
+		return Assertion{}, denied("assertion under the key of %s: %w", trust.ID, err)
+	}
+	a, err := DecodeAssertion(raw)
+	if err != nil {
+		return Assertion{}, denied("%w", err)
+	}
+	now := c.cfg.Clock.Now()
+	skew := a.At.Sub(now.Wall.Round(0))
+	switch {
+	case a.Trust != trust.ID:
+		return Assertion{}, denied("node %s of %s asserts for %s", from.node.Short(), trust.ID, a.Trust)
+	case a.Node != from.node:
+		return Assertion{}, denied("assertion of node %s came from node %s", a.Node.Short(), from.node.Short())
+	case a.Custodian != c.cfg.Node:
+		return Assertion{}, denied("assertion is for node %s", a.Custodian.Short())
+	case a.Binding != from.binding:
+		return Assertion{}, denied("assertion is bound to another connection")
+	case skew > maxSkew || skew < -maxSkew:
+		return Assertion{}, denied("assertion is %s off this node's clock", skew.Round(time.Second))
+	}
+	first, err := c.replays.first(a, now)
+	if err != nil {
+		return a, refuse(policy.Unavailable, err)
+	}
+	if !first {
+		return a, denied("assertion was used before on this connection")
+	}
+	return a, nil
+}
+
+// trouble is the refusal for a part of this node that failed: out of reach, or damaged.
+func trouble(what string, err error) *Refusal {
+	o := policy.Integrity
+	if unavailable(err) {
+		o = policy.Unavailable
+	}
+	return refuse(o, fmt.Errorf("%s: %w", what, err))
+}
+
+func unavailable(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) || isContext(err)
+}

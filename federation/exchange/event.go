@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// EventKind says what an audit event tells. Zero is invalid. Do not reorder.
+type EventKind uint8
+
+// The kinds: the first four at the custodian, the others at the requester.
+const (
+	Intent      EventKind = iota + 1 // bytes are about to leave; durable before the first of them
+	Refused                          // nothing left
+	Released                         // everything that was asked for has left
+	Interrupted                      // some of it may have left: Bytes
+	Asked                            // the user is about to get bytes; durable before the first of them
+	Received                         // everything that was asked for was received, verified and handed on
+	Failed                           // some of it was handed on: Bytes
+)
+
+// String returns the kind in one word.
+func (k EventKind) String() string {
+	names := [...]string{"invalid", "intent", "refused", "released", "interrupted", "asked", "received", "failed"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "invalid"
+}
+
+// Event is what an audit log keeps of a release. It names people: it is for the audit log alone.
+type Event struct {
+	Kind     EventKind
+	At       time.Time
+	Transfer Transfer // joins the entries of both ends
+	Local    bool     // own staff at this node; there is no peer
+
+	Peer      federation.NodeID // the other end, as TLS proved it
+	PeerTrust federation.TrustID
+
+	Trust        federation.TrustID // of the user
+	User         string
+	Role         string
+	Purpose      string
+	Relationship string
+	Emergency    string // reason given for breaking the glass
+	Subject      federation.Subject
+	Document     federation.DocumentID
+	Selection    Selection
+	Manifest     federation.Digest
+
+	Outcome policy.Outcome
+	Glass   bool            // permitted only because the glass was broken
+	Chain   []policy.Reason // full form of the decision
+	Detail  string          // what else governance should know: why an assertion was not believed, why a stream ended
+
+	Intent    uint64 // Released, Interrupted: index of the Intent. Received: of the custodian's, in its log
+	Chunks    int
+	Bytes     int64
+	Assertion []byte // as signed by the requesting trust
+	Receipt   []byte // Released: as signed by the requesting trust; nil when none came
+}
+
+// Auditor keeps events.
+type Auditor interface {
+	// Append returns when the event is durable.
+	Append(ctx context.Context, event Event) (index uint64, err error)
+}
+
+func (e *Event) describe(a Assertion) {
+	e.Transfer, e.Trust, e.User, e.Role, e.Purpose = a.Transfer, a.Trust, a.User, a.Role, a.Purpose
+	e.Relationship, e.Emergency, e.Subject, e.Document = a.Relationship, a.Emergency, a.Subject, a.Document
+	e.Selection, e.Manifest = a.Selection, a.Manifest
+}

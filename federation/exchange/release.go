@@ -1,0 +1,197 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// release is one request, from its decision to its last audit entry.
+type release struct {
+	custodian *Custodian
+	assertion Assertion
+	signed    []byte // as it came; nil for own staff at this node
+	key       federation.PublicKey
+	event     Event // what every audit entry of the release has in common
+	glass     bool  // the glass may be broken
+
+	guard    *guard
+	encoded  []byte // manifest
+	manifest federation.Manifest
+	plan     *plan
+	intent   uint64
+}
+
+// own reports whether the user belongs to this node's trust.
+func (r *release) own() bool { return r.assertion.Trust == r.custodian.cfg.Trust }
+
+// begin decides on the release and writes the audit entry of its intent, or else of its refusal. When it returns nil a
+// byte may leave as long as the guard says so. end must be called in either case.
+func (r *release) begin(ctx context.Context) *Refusal {
+	c := r.custodian
+	r.guard = newGuard(r)
+	c.mu.Lock()
+	c.guards[r.guard] = struct{}{}
+	c.mu.Unlock()
+	r.event.describe(r.assertion)
+	refusal := r.prepare(ctx)
+	r.event.Chain, r.event.Glass, r.event.Outcome = r.guard.decision.Chain, r.guard.decision.Glass, policy.Permit
+	if refusal != nil {
+		return r.refused(ctx, refusal)
+	}
+	entry := r.event
+	entry.Kind, entry.At, entry.Assertion, entry.Bytes = Intent, c.now(), r.signed, r.plan.bytes(r.assertion.Start)
+	entry.Chunks = r.plan.total - r.assertion.Start
+	index, err := c.cfg.Audit.Append(ctx, entry)
+	if err != nil {
+		// It cannot be audited either; the log and the answer are all there is.
+		return refuse(policy.Unavailable, fmt.Errorf("intent: %w: %w", ErrAudit, err))
+	}
+	r.intent = index
+	return nil
+}
+
+// prepare decides, and readies what is to be sent.
+func (r *release) prepare(ctx context.Context) *Refusal {
+	c, a := r.custodian, r.assertion
+	if a.Emergency != "" && c.cfg.Emergency != nil {
+		if err := c.cfg.Emergency(ctx, a); err != nil {
+			r.event.Detail = "the glass was not broken: " + err.Error()
+		} else {
+			r.glass = true
+		}
+	}
+	if !r.own() {
+		renew, cancel := context.WithTimeout(ctx, c.limits.RenewTimeout)
+		c.cfg.Lease.Fresh(renew)
+		cancel()
+	}
+	if refusal := r.guard.decide(ctx); refusal != nil {
+		return refusal
+	}
+	var err error
+	if r.encoded, err = c.cfg.Records.Manifest(ctx, a.Document); err != nil {
+		return trouble("manifest", err)
+	}
+	// The decision has compared the agreed digest with a.Manifest.
+	if federation.Sum(r.encoded) != a.Manifest {
+		return refuse(policy.Integrity, errors.New("the manifest that is held is not the one that was agreed on"))
+	}
+	if r.manifest, err = federation.DecodeManifest(r.encoded); err != nil {
+		return refuse(policy.Integrity, err)
+	}
+	if r.manifest.Document != a.Document || r.manifest.Subject != a.Subject {
+		return refuse(policy.Integrity, errors.New("the manifest is of another document"))
+	}
+	if r.plan, err = planOf(&r.manifest, a.Selection); err != nil {
+		return refuse(policy.NotFound, err)
+	}
+	if a.Start > r.plan.total {
+		return refuse(policy.NotFound, fmt.Errorf("resumed at chunk %d of %d: %w", a.Start, r.plan.total, ErrSelection))
+	}
+	return nil
+}
+
+// decide reads the facts of the moment and decides by them. hold must have been current before.
+func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refusal) {
+	c, a := r.custodian, r.assertion
+	pointer, found, err := c.cfg.Ledger.Pointer(ctx, a.Document)
+	switch {
+	case err != nil:
+		return policy.Decision{}, trouble("pointer", err)
+	case !found:
+		return policy.Decision{}, refuse(policy.NotFound, errors.New("there is no such document, or it was withdrawn"))
+	case pointer.Custodian() != c.cfg.Trust:
+		return policy.Decision{}, refuse(policy.NotFound, fmt.Errorf("the document is held by %s", pointer.Custodian()))
+	case pointer.Subject != a.Subject:
+		return policy.Decision{}, refuse(policy.NotFound, errors.New("the document is of another patient than was asserted"))
+	}
+	doc, missing := c.cfg.Records.Document(ctx, a.Document)
+	if missing != nil {
+		doc = policy.DocumentOf(pointer)
+	}
+	doc.ID, doc.Custodian, doc.Subject = a.Document, c.cfg.Trust, pointer.Subject
+	doc.Confidentiality = max(doc.Confidentiality, pointer.Confidentiality) // raised here, not agreed on yet: counts
+	request := policy.Request{
+		User: policy.User{Trust: a.Trust, ID: a.User, Role: a.Role}, Action: policy.Open, Purpose: a.Purpose,
+		Relationship: a.Relationship, Document: doc, BreakGlass: r.glass, Now: c.now(),
+	}
+	facts, err := c.cfg.Ledger.Facts(ctx, request)
+	if err != nil {
+		return policy.Decision{}, trouble("facts", err)
+	}
+	facts.LeaseAge, facts.LeaseLimit = c.cfg.Lease.Age(hold), c.cfg.Lease.Limit()
+	decision := policy.Decide(request, facts)
+	switch {
+	case !decision.Permitted():
+		return decision, &Refusal{Outcome: decision.Outward(), Text: decision.Safe()}
+	case missing != nil:
+		// Only who would have been permitted learns that it is missing.
+		return decision, trouble("record", missing)
+	case pointer.Manifest != a.Manifest:
+		return decision, refuse(policy.Unavailable, errors.New("the requester's copy of the index has another version of the document"))
+	}
+	return decision, nil
+}
+
+// refused writes the audit entry of a refusal and returns it.
+func (r *release) refused(ctx context.Context, refusal *Refusal) *Refusal {
+	c := r.custodian
+	entry := r.event
+	entry.Kind, entry.At, entry.Outcome, entry.Assertion = Refused, c.now(), refusal.Outcome, r.signed
+	if entry.Detail == "" && refusal.Cause != nil {
+		entry.Detail = refusal.Cause.Error()
+	}
+	ctx, cancel := settle(ctx)
+	defer cancel()
+	if _, err := c.cfg.Audit.Append(ctx, entry); err != nil {
+		return refuse(policy.Unavailable, fmt.Errorf("refusal: %w: %w", ErrAudit, err))
+	}
+	c.metrics.refused(refusal.Outcome)
+	return refusal
+}
+
+// end takes the release off the list of those under way.
+func (r *release) end() {
+	c := r.custodian
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.guards, r.guard)
+}
+
+// close writes the last audit entry.
+func (r *release) close(ctx context.Context, e Event) error {
+	e.At, e.Intent = r.custodian.now(), r.intent
+	ctx, cancel := settle(ctx)
+	defer cancel()
+	if _, err := r.custodian.cfg.Audit.Append(ctx, e); err != nil {
+		return fmt.Errorf("%s: %w: %w", e.Kind, ErrAudit, err)
+	}
+	return nil
+}
+
+// chunk reads one chunk of the plan.
+func (r *release) chunk(ctx context.Context, p piece) ([]byte, error) {
+	data, err := r.custodian.cfg.Chunks.Chunk(ctx, p.digest)
+	if err != nil {
+		return nil, trouble(fmt.Sprintf("chunk %d of part %d", p.index+1, p.part+1), err)
+	}
+	if len(data) != p.size {
+		return nil, refuse(policy.Integrity, fmt.Errorf("chunk %d of part %d has %d bytes, want %d", p.index+1, p.part+1, len(data), p.size))
+	}
+	return data, nil
+}
+
+// settle returns a context for what must be written down although the request is over.
+func settle(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+}
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed)
+}
