@@ -1040,10 +1040,14 @@ func (x *Document) GetSupersedes() string {
 	return ""
 }
 
+// File is what the command line found a file to be; the bytes that follow are checked against size only.
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	ContentType   string                 `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"` // empty: found out from the bytes
+	ContentType   string                 `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	PageCount     uint32                 `protobuf:"varint,4,opt,name=page_count,json=pageCount,proto3" json:"page_count,omitempty"` // 0: not known
+	Pages         []*Page                `protobuf:"bytes,5,rep,name=pages,proto3" json:"pages,omitempty"`                           // page_count of them where pages can be sent alone; else none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1092,6 +1096,123 @@ func (x *File) GetContentType() string {
 	return ""
 }
 
+func (x *File) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *File) GetPageCount() uint32 {
+	if x != nil {
+		return x.PageCount
+	}
+	return 0
+}
+
+func (x *File) GetPages() []*Page {
+	if x != nil {
+		return x.Pages
+	}
+	return nil
+}
+
+type Page struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Extents       []*Extent              `protobuf:"bytes,1,rep,name=extents,proto3" json:"extents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Page) Reset() {
+	*x = Page{}
+	mi := &file_node_admin_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Page) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Page) ProtoMessage() {}
+
+func (x *Page) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Page.ProtoReflect.Descriptor instead.
+func (*Page) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Page) GetExtents() []*Extent {
+	if x != nil {
+		return x.Extents
+	}
+	return nil
+}
+
+type Extent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Offset        int64                  `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        int64                  `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Extent) Reset() {
+	*x = Extent{}
+	mi := &file_node_admin_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Extent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Extent) ProtoMessage() {}
+
+func (x *Extent) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Extent.ProtoReflect.Descriptor instead.
+func (*Extent) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Extent) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Extent) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 type TakeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
@@ -1105,7 +1226,7 @@ type TakeReply struct {
 
 func (x *TakeReply) Reset() {
 	*x = TakeReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1238,7 @@ func (x *TakeReply) String() string {
 func (*TakeReply) ProtoMessage() {}
 
 func (x *TakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1251,7 @@ func (x *TakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReply.ProtoReflect.Descriptor instead.
 func (*TakeReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TakeReply) GetDocument() string {
@@ -1180,7 +1301,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1313,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1326,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LocateRequest) GetPatient() string {
@@ -1248,7 +1369,7 @@ type LocateReply struct {
 
 func (x *LocateReply) Reset() {
 	*x = LocateReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1381,7 @@ func (x *LocateReply) String() string {
 func (*LocateReply) ProtoMessage() {}
 
 func (x *LocateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1394,7 @@ func (x *LocateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateReply.ProtoReflect.Descriptor instead.
 func (*LocateReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LocateReply) GetDocuments() []*Located {
@@ -1327,7 +1448,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1460,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1473,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Located) GetDocument() string {
@@ -1475,7 +1596,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1608,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1621,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchRequest) GetDocument() string {
@@ -1566,7 +1687,7 @@ type FetchReply struct {
 
 func (x *FetchReply) Reset() {
 	*x = FetchReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1699,7 @@ func (x *FetchReply) String() string {
 func (*FetchReply) ProtoMessage() {}
 
 func (x *FetchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1712,7 @@ func (x *FetchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchReply.ProtoReflect.Descriptor instead.
 func (*FetchReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchReply) GetStep() isFetchReply_Step {
@@ -1668,7 +1789,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1801,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1814,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Head) GetDocument() string {
@@ -1778,7 +1899,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1911,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1924,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Done) GetBytes() int64 {
@@ -1846,7 +1967,7 @@ type ObjectRequest struct {
 
 func (x *ObjectRequest) Reset() {
 	*x = ObjectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1979,7 @@ func (x *ObjectRequest) String() string {
 func (*ObjectRequest) ProtoMessage() {}
 
 func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1992,7 @@ func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRequest.ProtoReflect.Descriptor instead.
 func (*ObjectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ObjectRequest) GetPatient() string {
@@ -1914,7 +2035,7 @@ type ObjectReply struct {
 
 func (x *ObjectReply) Reset() {
 	*x = ObjectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2047,7 @@ func (x *ObjectReply) String() string {
 func (*ObjectReply) ProtoMessage() {}
 
 func (x *ObjectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2060,7 @@ func (x *ObjectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectReply.ProtoReflect.Descriptor instead.
 func (*ObjectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObjectReply) GetDirectives() []string {
@@ -1980,7 +2101,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2113,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2126,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WithdrawRequest) GetDocument() string {
@@ -2031,7 +2152,7 @@ type WithdrawReply struct {
 
 func (x *WithdrawReply) Reset() {
 	*x = WithdrawReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2164,7 @@ func (x *WithdrawReply) String() string {
 func (*WithdrawReply) ProtoMessage() {}
 
 func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2177,7 @@ func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReply.ProtoReflect.Descriptor instead.
 func (*WithdrawReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawReply) GetCommitted() bool {
@@ -2077,7 +2198,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2210,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2223,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2135,7 +2256,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2268,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2281,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2182,7 +2303,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2315,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2328,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2246,7 +2367,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +2379,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +2392,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
 }
 
 type VerifyAuditReply struct {
@@ -2288,7 +2409,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2421,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2434,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2366,7 +2487,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2499,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2512,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
 }
 
 type ScrubReply struct {
@@ -2407,7 +2528,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2540,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2553,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -2562,10 +2683,19 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"supersedes\x18\n" +
 	" \x01(\tR\n" +
-	"supersedes\"=\n" +
+	"supersedes\"\x9f\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
-	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\"\xa3\x01\n" +
+	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x1d\n" +
+	"\n" +
+	"page_count\x18\x04 \x01(\rR\tpageCount\x12-\n" +
+	"\x05pages\x18\x05 \x03(\v2\x17.ridgeway.admin.v1.PageR\x05pages\";\n" +
+	"\x04Page\x123\n" +
+	"\aextents\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.ExtentR\aextents\"8\n" +
+	"\x06Extent\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x03R\x06length\"\xa3\x01\n" +
 	"\tTakeReply\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x124\n" +
@@ -2702,7 +2832,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                   // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                 // 1: ridgeway.admin.v1.Problem
@@ -2717,67 +2847,71 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*TakeRequest)(nil),             // 10: ridgeway.admin.v1.TakeRequest
 	(*Document)(nil),                // 11: ridgeway.admin.v1.Document
 	(*File)(nil),                    // 12: ridgeway.admin.v1.File
-	(*TakeReply)(nil),               // 13: ridgeway.admin.v1.TakeReply
-	(*LocateRequest)(nil),           // 14: ridgeway.admin.v1.LocateRequest
-	(*LocateReply)(nil),             // 15: ridgeway.admin.v1.LocateReply
-	(*Located)(nil),                 // 16: ridgeway.admin.v1.Located
-	(*FetchRequest)(nil),            // 17: ridgeway.admin.v1.FetchRequest
-	(*FetchReply)(nil),              // 18: ridgeway.admin.v1.FetchReply
-	(*Head)(nil),                    // 19: ridgeway.admin.v1.Head
-	(*Done)(nil),                    // 20: ridgeway.admin.v1.Done
-	(*ObjectRequest)(nil),           // 21: ridgeway.admin.v1.ObjectRequest
-	(*ObjectReply)(nil),             // 22: ridgeway.admin.v1.ObjectReply
-	(*WithdrawRequest)(nil),         // 23: ridgeway.admin.v1.WithdrawRequest
-	(*WithdrawReply)(nil),           // 24: ridgeway.admin.v1.WithdrawReply
-	(*SuspendRequest)(nil),          // 25: ridgeway.admin.v1.SuspendRequest
-	(*ApproveRequest)(nil),          // 26: ridgeway.admin.v1.ApproveRequest
-	(*ProposalReply)(nil),           // 27: ridgeway.admin.v1.ProposalReply
-	(*VerifyAuditRequest)(nil),      // 28: ridgeway.admin.v1.VerifyAuditRequest
-	(*VerifyAuditReply)(nil),        // 29: ridgeway.admin.v1.VerifyAuditReply
-	(*ScrubRequest)(nil),            // 30: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),              // 31: ridgeway.admin.v1.ScrubReply
+	(*Page)(nil),                    // 13: ridgeway.admin.v1.Page
+	(*Extent)(nil),                  // 14: ridgeway.admin.v1.Extent
+	(*TakeReply)(nil),               // 15: ridgeway.admin.v1.TakeReply
+	(*LocateRequest)(nil),           // 16: ridgeway.admin.v1.LocateRequest
+	(*LocateReply)(nil),             // 17: ridgeway.admin.v1.LocateReply
+	(*Located)(nil),                 // 18: ridgeway.admin.v1.Located
+	(*FetchRequest)(nil),            // 19: ridgeway.admin.v1.FetchRequest
+	(*FetchReply)(nil),              // 20: ridgeway.admin.v1.FetchReply
+	(*Head)(nil),                    // 21: ridgeway.admin.v1.Head
+	(*Done)(nil),                    // 22: ridgeway.admin.v1.Done
+	(*ObjectRequest)(nil),           // 23: ridgeway.admin.v1.ObjectRequest
+	(*ObjectReply)(nil),             // 24: ridgeway.admin.v1.ObjectReply
+	(*WithdrawRequest)(nil),         // 25: ridgeway.admin.v1.WithdrawRequest
+	(*WithdrawReply)(nil),           // 26: ridgeway.admin.v1.WithdrawReply
+	(*SuspendRequest)(nil),          // 27: ridgeway.admin.v1.SuspendRequest
+	(*ApproveRequest)(nil),          // 28: ridgeway.admin.v1.ApproveRequest
+	(*ProposalReply)(nil),           // 29: ridgeway.admin.v1.ProposalReply
+	(*VerifyAuditRequest)(nil),      // 30: ridgeway.admin.v1.VerifyAuditRequest
+	(*VerifyAuditReply)(nil),        // 31: ridgeway.admin.v1.VerifyAuditReply
+	(*ScrubRequest)(nil),            // 32: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),              // 33: ridgeway.admin.v1.ScrubReply
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
 	4,  // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
 	11, // 2: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
 	12, // 3: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
-	1,  // 4: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
-	0,  // 5: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	16, // 6: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
-	5,  // 7: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
-	0,  // 8: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	19, // 9: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
-	20, // 10: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	2,  // 11: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	6,  // 12: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	8,  // 13: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	10, // 14: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	14, // 15: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	17, // 16: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	21, // 17: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	23, // 18: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	25, // 19: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	26, // 20: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	28, // 21: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	30, // 22: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	3,  // 23: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	7,  // 24: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	9,  // 25: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	13, // 26: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	15, // 27: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	18, // 28: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	22, // 29: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	24, // 30: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	27, // 31: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	27, // 32: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	29, // 33: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	31, // 34: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	23, // [23:35] is the sub-list for method output_type
-	11, // [11:23] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	13, // 4: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
+	14, // 5: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
+	1,  // 6: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
+	0,  // 7: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	18, // 8: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
+	5,  // 9: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
+	0,  // 10: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	21, // 11: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
+	22, // 12: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
+	2,  // 13: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	6,  // 14: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	8,  // 15: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	10, // 16: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	16, // 17: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	19, // 18: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	23, // 19: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	25, // 20: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	27, // 21: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	28, // 22: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	30, // 23: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	32, // 24: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	3,  // 25: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	7,  // 26: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	9,  // 27: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	15, // 28: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	17, // 29: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	20, // 30: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	24, // 31: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	26, // 32: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29, // 33: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	29, // 34: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	31, // 35: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	33, // 36: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	25, // [25:37] is the sub-list for method output_type
+	13, // [13:25] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -2791,7 +2925,7 @@ func file_node_admin_admin_proto_init() {
 		(*TakeRequest_Data)(nil),
 		(*TakeRequest_End)(nil),
 	}
-	file_node_admin_admin_proto_msgTypes[18].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[20].OneofWrappers = []any{
 		(*FetchReply_Head)(nil),
 		(*FetchReply_Data)(nil),
 		(*FetchReply_Done)(nil),
@@ -2802,7 +2936,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
