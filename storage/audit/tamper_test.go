@@ -296,9 +296,15 @@ func TestCopyOfTheFolderKeepsEveryAcknowledgedEntry(t *testing.T) {
 		}
 		acknowledged := l.Size()
 		copied := t.TempDir()
-		// The mark is copied first: a real crash never leaves it ahead of the log.
-		copyFile(t, filepath.Join(dir, "MARK"), filepath.Join(copied, "MARK"))
-		copyFolder(t, filepath.Join(dir, "entries"), filepath.Join(copied, "entries"))
+		// The marks are copied first: a real crash never leaves one ahead of what it marks.
+		if err := os.Mkdir(filepath.Join(copied, "entries"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		marks := []string{"MARK", filepath.Join("entries", "GUARD")}
+		for _, name := range marks {
+			copyFile(t, filepath.Join(dir, name), filepath.Join(copied, name))
+		}
+		copyFolder(t, filepath.Join(dir, "entries"), filepath.Join(copied, "entries"), "GUARD")
 		after := open(t, testOptions(copied))
 		if n := after.Size(); n < acknowledged {
 			t.Errorf("%d entries in the copy, %d were acknowledged", n, acknowledged)
@@ -313,7 +319,7 @@ func TestCopyOfTheFolderKeepsEveryAcknowledgedEntry(t *testing.T) {
 	<-done
 }
 
-func copyFolder(t *testing.T, from, to string) {
+func copyFolder(t *testing.T, from, to, except string) {
 	t.Helper()
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		t.Fatal(err)
@@ -324,7 +330,10 @@ func copyFolder(t *testing.T, from, to string) {
 	}
 	for _, e := range entries {
 		if e.IsDir() {
-			copyFolder(t, filepath.Join(from, e.Name()), filepath.Join(to, e.Name()))
+			copyFolder(t, filepath.Join(from, e.Name()), filepath.Join(to, e.Name()), except)
+			continue
+		}
+		if e.Name() == except {
 			continue
 		}
 		copyFile(t, filepath.Join(from, e.Name()), filepath.Join(to, e.Name()))
