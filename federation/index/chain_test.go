@@ -52,12 +52,13 @@ func TestOnlyACharterFoundsARegion(t *testing.T) {
 	r.refuse("RYJ", charter, RegionExists)
 }
 
-//	region id <- RYJ 1 <- RYJ 2 <- RYJ 3        what is submitted         what becomes of it
-//	                          \
-//	                           3'               another third              Fork
-//	                                 5          one is left out            Gap
-//	                                 4 (prev 2) does not name 3            BrokenChain
-//	                          2                 the same again             Duplicate
+// region id <- RYJ 1 <- RYJ 2 <- RYJ 3        what is submitted         what becomes of it
+//
+//	\
+//	 3'               another third              Fork
+//	       5          one is left out            Gap
+//	       4 (prev 2) does not name 3            BrokenChain
+//	2                 the same again             Duplicate
 func TestChainsHaveNoForksGapsOrBends(t *testing.T) {
 	r := founded(t, Config{}, 1)
 	key := r.trust("RYJ").statement

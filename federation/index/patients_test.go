@@ -1,0 +1,294 @@
+package index
+
+import (
+	"crypto/ed25519"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+func (r *testRegion) active(s federation.Subject) []federation.DirectiveID {
+	r.t.Helper()
+	got, err := Directives(r.store, s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var ids []federation.DirectiveID
+	for _, d := range got {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
+func ids(ns ...byte) (out []federation.DirectiveID) {
+	for _, n := range ns {
+		out = append(out, federation.DirectiveID{n})
+	}
+	return out
+}
+
+func withdrawal(n, target byte, s federation.Subject) federation.Directive {
+	return federation.Directive{ID: federation.DirectiveID{n}, Subject: s, Effect: federation.Withdrew, Target: federation.DirectiveID{target}, By: "staff-2"}
+}
+
+// 1 objects -> 2 objects -> 3 withdraws 1: only 2 is in force -> 4 withdraws 1 again: nothing more
+func TestObjectionsHoldUntilTheyAreWithdrawn(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("Y05868", objection(1, alice))
+	r.accept("RYJ", objection(2, alice))
+	r.accept("RAS", withdrawal(3, 1, alice))
+	r.accept("RAS", withdrawal(4, 1, alice))
+	if diff := cmp.Diff(ids(2), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+	history, err := DirectiveHistory(r.store, alice)
+	if err != nil || len(history) != 4 {
+		t.Fatalf("%v, %v", history, err)
+	}
+	first := history[0]
+	if first.Trust != "Y05868" || first.By != "staff-1" || first.WithdrawnBy != (federation.DirectiveID{3}) || first.Active() || first.At.IsZero() || first.Index == 0 {
+		t.Errorf("first: %+v", first)
+	}
+	if got := r.active(bob); got != nil {
+		t.Errorf("another patient: %v", got)
+	}
+}
+
+func TestDirectivesThatContradictOthersAreRefused(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("RYJ", objection(1, alice))
+	r.accept("RAS", objection(1, alice)) // the same, said again
+	if got := r.counts().Directives; got != 1 {
+		t.Errorf("%d directives", got)
+	}
+	otherWords := objection(1, alice)
+	otherWords.Evidence = "by letter"
+	nameless := objection(9, alice)
+	nameless.By = ""
+	r.accept("RYJ", withdrawal(2, 1, alice))
+	cases := []struct {
+		name string
+		body federation.Directive
+		want Code
+	}{
+		{"same id, other words", otherWords, DirectiveExists},
+		{"same id, other patient", objection(1, bob), DirectiveExists},
+		{"an objection that was withdrawn", objection(1, alice), DirectiveExists},
+		{"withdraws what there is not", withdrawal(3, 77, alice), NoDirective},
+		{"withdraws another patient's", withdrawal(3, 1, bob), NoDirective},
+		{"withdraws a withdrawal", withdrawal(3, 2, alice), NoDirective},
+		{"nobody recorded it", nameless, Incomplete},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { r.refuse("RYJ", c.body, c.want) })
+	}
+}
+
+// alice -> bob <- carol      an objection of one holds for all; documents of one are found under all
+func TestLinkedSubjectsAreOnePatient(t *testing.T) {
+	r := grown(t, Config{})
+	carol, dave := federation.Subject{0xC}, federation.Subject{0xD}
+	r.accept("RYJ", publication(pointerOf("RYJ", alice, 1), pointerOf("RYJ", bob, 2), pointerOf("RYJ", carol, 3), pointerOf("RYJ", dave, 4)))
+	r.accept("RYJ", objection(1, alice))
+	r.accept("RAS", federation.Link{Prior: alice, Survivor: bob})
+	r.accept("RAX", federation.Link{Prior: carol, Survivor: bob})
+	want := []federation.Pointer{pointerOf("RYJ", alice, 1), pointerOf("RYJ", bob, 2), pointerOf("RYJ", carol, 3)}
+	for _, s := range []federation.Subject{alice, bob, carol} {
+		if diff := cmp.Diff(want, locateAll(t, r.store, s)); diff != "" {
+			t.Errorf("documents of %s (-want +got):\n%s", s, diff)
+		}
+		if diff := cmp.Diff(ids(1), r.active(s)); diff != "" {
+			t.Errorf("objections of %s (-want +got):\n%s", s, diff)
+		}
+	}
+	if r.active(dave) != nil || len(locateAll(t, r.store, dave)) != 1 {
+		t.Error("another patient is linked")
+	}
+	r.refuse("RYJ", federation.Link{Prior: bob, Survivor: alice}, LinkCycle)
+	r.refuse("RYJ", federation.Link{Prior: alice, Survivor: carol}, LinkCycle)
+	r.accept("RYJ", federation.Link{Prior: alice, Survivor: bob}) // the same, said again
+	if got := r.counts().Links; got != 2 {
+		t.Errorf("%d links", got)
+	}
+	r.accept("RYJ", withdrawal(2, 1, carol)) // the patient, by whatever subject
+	if got := r.active(bob); got != nil {
+		t.Errorf("left in force: %v", got)
+	}
+}
+
+func TestAPatientHasABoundedNumberOfSubjects(t *testing.T) {
+	r := founded(t, Config{}, 1)
+	for n := range byte(MaxLinked - 1) {
+		r.accept("RYJ", federation.Link{Prior: federation.Subject{1, n + 1}, Survivor: federation.Subject{1, n}})
+	}
+	r.refuse("RYJ", federation.Link{Prior: federation.Subject{2}, Survivor: federation.Subject{1, 7}}, TooManyLinks)
+	if got, err := Linked(r.store, federation.Subject{1, 3}); err != nil || len(got) != MaxLinked || got[0] != (federation.Subject{1, 3}) {
+		t.Errorf("%d subjects, first %v, %v", len(got), got[0], err)
+	}
+}
+
+func TestEmergencyAccessesAreToldToTheRegion(t *testing.T) {
+	r := grown(t, Config{})
+	good := federation.BreakGlass{Subject: alice, Custodian: "RAS", User: "staff-1", Reason: "unconscious", Until: r.now.Add(15 * time.Minute)}
+	for _, change := range []func(*federation.BreakGlass){
+		func(b *federation.BreakGlass) { b.User = "" },
+		func(b *federation.BreakGlass) { b.Reason = "" },
+		func(b *federation.BreakGlass) { b.Subject = federation.Subject{} },
+		func(b *federation.BreakGlass) { b.Until = time.Time{} },
+	} {
+		b := good
+		change(&b)
+		r.refuse("RYJ", b, Incomplete)
+	}
+	stranger := good
+	stranger.Custodian = "RXX"
+	r.refuse("RYJ", stranger, NoSuchTrust)
+	r.accept("RYJ", good)
+	got, err := BreakGlasses(r.store, alice)
+	if err != nil || len(got) != 1 || !cmp.Equal(got[0].BreakGlass, good) || got[0].Trust != "RYJ" || got[0].Index != r.index {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// version 1: from day 0                     in force on day 0
+// version 3: from day 1 until day 3         in force on days 1 and 2, and nothing on day 3: an end is an end
+// version 4: from day 5                     in force from day 5
+func TestTheAgreementInForceIsTheNewestThatHasTakenEffect(t *testing.T) {
+	r := grown(t, Config{})
+	day := func(n int) time.Time { return time.Date(2026, 12, 1+n, 0, 0, 0, 0, time.UTC) }
+	text := func(version uint64, from, until time.Time) federation.Agreement {
+		return federation.Agreement{Version: version, Effective: from, Expires: until, Cedar: "// " + string(rune('0'+version))}
+	}
+	never := time.Time{}
+	r.accept("RYJ", text(1, day(0), never))
+	r.accept("RYJ", text(3, day(1), day(3)))
+	r.accept("RYJ", text(4, day(5), never))
+	r.refuse("RYJ", text(4, day(6), never), BadAgreement)
+	r.refuse("RYJ", text(2, day(6), never), BadAgreement)
+	r.refuse("RYJ", text(5, never, never), BadAgreement)
+	r.refuse("RYJ", text(5, day(6), day(6)), BadAgreement)
+	for n, want := range []uint64{1, 3, 3, 0, 0, 4, 4} {
+		got, found, err := AgreementOf(r.store, "RYJ", day(n))
+		if err != nil || found != (want != 0) || got.Version != want {
+			t.Errorf("day %d: version %d, %v, %v; want %d", n, got.Version, found, err, want)
+		}
+	}
+	if got, found, err := AgreementOf(r.store, "RYJ", day(0).Add(-1)); found || err != nil {
+		t.Errorf("before the first: %v, %v", got, err)
+	}
+	if _, found, err := AgreementOf(r.store, "RAS", day(9)); found || err != nil {
+		t.Errorf("another trust's: %v, %v", found, err)
+	}
+	if got, err := LastAgreementVersion(r.store, "RYJ"); got != 4 || err != nil {
+		t.Errorf("last version %d, %v", got, err)
+	}
+	got, _, err := AgreementOf(r.store, "RYJ", day(1))
+	if err != nil || got.Cedar != "// 3" || got.Trust != "RYJ" || got.Statement.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// auditLog is the Merkle tree of an audit log.
+type auditLog struct{ hashes []tlog.Hash }
+
+func (a *auditLog) ReadHashes(at []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(at))
+	for i, n := range at {
+		out[i] = a.hashes[n]
+	}
+	return out, nil
+}
+
+func (a *auditLog) grow(t *testing.T, from, to int64, entry string) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		h, err := tlog.StoredHashes(n, []byte(entry), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.hashes = append(a.hashes, h...)
+	}
+}
+
+// checkpoint is of size entries, with the proof from old.
+func (a *auditLog) checkpoint(t *testing.T, trust *testTrust, old, size int64) federation.Checkpoint {
+	t.Helper()
+	root, err := tlog.TreeHash(size, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := federation.Checkpoint{Node: trust.nodeID(), Size: uint64(size), Root: federation.Digest(root)}
+	if old > 0 {
+		proof, err := tlog.ProveTree(size, old, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range proof {
+			c.Proof = append(c.Proof, federation.Digest(h))
+		}
+	}
+	return sealCheckpoint(c, trust.audit)
+}
+
+func sealCheckpoint(c federation.Checkpoint, key ed25519.PrivateKey) federation.Checkpoint {
+	copy(c.Sig[:], ed25519.Sign(key, c.SignedBytes()))
+	return c
+}
+
+// honest:     5 entries -> 8 -> 21            each with its proof
+// rewritten:  5 others -> 8                   no proof leads there
+func TestRewrittenAuditLogsCannotBeCheckpointed(t *testing.T) {
+	r := grown(t, Config{})
+	ryj := r.trust("RYJ")
+	var honest, rewritten auditLog
+	honest.grow(t, 0, 21, "entry")
+	rewritten.grow(t, 0, 21, "another entry")
+	at := func(old, size int64) federation.Checkpoint { return honest.checkpoint(t, ryj, old, size) }
+
+	r.refuse("RYJ", at(3, 5), BadCheckpoint) // a proof, and nothing to prove
+	r.refuse("RYJ", sealCheckpoint(at(0, 5), ryj.statement), BadCheckpoint)
+	r.refuse("RYJ", sealCheckpoint(federation.Checkpoint{Node: ryj.nodeID()}, ryj.audit), BadCheckpoint)
+	r.refuse("RAS", at(0, 5), NoSuchTrust)
+	r.accept("RYJ", at(0, 5))
+
+	r.refuse("RYJ", at(0, 5), BadCheckpoint)
+	r.refuse("RYJ", at(0, 4), BadCheckpoint)
+	r.refuse("RYJ", at(0, 8), InconsistentAudit)
+	r.refuse("RYJ", rewritten.checkpoint(t, ryj, 5, 8), InconsistentAudit)
+	huge := at(5, 8)
+	huge.Size = 1 << 63
+	r.refuse("RYJ", sealCheckpoint(huge, ryj.audit), BadCheckpoint)
+	huge.Size = maxAuditSize
+	r.refuse("RYJ", sealCheckpoint(huge, ryj.audit), InconsistentAudit)
+	for i := range at(5, 8).Proof {
+		c := at(5, 8)
+		c.Proof = slices.Clone(c.Proof)
+		c.Proof[i][0] ^= 1
+		r.refuse("RYJ", c, InconsistentAudit)
+	}
+	r.accept("RYJ", at(5, 8))
+
+	// A new node key is no occasion to begin anew, a new audit key neither.
+	before, nextNode, nextAudit := ryj.nodeID(), testKey("RYJ", "node 2"), testKey("RYJ", "audit 2")
+	r.accept("RYJ", rotation(federation.RoleNode, ryj.node, nextNode, "127.0.0.1:7000"))
+	r.accept("RYJ", rotation(federation.RoleAudit, ryj.audit, nextAudit, ""))
+	stale := at(8, 21)
+	ryj.node = nextNode
+	r.refuse("RYJ", stale, NoSuchTrust)
+	r.refuse("RYJ", at(8, 21), BadCheckpoint) // by the old audit key
+	ryj.audit = nextAudit
+	r.refuse("RYJ", rewritten.checkpoint(t, ryj, 0, 9), InconsistentAudit)
+	r.accept("RYJ", at(8, 21))
+	c, found, err := CheckpointOf(r.store, ryj.nodeID())
+	if err != nil || !found || c.Size != 21 || c.Trust != "RYJ" || c.Index != r.index {
+		t.Errorf("%+v, %v, %v", c, found, err)
+	}
+	if _, found, err := CheckpointOf(r.store, before); found || err != nil {
+		t.Errorf("under the old key: %v, %v", found, err)
+	}
+}
