@@ -15,6 +15,8 @@ const (
 	MaxEffectBytes = 2 << 20
 	// MaxEffectKeys bounds how many writes one command may make, deletions included.
 	MaxEffectKeys = 16 << 10
+	// MaxValue is the largest value in bytes: larger ones would lie in Badger's value log, whose damage it does not report.
+	MaxValue = 1<<20 - 4<<10
 	// effectOverhead is charged for each write: sealing and the store's own bookkeeping.
 	effectOverhead = 64
 )

@@ -3,7 +3,8 @@ package consensus
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
+	"hash/maphash"
+	"math/bits"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ type Tx struct {
 	nodes map[string]*node
 	undo  []change
 	bytes int // of all writes, with overhead
+	large int // largest value since mark
 	entry int // of the writes since mark, with overhead
 }
 
@@ -38,7 +40,7 @@ const (
 )
 
 func newTx(base Reader) *Tx {
-	return &Tx{base: base, nodes: make(map[string]*node)}
+	return &Tx{base: base, list: skipList{seed: maphash.MakeSeed()}, nodes: make(map[string]*node)}
 }
 
 // Get returns the value as this Tx sees it. The value is the caller's copy.
@@ -75,6 +77,7 @@ func (t *Tx) put(key, value []byte, s state) {
 	t.undo = append(t.undo, change{n: n, old: n.value, was: n.state, size: n.size})
 	t.bytes += size - n.size
 	t.entry += size
+	t.large = max(t.large, len(value))
 	n.value, n.state, n.size = value, s, size
 }
 
@@ -123,13 +126,16 @@ func (t *Tx) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error))
 
 // mark begins a command: rollback undoes what is written from here on.
 func (t *Tx) mark() {
-	t.undo, t.entry = t.undo[:0], 0
+	t.undo, t.entry, t.large = t.undo[:0], 0, 0
 }
 
 // check reports whether the command since mark kept within the limits.
 func (t *Tx) check() error {
 	if len(t.undo) > MaxEffectKeys {
 		return fmt.Errorf("%d writes of one command, at most %d: %w", len(t.undo), MaxEffectKeys, ErrTooLarge)
+	}
+	if t.large > MaxValue {
+		return fmt.Errorf("value of %d bytes, at most %d: %w", t.large, MaxValue, ErrTooLarge)
 	}
 	if t.entry > MaxEffectBytes {
 		return fmt.Errorf("%d bytes of effects of one command, at most %d: %w", t.entry, MaxEffectBytes, ErrTooLarge)
@@ -196,6 +202,7 @@ type node struct {
 // skipList keeps the overlay's keys in order, so that Scan does not have to sort them again.
 type skipList struct {
 	head [maxLevel]*node
+	seed maphash.Seed
 }
 
 func (l *skipList) first() *node { return l.head[0] }
@@ -213,10 +220,8 @@ func (l *skipList) seek(key string) *node {
 
 // insert adds a key that is not in the list.
 func (l *skipList) insert(key string) *node {
-	height := 1
-	for height < maxLevel && rand.Uint32()&3 == 0 {
-		height++
-	}
+	// Two zero bits a level. The seed keeps whoever chooses the keys from choosing the heights.
+	height := min(maxLevel, 1+bits.TrailingZeros64(maphash.String(l.seed, key))/2)
 	n := &node{key: key, next: make([]*node, height)}
 	next := l.head[:]
 	for lv := maxLevel - 1; lv >= 0; lv-- {
