@@ -182,8 +182,8 @@ func (l *Ledger) SnapshotSize(r consensus.Reader) (int64, error) { return snapsh
 func (l *Ledger) Snapshot(r consensus.Reader, w io.Writer) error { return writeSnapshot(r, w) }
 
 // Restore fills an empty store by applying every envelope of a snapshot with all checks. It fails with ErrNotEmpty, with
-// ErrSnapshot when any check fails, and with what src or store fail with. The Ledger itself takes the new state up when
-// Applied is called.
+// ErrSnapshot when any check fails, with ErrUnknownStatement when this program is too old for it, and with what src or store
+// fail with. The Ledger itself takes the new state up when Applied is called.
 func (l *Ledger) Restore(src io.Reader, store consensus.Store) error {
 	m, roster, err := restore(src, store)
 	if err != nil {

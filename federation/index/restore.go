@@ -1,6 +1,7 @@
 package index
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -146,6 +147,9 @@ func (r *restorer) applyChunk(c chunk) error {
 		err := r.store.Update(func(tx *consensus.Tx) error {
 			for written, writes := 0, 0; i < len(c.frames) && written < updateBytes && writes < updateWrites; i++ {
 				response, ch, err := r.app.apply(tx, c.frames[i].number, c.prepared[i])
+				if errors.Is(err, ErrOrder) {
+					return fmt.Errorf("%w: %w", ErrSnapshot, err)
+				}
 				if err != nil {
 					return err
 				}
