@@ -25,10 +25,20 @@ type Network interface {
 	Close() error
 }
 
+// Datagrams is what a Network may have besides: packets that are lost rather than sent again. A Network without them
+// gets packets in frames on a long-lived stream per peer and direction.
+type Datagrams interface {
+	// Send sends a packet of at most 1,150 bytes on best effort. It must not block, and does not keep b.
+	Send(to federation.NodeID, b []byte) error
+	// Receive waits for the next packet, from a proven sender; b is the caller's to keep. It returns an error when ctx is
+	// done, and for good once the Network is closed.
+	Receive(ctx context.Context) (from federation.NodeID, b []byte, err error)
+}
+
 // Config says how a node gossips. Self, Network and Roster must be set; a zero duration or number is its default.
 type Config struct {
 	Self    federation.NodeID
-	Network Network                   // owned by the Gossip from New on
+	Network Network                   // owned by the Gossip from New on; may be a Datagrams too
 	Roster  func() *federation.Roster // the latest; never nil; must not block
 	Version string                    // this program's version, at most 64 bytes, told to peers
 	Logger  *slog.Logger              // nil: silent

@@ -52,6 +52,7 @@ func New(ctx context.Context, cfg Config) (*Gossip, error) {
 		return nil, fmt.Errorf("start memberlist: %w", err)
 	}
 	g.loops.Go(func() { g.lines.accept(ctx) })
+	g.loops.Go(func() { g.lines.receive(ctx) })
 	g.loops.Go(func() { g.beat(ctx) })
 	g.loops.Go(func() { g.rejoin(ctx) })
 	return g, nil
@@ -145,7 +146,7 @@ func (g *Gossip) memberConfig(t *transport) *memberlist.Config {
 	c.Logger = slog.NewLogLogger(levels{g.cfg.Logger.Handler()}, slog.LevelInfo)
 	c.ProbeInterval, c.ProbeTimeout, c.SuspicionMult = g.cfg.ProbeInterval, g.cfg.ProbeTimeout, g.cfg.SuspicionMult
 	c.TCPTimeout = stateTimeout
-	c.DisableTcpPings = true // packets are on streams: a second stream would prove no more
+	c.DisableTcpPings = true // packets and streams share one connection: a stream would prove no more
 	c.EnableCompression = false
 	c.RequireNodeNames = true
 	c.UDPBufferSize = 1100

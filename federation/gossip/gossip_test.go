@@ -35,8 +35,7 @@ func ids(numbers ...byte) []federation.NodeID {
 }
 
 func TestFiveNodesConverge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(5)
+	eachWay(t, 5, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 5)
 		took := within(t, 35*time.Second, "all see all", func() bool {
 			for i, g := range gs {
@@ -55,8 +54,7 @@ func TestFiveNodesConverge(t *testing.T) {
 }
 
 func TestKilledNodeIsKnownToAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(5)
+	eachWay(t, 5, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 5)
 		within(t, 35*time.Second, "converged", func() bool { return sees(gs[0], ids(2, 3, 4, 5)...) && sees(gs[3], ids(1, 2, 3, 5)...) })
 		<-time.After(10 * time.Second)
@@ -78,8 +76,7 @@ func TestKilledNodeIsKnownToAll(t *testing.T) {
 }
 
 func TestLeavingNodeIsKnownAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(3)
+	eachWay(t, 3, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 3)
 		within(t, 35*time.Second, "converged", func() bool { return sees(gs[0], ids(2, 3)...) && sees(gs[1], ids(1, 3)...) })
 		if err := gs[2].Close(); err != nil {
@@ -94,8 +91,7 @@ func TestLeavingNodeIsKnownAtOnce(t *testing.T) {
 func TestHealedSplitMerges(t *testing.T) {
 	for _, split := range []time.Duration{8 * time.Second, 40 * time.Second, 10 * time.Minute} {
 		t.Run(split.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRegion(4)
+			eachWay(t, 4, func(t *testing.T, r *region) {
 				gs := r.startAll(t, 4)
 				within(t, 35*time.Second, "converged", func() bool { return sees(gs[0], ids(2, 3, 4)...) && sees(gs[2], ids(1, 2, 4)...) })
 				r.setCut(true, ids(1, 2), ids(3, 4))
@@ -113,8 +109,7 @@ func TestHealedSplitMerges(t *testing.T) {
 }
 
 func TestStrangerIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(3)
+	eachWay(t, 3, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 3)
 		// The stranger has a roster of its own, in which it is active.
 		own := rosterOf(9, federation.Active)
@@ -136,8 +131,7 @@ func TestStrangerIsRefused(t *testing.T) {
 }
 
 func TestSuspendedNodeIsDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(3)
+	eachWay(t, 3, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 3)
 		within(t, 35*time.Second, "converged", func() bool { return sees(gs[0], ids(2, 3)...) && sees(gs[1], ids(1, 3)...) })
 		r.mu.Lock()
@@ -156,8 +150,7 @@ func TestSuspendedNodeIsDropped(t *testing.T) {
 }
 
 func TestForkIsFoundAndRebuildingEndsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(3)
+	eachWay(t, 3, func(t *testing.T, r *region) {
 		gs := r.startAll(t, 3)
 		root := func(s string) federation.Digest { return federation.Sum([]byte(s)) }
 		for _, g := range gs {

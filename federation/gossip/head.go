@@ -17,7 +17,7 @@ const (
 	knownFlags  = flagLeaving
 )
 
-// head is what a node says of itself, to each peer itself. It is not signed: the stream proves who sent it, and nobody
+// head is what a node says of itself, to each peer itself. It is not signed: the lane proves who sent it, and nobody
 // passes it on.
 //
 //	offset  size  field

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -22,6 +23,7 @@ type region struct {
 	cut    map[[2]federation.NodeID]bool // both directions
 	open   map[*wire]struct{}
 	roster *federation.Roster
+	grams  bool // the ports have datagrams
 }
 
 // port is one node's Network.
@@ -29,9 +31,19 @@ type port struct {
 	region *region
 	id     federation.NodeID
 	in     chan net.Conn
+	grams  chan gram
 	done   chan struct{}
 	once   sync.Once
 }
+
+// gram is a datagram.
+type gram struct {
+	from federation.NodeID
+	b    []byte
+}
+
+// gramPort is a port with datagrams.
+type gramPort struct{ *port }
 
 // wire is one end of a stream.
 type wire struct {
@@ -67,7 +79,7 @@ func rosterOf(n int, last federation.Standing) *federation.Roster {
 }
 
 func (r *region) port(id federation.NodeID) *port {
-	p := &port{region: r, id: id, in: make(chan net.Conn), done: make(chan struct{})}
+	p := &port{region: r, id: id, in: make(chan net.Conn), grams: make(chan gram, 64), done: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ports[id] = p
@@ -131,6 +143,32 @@ func (p *port) Peer(c net.Conn) (federation.NodeID, error) {
 	return federation.NodeID{}, errors.New("not a stream of this network")
 }
 
+func (p gramPort) Send(to federation.NodeID, b []byte) error {
+	p.region.mu.Lock()
+	target, cut := p.region.ports[to], p.region.cut[[2]federation.NodeID{p.id, to}]
+	p.region.mu.Unlock()
+	if target == nil || cut {
+		return nil // lost on the way
+	}
+	select {
+	case target.grams <- gram{p.id, slices.Clone(b)}:
+		return nil
+	default:
+		return errors.New("queue full")
+	}
+}
+
+func (p gramPort) Receive(ctx context.Context) (federation.NodeID, []byte, error) {
+	select {
+	case g := <-p.grams:
+		return g.from, g.b, nil
+	case <-p.done:
+		return federation.NodeID{}, nil, net.ErrClosed
+	case <-ctx.Done():
+		return federation.NodeID{}, nil, ctx.Err()
+	}
+}
+
 func (p *port) Close() error {
 	p.once.Do(func() { close(p.done) })
 	return nil
@@ -139,16 +177,36 @@ func (p *port) Close() error {
 // start runs node number n.
 func (r *region) start(t *testing.T, n byte) *Gossip {
 	t.Helper()
-	g, err := New(t.Context(), Config{Self: nodeID(n), Network: r.port(nodeID(n)), Version: fmt.Sprintf("0.%d", n),
+	var network Network = r.port(nodeID(n))
+	if p, ok := network.(*port); ok && r.grams {
+		network = gramPort{p}
+	}
+	g, err := New(t.Context(), Config{
+		Self: nodeID(n), Network: network, Version: fmt.Sprintf("0.%d", n),
 		Roster: func() *federation.Roster {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			return r.roster
-		}})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// eachWay runs a test in virtual time, with packets on streams and with datagrams.
+func eachWay(t *testing.T, nodes int, test func(t *testing.T, r *region)) {
+	t.Helper()
+	for name, grams := range map[string]bool{"streams": false, "datagrams": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRegion(nodes)
+				r.grams = grams
+				test(t, r)
+			})
+		})
+	}
 }
 
 // startAll runs nodes 1 to n.

@@ -15,10 +15,11 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// A stream starts with one byte, its kind. A packet stream is one way and goes on with frames:
+// A packet is one byte, its kind, and a message. It travels as a datagram, or in a frame where the network has none.
+// A stream starts with one byte too. A packet stream is one way and goes on with frames:
 //
 //	offset  size  field
-//	0       2     length of what follows, big-endian, 1 to 4,096
+//	0       2     length of the packet, big-endian, 2 to 1,150
 //	2       1     kind of packet: 1 = memberlist message, 2 = head
 //	3       n-1   the message
 //
@@ -30,8 +31,8 @@ const (
 	packetGossip = 1
 	packetHead   = 2
 
-	maxFrame     = 4096
-	queueLength  = 64 // packets that wait for one peer
+	maxPacket    = 1150 // fits a datagram on every path
+	queueLength  = 64   // packets that wait for one peer
 	packetRate   = 500
 	packetBurst  = 1000
 	maxStreams   = 8 // open incoming streams of one peer
@@ -42,6 +43,7 @@ const (
 // nothing else.
 type lines struct {
 	network Network
+	grams   Datagrams // nil: packets go in frames on streams
 	active  func(federation.NodeID) bool
 	packet  func(from federation.NodeID, kind byte, b []byte) // takes b over; must not block
 	state   func(from federation.NodeID, conn net.Conn)       // takes conn over; returns when it is closed
@@ -58,24 +60,41 @@ type lines struct {
 }
 
 func newLines(network Network, met *metrics) *lines {
+	grams, _ := network.(Datagrams)
 	return &lines{
-		network: network, met: met, out: make(map[federation.NodeID]chan []byte), streams: make(map[federation.NodeID]int),
+		network: network, grams: grams, met: met, out: make(map[federation.NodeID]chan []byte), streams: make(map[federation.NodeID]int),
 		conns: make(map[net.Conn]struct{}), limits: make(map[federation.NodeID]*rate.Limiter),
 	}
 }
 
-// send queues a packet for a peer, or drops it. It never blocks.
+// send sends a packet to a peer, or queues it, or drops it. It never blocks.
 func (l *lines) send(to federation.NodeID, kind byte, b []byte) error {
-	if len(b) == 0 || len(b)+1 > maxFrame {
+	if len(b) == 0 || len(b)+1 > maxPacket {
 		return fmt.Errorf("packet of %d bytes: %w", len(b), ErrRefused)
 	}
 	frame := make([]byte, 0, 3+len(b))
 	frame = binary.BigEndian.AppendUint16(frame, uint16(len(b)+1))
 	frame = append(append(frame, kind), b...)
 	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case l.grams == nil:
+		l.enqueue(to, frame)
+	case l.grams.Send(to, frame[2:]) != nil:
+		l.met.drop(dropUnreachable) // best effort, and it will be said again
+	}
+	return nil
+}
+
+// enqueue queues a frame for a peer, or drops it.
+func (l *lines) enqueue(to federation.NodeID, frame []byte) {
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return ErrClosed
+		return
 	}
 	queue := l.out[to]
 	if queue == nil {
@@ -88,7 +107,6 @@ func (l *lines) send(to federation.NodeID, kind byte, b []byte) error {
 	default:
 		l.met.drop(dropQueue)
 	}
-	return nil
 }
 
 // write sends what is queued for one peer, until ctx is done or the queue was unused for long.
@@ -212,9 +230,23 @@ func (l *lines) serve(ctx context.Context, peer federation.NodeID, conn net.Conn
 	}
 }
 
-// read takes in one peer's packets. Those over the peer's rate are dropped, as those of a node that is no longer active.
+// receive takes in datagrams until the network is closed.
+func (l *lines) receive(ctx context.Context) {
+	for l.grams != nil {
+		from, b, err := l.grams.Receive(ctx)
+		if err != nil {
+			return
+		}
+		if len(b) < 2 || len(b) > maxPacket {
+			l.met.drop(dropRefused)
+			continue
+		}
+		l.take(from, b)
+	}
+}
+
+// read takes in one peer's packet stream.
 func (l *lines) read(ctx context.Context, peer federation.NodeID, conn net.Conn) {
-	limit := l.limiter(peer)
 	in := bufio.NewReader(conn)
 	for ctx.Err() == nil {
 		if err := conn.SetReadDeadline(time.Now().Add(readIdle)); err != nil {
@@ -225,7 +257,7 @@ func (l *lines) read(ctx context.Context, peer federation.NodeID, conn net.Conn)
 			return
 		}
 		n := int(binary.BigEndian.Uint16(size[:]))
-		if n < 2 || n > maxFrame {
+		if n < 2 || n > maxPacket {
 			l.met.drop(dropRefused)
 			return
 		}
@@ -233,16 +265,24 @@ func (l *lines) read(ctx context.Context, peer federation.NodeID, conn net.Conn)
 		if _, err := io.ReadFull(in, frame); err != nil {
 			return
 		}
-		if !l.active(peer) {
-			l.met.drop(dropStranger)
+		if !l.take(peer, frame) {
 			return
 		}
-		if !limit.Allow() {
-			l.met.drop(dropRate)
-			continue
-		}
-		l.packet(peer, frame[0], frame[1:])
 	}
+}
+
+// take hands a packet on, unless its sender is no longer active, which it reports, or is over its rate.
+func (l *lines) take(peer federation.NodeID, b []byte) (active bool) {
+	if !l.active(peer) {
+		l.met.drop(dropStranger)
+		return false
+	}
+	if !l.limiter(peer).Allow() {
+		l.met.drop(dropRate)
+		return true
+	}
+	l.packet(peer, b[0], b[1:])
+	return true
 }
 
 // limiter returns the peer's rate limit, which outlives its streams: opening another does not renew it.
