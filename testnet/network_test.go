@@ -34,10 +34,10 @@ func send(t *testing.T, from, to *Socket, text string) {
 	}
 }
 
-// receive reads one datagram, or returns "" when none comes within wait.
-func receive(t *testing.T, s *Socket, wait time.Duration) string {
+// receive reads one datagram, or returns "" when none comes within a second.
+func receive(t *testing.T, s *Socket) string {
 	t.Helper()
-	if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	b := make([]byte, 2000)
@@ -84,7 +84,7 @@ func TestOrderIsKeptWithoutJitter(t *testing.T) {
 			}
 			last, reordered := "", false
 			for range 100 {
-				got := receive(t, s[1], time.Second)
+				got := receive(t, s[1])
 				reordered = reordered || got < last
 				last = got
 			}
@@ -104,7 +104,7 @@ func TestLossIsTheShareAskedForAndTheSeeds(t *testing.T) {
 			for i := range sent {
 				send(t, s[0], s[1], fmt.Sprint(i))
 			}
-			return n.Stats("a", "b").Lost, receive(t, s[1], time.Second) + " " + receive(t, s[1], time.Second)
+			return n.Stats("a", "b").Lost, receive(t, s[1]) + " " + receive(t, s[1])
 		}
 		for _, share := range []float64{0, 0.005, 0.02, 0.3, 1} {
 			got, _ := lost(7, share)
@@ -134,7 +134,7 @@ func TestRateAndQueue(t *testing.T) {
 			send(t, s[0], s[1], strings.Repeat("x", 1000))
 		}
 		got := 0
-		for receive(t, s[1], time.Second) != "" {
+		for receive(t, s[1]) != "" {
 			got++
 		}
 		took := time.Since(start) - time.Second
@@ -151,7 +151,7 @@ func TestCutsAndHealing(t *testing.T) {
 	hears := func(t *testing.T, from, to *Socket) bool {
 		t.Helper()
 		send(t, from, to, "x")
-		return receive(t, to, time.Second) != ""
+		return receive(t, to) != ""
 	}
 	type way struct{ from, to int } // of hosts a, b, c, d
 	cases := []struct {
@@ -208,10 +208,10 @@ func TestKilledHostIsSilentAndMayComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		send(t, s[1], s[0], "from the dead")
-		if got := receive(t, s[0], time.Second); got != "" {
+		if got := receive(t, s[0]); got != "" {
 			t.Errorf("a killed host said %q", got)
 		}
-		if got := receive(t, s[1], time.Second); got != "" {
+		if got := receive(t, s[1]); got != "" {
 			t.Errorf("a killed host heard %q", got)
 		}
 		if err := n.Kill("b"); !errors.Is(err, ErrNoHost) {
@@ -223,7 +223,7 @@ func TestKilledHostIsSilentAndMayComeBack(t *testing.T) {
 		}
 		_ = s[1].Close() // the old process ends late; the new one must not notice
 		send(t, s[0], again, "welcome")
-		if got := receive(t, again, time.Second); got != "welcome" {
+		if got := receive(t, again); got != "welcome" {
 			t.Errorf("after the return: got %q", got)
 		}
 	})
