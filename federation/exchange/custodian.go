@@ -2,8 +2,10 @@ package exchange
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -37,6 +39,13 @@ type Records interface {
 	Manifest(ctx context.Context, id federation.DocumentID) ([]byte, error)
 }
 
+// Unpublished is what Records may offer beyond: documents that were taken in and that the region does not know of yet. Own
+// staff read them; peers do not.
+type Unpublished interface {
+	// Unpublished returns the pointer that will be published, and false when there is none.
+	Unpublished(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error)
+}
+
 // Chunks is the content.
 type Chunks interface {
 	// Chunk returns the bytes with this SHA-256, verified. The caller does not change them. An error counts as in Records.
@@ -62,6 +71,7 @@ type CustodianConfig struct {
 	// It must have alerted whoever reviews it when it returns nil. When it is not set the glass cannot be broken here.
 	Emergency func(ctx context.Context, a Assertion) error
 	Clock     Clock                 // SystemClock
+	Rand      io.Reader             // crypto/rand
 	Metrics   prometheus.Registerer // none
 	Limits    CustodianLimits
 }
@@ -140,6 +150,9 @@ func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = SystemClock()
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
 	}
 	limits := cfg.Limits.withDefaults()
 	c := &Custodian{cfg: cfg, limits: limits, gate: newGate(limits, cfg.Clock), replays: newReplays(),

@@ -19,6 +19,7 @@ type release struct {
 	key       federation.PublicKey
 	event     Event // what every audit entry of the release has in common
 	glass     bool  // the glass may be broken
+	local     bool  // for own staff at this node
 
 	guard    *guard
 	encoded  []byte // manifest
@@ -100,7 +101,7 @@ func (r *release) prepare(ctx context.Context) *Refusal {
 // decide reads the facts of the moment and decides by them. hold must have been current before.
 func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refusal) {
 	c, a := r.custodian, r.assertion
-	pointer, found, err := c.cfg.Ledger.Pointer(ctx, a.Document)
+	pointer, found, err := r.pointer(ctx, a.Document)
 	switch {
 	case err != nil:
 		return policy.Decision{}, trouble("pointer", err)

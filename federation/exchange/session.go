@@ -1,0 +1,250 @@
+package exchange
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// session is one stream of a fetch, granted by the custodian.
+type session struct {
+	fetch   *fetch
+	node    federation.NodeID
+	conn    net.Conn
+	binding [BindingSize]byte
+	signed  []byte
+	intent  uint64
+	chunks  int   // received on this stream, verified
+	bytes   int64 // of these
+	stop    func() bool
+}
+
+// errBadChunk is that a chunk was not what the manifest says.
+var errBadChunk = fmt.Errorf("chunk does not match its digest: %w", ErrIntegrity)
+
+// dial opens a stream and asks. start and push are as in Assertion. The caller closes the session.
+func (f *fetch) dial(ctx context.Context, node federation.NodeID, stripe, start, push int) (*session, error) {
+	c := f.client
+	conn, err := c.cfg.Dialer.Dial(ctx, node, stripe)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", node.Short(), err)
+	}
+	s := &session{fetch: f, node: node, conn: conn}
+	// A context that ends makes every read and write fail; without it a fetch would sit out its deadlines.
+	s.stop = context.AfterFunc(ctx, func() { abort(conn, resetCancelled) })
+	if err := s.ask(ctx, start, push); err != nil {
+		s.abort()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) ask(ctx context.Context, start, push int) error {
+	c := s.fetch.client
+	peer, binding, err := c.cfg.Identify(s.conn)
+	if err != nil {
+		return err
+	}
+	if peer != s.node {
+		return fmt.Errorf("dialled %s, got %s: %w", s.node.Short(), peer.Short(), ErrProtocol)
+	}
+	s.binding = binding
+	a := s.fetch.assertion()
+	a.Custodian, a.Binding, a.At, a.Start, a.Push = peer, binding, c.now(), start, push
+	a.Have = s.fetch.known() != nil
+	if _, err := io.ReadFull(c.cfg.Rand, a.Nonce[:]); err != nil {
+		return fmt.Errorf("random nonce: %w", err)
+	}
+	if s.signed, err = SignAssertion(a, c.cfg.Key); err != nil {
+		return err
+	}
+	if err := s.conn.SetDeadline(time.Now().Add(c.limits.AnswerWithin)); err != nil {
+		return fmt.Errorf("deadline of a request: %w", err)
+	}
+	if _, err := s.conn.Write(append(appendFrame(nil, frameRequest, len(s.signed)), s.signed...)); err != nil {
+		return s.explain(fmt.Errorf("ask %s: %w", peer.Short(), err))
+	}
+	s.fetch.auditAsked(ctx, s.signed)
+	return s.answer()
+}
+
+// answer reads the grant, or the refusal.
+func (s *session) answer() error {
+	t, n, err := readHeader(s.conn)
+	if err != nil {
+		return s.explain(fmt.Errorf("answer of %s: %w", s.node.Short(), err))
+	}
+	if t != frameGrant && t != frameRefusal {
+		return fmt.Errorf("frame of type %d for an answer: %w", t, ErrProtocol)
+	}
+	payload, err := readPayload(s.conn, n)
+	if err != nil {
+		return s.explain(fmt.Errorf("answer of %s: %w", s.node.Short(), err))
+	}
+	if t == frameRefusal {
+		return s.refusal(payload)
+	}
+	g, err := decodeGrant(payload)
+	if err != nil {
+		return err
+	}
+	s.intent = g.intent
+	s.fetch.client.paths.heard(s.node, s.binding, g.path)
+	if g.digest != s.fetch.pointer.Manifest || len(g.manifest) == 0 && s.fetch.known() == nil {
+		return fmt.Errorf("grant without the manifest that was asked for: %w", ErrProtocol)
+	}
+	if len(g.manifest) > 0 {
+		return s.fetch.learn(g.manifest)
+	}
+	return nil
+}
+
+func (s *session) refusal(payload []byte) error {
+	r, err := decodeRefusal(payload)
+	if err != nil {
+		return err
+	}
+	r.Node = s.node
+	return r
+}
+
+// explain returns the custodian's refusal where an error of the stream stands for one.
+func (s *session) explain(err error) error {
+	if r, ok := refusalOfReset(err); ok {
+		r.Node, r.Cause = s.node, err
+		return r
+	}
+	return err
+}
+
+// want asks for a run of chunks.
+func (s *session) want(first, count int) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
+		return fmt.Errorf("deadline of a want: %w", err)
+	}
+	if _, err := s.conn.Write(appendWant(nil, first, count)); err != nil {
+		return s.explain(fmt.Errorf("ask for more: %w", err))
+	}
+	return nil
+}
+
+// next reads the chunk p into buf, which must be large enough, and verifies it. It fails with errBadChunk when the stream
+// can go on, but not with these bytes.
+func (s *session) next(p piece, buf []byte) error {
+	n, err := s.header()
+	if err != nil {
+		return err
+	}
+	if n-chunkHeader != p.size {
+		return fmt.Errorf("chunk of %d bytes, want %d: %w", n-chunkHeader, p.size, ErrProtocol)
+	}
+	var at [chunkHeader]byte
+	if _, err := io.ReadFull(s.conn, at[:]); err != nil {
+		return s.explain(fmt.Errorf("receive: %w", err))
+	}
+	if want := appendChunkHeader(nil, p, p.size)[frameHeader:]; string(want) != string(at[:]) {
+		return fmt.Errorf("another chunk than was due: %w", ErrProtocol)
+	}
+	if _, err := io.ReadFull(s.conn, buf[:p.size]); err != nil {
+		return s.explain(fmt.Errorf("receive: %w", err))
+	}
+	if sha256.Sum256(buf[:p.size]) != p.digest {
+		return errBadChunk
+	}
+	s.chunks++
+	s.bytes += int64(p.size)
+	return nil
+}
+
+// header reads up to the header of the next chunk and returns its length.
+func (s *session) header() (int, error) {
+	if err := s.conn.SetReadDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
+		return 0, fmt.Errorf("deadline of a chunk: %w", err)
+	}
+	for {
+		t, n, err := readHeader(s.conn)
+		if err != nil {
+			return 0, s.explain(fmt.Errorf("receive: %w", err))
+		}
+		if t == frameChunk && n >= chunkHeader {
+			return n, nil
+		}
+		payload, err := readPayload(s.conn, n)
+		if err != nil {
+			return 0, s.explain(fmt.Errorf("receive: %w", err))
+		}
+		switch t {
+		case framePath:
+			p, err := decodePath(payload)
+			if err != nil {
+				return 0, err
+			}
+			s.fetch.client.paths.heard(s.node, s.binding, p)
+		case frameRefusal:
+			return 0, s.refusal(payload)
+		default:
+			return 0, fmt.Errorf("frame of type %d where a chunk belongs: %w", t, ErrProtocol)
+		}
+	}
+}
+
+// finish sends the receipt and closes the stream in good order. That a receipt does not arrive is the custodian's to
+// note; what was received stays received.
+func (s *session) finish() {
+	defer s.stop()
+	c := s.fetch.client
+	r := Receipt{Assertion: federation.Sum(s.signed), Manifest: s.fetch.pointer.Manifest, Intent: s.intent,
+		Chunks: uint64(s.chunks), Bytes: uint64(s.bytes), At: c.now()}
+	signed := sign(receiptContext, r.encode(), c.cfg.Key)
+	err := s.conn.SetWriteDeadline(time.Now().Add(c.limits.Silence))
+	if err == nil {
+		_, err = s.conn.Write(append(appendFrame(nil, frameReceipt, len(signed)), signed...))
+	}
+	if err != nil {
+		s.abort()
+		return
+	}
+	_ = s.conn.Close() // its error says only that it is closed
+}
+
+// abort ends the stream without a receipt.
+func (s *session) abort() {
+	s.stop()
+	abort(s.conn, resetCancelled)
+}
+
+// retry says whether another stream may succeed where this error came from.
+func retry(err error) bool {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r.Outcome == policy.Unavailable
+	}
+	return !isSinkOrContext(err) && !errors.Is(err, federation.ErrMalformed) && !errors.Is(err, ErrSelection) &&
+		!errors.Is(err, ErrAudit) && !(errors.Is(err, ErrIntegrity) && !errors.Is(err, errBadChunk))
+}
+
+func isSinkOrContext(err error) bool {
+	var s *sinkError
+	return errors.As(err, &s) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// sinkError is an error that the sink returned.
+type sinkError struct{ err error }
+
+func (e *sinkError) Error() string { return e.err.Error() }
+
+// pause returns how long to wait before the n-th attempt after a failure.
+func (l ClientLimits) pause(n int) time.Duration {
+	return min(time.Duration(float64(l.Backoff)*math.Pow(2, float64(n-1))), 5*time.Second)
+}
