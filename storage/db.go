@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -21,8 +22,10 @@ type DB struct {
 	bdg      *badger.DB
 	guard    *guard // used by the committer only, once it runs
 	readOnly bool
+	cleanup  func() error // of a salvage
 	queued   atomic.Int64 // bytes handed in and not yet written
 	failed   atomic.Pointer[error]
+	faulted  atomic.Bool // a read of a mapped file failed
 
 	sending sync.RWMutex // held for reading while something is handed in
 	closing atomic.Bool
@@ -64,13 +67,35 @@ func Open(opt Options) (*DB, error) {
 	return d, nil
 }
 
-// View calls fn with a read-only transaction of the latest acknowledged state or a later one. What the
-// transaction hands out is valid within fn only.
-func (d *DB) View(fn func(txn *badger.Txn) error) error {
+// View calls fn with a read-only transaction of the latest acknowledged state or a later one: what it sees may belong
+// to a write that is still being made durable, see Barrier. What the transaction hands out is valid within fn only. A
+// disk that cannot read a page of a mapped file back is ErrIntegrity, and ends the DB's taking writes.
+func (d *DB) View(fn func(txn *badger.Txn) error) (err error) {
 	if d.bdg.IsClosed() {
 		return ErrClosed
 	}
-	return d.bdg.View(fn)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		fault, ok := r.(interface {
+			error
+			Addr() uintptr
+		})
+		if !ok {
+			panic(r)
+		}
+		// Badger may hold a lock that it will not give back, so that it cannot be closed in order any more either.
+		d.faulted.Store(true)
+		err = fmt.Errorf("read of a mapped file: %w: %w", ErrIntegrity, fault)
+		_ = d.fail(err) // returned to whoever writes next
+	}()
+	if err = d.bdg.View(fn); errors.Is(err, badger.ErrDBClosed) {
+		err = ErrClosed
+	}
+	return err
 }
 
 // Update runs fn in a transaction and returns when its effects are durable and under the guard's mark. Many
@@ -141,6 +166,15 @@ func fdatasync(f *os.File) error {
 
 // shut writes the final mark and closes Badger.
 func (d *DB) shut() error {
+	if d.faulted.Load() {
+		if d.guard != nil {
+			d.guard.close()
+		}
+		return d.Err() // what was acknowledged is on the disk; the files stay mapped until the process ends
+	}
+	if d.readOnly {
+		return errors.Join(d.bdg.Close(), d.cleanup())
+	}
 	defer d.guard.close()
 	err := d.bdg.Close()
 	if err != nil {

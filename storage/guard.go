@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -317,8 +318,13 @@ func (g *guard) start(bdg *badger.DB) error {
 	seq, id, err := readSeq(bdg)
 	switch {
 	case errors.Is(err, badger.ErrKeyNotFound) && g.mark.seq == 0:
+		if g.mark.id == ([16]byte{}) {
+			_, _ = rand.Read(g.mark.id[:]) // never fails: crypto/rand ends the program instead
+		}
 	case err != nil:
 		return fmt.Errorf("read sequence number, want %d: %w: %w", g.mark.seq, ErrDamaged, err)
+	case g.mark.id == ([16]byte{}): // repaired: the mark goes by what is there
+		g.mark.seq, g.mark.id = seq, id
 	case id != g.mark.id:
 		return fmt.Errorf("the mark is of another store: %w", ErrDamaged)
 	case seq < g.mark.seq:

@@ -122,7 +122,8 @@ func (o *Options) badgerOptions() badger.Options {
 		WithValueLogFileSize(o.ValueLogFile).
 		WithNumMemtables(3).
 		WithNumCompactors(2).
-		WithNumGoroutines(2)
+		WithNumGoroutines(2).
+		WithCompactL0OnClose(o.Profile == Chunks) // merging is what counts garbage in the value log
 	if o.Small {
 		opt = opt.WithBaseTableSize(mib).WithBaseLevelSize(4 * mib).WithNumMemtables(1)
 	}

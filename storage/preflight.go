@@ -60,11 +60,11 @@ func openGuard(opt *Options) (*guard, error) {
 }
 
 func (g *guard) prepare(opt *Options) error {
-	if err := unix.Flock(int(g.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return ErrInUse
-		}
-		return fmt.Errorf("lock: %w", err)
+	if err := flock(g.file); err != nil {
+		return err
+	}
+	if err := removeSalvage(opt.Dir); err != nil {
+		return err
 	}
 	p, err := newPreflight(opt, g.file)
 	if err != nil {
@@ -86,6 +86,17 @@ func (g *guard) prepare(opt *Options) error {
 	}
 	g.mark, g.sealed = *p.mark, p.sealed
 	return g.adopt(p)
+}
+
+func flock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrInUse
+	}
+	if err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	return nil
 }
 
 // create makes the files of the guard in an empty folder.
@@ -281,32 +292,21 @@ func (p *preflight) checkLog(name logName, want logState, ended bool) error {
 	if err != nil {
 		return err
 	}
-	none := func(*logEntry) error { return nil }
-	state := logState{}
 	if want.end > 0 {
-		if state, err = walkLog(f, logState{}, want.end, none); err != nil {
+		found, err := verifyLog(p.dir, name, want)
+		if err != nil {
 			return err
 		}
-		if state.end < want.end {
-			found, err := survey(f, name.String(), max(state.end, logHeaderSize), want.end)
-			if err != nil {
-				return err
-			}
+		if len(found) > 0 {
 			p.damage = append(p.damage, found...)
-			if len(found) == 0 {
-				p.add(Damage{File: name.String(), Offset: state.end, Length: want.end - state.end, Reason: "a transaction is not whole"})
-			}
-			return nil
-		}
-		if state != want {
-			p.add(Damage{File: name.String(), Length: want.end, Reason: "the content is not what was written"})
 			return nil
 		}
 	}
 	if ended {
 		return nil
 	}
-	if state, err = walkLog(f, state, 0, none); err != nil {
+	state, err := walkLog(f, want, 0, func(*logEntry) error { return nil })
+	if err != nil {
 		return err
 	}
 	p.logs[name] = &checkedLog{logName: name, logState: state, marked: want.end, size: info.Size()}

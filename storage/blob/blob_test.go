@@ -1,0 +1,420 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+func testOptions(dir string) Options {
+	return Options{Dir: dir, Sealer: storage.NewSealer([32]byte{1, 2, 3}), Small: true}
+}
+
+func openTest(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(testOptions(dir))
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// text returns n bytes that differ by seed.
+func text(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)
+	return b
+}
+
+func mustPut(t testing.TB, s *Store, b []byte) Content {
+	t.Helper()
+	c, err := s.Put(t.Context(), bytes.NewReader(b))
+	if err != nil {
+		t.Fatalf("put: %v", err)
+	}
+	return c
+}
+
+func mustRead(t testing.TB, s *Store, c Content, want []byte) {
+	t.Helper()
+	got, err := io.ReadAll(io.NewSectionReader(s.Reader(c.Chunks), 0, c.Size))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read %d bytes, want %d: %v", len(got), len(want), err)
+	}
+}
+
+func TestContentOfEverySizeComesBack(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir)
+	sizes := []int{0, 1, 100, 1000, 1024, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2 * ChunkSize, 5*ChunkSize + 77}
+	var put []Content
+	for i, n := range sizes {
+		b := text(uint64(i), n)
+		c := mustPut(t, s, b)
+		if c.SHA256 != sha256.Sum256(b) || c.SHA1 != sha1.Sum(b) || c.Size != int64(n) {
+			t.Errorf("size %d: got %+v", n, c)
+		}
+		if got, want := len(c.Chunks), (n+ChunkSize-1)/ChunkSize; got != want {
+			t.Errorf("size %d: %d chunks, want %d", n, got, want)
+		}
+		put = append(put, c)
+	}
+	for range 2 {
+		for i, n := range sizes {
+			mustRead(t, s, put[i], text(uint64(i), n))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openTest(t, dir)
+	}
+}
+
+func TestSameBytesAreStoredOnce(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	b := text(1, 3*ChunkSize)
+	for range 5 {
+		mustPut(t, s, b)
+	}
+	b2 := append(bytes.Clone(b[:ChunkSize]), b[:ChunkSize]...)
+	mustPut(t, s, b2)
+	n := 0
+	if err := s.Digests(t.Context(), func(federation.Digest) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if n != 3 {
+		t.Fatalf("%d chunks stored, want 3", n)
+	}
+	written := 0
+	if err := s.db.ScanValueLog(t.Context(), func(_, v []byte) error { written += len(v); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if want := 3 * (ChunkSize + storage.SealOverhead); written != want {
+		t.Fatalf("%d bytes written, want %d", written, want)
+	}
+}
+
+func TestNothingOfTheContentLiesInTheClear(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir)
+	canary := "NHS number 943 476 5919, Smith"
+	mustPut(t, s, []byte(strings.Repeat(canary, 1000)))
+	mustPut(t, s, []byte(canary)) // small: lies in the tree
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte("943 476")) || bytes.Contains(b, []byte("Smith")) {
+			t.Errorf("%s holds the canary", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRangesOfContent(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	b := text(3, 3*ChunkSize+500)
+	r := s.Reader(mustPut(t, s, b).Chunks)
+	for _, c := range []struct{ off, n int64 }{
+		{0, 0}, {0, 1}, {ChunkSize - 1, 2}, {ChunkSize, ChunkSize}, {5, 2*ChunkSize + 9}, {3 * ChunkSize, 500}, {int64(len(b)), 0}, {0, int64(len(b))},
+	} {
+		var out bytes.Buffer
+		if err := r.WriteRange(t.Context(), &out, c.off, c.n); err != nil || !bytes.Equal(out.Bytes(), b[c.off:c.off+c.n]) {
+			t.Errorf("%d bytes at %d: %d bytes, %v", c.n, c.off, out.Len(), err)
+		}
+		p := make([]byte, c.n)
+		if n, err := r.ReadAt(p, c.off); int64(n) != c.n || err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(p, b[c.off:c.off+c.n]) {
+			t.Errorf("read at: %d bytes at %d: %d, %v", c.n, c.off, n, err)
+		}
+	}
+	for _, c := range []struct{ off, n int64 }{{-1, 1}, {0, -1}, {0, int64(len(b)) + 1}, {int64(len(b)), 1}, {1 << 62, 1 << 62}} {
+		var out bytes.Buffer
+		if err := r.WriteRange(t.Context(), &out, c.off, c.n); !errors.Is(err, ErrRange) || out.Len() > 0 {
+			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
+		}
+	}
+	if n, err := r.ReadAt(make([]byte, 600), 3*ChunkSize); n != 500 || !errors.Is(err, io.EOF) {
+		t.Errorf("read over the end: %d, %v", n, err)
+	}
+}
+
+func TestMissingAndDamagedAreDifferent(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	c := mustPut(t, s, text(1, 5000))
+	if _, err := s.Chunk(t.Context(), federation.Digest{9}); !errors.Is(err, ErrNotFound) || errors.Is(err, ErrIntegrity) {
+		t.Errorf("missing: %v", err)
+	}
+	_, err := s.Reader([]Chunk{{Digest: federation.Digest{9}, Size: 10}}).ReadAt(make([]byte, 1), 0)
+	var ce *ChunkError
+	if !errors.Is(err, ErrIntegrity) || errors.Is(err, ErrNotFound) || !errors.As(err, &ce) || ce.Digest != (federation.Digest{9}) {
+		t.Errorf("referenced and missing: %v", err)
+	}
+	if _, err := s.Reader([]Chunk{{Digest: c.SHA256, Size: 4999}}).ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrIntegrity) {
+		t.Errorf("wrong size: %v", err)
+	}
+	s2 := newStore(s.db, Options{Sealer: storage.NewSealer([32]byte{7})})
+	if _, err := s2.Chunk(t.Context(), c.SHA256); !errors.Is(err, ErrIntegrity) {
+		t.Errorf("wrong key: %v", err)
+	}
+}
+
+func TestBatchOfManyDocuments(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir)
+	b := s.NewBatch()
+	var wg sync.WaitGroup
+	contents := make([]Content, 200)
+	for w := range 4 {
+		wg.Go(func() {
+			for i := w; i < len(contents); i += 4 {
+				var err error
+				if contents[i], err = b.Put(t.Context(), bytes.NewReader(text(uint64(i%150), 70000))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := b.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Release()
+	if _, err := b.Put(t.Context(), strings.NewReader("x")); !errors.Is(err, ErrBatchDone) {
+		t.Errorf("put after commit: %v", err)
+	}
+	crashed := openTest(t, crash(t, dir))
+	for i, c := range contents {
+		mustRead(t, crashed, c, text(uint64(i%150), 70000))
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("scanner unplugged") }
+
+func TestFailedSourceStoresNothingReferenced(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	if _, err := s.Put(t.Context(), io.MultiReader(bytes.NewReader(text(1, 3*ChunkSize)), brokenReader{})); err == nil || !strings.Contains(err.Error(), "unplugged") {
+		t.Fatalf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Put(ctx, strings.NewReader("x")); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if len(s.pins.count) != 0 {
+		t.Fatalf("%d chunks stay pinned", len(s.pins.count))
+	}
+}
+
+// crash returns a copy of dir as a kill -9 would leave it.
+func crash(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(to, e.Name())
+		if err := os.WriteFile(path, bytes.TrimRight(b, "\x00"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, int64(len(b))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func TestConcurrentPutsAndReads(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 15 {
+				b := text(uint64(w%4*100+i), 10000+i)
+				mustRead(t, s, mustPut(t, s, b), b)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSweepRemovesOnlyWhatNobodyHolds(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	kept, pinned, loose := mustPut(t, s, text(1, 5000)), mustPut(t, s, text(2, 5000)), mustPut(t, s, text(3, 5000))
+	s.Unpin(kept)
+	s.Unpin(loose)
+	n, err := s.Sweep(t.Context(), func(d federation.Digest) (bool, error) { return d == kept.SHA256, nil })
+	if err != nil || n != 1 {
+		t.Fatalf("deleted %d, %v", n, err)
+	}
+	mustRead(t, s, kept, text(1, 5000))
+	mustRead(t, s, pinned, text(2, 5000))
+	if _, err := s.Chunk(t.Context(), loose.SHA256); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("swept chunk: %v", err)
+	}
+	mustRead(t, s, mustPut(t, s, text(3, 5000)), text(3, 5000))
+}
+
+func TestRecordStoredDuringASweepKeepsItsChunks(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	c := mustPut(t, s, text(1, 5000))
+	n, err := s.Sweep(t.Context(), func(federation.Digest) (bool, error) {
+		s.Unpin(c) // the record is stored after the sweep has asked for it, and before it deletes
+		return false, nil
+	})
+	if err != nil || n != 0 {
+		t.Fatalf("deleted %d, %v", n, err)
+	}
+}
+
+func TestPutsRacingSweepsAreNeverLost(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if _, err := s.Sweep(t.Context(), func(federation.Digest) (bool, error) { return false, nil }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	var puts sync.WaitGroup
+	for range 4 {
+		puts.Go(func() {
+			for i := range 30 {
+				b := text(uint64(i%3), 3000) // the same few again and again
+				c := mustPut(t, s, b)
+				mustRead(t, s, c, b)
+				s.Unpin(c)
+			}
+		})
+	}
+	puts.Wait()
+	close(stop)
+	wg.Wait()
+}
+
+func TestGarbageIsCollectedAndTheGuardKeepsUp(t *testing.T) {
+	dir := t.TempDir()
+	opt := testOptions(dir)
+	opt.ValueLogFile = 1 << 20
+	s, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	var contents []Content
+	for i := range 80 {
+		c := mustPut(t, s, text(uint64(i), 100000))
+		s.Unpin(c)
+		contents = append(contents, c)
+	}
+	kept := func(i int) bool { return i%8 == 0 }
+	var gone []federation.Digest
+	for i, c := range contents {
+		if !kept(i) {
+			gone = append(gone, c.SHA256)
+		}
+	}
+	if removed, err := s.Delete(t.Context(), gone); err != nil || len(removed) != len(gone) {
+		t.Fatalf("removed %d of %d: %v", len(removed), len(gone), err)
+	}
+	files := 0
+	for range 3 { // Badger counts garbage when it merges tables, which a reopening makes it do
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(opt); err != nil {
+			t.Fatal(err)
+		}
+		n, err := s.CollectGarbage(t.Context(), 0.3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files += n
+		check := openTest(t, crash(t, dir))
+		for i, c := range contents {
+			if kept(i) {
+				mustRead(t, check, c, text(uint64(i), 100000))
+			}
+		}
+		if err := check.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files == 0 {
+		t.Fatal("no file was given back")
+	}
+	for i, c := range contents {
+		if kept(i) {
+			mustRead(t, s, c, text(uint64(i), 100000))
+		}
+	}
+}
+
+func TestFailedSyncIsSeenByPut(t *testing.T) {
+	var failing sync.Map
+	opt := testOptions(t.TempDir())
+	opt.Sync = func(f *os.File) error {
+		if _, on := failing.Load("on"); on && strings.HasSuffix(f.Name(), ".vlog") {
+			return fmt.Errorf("input/output error")
+		}
+		return nil
+	}
+	s, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	mustPut(t, s, text(1, 5000))
+	failing.Store("on", true)
+	if _, err := s.Put(t.Context(), bytes.NewReader(text(2, 5000))); !errors.Is(err, storage.ErrFailed) {
+		t.Fatalf("got %v", err)
+	}
+	failing.Delete("on")
+	if _, err := s.Put(t.Context(), bytes.NewReader(text(3, 5000))); !errors.Is(err, storage.ErrFailed) {
+		t.Fatalf("a put after the failed one: %v", err)
+	}
+	// Nothing may be acknowledged on the strength of what the failed write has left in Badger.
+	if _, err := s.Put(t.Context(), bytes.NewReader(text(2, 5000))); !errors.Is(err, storage.ErrFailed) {
+		t.Fatalf("a put of what the failed one left: %v", err)
+	}
+}

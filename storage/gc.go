@@ -1,0 +1,118 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Barrier returns when every write that a View can have seen before the call is durable and under the mark.
+func (d *DB) Barrier(ctx context.Context) error {
+	return d.exclusive(ctx, func() error { return nil })
+}
+
+// CollectGarbage gives one value log file back to the file system, of which at least the part ratio, 0 to 1
+// exclusive, is garbage, after what is left in it has been written anew, and reports whether there was one. Writes
+// wait meanwhile. Badger learns of garbage when it merges tables: deletions that are still in the memtable, at most
+// its size since the store was opened, do not count yet.
+func (d *DB) CollectGarbage(ctx context.Context, ratio float64) (collected bool, err error) {
+	if err := d.Err(); err != nil {
+		return false, err
+	}
+	if d.readOnly {
+		return false, ErrReadOnly
+	}
+	if d.opt.Space != nil {
+		if err := d.opt.Space.Allow(Essential, d.opt.ValueLogFile+3*d.opt.MemTable); err != nil {
+			return false, fmt.Errorf("collect garbage: %w", err)
+		}
+	}
+	if err := d.bdg.Flatten(2); err != nil {
+		return false, fmt.Errorf("collect garbage: merge tables: %w", err)
+	}
+	err = d.exclusive(ctx, func() error {
+		var err error
+		collected, err = d.collect(ratio)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("collect garbage: %w", err)
+	}
+	return collected, nil
+}
+
+// collect runs on the committer's goroutine. Badger removes the old file as soon as it has written the values anew,
+// which is too soon: they must be durable and under the mark first. An open iterator makes it wait. The mark says
+// beforehand that one file may vanish, for it is not known which one Badger picks.
+func (d *DB) collect(ratio float64) (bool, error) {
+	if err := d.guard.settleVanished(); err != nil {
+		return false, d.fail(err)
+	}
+	if d.guard.mark.flags&flagVanish != 0 {
+		return false, nil // a reader still holds the file of the last time
+	}
+	if err := d.guard.writeMark(d.guard.mark.flags | flagVanish); err != nil {
+		return false, d.fail(err)
+	}
+	txn := d.bdg.NewTransaction(false)
+	it := txn.NewIterator(badger.IteratorOptions{})
+	release := func() {
+		it.Close()
+		txn.Discard()
+	}
+	err := d.bdg.RunValueLogGC(ratio)
+	none := errors.Is(err, badger.ErrNoRewrite)
+	if err != nil && !none {
+		release()
+		return false, d.fail(err)
+	}
+	if err := d.commitEmpty(); err != nil {
+		return false, d.fail(err) // the iterator stays open, and with it the old file
+	}
+	release()
+	if err := d.guard.settleVanished(); err != nil {
+		return false, d.fail(err)
+	}
+	if none && d.guard.mark.flags&flagVanish != 0 {
+		if err := d.guard.writeMark(d.guard.mark.flags &^ flagVanish); err != nil {
+			return false, d.fail(err)
+		}
+	}
+	return !none, nil
+}
+
+// commitEmpty commits a group of no writes, so that the guard takes in all that Badger has written.
+func (d *DB) commitEmpty() error {
+	txn := d.bdg.NewTransaction(true)
+	if _, err := d.fill(txn, nil); err != nil {
+		txn.Discard()
+		return err
+	}
+	return d.commitTxn(txn)
+}
+
+// settleVanished takes a file that has vanished off the list of ended files, and the flag off the mark.
+func (g *guard) settleVanished() error {
+	if g.mark.flags&flagVanish == 0 {
+		return nil
+	}
+	names, err := listLogs(g.dir, 'v')
+	if err != nil {
+		return err
+	}
+	settled := false
+	for fid := range g.sealed.files {
+		if !slices.Contains(names, logName{'v', fid}) {
+			delete(g.sealed.files, fid)
+			settled = true
+		}
+	}
+	if !settled {
+		return nil
+	}
+	g.resealed = true
+	return g.writeMark(g.mark.flags &^ flagVanish)
+}
