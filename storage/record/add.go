@@ -272,12 +272,7 @@ func (s *Store) supersede(txn *badger.Txn, t *totals, doc *Document) error {
 		return fmt.Errorf("%s is of another patient or type: %w", doc.Supersedes, ErrSupersedes)
 	}
 	st.Status, st.SupersededBy = federation.Superseded, doc.ID
-	if st.Phase == Published {
-		// It stays published while the change of status waits.
-		if err := s.announce(txn, t, k, &st, federation.KindPublish, ""); err != nil {
-			return err
-		}
-	} else if st.Phase == Queued {
+	if st.Phase == Published || st.Phase == Queued {
 		if err := s.announce(txn, t, k, &st, federation.KindPublish, ""); err != nil {
 			return err
 		}

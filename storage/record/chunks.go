@@ -1,0 +1,65 @@
+package record
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// Holds reports whether a document has the chunk. A chunk that none has can be removed from the chunk store, unless it was
+// written for a document that is being added at this moment: leave young chunks alone.
+func (s *Store) Holds(chunk federation.Digest) (bool, error) {
+	holds := false
+	err := s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: key(rowReference, chunk[:])})
+		defer it.Close()
+		it.Rewind()
+		holds = it.Valid()
+		return nil
+	})
+	return holds, err
+}
+
+// Touched returns the documents that have one of the chunks, in the order of their ids: those that damage to the chunks
+// concerns.
+func (s *Store) Touched(ctx context.Context, chunks []federation.Digest) ([]federation.DocumentID, error) {
+	found := map[federation.DocumentID]bool{}
+	err := s.view(ctx, func(txn *badger.Txn) error {
+		for _, c := range chunks {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := s.holders(txn, c, found); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	out := make([]federation.DocumentID, 0, len(found))
+	for id := range found {
+		out = append(out, id)
+	}
+	slices.Sort(out)
+	return out, err
+}
+
+// holders adds the documents that have chunk to found; references ahead of their document are not counted.
+func (s *Store) holders(txn *badger.Txn, chunk federation.Digest, found map[federation.DocumentID]bool) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: key(rowReference, chunk[:])})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		k := it.Item().Key()
+		dk := federation.DocumentKey(k[len(k)-documentKeyLen:])
+		there, err := exists(txn, documentKey(rowState, dk))
+		if err != nil {
+			return err
+		}
+		if there {
+			found[federation.NewDocumentID(s.trust, dk)] = true
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// A LocalRefusal is an objection that was recorded here and is not committed yet. It counts here all the same: a refusal
+// takes effect on this node's own disk, a grant only when the region has agreed on it.
+type LocalRefusal struct {
+	Directive federation.Directive
+	Recorded  time.Time
+	Entry     EntryID // its outbox entry
+}
+
+// AddRefusal makes an objection durable and in effect here, and queues it for the region, in one transaction. patient may be
+// zero when only the pseudonym is known. Recording the same directive again changes nothing. It fails with ErrDirective
+// when d is not an objection.
+func (s *Store) AddRefusal(ctx context.Context, patient NHSNumber, d federation.Directive) error {
+	if d.Effect != federation.Object || !patient.IsZero() && s.Subject(patient) != d.Subject {
+		return fmt.Errorf("not an objection of this patient: %w", ErrDirective)
+	}
+	body, err := checkBody(s.trust, d)
+	if err != nil {
+		return err
+	}
+	row, head := key(rowRefusal, d.Subject[:], d.ID[:]), key(rowRefusals, d.Subject[:])
+	return s.update(ctx, int64(2*len(body)), func(txn *badger.Txn, t *totals) error {
+		if known, err := exists(txn, row); err != nil || known {
+			return err
+		}
+		n, err := s.count(txn, head)
+		if err != nil {
+			return err
+		}
+		if !patient.IsZero() {
+			if err := s.remember(txn, d.Subject, patient); err != nil {
+				return err
+			}
+		}
+		id, err := s.queue(txn, t, priorityDirective, outboxRow{kind: federation.KindDirective, body: body})
+		if err != nil {
+			return err
+		}
+		var e federation.Encoder
+		e.U64(uint64(id))
+		e.Time(s.now())
+		e.Blob(body)
+		if err := s.put(txn, row, e.Bytes()); err != nil {
+			return err
+		}
+		t.refusals++
+		return s.putCount(txn, head, n+1)
+	})
+}
+
+// Refusals returns the objections of a patient that count here although they are not committed. When fewer are there than
+// were recorded the answer is storage.ErrIntegrity: a missing refusal must not read as permission.
+func (s *Store) Refusals(ctx context.Context, subject federation.Subject) ([]LocalRefusal, error) {
+	var out []LocalRefusal
+	err := s.view(ctx, func(txn *badger.Txn) (err error) {
+		out, err = s.refusals(txn, subject)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) refusals(txn *badger.Txn, subject federation.Subject) ([]LocalRefusal, error) {
+	var out []LocalRefusal
+	want, err := s.count(txn, key(rowRefusals, subject[:]))
+	if err != nil {
+		return nil, err
+	}
+	err = s.scan(txn, key(rowRefusal, subject[:]), func(_, plain []byte) (bool, error) {
+		r, err := s.decodeRefusal(plain)
+		out = append(out, r)
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(out)) != want {
+		return nil, fmt.Errorf("%d objections of a patient are there, %d were recorded: %w", len(out), want, storage.ErrIntegrity)
+	}
+	return out, nil
+}
+
+func (s *Store) decodeRefusal(plain []byte) (LocalRefusal, error) {
+	d := federation.NewDecoder("objection", plain)
+	r := LocalRefusal{Entry: EntryID(d.U64()), Recorded: d.Time()}
+	body := d.Blob(maxBody)
+	if err := d.Finish(); err != nil {
+		return r, damaged(err)
+	}
+	var err error
+	r.Directive, err = s.decodeDirective(body)
+	return r, err
+}
+
+func (s *Store) decodeDirective(body []byte) (federation.Directive, error) {
+	b, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: federation.KindDirective, Body: body})
+	if err != nil {
+		return federation.Directive{}, damaged(err)
+	}
+	d, ok := b.(federation.Directive)
+	if !ok {
+		return d, fmt.Errorf("objection: %w", storage.ErrIntegrity)
+	}
+	return d, nil
+}
+
+// ClearRefusal ends the local effect of an objection, because the region's state that this node has applied holds it. It is
+// no error when there is none.
+func (s *Store) ClearRefusal(ctx context.Context, subject federation.Subject, id federation.DirectiveID) error {
+	return s.update(ctx, 64, func(txn *badger.Txn, t *totals) error { return s.clear(txn, t, subject, id) })
+}
+
+// committed ends the local effect of an objection whose statement was accepted.
+func (s *Store) committed(txn *badger.Txn, t *totals, body []byte) error {
+	d, err := s.decodeDirective(body)
+	if err != nil || d.Effect != federation.Object {
+		return err
+	}
+	return s.clear(txn, t, d.Subject, d.ID)
+}
+
+func (s *Store) clear(txn *badger.Txn, t *totals, subject federation.Subject, id federation.DirectiveID) error {
+	row, head := key(rowRefusal, subject[:], id[:]), key(rowRefusals, subject[:])
+	if there, err := exists(txn, row); err != nil || !there {
+		return err
+	}
+	n, err := s.count(txn, head)
+	if err != nil || n == 0 {
+		return fmt.Errorf("count of a patient's objections: %w", orIntegrity(err))
+	}
+	t.refusals--
+	if err := txn.Delete(row); err != nil {
+		return err
+	}
+	if n == 1 {
+		return txn.Delete(head)
+	}
+	return s.putCount(txn, head, n-1)
+}
