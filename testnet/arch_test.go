@@ -147,8 +147,22 @@ func matches(patterns []string, pkg string) bool {
 	})
 }
 
-func TestImportsFollowTheArrows(t *testing.T) {
-	for _, p := range packages(t) {
+func TestPackagesKeepTheRulesOfTheHouse(t *testing.T) {
+	all := packages(t)
+	for name, check := range map[string]func(*testing.T, []listed){
+		"imports follow the arrows":                checkImportsFollowTheArrows,
+		"modules are imported by their owners":     checkModulesAreImportedByTheirOwners,
+		"the state machine never reaches policy":   checkStateMachineNeverReachesPolicy,
+		"every package has one comment, in doc.go": checkEveryPackageHasOneCommentInDocGo,
+		"files are of readable length":             checkFilesAreOfReadableLength,
+	} {
+		t.Run(name, func(t *testing.T) { check(t, all) })
+	}
+}
+
+func checkImportsFollowTheArrows(t *testing.T, all []listed) {
+	t.Helper()
+	for _, p := range all {
 		allowed, known := arrows[p.rel()]
 		if !known {
 			t.Errorf("%s has no line in arrows (testnet/arch_test.go): decide what it may import, and say so there", p.rel())
@@ -163,8 +177,9 @@ func TestImportsFollowTheArrows(t *testing.T) {
 	}
 }
 
-func TestModulesAreImportedByTheirOwners(t *testing.T) {
-	for _, p := range packages(t) {
+func checkModulesAreImportedByTheirOwners(t *testing.T, all []listed) {
+	t.Helper()
+	for _, p := range all {
 		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
 		for _, o := range owners {
 			uses := slices.ContainsFunc(imports, func(i string) bool { return i == o.module || strings.HasPrefix(i, o.module+"/") })
@@ -185,9 +200,10 @@ func TestModulesAreImportedByTheirOwners(t *testing.T) {
 	}
 }
 
-func TestStateMachineNeverReachesPolicy(t *testing.T) {
+func checkStateMachineNeverReachesPolicy(t *testing.T, all []listed) {
+	t.Helper()
 	imports := make(map[string][]string)
-	for _, p := range packages(t) {
+	for _, p := range all {
 		imports[p.rel()] = ours(p.Imports)
 	}
 	for _, start := range alone {
@@ -206,8 +222,9 @@ func TestStateMachineNeverReachesPolicy(t *testing.T) {
 	}
 }
 
-func TestEveryPackageHasOneCommentInDocGo(t *testing.T) {
-	for _, p := range packages(t) {
+func checkEveryPackageHasOneCommentInDocGo(t *testing.T, all []listed) {
+	t.Helper()
+	for _, p := range all {
 		var with []string
 		for _, f := range slices.Concat(p.GoFiles, p.CgoFiles) {
 			if file := parse(t, filepath.Join(p.Dir, f)); file.Doc != nil {
@@ -237,8 +254,9 @@ func parse(t *testing.T, path string) *ast.File {
 	return f
 }
 
-func TestFilesAreOfReadableLength(t *testing.T) {
-	for _, p := range packages(t) {
+func checkFilesAreOfReadableLength(t *testing.T, all []listed) {
+	t.Helper()
+	for _, p := range all {
 		for _, f := range slices.Concat(p.GoFiles, p.CgoFiles, p.TestGoFiles, p.XTestGoFiles, p.IgnoredGoFiles) {
 			path := filepath.Join(p.Dir, f)
 			b, err := os.ReadFile(path)
