@@ -1120,6 +1120,7 @@ func (x *File) GetPages() []*Page {
 type Page struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Extents       []*Extent              `protobuf:"bytes,1,rep,name=extents,proto3" json:"extents,omitempty"`
+	Directory     int64                  `protobuf:"varint,2,opt,name=directory,proto3" json:"directory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1159,6 +1160,13 @@ func (x *Page) GetExtents() []*Extent {
 		return x.Extents
 	}
 	return nil
+}
+
+func (x *Page) GetDirectory() int64 {
+	if x != nil {
+		return x.Directory
+	}
+	return 0
 }
 
 type Extent struct {
@@ -2690,9 +2698,10 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x1d\n" +
 	"\n" +
 	"page_count\x18\x04 \x01(\rR\tpageCount\x12-\n" +
-	"\x05pages\x18\x05 \x03(\v2\x17.ridgeway.admin.v1.PageR\x05pages\";\n" +
+	"\x05pages\x18\x05 \x03(\v2\x17.ridgeway.admin.v1.PageR\x05pages\"Y\n" +
 	"\x04Page\x123\n" +
-	"\aextents\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.ExtentR\aextents\"8\n" +
+	"\aextents\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.ExtentR\aextents\x12\x1c\n" +
+	"\tdirectory\x18\x02 \x01(\x03R\tdirectory\"8\n" +
 	"\x06Extent\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x03R\x06length\"\xa3\x01\n" +

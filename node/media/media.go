@@ -90,7 +90,7 @@ func Inspect(r io.ReaderAt, size int64, name string) (Info, error) {
 		if format != FormatText {
 			err = checkXML(r, size, found)
 		}
-	default: // the other types have no structure that is checked
+	case FormatBinary, FormatGIF, FormatHTML, FormatRTF, FormatText, FormatZIP: // no structure that is checked
 	}
 	if err != nil {
 		return Info{}, err

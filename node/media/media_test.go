@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pdfcpu/pdfcpu/pkg/api"
+	"github.com/pdfcpu/pdfcpu/pkg/pdfcpu/model"
 )
 
 // makePDF writes a plain PDF 1.4 of n empty pages.
@@ -228,8 +230,42 @@ func TestPagesOfPDFAreTrimmed(t *testing.T) {
 	if err != nil || info.Pages != 2 {
 		t.Fatalf("got %d pages, %v; want 2", info.Pages, err)
 	}
-	if !bytes.Contains(out.Bytes(), []byte("501")) && out.Len() > len(b) {
-		t.Error("the cut is larger than the whole")
+	dims, err := api.PageDims(bytes.NewReader(out.Bytes()), pdfConfiguration())
+	if err != nil || len(dims) != 2 || dims[0].Width != 501 || dims[1].Width != 506 { // makePDF gives page n a width of 499 + n
+		t.Errorf("got pages of %v, %v", dims, err)
+	}
+}
+
+func TestLockedPDFIsRefusedAndOwnersLockIsNot(t *testing.T) {
+	for _, c := range []struct {
+		password string
+		want     error
+	}{{"secret", ErrUnsupported}, {"", nil}} {
+		conf := pdfConfiguration()
+		conf.Cmd, conf.EncryptUsingAES, conf.EncryptKeyLength = model.ENCRYPT, true, 256
+		conf.UserPW, conf.OwnerPW = c.password, "owner"
+		var out bytes.Buffer
+		if err := api.Encrypt(bytes.NewReader(makePDF(2)), &out, conf); err != nil {
+			t.Fatal(err)
+		}
+		info, err := Inspect(bytes.NewReader(out.Bytes()), int64(out.Len()), "a.pdf")
+		if !errors.Is(err, c.want) || err == nil && info.Pages != 2 {
+			t.Errorf("password %q: got %d pages, %v", c.password, info.Pages, err)
+		}
+	}
+}
+
+func TestPDFLibraryLeavesNoConfigurationBehind(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
+	b := makePDF(3)
+	src := Source{ContentType: "application/pdf", Pages: 3, Bytes: bytes.NewReader(b), Size: int64(len(b))}
+	if err := Assemble(context.Background(), io.Discard, src, []int{2}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
+		t.Errorf("left %v, %v", left, err)
 	}
 }
 

@@ -57,7 +57,7 @@ func checkXML(r io.ReaderAt, size int64, f Format) error {
 		}
 		if err != nil {
 			var syntax *xml.SyntaxError
-			if errors.As(err, &syntax) || errIsEnd(err) || errors.Is(err, errCharset) {
+			if errors.As(err, &syntax) || errIsEnd(err) {
 				return &CorruptError{Format: f, Offset: dec.InputOffset(), What: "the XML is not well-formed", Err: err}
 			}
 			return err
@@ -79,8 +79,6 @@ func checkXML(r io.ReaderAt, size int64, f Format) error {
 		}
 	}
 }
-
-var errCharset = errors.New("character set")
 
 func isUTF16(head []byte) bool {
 	return len(head) >= 4 && (head[0] == 0xff && head[1] == 0xfe && head[2] == '<' && head[3] == 0 ||

@@ -1,0 +1,252 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// ConfigFile is the name of the configuration in a data folder.
+const ConfigFile = "ridgeway.yaml"
+
+// Settings are what an operator may set: in the YAML file, overridden by RIDGEWAY_ variables, overridden by flags.
+// The zero value of a field means the documented default.
+type Settings struct {
+	// Listen is the one UDP address, host:port, RIDGEWAY_LISTEN.
+	Listen string `yaml:"listen"`
+	// Advertise is the address that other nodes reach Listen by, when it differs, RIDGEWAY_ADVERTISE.
+	Advertise string `yaml:"advertise,omitempty"`
+	// MasterKeyFile holds the master key, outside the data folder, RIDGEWAY_MASTER_KEY_FILE.
+	MasterKeyFile string `yaml:"master_key_file,omitempty"`
+	// MasterKeyCommand prints the master key, RIDGEWAY_MASTER_KEY_COMMAND (split at spaces).
+	MasterKeyCommand []string `yaml:"master_key_command,omitempty"`
+	// MasterKey is the key itself, from RIDGEWAY_MASTER_KEY only: a key does not belong into a file of settings.
+	MasterKey string `yaml:"-"`
+	// InsecureDevKeys keeps the master key in the data folder, for trials, RIDGEWAY_INSECURE_DEV_KEYS.
+	InsecureDevKeys bool `yaml:"-"`
+	// Lease is how recent a custodian's copy of the agreed state must be when it releases: 2s to 60s, RIDGEWAY_LEASE. Default 10s.
+	Lease Duration `yaml:"lease,omitempty"`
+	// Election is how long without a leader before an election, RIDGEWAY_ELECTION. At least ten round trips. Default 500ms.
+	Election Duration `yaml:"election,omitempty"`
+	// Metrics is the loopback address, host:port, where metrics and health are served; empty: nowhere. RIDGEWAY_METRICS.
+	Metrics string `yaml:"metrics,omitempty"`
+	// LogLevel is debug, info, warn or error, RIDGEWAY_LOG_LEVEL. Default info.
+	LogLevel string `yaml:"log_level,omitempty"`
+	// TestNumbers accepts NHS numbers of the range that is never issued (999), for trials, RIDGEWAY_TEST_NUMBERS.
+	TestNumbers bool `yaml:"test_numbers,omitempty"`
+}
+
+// Duration is a time.Duration that reads as "10s" or "500ms".
+type Duration time.Duration
+
+// UnmarshalYAML reads a duration with its unit.
+func (d *Duration) UnmarshalYAML(b []byte) error {
+	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 10s or 500ms", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML writes the duration with its unit.
+func (d Duration) MarshalYAML() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// LoadSettings reads the settings of a data folder and lets the environment override them. getenv is os.Getenv outside tests.
+// path names another file than the folder's own; it must then exist. It fails with CodeConfig and names the bad line.
+func LoadSettings(data, path string, getenv func(string) string) (Settings, error) {
+	var s Settings
+	named := path != ""
+	if !named {
+		path = filepath.Join(data, ConfigFile)
+	}
+	b, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
+			return s, admin.Errorf(admin.CodeConfig, "%s is not right:\n%s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		}
+	case !errors.Is(err, os.ErrNotExist) || named:
+		return s, admin.Errorf(admin.CodeConfig, "the configuration cannot be read: %v", err)
+	}
+	if err := s.environment(getenv); err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+func (s *Settings) environment(getenv func(string) string) error {
+	texts := []struct {
+		name string
+		to   *string
+	}{
+		{"RIDGEWAY_LISTEN", &s.Listen},
+		{"RIDGEWAY_ADVERTISE", &s.Advertise},
+		{"RIDGEWAY_MASTER_KEY_FILE", &s.MasterKeyFile},
+		{"RIDGEWAY_MASTER_KEY", &s.MasterKey},
+		{"RIDGEWAY_METRICS", &s.Metrics},
+		{"RIDGEWAY_LOG_LEVEL", &s.LogLevel},
+	}
+	for _, t := range texts {
+		if v := getenv(t.name); v != "" {
+			*t.to = v
+		}
+	}
+	if v := getenv("RIDGEWAY_MASTER_KEY_COMMAND"); v != "" {
+		s.MasterKeyCommand = strings.Fields(v)
+	}
+	for name, to := range map[string]*Duration{"RIDGEWAY_LEASE": &s.Lease, "RIDGEWAY_ELECTION": &s.Election} {
+		if v := getenv(name); v != "" {
+			if err := to.UnmarshalYAML([]byte(v)); err != nil {
+				return admin.Errorf(admin.CodeConfig, "%s: %v", name, err)
+			}
+		}
+	}
+	for name, to := range map[string]*bool{"RIDGEWAY_INSECURE_DEV_KEYS": &s.InsecureDevKeys, "RIDGEWAY_TEST_NUMBERS": &s.TestNumbers} {
+		if v := getenv(name); v != "" {
+			on, err := strconv.ParseBool(v)
+			if err != nil {
+				return admin.Errorf(admin.CodeConfig, "%s=%s: say true or false", name, v)
+			}
+			*to = on
+		}
+	}
+	return nil
+}
+
+// Check returns all that is wrong with s for a node in data, in one error, with CodeConfig.
+func (s Settings) Check(data string) error {
+	var wrong []string
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if s.Listen == "" {
+		add("listen: no UDP address: give --listen host:port, or listen: in %s", ConfigFile)
+	} else if err := checkAddress(s.Listen); err != nil {
+		add("listen: %v", err)
+	}
+	if s.Advertise != "" {
+		if err := checkAddress(s.Advertise); err != nil {
+			add("advertise: %v", err)
+		}
+	} else if host, _, err := net.SplitHostPort(s.Listen); err == nil && unspecified(host) {
+		add("advertise: %s listens on every address of this machine, so say by which one others reach it: --advertise host:port", s.Listen)
+	}
+	if d := time.Duration(s.Lease); d != 0 && (d < 2*time.Second || d > time.Minute) {
+		add("lease: %v is not within 2s and 60s", d)
+	}
+	if d := time.Duration(s.Election); d != 0 && (d < 50*time.Millisecond || d > time.Minute) {
+		add("election: %v is not within 50ms and 60s", d)
+	}
+	if s.Metrics != "" && !loopback(s.Metrics) {
+		add("metrics: %s is not a loopback address: metrics are for this machine only", s.Metrics)
+	}
+	switch s.LogLevel {
+	case "", "debug", "info", "warn", "error":
+	default:
+		add("log_level: %q is none of debug, info, warn, error", s.LogLevel)
+	}
+	wrong = append(wrong, s.checkKey(data)...)
+	if len(wrong) == 0 {
+		return nil
+	}
+	return admin.Errorf(admin.CodeConfig, "the configuration is refused:\n  %s", strings.Join(wrong, "\n  "))
+}
+
+func (s Settings) checkKey(data string) []string {
+	given := 0
+	for _, set := range []bool{s.MasterKeyFile != "", len(s.MasterKeyCommand) > 0, s.MasterKey != ""} {
+		if set {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return []string{"master key: named in more than one way: keep one of master_key_file, master_key_command and RIDGEWAY_MASTER_KEY"}
+	case given == 1 && s.InsecureDevKeys:
+		return []string{"master key: --insecure-dev-keys says to keep it in the data folder, but another place is named as well: keep one"}
+	case given == 0 && !s.InsecureDevKeys:
+		return []string{"master key: none is named. It must not lie in the data folder: set master_key_file, master_key_command or RIDGEWAY_MASTER_KEY.\n" +
+			"    To make one: head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/ridgeway.key; chmod 600 /etc/ridgeway.key\n" +
+			"    For a trial without real patients: --insecure-dev-keys"}
+	}
+	if s.MasterKeyFile != "" {
+		if inside, err := storage.Inside(data, s.MasterKeyFile); err == nil && inside {
+			return []string{fmt.Sprintf("master key: %s lies in the data folder, so whoever takes the folder has the key: move it out", s.MasterKeyFile)}
+		}
+	}
+	return nil
+}
+
+// masterKey loads the key that s names. With InsecureDevKeys it makes one in data when create is set and there is none.
+func (s Settings) masterKey(ctx context.Context, data string, create bool) (storage.MasterKey, error) {
+	src := storage.KeySource{File: s.MasterKeyFile, Value: s.MasterKey, Command: s.MasterKeyCommand, DataDir: data}
+	if s.InsecureDevKeys {
+		src = storage.KeySource{File: filepath.Join(data, storage.DevKeyFile), DataDir: data, AllowInside: true}
+		if _, err := os.Stat(src.File); errors.Is(err, os.ErrNotExist) && create {
+			if err := os.MkdirAll(data, 0o700); err != nil {
+				return storage.MasterKey{}, fmt.Errorf("make the data folder: %w", err)
+			}
+			if err := storage.WriteFileAtomic(src.File, []byte(storage.GenerateMasterKey().Hex()+"\n")); err != nil {
+				return storage.MasterKey{}, fmt.Errorf("write the trial key: %w", err)
+			}
+		}
+	}
+	key, err := storage.LoadMasterKey(ctx, src)
+	if err != nil {
+		return key, admin.Errorf(admin.CodeConfig, "%v", err)
+	}
+	return key, nil
+}
+
+// advertised returns the address by which others reach the node.
+func (s Settings) advertised() string {
+	if s.Advertise != "" {
+		return s.Advertise
+	}
+	return s.Listen
+}
+
+// save writes s as the configuration of data.
+func (s Settings) save(data string) error {
+	b, err := yaml.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the configuration: %w", err)
+	}
+	return storage.WriteFileAtomic(filepath.Join(data, ConfigFile), b)
+}
+
+func checkAddress(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" && port == "" {
+		return fmt.Errorf("%q is not host:port, such as 127.0.0.1:7401", addr)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q: the port is not a number from 1 to 65535", addr)
+	}
+	return nil
+}
+
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

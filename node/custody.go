@@ -1,0 +1,229 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// agreed is the region's state, with what is known here only, as exchange asks for it.
+type agreed struct{ n *Node }
+
+// Roster returns the latest roster.
+func (a agreed) Roster() *federation.Roster { return a.n.ledger.Roster() }
+
+// Pointer returns the agreed pointer of a document.
+func (a agreed) Pointer(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
+	if id.Custodian() == a.n.Trust() {
+		doc, err := a.n.records.Document(ctx, id)
+		if err == nil && doc.State.Phase == record.Withdrawn || errors.Is(err, record.ErrErased) {
+			return federation.Pointer{}, false, nil
+		}
+	}
+	var p federation.Pointer
+	var ok bool
+	err := a.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		pointer, withdrawn, found, err := index.Pointer(r, id)
+		p, ok = pointer, found && !withdrawn
+		return err
+	})
+	if err == nil && !ok && id.Custodian() == a.n.Trust() {
+		// Own staff read what was taken in while the region could not be told.
+		if doc, err := a.n.records.Document(ctx, id); err == nil && doc.State.Phase == record.Queued {
+			return doc.Pointer(), true, nil
+		}
+	}
+	return p, ok, err
+}
+
+// Facts returns what a decision rests on.
+func (a agreed) Facts(ctx context.Context, q policy.Request) (policy.Facts, error) {
+	var f policy.Facts
+	err := a.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		f = a.n.rules.facts(r, a.n.ledger.Roster(), a.n.localRefusals(ctx), factsQuery{
+			requester: q.User.Trust, custodian: q.Document.Custodian, subject: q.Document.Subject, now: q.Now,
+		})
+		return nil
+	})
+	return f, err
+}
+
+// localRefusals returns the objections that count here before the region has agreed on them.
+func (n *Node) localRefusals(ctx context.Context) refusals {
+	return func(subject federation.Subject) ([]policy.Directive, error) {
+		kept, err := n.records.Refusals(ctx, subject)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]policy.Directive, 0, len(kept))
+		for _, k := range kept {
+			out = append(out, policy.Directive{ID: k.Directive.ID, Effect: k.Directive.Effect, By: n.Trust()})
+		}
+		return out, nil
+	}
+}
+
+// held is what this node holds, as exchange asks for it.
+type held struct{ n *Node }
+
+// Document returns what the custodian knows of a document.
+func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Document, error) {
+	doc, err := h.n.records.Document(ctx, id)
+	if err != nil {
+		return policy.Document{}, err
+	}
+	return policy.Document{
+		ID: doc.ID, Custodian: h.n.Trust(), Subject: doc.Subject, Type: doc.Type, Category: doc.Category, Specialty: doc.Specialty,
+		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date,
+	}, nil
+}
+
+// Manifest returns the manifest as it was published.
+func (h held) Manifest(ctx context.Context, id federation.DocumentID) ([]byte, error) {
+	return h.n.records.Manifest(ctx, id)
+}
+
+// evidence is the audit log as exchange writes to it.
+type evidence struct{ log *audit.Log }
+
+// Append keeps an event.
+func (v evidence) Append(ctx context.Context, e exchange.Event) (uint64, error) {
+	at, err := v.log.Append(ctx, entryOf(e))
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return 0, fmt.Errorf("audit: %w", err)
+	}
+	return at, err
+}
+
+func entryOf(e exchange.Event) audit.Entry {
+	out := audit.Entry{
+		Time: e.At, Kind: kindOf(e.Kind), Trust: e.Trust, Node: e.Peer, User: e.User, Role: e.Role, Purpose: e.Purpose, Relationship: e.Relationship,
+		BreakGlass: e.Glass, Subject: e.Subject, Document: e.Document, Custodian: e.Document.Custodian(), Outcome: e.Outcome.String(),
+		Rules: clipText(chainText(e.Chain), audit.MaxRules), Bytes: e.Bytes, Ranges: e.Selection.Ranges, Detail: clipText(detailText(e), audit.MaxDetail),
+	}
+	if len(e.Assertion) > 0 {
+		out.Request = federation.Sum(e.Assertion)
+	}
+	if e.Kind == exchange.Released || e.Kind == exchange.Interrupted {
+		out.Of = audit.RefTo(e.Intent)
+	}
+	if len(e.Receipt) > 0 {
+		out.Proof = e.Receipt
+	}
+	return out
+}
+
+func kindOf(k exchange.EventKind) audit.Kind {
+	switch k {
+	case exchange.Intent, exchange.Asked:
+		return audit.Intent
+	case exchange.Refused:
+		return audit.Refusal
+	case exchange.Released, exchange.Interrupted:
+		return audit.Completion
+	case exchange.Received, exchange.Failed:
+		return audit.Receipt
+	default:
+		return audit.Security
+	}
+}
+
+func chainText(chain []policy.Reason) string {
+	lines := make([]string, 0, len(chain))
+	for _, r := range chain {
+		lines = append(lines, r.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func detailText(e exchange.Event) string {
+	parts := []string{e.Kind.String(), "transfer " + fmt.Sprintf("%x", e.Transfer[:])}
+	if e.Local {
+		parts = append(parts, "own staff")
+	}
+	if len(e.Selection.Pages) > 0 {
+		parts = append(parts, fmt.Sprintf("part %d, %d pages from page %d", e.Selection.Part, len(e.Selection.Pages), e.Selection.Pages[0]))
+	}
+	if e.Emergency != "" {
+		parts = append(parts, "emergency: "+e.Emergency)
+	}
+	if e.Detail != "" {
+		parts = append(parts, e.Detail)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// clipText makes text fit for an audit entry of at most n bytes.
+func clipText(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	for len(s) > n {
+		s = s[:len(s)-1]
+		for len(s) > 0 && s[len(s)-1]&0xC0 == 0x80 {
+			s = s[:len(s)-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// onRoster closes the doors to those who take no part any more.
+func (n *Node) onRoster(*federation.Roster) {
+	signal(n.rosterChanged)
+	if n.door == nil {
+		return
+	}
+	for _, c := range n.door.Connections() {
+		if id := federation.NodeID(c.Peer); !n.admission.member(id) {
+			n.tasks.Go(func() { n.door.Evict(c.Peer) })
+		}
+	}
+	if c := n.custodian.Load(); c != nil {
+		c.RulesChanged()
+	}
+}
+
+func (n *Node) onDirective(s federation.Subject) {
+	if c := n.custodian.Load(); c != nil {
+		c.SubjectChanged(s)
+	}
+}
+
+func (n *Node) onAgreement(t federation.TrustID) {
+	n.rules.forget(t)
+	if c := n.custodian.Load(); c != nil && t == n.Trust() {
+		c.RulesChanged()
+	}
+}
+
+func (n *Node) onRestore(federation.Digest) {
+	n.rules.forgetAll()
+	if c := n.custodian.Load(); c != nil {
+		c.RulesChanged()
+	}
+}
+
+// leaseLimit is how recent the agreed state must be.
+func (n *Node) leaseLimit() time.Duration {
+	if d := time.Duration(n.options.Settings.Lease); d > 0 {
+		return d
+	}
+	return exchange.DefaultLease
+}
+
+// isAbsent reports whether err says that something is not there, rather than that it could not be read.
+func isAbsent(err error) bool { return errors.Is(err, storage.ErrNotFound) }

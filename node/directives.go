@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// Object records that a patient objects to sharing, or withdraws that. An objection counts here once it is on this node's
+// disk, and at every other custodian once the region has agreed; a withdrawal counts only then.
+func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.ObjectReply, error) {
+	number, err := n.patient(q.GetPatient())
+	if err != nil {
+		return nil, err
+	}
+	if len(q.GetBy()) > 128 || len(q.GetEvidence()) > 1024 {
+		return nil, admin.Errorf(admin.CodeBadInput, "--by has at most 128 bytes and --evidence at most 1024")
+	}
+	subject := n.records.Subject(number)
+	if q.GetWithdraw() {
+		return n.withdrawObjections(ctx, subject, q)
+	}
+	d := federation.Directive{Subject: subject, Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()}
+	if _, err := rand.Read(d.ID[:]); err != nil {
+		return nil, fmt.Errorf("name the directive: %w", err)
+	}
+	if err := n.noteDirective(ctx, d, "objection"); err != nil {
+		return nil, err
+	}
+	if err := n.records.AddRefusal(ctx, number, d); err != nil {
+		return nil, n.storeProblem(err)
+	}
+	n.custodian.Load().SubjectChanged(subject)
+	reply := &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.ID[:])}, State: "objected"}
+	kept, err := n.records.Refusals(ctx, subject)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	for _, k := range kept {
+		if k.Directive.ID != d.ID {
+			continue
+		}
+		return reply, n.commitDirective(ctx, k.Entry, reply)
+	}
+	// The speaker was faster: it is committed, and so no local refusal any more.
+	reply.Committed = true
+	return reply, nil
+}
+
+// commitDirective waits for the region. That it cannot be reached is no error: the directive is kept, and the reply says so.
+func (n *Node) commitDirective(ctx context.Context, id record.EntryID, reply *admin.ObjectReply) error {
+	o, err := n.speaker.wait(ctx, id)
+	switch {
+	case admin.CodeOf(err) == admin.CodeNoQuorum:
+		return nil
+	case err != nil:
+		return err
+	case o.refused != "":
+		return admin.Errorf(admin.CodeBadInput, "the region refused the directive: %s. An objection stays in force at this node", o.refused)
+	}
+	reply.Committed, reply.Index = true, o.index
+	return nil
+}
+
+func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest) (*admin.ObjectReply, error) {
+	// What was objected to here and is not agreed on yet must be agreed on first: the withdrawal names it.
+	kept, err := n.records.Refusals(ctx, subject)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	for _, k := range kept {
+		if _, err := n.speaker.wait(ctx, k.Entry); err != nil {
+			return nil, err
+		}
+	}
+	var active []index.Directive
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		active, err = index.Directives(r, subject)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	reply := &admin.ObjectReply{State: "shared", Committed: true}
+	for _, old := range active {
+		d := federation.Directive{Subject: old.Subject, Effect: federation.Withdrew, Target: old.ID, By: q.GetBy(), Evidence: q.GetEvidence()}
+		if _, err := rand.Read(d.ID[:]); err != nil {
+			return nil, fmt.Errorf("name the directive: %w", err)
+		}
+		if err := n.noteDirective(ctx, d, "withdrawal of an objection"); err != nil {
+			return nil, err
+		}
+		id, err := n.records.Enqueue(ctx, d)
+		if err != nil {
+			return nil, n.storeProblem(err)
+		}
+		reply.Directives = append(reply.Directives, hex.EncodeToString(d.ID[:]))
+		reply.Committed = false
+		if err := n.commitDirective(ctx, id, reply); err != nil {
+			return nil, err
+		}
+		if !reply.Committed {
+			reply.State = "objected"
+			return reply, nil
+		}
+	}
+	return reply, nil
+}
+
+func (n *Node) noteDirective(ctx context.Context, d federation.Directive, what string) error {
+	_, err := n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Directive, Trust: n.Trust(), Node: n.ID(), User: d.By, Subject: d.Subject,
+		Detail: clipText(what+" "+hex.EncodeToString(d.ID[:])+"; "+d.Evidence, audit.MaxDetail),
+	})
+	return err
+}
+
+// Withdraw takes one of this trust's documents out of the region.
+func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {
+	id, err := federation.ParseDocumentID(q.GetDocument())
+	if err != nil {
+		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
+	}
+	if id.Custodian() != n.Trust() {
+		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())
+	}
+	if _, err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Withdrawal, Trust: n.Trust(), Node: n.ID(), Document: id, Detail: clipText(q.GetReason(), audit.MaxDetail)}); err != nil {
+		return nil, err
+	}
+	if err := n.records.Withdraw(ctx, id, q.GetReason()); err != nil {
+		if isAbsent(err) {
+			return nil, admin.Errorf(admin.CodeNotFound, "this trust holds no document %s", id)
+		}
+		return nil, n.storeProblem(err)
+	}
+	n.custodian.Load().DocumentChanged(id)
+	doc, err := n.records.Document(ctx, id)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	reply := &admin.WithdrawReply{Committed: true}
+	if doc.State.Pending() {
+		err := n.speaker.told(ctx, func() (bool, error) {
+			doc, err := n.records.Document(ctx, id)
+			return err == nil && !doc.State.Pending(), err
+		})
+		reply.Committed = err == nil
+		if err != nil && admin.CodeOf(err) != admin.CodeNoQuorum {
+			return nil, err
+		}
+	}
+	return reply, nil
+}

@@ -1,0 +1,272 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/media"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+const (
+	// sendPiece is how many bytes go into one message to the command line.
+	sendPiece = 512 << 10
+	// assembleLimit is how many bytes of a part are held in memory to cut pages out of it.
+	assembleLimit = 512 << 20
+)
+
+// Fetch gives the caller of the admin socket a document, or a part, pages or a range of it: a head, data in order, and a
+// last word. Every byte has been verified against what the region agreed on. It is the same for a document that is held
+// here: the same decision, and the same evidence.
+func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admin.FetchReply) error) error {
+	id, err := federation.ParseDocumentID(q.GetDocument())
+	if err != nil {
+		return admin.Errorf(admin.CodeBadInput, "%v", err)
+	}
+	who := asker(q.GetAsker())
+	if err := checkAsker(who); err != nil {
+		return err
+	}
+	if q.GetOffset() < 0 || q.GetLength() < 0 || len(q.GetManifest()) != 0 && len(q.GetManifest()) != sha256.Size {
+		return admin.Errorf(admin.CodeBadInput, "offset and length are not negative, and a manifest's digest has 32 bytes")
+	}
+	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: send, sum: sha256.New()}
+	if q.GetPages() != "" {
+		return d.pages(ctx)
+	}
+	return d.bytes(ctx)
+}
+
+// delivery is one Fetch under way.
+type delivery struct {
+	node  *Node
+	id    federation.DocumentID
+	who   *admin.Asker
+	asked *admin.FetchRequest
+	part  int
+	send  func(*admin.FetchReply) error
+
+	sum interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	sent int64
+}
+
+// open runs the release: from this node itself when it is the custodian. begin is told the verified manifest first.
+func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(federation.Manifest) error, sink exchange.Sink) (exchange.Result, error) {
+	q := exchange.Request{
+		Document: d.id, Selection: s, User: d.who.GetUser(), Role: d.who.GetRole(), Purpose: d.who.GetPurpose(), Relationship: d.who.GetRelationship(),
+		Bulk: len(s.Pages)+len(s.Ranges) == 0, Begin: func(m federation.Manifest) error {
+			if d.part > len(m.Parts) {
+				return admin.Errorf(admin.CodeBadInput, "%s has %d parts, not %d", d.id, len(m.Parts), d.part)
+			}
+			return begin(m)
+		},
+	}
+	var result exchange.Result
+	var err error
+	if d.id.Custodian() == d.node.Trust() {
+		result, err = d.node.custodian.Load().Open(ctx, q, sink)
+	} else {
+		result, err = d.node.client.Fetch(ctx, q, sink)
+	}
+	return result, d.node.releaseProblem(d.id, err)
+}
+
+// bytes sends a part, or a range of it, as it comes.
+func (d *delivery) bytes(ctx context.Context) error {
+	from, end := d.asked.GetOffset(), int64(-1)
+	begin := func(m federation.Manifest) error {
+		p := m.Parts[d.part-1]
+		if from > p.Size || from == p.Size && p.Size > 0 {
+			return admin.Errorf(admin.CodeBadInput, "part %d of %s has %d bytes: there is nothing from byte %d on", d.part, d.id, p.Size, from)
+		}
+		if end = p.Size; d.asked.GetLength() > 0 {
+			end = min(from+d.asked.GetLength(), p.Size)
+		}
+		return d.head(m, end-from)
+	}
+	selection := exchange.Selection{Part: d.part}
+	if from > 0 || d.asked.GetLength() > 0 {
+		selection.Ranges = []federation.Extent{{Offset: from, Length: d.asked.GetLength()}}
+	}
+	result, err := d.open(ctx, selection, begin, func(s exchange.Segment) error {
+		lo, hi := max(from-s.Offset, 0), min(end-s.Offset, int64(len(s.Data)))
+		if lo >= hi {
+			return nil
+		}
+		return d.data(s.Data[lo:hi])
+	})
+	if err != nil {
+		return err
+	}
+	return d.done(result)
+}
+
+// head sends what the caller should know before the bytes. It refuses a resumption of something that has changed meanwhile.
+func (d *delivery) head(m federation.Manifest, sending int64) error {
+	encoded, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	digest := federation.Sum(encoded)
+	if len(d.asked.GetManifest()) > 0 && !bytes.Equal(d.asked.GetManifest(), digest[:]) {
+		return admin.Errorf(admin.CodeIntegrity, "%s was changed by %s since the earlier run", d.id, d.id.Custodian())
+	}
+	p := m.Parts[d.part-1]
+	return d.send(&admin.FetchReply{Step: &admin.FetchReply_Head{Head: &admin.Head{
+		Document: string(d.id), Custodian: string(d.id.Custodian()), Manifest: digest[:], ContentType: p.ContentType, Name: p.Name, Size: p.Size,
+		Sha256: p.SHA256[:], Parts: uint32(len(m.Parts)), Pages: uint32(p.PageCount), Sending: sending,
+	}}})
+}
+
+func (d *delivery) data(b []byte) error {
+	for len(b) > 0 {
+		piece := b[:min(len(b), sendPiece)]
+		b = b[len(piece):]
+		_, _ = d.sum.Write(piece) // a hash never fails
+		d.sent += int64(len(piece))
+		if err := d.send(&admin.FetchReply{Step: &admin.FetchReply_Data{Data: piece}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write makes delivery an io.Writer for pages as they are assembled.
+func (d *delivery) Write(b []byte) (int, error) {
+	// The receiver may keep the message until it is on its way, and assembling reuses its buffers.
+	if err := d.data(slices.Clone(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (d *delivery) done(result exchange.Result) error {
+	return d.send(&admin.FetchReply{Step: &admin.FetchReply_Done{Done: &admin.Done{
+		Bytes: d.sent, Sha256: d.sum.Sum(nil), FirstByteMs: float64(result.FirstByte.Microseconds()) / 1000, Resumed: uint32(result.Resumed),
+	}}})
+}
+
+// pages fetches what the pages need and nothing else, and sends a file of only these.
+func (d *delivery) pages(ctx context.Context) error {
+	pages, err := media.ParsePages(d.asked.GetPages(), 0)
+	if err != nil {
+		return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
+	}
+	var m federation.Manifest
+	have := &patchwork{}
+	begin := func(got federation.Manifest) error {
+		m = got
+		p := m.Parts[d.part-1]
+		if pages, err = media.ParsePages(d.asked.GetPages(), p.PageCount); err != nil {
+			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
+		}
+		if len(p.Pages) == 0 && p.Size > assembleLimit {
+			return admin.Errorf(admin.CodeBadInput, "pages cannot be cut out of a %s of %d MiB: fetch the whole", p.ContentType, p.Size>>20)
+		}
+		return nil
+	}
+	result, err := d.open(ctx, exchange.Selection{Part: d.part, Pages: pages}, begin, func(s exchange.Segment) error {
+		if have.size += int64(len(s.Data)); have.size > assembleLimit {
+			return admin.Errorf(admin.CodeBadInput, "these pages need more than %d MiB: ask for fewer at a time", assembleLimit>>20)
+		}
+		have.pieces = append(have.pieces, piece{s.Offset, slices.Clone(s.Data)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.head(m, -1); err != nil {
+		return err
+	}
+	p := m.Parts[d.part-1]
+	source := media.Source{ContentType: p.ContentType, Pages: p.PageCount, Spans: spansOf(p.Pages), Bytes: have, Size: p.Size}
+	if err := media.Assemble(ctx, d, source, pages); err != nil {
+		if errors.Is(err, media.ErrUnsupported) || errors.Is(err, media.ErrPages) {
+			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
+		}
+		return fmt.Errorf("cut pages out of %s: %w", d.id, err)
+	}
+	return d.done(result)
+}
+
+// patchwork is a part of which only some pieces are there, in ascending order.
+type patchwork struct {
+	pieces []piece
+	size   int64
+}
+
+type piece struct {
+	at   int64
+	data []byte
+}
+
+// ReadAt reads what is there; a gap is an error, never zeros.
+func (w *patchwork) ReadAt(b []byte, off int64) (int, error) {
+	n := 0
+	for n < len(b) {
+		at := off + int64(n)
+		i, found := slices.BinarySearchFunc(w.pieces, at, func(p piece, at int64) int {
+			switch {
+			case p.at+int64(len(p.data)) <= at:
+				return -1
+			case p.at > at:
+				return 1
+			default:
+				return 0
+			}
+		})
+		if !found {
+			if i == len(w.pieces) {
+				return n, io.EOF
+			}
+			return n, fmt.Errorf("byte %d was not fetched", at)
+		}
+		n += copy(b[n:], w.pieces[i].data[at-w.pieces[i].at:])
+	}
+	return n, nil
+}
+
+// releaseProblem says what a release that failed means.
+func (n *Node) releaseProblem(id federation.DocumentID, err error) error {
+	var refusal *exchange.Refusal
+	custodian := id.Custodian()
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal):
+		switch refusal.Outcome {
+		case policy.Denied:
+			return admin.Errorf(admin.CodeDenied, "%s refuses to release %s: %s", custodian, id, refusal.Text)
+		case policy.StalePolicy:
+			return admin.Errorf(admin.CodeStale, "%s cannot release %s now: it has no recent proof that its rules are up to date. Try again when the region can be reached", custodian, id)
+		case policy.NotFound:
+			return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of: 'ridgeway locate' lists those there are", id)
+		case policy.Integrity:
+			return admin.Errorf(admin.CodeIntegrity, "%s holds %s, but not as it was published: it may be damaged there. Nothing wrong was delivered; tell %s", custodian, id, custodian)
+		default:
+			return admin.Errorf(admin.CodeUnavailable, "%s, which holds %s, cannot deliver it now: try again later, or run the same command again to go on", custodian, id)
+		}
+	case errors.Is(err, exchange.ErrChanged):
+		return admin.Errorf(admin.CodeIntegrity, "%s was changed by %s since the earlier run", id, custodian)
+	case errors.Is(err, exchange.ErrSelection):
+		return admin.Errorf(admin.CodeBadInput, "%s has no such part, page or range", id)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	var known *admin.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return admin.Errorf(admin.CodeUnavailable, "%s, which holds %s, cannot deliver it now (%v): try again later", custodian, id, err)
+}

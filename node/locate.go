@@ -1,0 +1,263 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+const (
+	defaultRole    = "clinician"
+	defaultPurpose = "TREAT"
+	locateLimit    = 100
+	// maxRounds bounds how many pages of pointers one locate reads to fill a page of those that the user may see.
+	maxRounds = 20
+)
+
+// asker is who asks and why, with the defaults of a single operator filled in.
+func asker(a *admin.Asker) *admin.Asker {
+	out := &admin.Asker{User: a.GetUser(), Role: a.GetRole(), Purpose: a.GetPurpose(), Relationship: a.GetRelationship()}
+	if out.User == "" {
+		out.User = "operator"
+	}
+	if out.Role == "" {
+		out.Role = defaultRole
+	}
+	if out.Purpose == "" {
+		out.Purpose = defaultPurpose
+	}
+	return out
+}
+
+// Locate finds a patient's documents in this node's copy of the index, leaves out what the user may not know of before
+// anything is counted, and says how old the copy is and which trusts cannot be reached.
+func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.LocateReply, error) {
+	number, err := n.patient(q.GetPatient())
+	if err != nil {
+		return nil, err
+	}
+	who := asker(q.GetAsker())
+	if err := checkAsker(who); err != nil {
+		return nil, err
+	}
+	limit := int(q.GetLimit())
+	if limit == 0 {
+		limit = locateLimit
+	}
+	if limit > index.MaxPage {
+		return nil, admin.Errorf(admin.CodeBadInput, "a limit of %d: at most %d at a time, and 'next' for more", limit, index.MaxPage)
+	}
+	subject := n.records.Subject(number)
+	reply := &admin.LocateReply{Sites: n.sites(), AsOf: n.asOf()}
+	seen, err := n.seen(ctx, who, subject, index.Cursor(q.GetCursor()), limit)
+	if err != nil {
+		return nil, err
+	}
+	if q.GetCursor() == "" {
+		if err := n.addOwn(ctx, who, subject, &seen); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range seen.pointers {
+		reply.Documents = append(reply.Documents, located(p))
+	}
+	reply.Next = string(seen.next)
+	_, err = n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
+		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
+	})
+	return reply, err
+}
+
+func checkAsker(who *admin.Asker) error {
+	if len(who.GetUser()) > 128 || len(who.GetRelationship()) > 128 {
+		return admin.Errorf(admin.CodeBadInput, "user and relationship have at most 128 bytes")
+	}
+	if !slices.ContainsFunc(policy.Roles(), func(r policy.Role) bool { return r.Code == who.GetRole() }) {
+		return admin.Errorf(admin.CodeBadInput, "there is no role %q: it is one of %s", who.GetRole(), roleCodes())
+	}
+	if !slices.ContainsFunc(policy.Purposes(), func(p policy.Purpose) bool { return p.Code == who.GetPurpose() }) {
+		return admin.Errorf(admin.CodeBadInput, "there is no purpose %q: it is a code of HL7 v3-ActReason, such as TREAT", who.GetPurpose())
+	}
+	return nil
+}
+
+func roleCodes() string {
+	out := ""
+	for _, r := range policy.Roles() {
+		if out != "" {
+			out += ", "
+		}
+		out += r.Code
+	}
+	return out
+}
+
+// visible is a page of what a user may see.
+type visible struct {
+	pointers []federation.Pointer
+	next     index.Cursor
+}
+
+// seen reads pointers until a page of those that the user may see is full.
+func (n *Node) seen(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor index.Cursor, limit int) (visible, error) {
+	var out visible
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		may := n.sight(ctx, r, who, subject)
+		for range maxRounds {
+			page, err := index.Locate(r, index.Query{Subject: subject, Cursor: cursor, Limit: min(limit+1, index.MaxPage)})
+			if err != nil {
+				return admin.Errorf(admin.CodeBadInput, "%v", err)
+			}
+			for _, p := range page.Pointers {
+				if !may(p) {
+					continue
+				}
+				if len(out.pointers) == limit {
+					out.next = index.After(subject, out.pointers[limit-1])
+					return nil
+				}
+				out.pointers = append(out.pointers, p)
+			}
+			if cursor = page.Next; cursor == "" {
+				return nil
+			}
+		}
+		out.next = cursor
+		return nil
+	})
+	return out, err
+}
+
+// sight returns whether a user may know of a pointer. The facts about a custodian are gathered once.
+func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject) func(federation.Pointer) bool {
+	now := time.Now().UTC()
+	facts := make(map[federation.TrustID]policy.Facts)
+	return func(p federation.Pointer) bool {
+		f, ok := facts[p.Custodian()]
+		if !ok {
+			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
+			f = n.rules.facts(r, n.ledger.Roster(), n.localRefusals(ctx), factsQuery{
+				requester: n.Trust(), custodian: p.Custodian(), subject: subject, now: now, age: 0, limit: policy.MaxLease,
+			})
+			facts[p.Custodian()] = f
+		}
+		d := policy.Decide(policy.Request{
+			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
+			Relationship: who.GetRelationship(), Document: policy.DocumentOf(p), Now: now,
+		}, f)
+		return d.Visible && d.Permitted()
+	}
+}
+
+// addOwn adds the documents that this trust holds and the region has not heard of yet, such as those taken in while it
+// cannot be reached: its own staff see them at once. They come with the first page.
+func (n *Node) addOwn(ctx context.Context, who *admin.Asker, subject federation.Subject, v *visible) error {
+	page, err := n.records.BySubject(ctx, subject, 0, index.MaxPage)
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	known := make(map[federation.DocumentID]bool, len(v.pointers))
+	for _, p := range v.pointers {
+		known[p.Document] = true
+	}
+	var own []federation.Pointer
+	gone := make(map[federation.DocumentID]bool)
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		may := n.sight(ctx, r, who, subject)
+		for _, d := range page.Documents {
+			p := d.Pointer()
+			switch {
+			case d.State.Phase == record.Withdrawn:
+				gone[d.ID] = true
+			case d.State.Phase == record.Queued && !known[d.ID] && may(p):
+				own = append(own, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	v.pointers = slices.DeleteFunc(v.pointers, func(p federation.Pointer) bool { return gone[p.Document] })
+	if len(own) > 0 {
+		v.pointers = append(v.pointers, own...)
+		slices.SortStableFunc(v.pointers, func(a, b federation.Pointer) int { return cmp.Compare(b.Date.Unix(), a.Date.Unix()) })
+	}
+	return nil
+}
+
+func located(p federation.Pointer) *admin.Located {
+	out := &admin.Located{
+		Document: string(p.Document), Custodian: string(p.Custodian()), Type: p.Type, Category: p.Category, Specialty: p.Specialty, Title: p.Title,
+		Author: p.Author, Pages: uint32(p.Pages), Bytes: uint64(p.Bytes), ContentType: p.ContentType, Confidentiality: p.Confidentiality.String(),
+		Sealed: p.Sealed(), Supersedes: string(p.Supersedes),
+	}
+	if !p.Sealed() {
+		out.Date, out.Status = p.Date.UnixMicro(), p.Status.String()
+	}
+	return out
+}
+
+// asOf is the moment that this node's copy of the agreed state is known to hold everything of, in microseconds; 0 when it
+// never was.
+func (n *Node) asOf() int64 {
+	age := n.lease.Age(n.lease.Current())
+	if age < 0 || age > 365*24*time.Hour {
+		return 0
+	}
+	return time.Now().Add(-age).UnixMicro()
+}
+
+// sites says of each trust whether it can be reached, and when it was last heard.
+func (n *Node) sites() []*admin.Site {
+	roster := n.ledger.Roster()
+	peers := n.gossip.Peers()
+	st := n.replica.Status()
+	voters, observers := nodeIDs(st.Voters), nodeIDs(st.Observers)
+	now := time.Now()
+	var out []*admin.Site
+	for _, t := range roster.Trusts() {
+		for _, node := range t.Nodes {
+			s := &admin.Site{Trust: string(t.ID), Name: t.Name, Node: node.ID.String(), Address: node.Address, Standing: t.Standing.String(), Raft: "none"}
+			if node.Standing != federation.Active {
+				s.Standing = node.Standing.String()
+			}
+			switch {
+			case replicaID(node.ID) == st.Leader:
+				s.Raft = "leader"
+			case slices.Contains(voters, node.ID):
+				s.Raft = "voter"
+			case slices.Contains(observers, node.ID):
+				s.Raft = "observer"
+			}
+			if node.ID == n.ID() {
+				s.Reachable, s.AsOf, s.Version = true, now.UnixMicro(), n.version
+			} else if p, ok := peers[node.ID]; ok {
+				s.Reachable = p.State == gossip.Up
+				s.Version = p.Version
+				if !p.Heard.IsZero() {
+					s.AsOf = p.Heard.UnixMicro()
+				}
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// caughtUp reports whether a node answers and has nearly everything.
+func (n *Node) caughtUp(id federation.NodeID, applied uint64) bool {
+	p, ok := n.gossip.Peers()[id]
+	return ok && p.State == gossip.Up && p.Applied > 0 && p.Applied+promotionLag >= applied
+}

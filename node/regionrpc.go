@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
+)
+
+// regionServer answers other nodes of the roster.
+type regionServer struct {
+	wire.UnimplementedRegionServer
+	n *Node
+}
+
+// Status tells how far this node has come and whom it knows.
+func (s regionServer) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
+	reply := &wire.StatusReply{Trust: string(s.n.Trust()), Version: s.n.version, Peers: peersOf(s.n.ledger.Roster())}
+	err := s.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		root, applied, err := index.Root(r)
+		reply.Root, reply.Applied = root[:], applied
+		return err
+	})
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, "the agreed state cannot be read")
+	}
+	return reply, nil
+}
+
+// permitMember lets active members call the Region service and nothing else.
+func (n *Node) permitMember(ctx context.Context, method string) error {
+	if method != wire.Region_Status_FullMethodName {
+		return status.Error(codes.PermissionDenied, "no such method")
+	}
+	id, _, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	if !n.admission.member(id) {
+		return status.Error(codes.PermissionDenied, "not an active node of the region")
+	}
+	return nil
+}
+
+func peersOf(roster *federation.Roster) []*wire.Peer {
+	var out []*wire.Peer
+	for _, node := range roster.ActiveNodes() {
+		_, trust, _ := roster.Node(node.ID)
+		out = append(out, &wire.Peer{Node: node.ID[:], Trust: string(trust.ID), Address: node.Address})
+	}
+	return out
+}
+
+// permitJoin lets anybody call Join.Enrol and nothing else.
+func permitJoin(_ context.Context, method string) error {
+	if method != wire.Join_Enrol_FullMethodName {
+		return status.Error(codes.PermissionDenied, fmt.Sprintf("method %q is not served here", method))
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// ruleLife is how long a look-up of a trust's agreement is good for: agreements take effect and expire by the clock.
+const ruleLife = time.Second
+
+// ruleBook keeps each trust's agreement compiled. What it holds is a copy of agreed state: a trust's entry is dropped when
+// the region agrees on new rules of that trust.
+type ruleBook struct {
+	mu      sync.Mutex
+	entries map[federation.TrustID]ruleEntry
+}
+
+type ruleEntry struct {
+	rules     *policy.Agreement // nil: none in force, or not one that can be decided on
+	version   uint64
+	statement federation.Digest
+	until     time.Time
+}
+
+func newRuleBook() *ruleBook { return &ruleBook{entries: make(map[federation.TrustID]ruleEntry)} }
+
+// forget drops a trust's entry.
+func (b *ruleBook) forget(t federation.TrustID) {
+	b.mu.Lock()
+	delete(b.entries, t)
+	b.mu.Unlock()
+}
+
+// forgetAll drops everything.
+func (b *ruleBook) forgetAll() {
+	b.mu.Lock()
+	clear(b.entries)
+	b.mu.Unlock()
+}
+
+// of returns the compiled agreement of a trust that is in force, nil when there is none. An agreement that does not compile
+// counts as none: doubt refuses.
+func (b *ruleBook) of(r index.Reader, t federation.TrustID, now time.Time) (*policy.Agreement, uint64, error) {
+	b.mu.Lock()
+	old, cached := b.entries[t]
+	b.mu.Unlock()
+	if cached && now.Before(old.until) {
+		return old.rules, old.version, nil
+	}
+	a, found, err := index.AgreementOf(r, t, now)
+	if err != nil {
+		return nil, 0, fmt.Errorf("agreement of %s: %w", t, err)
+	}
+	e := ruleEntry{until: now.Add(ruleLife)}
+	switch {
+	case !found:
+	case cached && old.statement == a.Statement:
+		e.rules, e.version, e.statement = old.rules, old.version, old.statement
+	default:
+		e.version, e.statement = a.Version, a.Statement
+		if e.rules, err = policy.Compile(a.Cedar); err != nil {
+			e.rules = nil
+		}
+	}
+	b.mu.Lock()
+	b.entries[t] = e
+	b.mu.Unlock()
+	return e.rules, e.version, nil
+}
+
+// refusals returns the objections that this node has accepted and the region has not agreed on yet.
+type refusals func(subject federation.Subject) ([]policy.Directive, error)
+
+// facts gathers what a decision about custodian's documents of a patient rests on. Anything that cannot be read leaves the
+// facts incomplete, which refuses.
+func (b *ruleBook) facts(r index.Reader, roster *federation.Roster, local refusals, q factsQuery) policy.Facts {
+	f := policy.Facts{RegionActive: !roster.RegionID.IsZero(), LeaseAge: q.age, LeaseLimit: q.limit}
+	if t, ok := roster.Trust(q.requester); ok {
+		f.RequesterStanding = t.Standing
+	}
+	if t, ok := roster.Trust(q.custodian); ok {
+		f.CustodianStanding = t.Standing
+	}
+	var err error
+	if f.Agreement, f.AgreementVersion, err = b.of(r, q.custodian, q.now); err != nil {
+		return f
+	}
+	subjects, err := index.Linked(r, q.subject)
+	if err != nil {
+		return f
+	}
+	agreed, err := index.Directives(r, q.subject)
+	if err != nil {
+		return f
+	}
+	for _, d := range agreed {
+		f.Directives = append(f.Directives, policy.Directive{ID: d.ID, Effect: d.Effect, Target: d.Target, Version: d.Index, By: d.Trust})
+	}
+	for _, s := range subjects {
+		kept, err := local(s)
+		if err != nil {
+			return f
+		}
+		f.LocalRefusals = append(f.LocalRefusals, kept...)
+	}
+	f.Complete = true
+	return f
+}
+
+// factsQuery says for what the facts are wanted.
+type factsQuery struct {
+	requester, custodian federation.TrustID
+	subject              federation.Subject
+	now                  time.Time
+	age, limit           time.Duration // of the lease
+}

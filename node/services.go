@@ -1,0 +1,306 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/blob"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+const (
+	checkpointEvery   = 10 * time.Second
+	checkpointEntries = 1000
+	checkpointLook    = time.Second
+	foundPause        = 200 * time.Millisecond
+)
+
+func (n *Node) openStores(ctx context.Context) error {
+	o := n.options
+	var err error
+	n.audit, err = audit.Open(ctx, audit.Options{
+		Dir: n.folder.Path("audit"), Sealer: n.folder.Sealer("audit"), Key: n.keys.audit, Logger: n.logger, Metrics: o.Metrics, Space: n.space, Small: o.Small,
+	})
+	if err != nil {
+		return n.storeOpenProblem("audit log", err)
+	}
+	n.onClose(func(context.Context) error { return n.audit.Close() })
+	n.blobs, err = blob.Open(blob.Options{Dir: n.folder.Path("chunks"), Sealer: n.folder.Sealer("chunks"), Logger: n.logger, Space: n.space, Small: o.Small})
+	if err != nil {
+		return n.storeOpenProblem("document store", err)
+	}
+	n.onClose(func(context.Context) error { return n.blobs.Close() })
+	if len(n.membership.SubjectKey) != 32 {
+		return folderProblem(o.Data, fmt.Errorf("the subject key: %w", storage.ErrIntegrity))
+	}
+	n.records, err = record.Open(ctx, record.Options{
+		Dir: n.folder.Path("records"), Trust: n.Trust(), Sealer: n.folder.Sealer("records"), SubjectKey: [32]byte(n.membership.SubjectKey),
+		IDKey: storage.DeriveKey([32]byte(n.keys.node.Seed()), "document ids"), Logger: n.logger, Space: n.space, Small: o.Small,
+	})
+	if err != nil {
+		return n.storeOpenProblem("record store", err)
+	}
+	n.onClose(func(context.Context) error { return n.records.Close() })
+	return nil
+}
+
+func (n *Node) storeOpenProblem(what string, err error) error {
+	data := n.options.Data
+	switch {
+	case errors.Is(err, storage.ErrDiskFull):
+		return folderProblem(data, err)
+	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIntegrity), errors.Is(err, audit.ErrRolledBack):
+		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. Restore the folder from a backup; what it says to be undamaged can still be read from this one", what, data, err)
+	case errors.Is(err, storage.ErrInUse):
+		return folderProblem(data, err)
+	default:
+		return fmt.Errorf("open the %s: %w", what, err)
+	}
+}
+
+func (n *Node) openExchange(context.Context) error {
+	var err error
+	n.lease, err = exchange.NewLease(exchange.LeaseConfig{Source: n.replica, Limit: n.leaseLimit(), Logger: n.logger})
+	if err != nil {
+		return err
+	}
+	n.onClose(func(context.Context) error { return n.lease.Close() })
+	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
+		Node: n.ID(), Trust: n.Trust(), Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Logger: n.logger, Metrics: n.options.Metrics,
+	})
+	if err != nil {
+		return err
+	}
+	n.custodian.Store(custodian)
+	n.onClose(func(context.Context) error { return custodian.Close() })
+	n.client, err = exchange.NewClient(exchange.ClientConfig{
+		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Directory: agreed{n}, Audit: evidence{n.audit}, Logger: n.logger,
+		Dialer: exchange.DialerFunc(func(ctx context.Context, to federation.NodeID, stripe int) (net.Conn, error) {
+			return n.door.DialStriped(ctx, serviceRelease, endpoint.PeerID(to), stripe)
+		}),
+	})
+	return err
+}
+
+// openServices starts what runs beside: everything that it uses is open.
+func (n *Node) openServices(ctx context.Context) error {
+	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	n.onClose(func(context.Context) error { n.tasks.Wait(); return nil })
+	n.speaker = newSpeaker(n)
+	lane, err := newGossipLane(n.door)
+	if err != nil {
+		return err
+	}
+	n.gossip, err = gossip.New(ctx, gossip.Config{Self: n.ID(), Network: lane, Roster: n.ledger.Roster, Version: n.version, Logger: n.logger, Metrics: n.options.Metrics})
+	if err != nil {
+		return fmt.Errorf("start gossip: %w", err)
+	}
+	n.onClose(func(context.Context) error { return n.gossip.Close() })
+	if err := n.serveLanes(ctx); err != nil {
+		return err
+	}
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch} {
+		n.tasks.Go(func() { task(ctx) })
+	}
+	if n.options.NoAdmin {
+		return nil
+	}
+	l, err := admin.Listen(n.options.Data)
+	if err != nil {
+		return err
+	}
+	n.serve(admin.NewServer(adminServer{n: n}), l)
+	return nil
+}
+
+// serveLanes serves the region on the control lane, newcomers on the join lane and releases on the document lane.
+func (n *Node) serveLanes(ctx context.Context) error {
+	control, err := n.door.Listen(endpoint.LaneControl, serviceRegion)
+	if err != nil {
+		return err
+	}
+	region := newRPCServer(n.permitMember)
+	wire.RegisterRegionServer(region, regionServer{n: n})
+	n.serve(region, control)
+	joins, err := n.door.Listen(endpoint.LaneJoin, serviceJoin)
+	if err != nil {
+		return err
+	}
+	sponsor := newRPCServer(permitJoin)
+	wire.RegisterJoinServer(sponsor, joinServer{n: n})
+	n.serve(sponsor, joins)
+	documents, err := n.door.Listen(endpoint.LaneDocument, serviceRelease)
+	if err != nil {
+		return err
+	}
+	n.tasks.Go(func() {
+		if err := n.custodian.Load().Serve(ctx, documents); err != nil {
+			n.logger.Warn("releases ended", slog.Any("error", err))
+		}
+	})
+	return nil
+}
+
+// serve runs a gRPC server until Close.
+func (n *Node) serve(s *grpc.Server, l net.Listener) {
+	n.tasks.Go(func() {
+		if err := s.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
+			n.logger.Warn("a server ended", slog.Any("error", err))
+		}
+	})
+	n.onClose(func(context.Context) error { s.Stop(); return nil })
+}
+
+// settle makes the founder's charter and the trust's first agreement known to the region.
+func (n *Node) settle(ctx context.Context) {
+	tick := time.NewTicker(foundPause)
+	defer tick.Stop()
+	for {
+		done, err := n.settled(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.logger.Debug("not settled in the region yet", slog.Any("error", err))
+		}
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *Node) settled(ctx context.Context) (bool, error) {
+	if n.ledger.Roster().RegionID.IsZero() {
+		if len(n.membership.Charter) == 0 {
+			return false, nil // the state is on its way
+		}
+		if _, err := n.replica.Submit(ctx, n.membership.Charter, consensus.Urgent); err != nil {
+			return false, fmt.Errorf("submit the charter: %w", err)
+		}
+	}
+	if !n.ledger.Roster().Active(n.ID()) {
+		return false, nil
+	}
+	const asked = "first agreement queued"
+	if _, found, err := n.records.Setting(ctx, asked); err != nil || found {
+		return found, err
+	}
+	var version uint64
+	err := n.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) (err error) {
+		version, err = index.LastAgreementVersion(r, n.Trust())
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if version == 0 {
+		a := federation.Agreement{Version: 1, Effective: time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond), Cedar: policy.DefaultAgreement(n.Trust())}
+		if _, err := n.records.Enqueue(ctx, a); err != nil {
+			return false, err
+		}
+		signal(n.speaker.wake)
+	}
+	return true, n.records.SetSetting(ctx, asked, []byte{1})
+}
+
+// observe tells gossip how far this node's copy has come, so that forks are seen.
+func (n *Node) observe(ctx context.Context) {
+	for {
+		err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+			root, at, err := index.Root(r)
+			if err == nil && at > 0 {
+				n.gossip.Observe(at, root)
+			}
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			n.logger.Debug("state root", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.applied:
+		}
+	}
+}
+
+// watch ends the node when consensus has stopped itself: going on could make replicas differ.
+func (n *Node) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if st := n.replica.Status(); st.State == consensus.Stopped {
+			n.fail(admin.Errorf(admin.CodeIntegrity, "the node stops because its copy of the region's state cannot go on: %v", st.Cause))
+			return
+		}
+		for _, f := range n.gossip.Forks() {
+			n.logger.Error("another node's state differs from ours at the same point: one of them is damaged or lies", slog.Any("fork", f))
+		}
+	}
+}
+
+// checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new.
+func (n *Node) checkpoints(ctx context.Context) {
+	tick := time.NewTicker(checkpointLook)
+	defer tick.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !n.ledger.Roster().Active(n.ID()) {
+			continue
+		}
+		if err := n.checkpoint(ctx, &last); err != nil && ctx.Err() == nil {
+			n.logger.Debug("checkpoint waits", slog.Any("error", err))
+		}
+	}
+}
+
+func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
+	var old index.Checkpoint
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
+		old, _, err = index.CheckpointOf(r, n.ID())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	size := n.audit.Size()
+	if size <= old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
+		return nil
+	}
+	c, err := n.audit.Checkpoint(n.ID(), old.Size)
+	if err != nil {
+		return err
+	}
+	*last = time.Now()
+	_, err = n.speaker.say(ctx, c)
+	return err
+}

@@ -1,0 +1,300 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+const (
+	// speakPause is how long the speaker waits before it tries again what the region could not take.
+	speakPause = 250 * time.Millisecond
+	// publishBudget keeps a statement of pointers below its limit with room for the rest of the envelope.
+	publishBudget = federation.MaxStatement - 4096
+	// keptOutcomes is how many outcomes are remembered for those who come to wait late.
+	keptOutcomes = 4096
+	// sayTimeout is how long somebody who waits is kept waiting for the region before they are told that it cannot agree now.
+	sayTimeout = 5 * time.Second
+)
+
+// outcome is what became of an outbox entry.
+type outcome struct {
+	index   uint64 // place in the region's log
+	refused string // why not, in words; empty when accepted
+}
+
+// speaker tells the region what this trust has to say: it turns the outbox into signed statements, one at a time, because
+// they are one chain. A statement is kept on disk before it is submitted for the first time, so that after a crash the very
+// same bytes are submitted again and never others with the same number.
+type speaker struct {
+	trust   federation.TrustID
+	sign    func(place federation.Place, body federation.Body) (federation.Signed, error)
+	records *record.Store
+	replica *consensus.Replica
+	logger  *slog.Logger
+	now     func() time.Time
+	wake    chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	settled map[record.EntryID]outcome
+	order   []record.EntryID // of settled, oldest first
+	changed chan struct{}    // closed and replaced when settled changes
+}
+
+func newSpeaker(n *Node) *speaker {
+	return &speaker{
+		trust: n.Trust(), records: n.records, replica: n.replica, logger: n.logger, now: time.Now,
+		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
+			return federation.Compose(place, body, n.keys.statement)
+		},
+		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), changed: make(chan struct{}),
+	}
+}
+
+// run speaks until ctx ends.
+func (s *speaker) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		busy, err := s.step(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.logger.Debug("statement waits", slog.Any("error", err))
+		}
+		if busy && err == nil {
+			continue
+		}
+		pause := time.Second
+		if err != nil {
+			pause = speakPause
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// step submits the statement in flight, or the next one. busy says that there was one.
+func (s *speaker) step(ctx context.Context) (busy bool, err error) {
+	flight, found, err := s.records.InFlight(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the statement in flight: %w", err)
+	}
+	if !found {
+		if flight, found, err = s.compose(ctx); err != nil || !found {
+			return found, err
+		}
+	}
+	signed, err := federation.DecodeSigned(flight.Envelope)
+	if err != nil {
+		return true, fmt.Errorf("statement in flight: %w", err)
+	}
+	statement, err := signed.Statement()
+	if err != nil {
+		return true, fmt.Errorf("statement in flight: %w", err)
+	}
+	result, err := s.replica.Submit(ctx, flight.Envelope, priorityOf(flight.Entries))
+	if err != nil {
+		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
+	}
+	response, err := index.DecodeResponse(result.Response)
+	if err != nil {
+		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
+	}
+	if response.Outcome == index.Refused && notYet(response.Code) {
+		return true, fmt.Errorf("%s: %s", response.Code, response.Detail)
+	}
+	// Until this node's own copy has applied the statement, what was recorded locally is what protects the patient.
+	if err := s.replica.WaitApplied(ctx, result.Index); err != nil {
+		return true, fmt.Errorf("apply %s: %w", statement.Kind, err)
+	}
+	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response)}, result.Index, response.Code)
+}
+
+// notYet reports whether a refusal may pass without the statement being changed: the region has not heard yet that this
+// trust is a member, or has suspended it for now.
+func notYet(c index.Code) bool {
+	return c == index.NoRegion || c == index.UnknownTrust || c == index.TrustSuspended
+}
+
+// outOfChain reports whether a refusal is about the statement's place and not about what it says.
+func outOfChain(c index.Code) bool {
+	return c == index.Fork || c == index.Gap || c == index.BrokenChain
+}
+
+func refusalText(r index.Response) string {
+	if r.Outcome != index.Refused {
+		return ""
+	}
+	return r.Code.String() + ": " + r.Detail
+}
+
+func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.Outcome, at uint64, code index.Code) error {
+	if err := s.records.Complete(ctx, o); err != nil && !errors.Is(err, record.ErrInFlight) {
+		return fmt.Errorf("note the outcome: %w", err)
+	}
+	if outOfChain(code) {
+		// Signed on an old head, by a folder that was restored from a backup: the same things are said again in the right place.
+		s.logger.Warn("statement was out of its chain; saying it again", slog.Uint64("seq", o.Seq), slog.String("code", code.String()))
+		for _, id := range flight.Entries {
+			if _, err := s.records.Retry(ctx, id); err != nil {
+				return fmt.Errorf("say again: %w", err)
+			}
+		}
+		return nil
+	}
+	if o.Refused != "" {
+		s.logger.Warn("the region refused a statement", slog.Uint64("seq", o.Seq), slog.String("code", code.String()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range flight.Entries {
+		s.settled[id] = outcome{index: at, refused: o.Refused}
+		s.order = append(s.order, id)
+	}
+	for len(s.order) > keptOutcomes {
+		delete(s.settled, s.order[0])
+		s.order = s.order[1:]
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return nil
+}
+
+// compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's
+// consent, so that a node which is behind itself does not sign a second statement with a number that is taken.
+func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
+	pending, err := s.records.Pending(ctx, federation.MaxPointers)
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("read the outbox: %w", err)
+	}
+	body, entries, err := s.gather(pending)
+	if err != nil || len(entries) == 0 {
+		return record.InFlight{}, false, err
+	}
+	place := federation.Place{Trust: s.trust, At: s.now().UTC()}
+	err = s.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
+		seq, digest, err := index.Head(r, s.trust)
+		place.Seq, place.Prev = seq+1, digest
+		return err
+	})
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("read the head of the chain: %w", err)
+	}
+	signed, err := s.sign(place, body)
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("sign %s: %w", body.Kind(), err)
+	}
+	flight := record.InFlight{Envelope: signed.Encode(), Entries: entries}
+	return flight, true, s.records.SetInFlight(ctx, flight)
+}
+
+// gather takes from what waits the first entry, and those after it that go into the same statement.
+func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID, error) {
+	var kind federation.Kind
+	var entries []record.EntryID
+	var publish federation.Publish
+	var withdraw federation.Withdraw
+	size := 0
+	for _, e := range pending {
+		if e.Err != nil {
+			s.logger.Error("an entry cannot be told to the region; run 'ridgeway scrub'", slog.String("document", string(e.Document)), slog.Any("error", e.Err))
+			continue
+		}
+		if kind == 0 {
+			kind = e.Kind
+		}
+		if e.Kind != kind {
+			break
+		}
+		switch kind {
+		case federation.KindPublish:
+			if size += len(federation.EncodePointer(e.Pointer)); size > publishBudget {
+				return publish, entries, nil
+			}
+			publish.Pointers = append(publish.Pointers, e.Pointer)
+		case federation.KindWithdraw:
+			if withdraw.Reason = e.Reason; len(entries) > 0 {
+				return withdraw, entries, nil
+			}
+			withdraw.Documents = append(withdraw.Documents, e.Document)
+		default:
+			body, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: kind, Body: e.Body})
+			return body, []record.EntryID{e.ID}, err
+		}
+		entries = append(entries, e.ID)
+	}
+	if kind == federation.KindWithdraw {
+		return withdraw, entries, nil
+	}
+	return publish, entries, nil
+}
+
+func priorityOf(entries []record.EntryID) consensus.Priority {
+	for _, id := range entries {
+		if id.Urgent() {
+			return consensus.Urgent
+		}
+	}
+	return consensus.Bulk
+}
+
+// wait returns what became of an entry. When the region cannot agree in time it fails with CodeNoQuorum; the entry stays in
+// the outbox and is told later.
+func (s *speaker) wait(ctx context.Context, id record.EntryID) (outcome, error) {
+	var o outcome
+	err := s.told(ctx, func() (bool, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var ok bool
+		o, ok = s.settled[id]
+		return ok, nil
+	})
+	return o, err
+}
+
+// told returns once done says so; it is asked again whenever statements have been settled. It fails as wait does.
+func (s *speaker) told(ctx context.Context, done func() (bool, error)) error {
+	signal(s.wake)
+	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached. What was said is kept here and is told as soon as they can; 'ridgeway status' shows who is missing")
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// say queues a body and waits until the region has agreed on it. A refusal is CodeBadInput.
+func (s *speaker) say(ctx context.Context, body federation.Body) (outcome, error) {
+	id, err := s.records.Enqueue(ctx, body)
+	if err != nil {
+		return outcome{}, fmt.Errorf("queue %s: %w", body.Kind(), err)
+	}
+	o, err := s.wait(ctx, id)
+	if err == nil && o.refused != "" {
+		err = admin.Errorf(admin.CodeBadInput, "the region refused: %s", o.refused)
+	}
+	return o, err
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/blob"
+)
+
+// Status tells how this node and its region are.
+func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.StatusReply, error) {
+	st := n.replica.Status()
+	roster := n.ledger.Roster()
+	reply := &admin.StatusReply{
+		Version: n.version, Region: n.membership.Region, RegionId: federation.Digest(n.membership.RegionID).String(), Trust: string(n.Trust()), Name: n.membership.Name,
+		Node: n.ID().String(), Address: n.options.Settings.advertised(), State: stateWord(st.State), Applied: st.Applied, Committed: st.Commit,
+		AsOf: n.asOf(), Sites: n.sites(), AuditEntries: n.audit.Size(), Started: n.started.UnixMicro(), Disk: n.space.Level().String(),
+	}
+	reply.DiskFree, reply.DiskTotal = n.space.Free()
+	if id, err := federation.ParseNodeID(string(st.Leader)); err == nil {
+		if _, t, ok := roster.Node(id); ok {
+			reply.Leader = string(t.ID)
+		}
+	}
+	stats, err := n.records.Stats(ctx)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	reply.Documents, reply.Patients, reply.Outbox = stats.Documents, stats.Patients, stats.Outbox
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		root, _, err := index.Root(r)
+		if err != nil {
+			return err
+		}
+		reply.Root = root.String()
+		counts, err := index.CountsOf(r)
+		if err != nil {
+			return err
+		}
+		reply.Pointers = counts.Pointers
+		return n.proposals(r, reply)
+	})
+	if err != nil {
+		return nil, err
+	}
+	reply.Warnings = n.warnings(reply, stats.Rejected)
+	return reply, nil
+}
+
+func stateWord(s consensus.State) string {
+	switch s {
+	case consensus.Leader:
+		return "leader"
+	case consensus.Follower, consensus.Candidate:
+		return "voter"
+	default:
+		return s.String()
+	}
+}
+
+func (n *Node) proposals(r consensus.Reader, reply *admin.StatusReply) error {
+	open, err := index.Proposals(r)
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		reply.Proposals = append(reply.Proposals, &admin.Proposal{Id: p.Digest.String(), What: proposalText(p.Body), By: string(p.By), Approvals: uint32(p.Counted), Needed: uint32(p.Needed)})
+	}
+	return nil
+}
+
+func proposalText(b federation.Body) string {
+	switch b := b.(type) {
+	case federation.Enrol:
+		return fmt.Sprintf("admit %s (%s)", b.Member.Trust, b.Member.Name)
+	case federation.Suspend:
+		if b.Lift {
+			return fmt.Sprintf("lift the suspension of %s", b.Trust)
+		}
+		return fmt.Sprintf("suspend %s: %s", b.Trust, b.Reason)
+	default:
+		return b.Kind().String()
+	}
+}
+
+func (n *Node) warnings(s *admin.StatusReply, rejected uint64) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if s.GetLeader() == "" {
+		add("the region has no leader that this node knows: nothing new can be agreed on, and releases stop when the lease lapses. Check that the other trusts can be reached over UDP")
+	}
+	for _, site := range s.GetSites() {
+		if !site.GetReachable() && site.GetStanding() == federation.Active.String() {
+			add("%s (%s) does not answer", site.GetTrust(), site.GetName())
+		}
+	}
+	if n.space.Level() != storage.LevelOK {
+		add("the disk is filling up: at 10 %% free nothing more is taken in, at 5 %% the node only reads")
+	}
+	if rejected > 0 {
+		add("the region refused %d of this trust's statements", rejected)
+	}
+	for _, f := range n.gossip.Forks() {
+		add("the state of another node differs from this one's: %v", f)
+	}
+	if n.options.Settings.InsecureDevKeys {
+		add("the master key lies in the data folder: for trials only")
+	}
+	return out
+}
+
+// VerifyAudit verifies the audit log, against the checkpoints of it that the region has agreed on.
+func (n *Node) VerifyAudit(ctx context.Context, _ *admin.VerifyAuditRequest) (*admin.VerifyAuditReply, error) {
+	if _, err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), Detail: "verified the audit log"}); err != nil {
+		return nil, err
+	}
+	var agreed []federation.Checkpoint
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		c, found, err := index.CheckpointOf(r, n.ID())
+		if found {
+			agreed = append(agreed, federation.Checkpoint{Node: c.Node, Size: c.Size, Root: c.Root})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	report, err := n.audit.Verify(ctx, agreed)
+	if err != nil {
+		return nil, fmt.Errorf("verify the audit log: %w", err)
+	}
+	reply := &admin.VerifyAuditReply{Ok: report.OK(), Entries: report.Entries, Root: report.Root.String(), Damaged: report.Damaged}
+	if report.Faults > 0 {
+		reply.Findings = append(reply.Findings, fmt.Sprintf("%d entries are missing or altered", report.Faults))
+	}
+	if !report.HeadHolds {
+		reply.Findings = append(reply.Findings, "the log's head does not agree with its entries")
+	}
+	for _, w := range report.Witnesses {
+		reply.Checkpoints++
+		if !w.Holds {
+			reply.Findings = append(reply.Findings, fmt.Sprintf("the region agreed on another log at %d entries: %s", w.Size, w.Fault))
+		}
+	}
+	return reply, nil
+}
+
+// Scrub reads every chunk and record and checks it.
+func (n *Node) Scrub(ctx context.Context, _ *admin.ScrubRequest) (*admin.ScrubReply, error) {
+	chunks, err := n.blobs.Scrub(ctx, blob.ScrubOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("scrub the document store: %w", err)
+	}
+	records, err := n.records.Scrub(ctx, chunks.Damaged)
+	if err != nil {
+		return nil, fmt.Errorf("scrub the record store: %w", err)
+	}
+	reply := &admin.ScrubReply{Chunks: uint64(chunks.Chunks), Bytes: uint64(chunks.Bytes), Records: records.Documents}
+	for _, id := range records.Touched {
+		reply.DamagedDocuments = append(reply.DamagedDocuments, string(id))
+	}
+	if d := len(chunks.Damaged); d > 0 {
+		reply.Findings = append(reply.Findings, fmt.Sprintf("%d chunks are damaged", d))
+	}
+	for _, f := range records.Faults {
+		reply.Findings = append(reply.Findings, strings.TrimSpace(string(f.Document)+" "+f.Reason))
+	}
+	return reply, nil
+}
