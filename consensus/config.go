@@ -60,6 +60,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics registers the replica's metrics; may be nil.
 	Metrics prometheus.Registerer
+
+	wrapLog func(logFile) logFile // tests put a slow or failing log in between
 }
 
 // Storage sizes the memory and files of a replica. Zero fields get the defaults.

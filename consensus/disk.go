@@ -36,8 +36,11 @@ func (r *Replica) checkDisk() error {
 		return err
 	}
 	r.store = &logStore{
-		file: r.log, mark: r.mark, fail: r.halt, floor: r.floor, saved: r.machine.saved.Load, base: time.Now(),
+		file: r.log, seal: r.config.Sealer, mark: r.mark, fail: r.halt, floor: r.floor, saved: r.machine.saved.Load, base: time.Now(),
 		cache: logCache{limit: r.config.Storage.LogCache},
+	}
+	if r.config.wrapLog != nil {
+		r.store.file = r.config.wrapLog(r.log)
 	}
 	if r.mark.get().forgotten {
 		if err := r.renounce(); err != nil {
@@ -78,7 +81,7 @@ func (r *Replica) checkMark(first, last uint64, applied position) error {
 	}
 	if m.index >= first && m.index <= last && m.index > 0 {
 		var l raft.Log
-		if err := r.log.GetLog(m.index, &l); err != nil {
+		if err := r.store.read(m.index, &l); err != nil {
 			return fmt.Errorf("read log entry %d: %w: %w", m.index, ErrDamaged, err)
 		}
 		if l.Term != m.entryTerm {

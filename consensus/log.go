@@ -26,6 +26,7 @@ type logFile interface {
 // would step down and go on, or panic.
 type logStore struct {
 	file  logFile
+	seal  Sealer
 	mark  *markFileHandle
 	fail  func(error)
 	floor func() position // committed or applied, whichever is higher
@@ -42,7 +43,6 @@ var stableTerm, stableVoteTerm = []byte("CurrentTerm"), []byte("LastVoteTerm")
 
 func openLog(dir string, c Config) (*wal.WAL, error) {
 	w, err := wal.Open(dir,
-		wal.WithCodec(logCodec{c.Sealer}),
 		wal.WithSegmentSize(c.Storage.LogSegment),
 		wal.WithLogger(newRaftLog(c.Logger).Named("wal")))
 	if err != nil {
@@ -61,15 +61,14 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	if s.cache.get(index, l) {
 		return nil
 	}
-	err := s.file.GetLog(index, l)
-	if err == nil && l.Index != index {
-		err = fmt.Errorf("log entry %d lies in the place of %d: %w", l.Index, index, ErrDamaged)
-	}
+	err := s.read(index, l)
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
 	return s.failed(fmt.Errorf("read log: %w", err))
 }
+
+func (s *logStore) read(index uint64, l *raft.Log) error { return readEntry(s.file, s.seal, index, l) }
 
 // failed stops the replica. Raft panics on most errors of its log; ending its goroutine instead lets Close run in order.
 func (s *logStore) failed(err error) error {
@@ -91,7 +90,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	begin := time.Now()
 	s.started.Store(max(1, int64(begin.Sub(s.base))))
-	err := s.file.StoreLogs(logs)
+	err := s.file.StoreLogs(sealEntries(s.seal, logs))
 	s.started.Store(0)
 	if took := int64(time.Since(begin)); took > s.slow.Load() {
 		s.slow.Store(took)
@@ -145,7 +144,7 @@ func (s *logStore) lower(first, low uint64, floor position) error {
 	to := floor
 	if low > first && low-1 > floor.index {
 		var l raft.Log
-		if err := s.file.GetLog(low-1, &l); err != nil {
+		if err := s.read(low-1, &l); err != nil {
 			return fmt.Errorf("read log: %w", err)
 		}
 		to = position{index: l.Index, term: l.Term}
@@ -200,7 +199,7 @@ func (s *logStore) takeSlow() time.Duration { return time.Duration(s.slow.Swap(0
 func (s *logStore) verify(from, to uint64) error {
 	for i := from; i <= to; i++ {
 		var l raft.Log
-		if err := s.file.GetLog(i, &l); err != nil {
+		if err := s.read(i, &l); err != nil {
 			return fmt.Errorf("read log entry %d: %w: %w", i, ErrDamaged, err)
 		}
 		if err := checkEntry(&l); err != nil {

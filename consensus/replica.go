@@ -215,6 +215,9 @@ func (r *Replica) Bootstrap(ctx context.Context) error {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	index, err := r.ReadIndex(ctx)
+	for errors.Is(err, ErrNoQuorum) && ctx.Err() == nil {
+		index, err = r.ReadIndex(ctx) // it stands for election when it has missed a leader for long enough
+	}
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
