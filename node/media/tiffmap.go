@@ -14,7 +14,7 @@ func inspectTIFF(r io.ReaderAt, size int64) (int, []PageSpan, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	w := &tiffWalk{tiffFile: t, seen: map[int64]int{}, mappable: true}
+	w := &tiffWalk{tiffFile: t, seen: map[int64]int{}, mappable: true, maxBlocks: maxTIFFBlocks}
 	if next == 0 {
 		return 0, nil, t.bad(4, "it has no page")
 	}
@@ -42,6 +42,8 @@ type tiffWalk struct {
 	blocks   int        // strips and tiles so far
 	extents  int        // extents so far
 	mappable bool
+
+	maxBlocks int // strips and tiles in all: arrays may be shared by pages, so the size of the file bounds nothing
 }
 
 // visit adds the directory at off and returns the position of the one after it.
@@ -66,8 +68,8 @@ func (w *tiffWalk) visit(off int64) (next int64, err error) {
 		w.blocks += len(a.blocks)
 		w.mappable = w.mappable && !a.unknown
 	}
-	if w.blocks > maxTIFFBlocks {
-		return 0, fmt.Errorf("a TIFF of more than %d strips is %w", maxTIFFBlocks, ErrTooLarge)
+	if w.blocks > w.maxBlocks {
+		return 0, fmt.Errorf("a TIFF of more than %d strips is %w", w.maxBlocks, ErrTooLarge)
 	}
 	span := PageSpan{Directory: off}
 	if w.mappable {

@@ -55,14 +55,22 @@ func (s *Source) Patients(n int) []Patient {
 func (s *Source) number(step uint64) (string, bool) {
 	const span, stride = 1_000_000, 618_033
 	body := (newDice(s.seed, "numbers").next()%span + step*stride) % span
-	digits := fmt.Sprintf("999%06d", body)
+	digits := []byte("9990000000")
+	for i := 8; i > 2; i-- {
+		digits[i] += byte(body % 10)
+		body /= 10
+	}
 	sum := 0
-	for i, c := range digits {
+	for i, c := range digits[:9] {
 		sum += int(c-'0') * (10 - i)
 	}
 	check := (11 - sum%11) % 11
-	full := fmt.Sprintf("%s%d", digits, check)
-	return full, check != 10 && full != "9999999999"
+	if check == 10 {
+		return "", false
+	}
+	digits[9] += byte(check)
+	full := string(digits)
+	return full, full != "9999999999"
 }
 
 func (s *Source) patient(index int, number string) Patient {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,12 +63,15 @@ func TestPatientsAreTheBeginningOfMorePatients(t *testing.T) {
 
 func TestAllPatientsOfASourceDiffer(t *testing.T) {
 	s := New(11)
-	seen := make(map[string]bool, 1_000_000)
+	seen := make([]bool, 1_000_000)
 	valid := 0
-	for step := range uint64(1_000_000) {
-		number, ok := s.number(step)
-		if ok && !seen[number] {
-			seen[number] = true
+	for step := range uint64(len(seen)) {
+		if number, ok := s.number(step); ok {
+			body, err := strconv.Atoi(number[3:9])
+			if err != nil || seen[body] {
+				t.Fatalf("%s, %v, comes twice", number, err)
+			}
+			seen[body] = true
 			valid++
 		}
 	}
@@ -113,12 +117,12 @@ func TestEveryKindIsWhatItSays(t *testing.T) {
 		if d.Title == "" || d.Author == "" || d.Type.Code == "" || d.Category.Code == "" || d.Specialty.Code == "" || d.Date.IsZero() || !strings.Contains("NRV", d.Confidentiality) {
 			t.Errorf("%s: metadata is missing: %+v", slug, d)
 		}
-		switch info.Format {
-		case media.FormatJPEG, media.FormatPNG:
+		switch d.ContentType {
+		case "image/jpeg", "image/png":
 			if img, _, err := image.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() < 1200 {
 				t.Errorf("%s: %v", slug, err)
 			}
-		case media.FormatDICOM:
+		case "application/dicom":
 			set, err := dicom.Parse(bytes.NewReader(b), int64(len(b)), nil)
 			if err != nil || len(set.Elements) < 30 {
 				t.Errorf("%s: %v", slug, err)
@@ -167,10 +171,10 @@ func TestSameSeedGivesSameBytes(t *testing.T) {
 
 func TestPagesOfACaseNoteDecode(t *testing.T) {
 	s := New(5)
-	d := s.CaseNote(s.Patients(1)[0], 12)
+	d := s.CaseNote(s.Patients(1)[0], 5)
 	b := d.Bytes()
 	info, err := media.Inspect(bytes.NewReader(b), int64(len(b)), d.Name)
-	if err != nil || info.Pages != 12 || d.Pages != 12 {
+	if err != nil || info.Pages != 5 || d.Pages != 5 {
 		t.Fatalf("%d pages, %v", info.Pages, err)
 	}
 	for i, span := range info.Spans {
@@ -180,11 +184,11 @@ func TestPagesOfACaseNoteDecode(t *testing.T) {
 		}
 	}
 	if *dump != "" {
-		if err := os.WriteFile(filepath.Join(*dump, "twelve.tif"), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(*dump, "note.tif"), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if per := len(b) / 12; per < 15_000 || per > 65_000 {
+	if per := len(b) / 5; per < 15_000 || per > 65_000 {
 		t.Errorf("%d bytes a page, want what a scanner makes", per)
 	}
 }
