@@ -214,7 +214,7 @@ func TestCheckpointsProveThatTheLogOnlyGrew(t *testing.T) {
 	var all []federation.Checkpoint
 	for _, n := range []int{1, 1, 5, 0, 30, 64} {
 		fill(t, l, n)
-		c, err := l.Checkpoint(node, before.Size)
+		c, err := l.Checkpoint(context.Background(), node, before.Size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestCheckpointsProveThatTheLogOnlyGrew(t *testing.T) {
 	if err != nil || !report.OK() || len(report.Witnesses) != len(all) || report.Root != before.Root {
 		t.Errorf("%+v, %v", report, err)
 	}
-	if _, err := l.Checkpoint(node, before.Size+1); !errors.Is(err, ErrRange) {
+	if _, err := l.Checkpoint(context.Background(), node, before.Size+1); !errors.Is(err, ErrRange) {
 		t.Errorf("region ahead of the log: %v", err)
 	}
 	if _, err := l.Consistency(1, before.Size+1); !errors.Is(err, ErrRange) {
@@ -246,7 +246,7 @@ func TestCheckpointsProveThatTheLogOnlyGrew(t *testing.T) {
 func TestForeignCheckpointsDoNotHold(t *testing.T) {
 	l := open(t, testOptions(t.TempDir()))
 	fill(t, l, 10)
-	good, err := l.Checkpoint(federation.NodeID{7}, 0)
+	good, err := l.Checkpoint(context.Background(), federation.NodeID{7}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestNotesVerifyForTheirLogOnly(t *testing.T) {
 	opt.Origin = "example.org/audit/RYJ"
 	l := open(t, opt)
 	fill(t, l, 3)
-	text, err := l.Note()
+	text, err := l.Note(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func TestFailedSyncIsStickyUntilReopened(t *testing.T) {
 	if _, err := l.Append(context.Background(), entry(0)); !errors.Is(err, ErrFailed) {
 		t.Fatalf("append after a failed one: %v", err)
 	}
-	if _, err := l.Checkpoint(federation.NodeID{}, 0); !errors.Is(err, ErrFailed) {
+	if _, err := l.Checkpoint(context.Background(), federation.NodeID{}, 0); !errors.Is(err, ErrFailed) {
 		t.Fatalf("checkpoint after a failure: %v", err)
 	}
 	_ = l.Close() // may report the failure again
@@ -492,4 +492,16 @@ func TestAppendAfterCloseAndCancelIsRefused(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	closeLog(t, l)
+}
+
+// The encoding is hashed into the tree: a change of it must be a new version.
+func TestEncodingOfEntriesDoesNotChange(t *testing.T) {
+	b, err := entry(1).encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "2e7d6fcc43efc24bb837bc90a1420c793b72ebc92f36f1c820293b773504f21f"
+	if got := federation.Sum(b).String(); got != want {
+		t.Errorf("digest of the encoding %s, want %s", got, want)
+	}
 }

@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -36,20 +38,13 @@ func (l *Log) Head() (Head, error) {
 //
 // The mark is moved to the checkpoint before it is signed, so that a log that loses entries afterwards is noticed here
 // before it is noticed by the region.
-func (l *Log) Checkpoint(node federation.NodeID, after uint64) (federation.Checkpoint, error) {
-	if err := l.Err(); err != nil {
+func (l *Log) Checkpoint(ctx context.Context, node federation.NodeID, after uint64) (federation.Checkpoint, error) {
+	f, err := l.marked(ctx)
+	if err != nil {
 		return federation.Checkpoint{}, err
 	}
-	if err := l.flushMark(); err != nil {
-		return federation.Checkpoint{}, l.fail(err)
-	}
-	var c federation.Checkpoint
-	err := l.db.View(func(txn *badger.Txn) error {
-		f, err := loadHead(txn)
-		if err != nil {
-			return err
-		}
-		c = federation.Checkpoint{Node: node, Size: f.size, Root: digest(f.root())}
+	c := federation.Checkpoint{Node: node, Size: f.size, Root: digest(f.root())}
+	err = l.db.View(func(txn *badger.Txn) error {
 		c.Proof, err = prove(txn, after, f.size, f.root())
 		return err
 	})
@@ -132,20 +127,35 @@ func (l *Log) Inclusion(index, size uint64) (Inclusion, error) {
 
 // Note returns the head as a signed text (C2SP tlog-checkpoint, v1.0.0): origin, size and root, each on a line, an empty
 // line, and the signature of the audit key. It is what is printed, mailed or handed to an outside witness.
-func (l *Log) Note() ([]byte, error) {
-	if err := l.flushMark(); err != nil {
-		return nil, l.fail(err)
-	}
-	h, err := l.Head()
+func (l *Log) Note(ctx context.Context) ([]byte, error) {
+	f, err := l.marked(ctx)
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%s\n%d\n%s\n", l.origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
+	root := f.root()
+	text := fmt.Sprintf("%s\n%d\n%s\n", l.origin, f.size, base64.StdEncoding.EncodeToString(root[:]))
 	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
 	return signed, nil
+}
+
+// marked returns the end of the log after moving the mark there. Nothing is signed that could be lost.
+func (l *Log) marked(ctx context.Context) (frontier, error) {
+	if l.examine {
+		return frontier{}, storage.ErrReadOnly
+	}
+	if err := l.Err(); err != nil {
+		return frontier{}, err
+	}
+	f, err := l.flushMark(ctx)
+	switch {
+	case err == nil, errors.Is(err, storage.ErrClosed), ctx.Err() != nil:
+		return f, err
+	default:
+		return f, l.fail(err)
+	}
 }
 
 // Origin returns the name of the log in its notes.

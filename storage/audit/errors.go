@@ -2,7 +2,8 @@ package audit
 
 import "errors"
 
-// Sentinel errors of the package. Damage that reading meets is storage.ErrIntegrity.
+// Sentinel errors of the package. Damage that reading meets is storage.ErrIntegrity; a log
+// opened by Examine answers storage.ErrReadOnly to what would change or sign it.
 var (
 	// ErrEntry is returned by Append for an entry that cannot be encoded: a text too long or with control
 	// characters, a missing time. Nothing was written and the log goes on.
@@ -18,9 +19,6 @@ var (
 
 	// ErrRange is returned for an index or size that the log does not have.
 	ErrRange = errors.New("no such entry in the audit log")
-
-	// ErrReadOnly is returned by Append on a log that was opened for examination.
-	ErrReadOnly = errors.New("the audit log is open for examination only")
 
 	// ErrNote is returned when a signed checkpoint does not verify or is not of the expected log.
 	ErrNote = errors.New("checkpoint does not verify")

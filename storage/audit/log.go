@@ -48,9 +48,10 @@ type Log struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	dirty chan struct{} // something was appended since the mark
-	stop  chan struct{} // closed by Close
-	done  chan struct{} // closed when the marker has ended
+	dirty   chan struct{} // something was appended since the mark
+	stop    chan struct{} // closed by Close
+	done    chan struct{} // closed when the marker has ended
+	examine bool          // opened by Examine
 
 	markMu sync.Mutex // one writer of the mark
 	mark   *markFile
@@ -77,19 +78,59 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := storage.Open(storage.Options{Dir: filepath.Join(opt.Dir, "entries"), Profile: storage.Audit,
-		Logger: opt.Logger, Space: opt.Space, Small: opt.Small, Sync: opt.Sync})
+	db, err := storage.Open(opt.store())
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
-	l := &Log{db: db, sealer: opt.Sealer, key: opt.Key, signer: signer, origin: opt.Origin, logger: opt.Logger,
-		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	l := newLog(db, &opt)
+	l.key, l.signer = opt.Key, signer
 	if err := l.start(ctx, opt); err != nil {
 		return nil, errors.Join(fmt.Errorf("open audit log %s: %w", opt.Dir, err), l.mark.close(), db.Close())
 	}
-	go l.markLoop()
+	go l.markLoop(context.WithoutCancel(ctx))
 	return l, nil
 }
+
+// Examine opens a log for reading and Verify only, also one that Open refuses, so that it can be said what is wrong with it.
+// It changes nothing on the disk. A key is not needed. It fails as storage.OpenSalvage does.
+func Examine(opt Options) (*Log, error) {
+	if opt.Dir == "" || opt.Sealer == nil {
+		return nil, errors.New("examine audit log: folder and sealer must be given")
+	}
+	db, err := storage.OpenSalvage(opt.store())
+	if err != nil {
+		return nil, fmt.Errorf("examine audit log: %w", err)
+	}
+	l := newLog(db, &opt)
+	l.examine = true
+	close(l.done)
+	m, _, err := openMark(opt.markPath(), markSealer(opt.Sealer))
+	if errors.Is(err, storage.ErrIntegrity) {
+		m, err = &markFile{}, nil // Verify finds that no mark holds
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	l.mark = m
+	return l, nil
+}
+
+func newLog(db *storage.DB, opt *Options) *Log {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Log{db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger,
+		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// store returns the settings of the log's Badger.
+func (o *Options) store() storage.Options {
+	return storage.Options{Dir: filepath.Join(o.Dir, "entries"), Profile: storage.Audit, Logger: o.Logger, Space: o.Space, Small: o.Small, Sync: o.Sync}
+}
+
+func (o *Options) markPath() string { return filepath.Join(o.Dir, "MARK") }
+
+func markSealer(s *storage.Sealer) *storage.Sealer { return s.Derive("audit mark") }
 
 func (o *Options) check() error {
 	var errs []error
@@ -116,10 +157,10 @@ func (o *Options) check() error {
 
 // start brings the mark and the log together.
 func (l *Log) start(ctx context.Context, opt Options) error {
-	path := filepath.Join(opt.Dir, "MARK")
+	path := opt.markPath()
 	var found bool
 	var err error
-	if l.mark, found, err = openMark(path, opt.Sealer.Derive("audit mark")); err != nil {
+	if l.mark, found, err = openMark(path, markSealer(opt.Sealer)); err != nil {
 		return err
 	}
 	if opt.Sync != nil {
@@ -136,7 +177,8 @@ func (l *Log) start(ctx context.Context, opt Options) error {
 	if l.metrics, err = newMetrics(opt.Metrics, l.Size); err != nil {
 		return err
 	}
-	return l.flushMark()
+	_, err = l.flushMark(ctx)
+	return err
 }
 
 // adopt checks the log against the mark, or starts one where there is neither.
@@ -278,52 +320,51 @@ func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.stop)
 		<-l.done
-		var err error
-		if l.Err() == nil {
-			err = l.flushMark()
-		}
 		l.metrics.unregister()
-		l.closed = errors.Join(err, l.db.Close(), l.mark.close())
+		l.closed = errors.Join(l.db.Close(), l.mark.close())
 	})
 	return l.closed
 }
 
-// markLoop keeps the mark at most markEvery behind the log.
-func (l *Log) markLoop() {
+// markLoop keeps the mark at most markEvery behind the log, and leaves it at the end of the log.
+func (l *Log) markLoop(ctx context.Context) {
 	defer close(l.done)
 	pause := time.NewTimer(markEvery)
 	defer pause.Stop()
-	for {
+	for stopping := false; !stopping && l.Err() == nil; {
 		select {
 		case <-l.stop:
-			return
+			stopping = true
 		case <-l.dirty:
 		}
-		if err := l.flushMark(); err != nil {
+		if _, err := l.flushMark(ctx); err != nil {
 			_ = l.fail(err) // sticky: the next Append returns it
 			return
 		}
 		pause.Reset(markEvery)
+		if stopping {
+			return
+		}
 		select {
 		case <-l.stop:
-			return
 		case <-pause.C:
 		}
 	}
 }
 
-// flushMark moves the mark to the end of the log.
-func (l *Log) flushMark() error {
+// flushMark moves the mark to the end of the log and returns what is marked. Readers see an entry a little before it is
+// known to be durable; the barrier keeps the mark from standing where a power cut would leave no log.
+func (l *Log) flushMark(ctx context.Context) (frontier, error) {
 	l.markMu.Lock()
 	defer l.markMu.Unlock()
 	f, err := l.head()
-	if err != nil {
-		return err
+	if err != nil || l.mark.last.size == f.size {
+		return f, err
 	}
-	if l.mark.last.size == f.size {
-		return nil
+	if err := l.db.Barrier(ctx); err != nil {
+		return f, err
 	}
-	return l.mark.write(f.size, f.root())
+	return f, l.mark.write(f.size, f.root())
 }
 
 // newSigner returns the signer of checkpoint notes (C2SP signed-note, Ed25519).

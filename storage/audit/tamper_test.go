@@ -40,7 +40,7 @@ func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, testOptions(dir))
 	fill(t, l, n)
-	at, err := l.Checkpoint(federation.NodeID{7}, 0)
+	at, err := l.Checkpoint(context.Background(), federation.NodeID{7}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +48,7 @@ func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	// Indexes below 400 that no proof or edge of the tree passes through: Open cannot notice, so Verify must.
 	var touched []uint64
+	var changes []func(txn *badger.Txn) error
 	for range 40 {
 		index := 2 * rng.Uint64N(200)
 		if slices.Contains(touched, index) {
@@ -74,8 +75,16 @@ func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 				return txn.Set(key, v)
 			}
 		}
-		raw(t, dir, change)
+		changes = append(changes, change)
 	}
+	raw(t, dir, func(txn *badger.Txn) error {
+		for _, change := range changes {
+			if err := change(txn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	slices.Sort(touched)
 	l = open(t, testOptions(dir))
 	report, err := l.Verify(context.Background(), []federation.Checkpoint{at})
@@ -166,6 +175,21 @@ func TestShortenedLogIsRefused(t *testing.T) {
 			if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, ErrRolledBack) {
 				t.Fatalf("got %v", err)
 			}
+			l, err := Examine(Options{Dir: dir, Sealer: testOptions("").Sealer, Small: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := l.Verify(context.Background(), nil)
+			if err != nil || report.OK() || report.Entries != 20 {
+				t.Errorf("examined: %+v, %v", report, err)
+			}
+			if _, err := l.Append(context.Background(), entry(0)); !errors.Is(err, storage.ErrReadOnly) {
+				t.Errorf("append while examining: %v", err)
+			}
+			if _, err := l.Checkpoint(context.Background(), federation.NodeID{}, 0); !errors.Is(err, storage.ErrReadOnly) {
+				t.Errorf("checkpoint while examining: %v", err)
+			}
+			closeLog(t, l)
 		})
 	}
 }
@@ -195,7 +219,7 @@ func TestMarkIsRequiredAndItsOtherSlotStandsIn(t *testing.T) {
 	l := open(t, testOptions(dir))
 	for range 3 {
 		fill(t, l, 1)
-		if _, err := l.Note(); err != nil { // moves the mark
+		if _, err := l.Note(context.Background()); err != nil { // moves the mark
 			t.Fatal(err)
 		}
 	}

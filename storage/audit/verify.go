@@ -50,31 +50,47 @@ func (r Report) OK() bool {
 // An entry that cannot be opened stands in the tree by its stored leaf hash, so that one damaged entry does not make
 // every later checkpoint fail: then the checkpoints say whether that hash is the one of the entry that was appended.
 func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Report, error) {
-	head, err := l.head()
+	l.markMu.Lock()
+	v := verifier{log: l, mark: l.mark.last, against: slices.Clone(against)}
+	l.markMu.Unlock()
+	head, size, err := v.extent()
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
-	v := verifier{log: l, report: Report{Entries: head.size}, against: slices.Clone(against)}
+	v.report.Entries = size
 	slices.SortFunc(v.against, func(a, b federation.Checkpoint) int {
 		return int(min(max(int64(a.Size)-int64(b.Size), -1), 1))
 	})
-	l.markMu.Lock()
-	v.mark = l.mark.last
-	l.markMu.Unlock()
 	v.atSize()
-	for v.tree.size < head.size {
-		if err := l.db.View(func(txn *badger.Txn) error { return v.step(ctx, txn, head.size) }); err != nil {
+	for v.tree.size < size {
+		if err := l.db.View(func(txn *badger.Txn) error { return v.step(ctx, txn, size) }); err != nil {
 			return v.report, fmt.Errorf("verify audit log: %w", err)
 		}
 	}
 	for _, c := range v.against {
 		v.report.Witnesses = append(v.report.Witnesses, Witness{Size: c.Size,
-			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, head.size)})
+			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, size)})
 	}
 	root := v.tree.root()
 	v.report.Root = digest(root)
-	v.report.HeadHolds = root == head.root() && v.markHolds
+	v.report.HeadHolds = head.size == size && root == head.root() && v.markHolds
 	return v.report, nil
+}
+
+// extent returns the stored head, and how many entries there are or should be. They differ only in a log that Open refuses.
+func (v *verifier) extent() (head frontier, size uint64, err error) {
+	err = v.log.db.View(func(txn *badger.Txn) error {
+		head, err = loadHead(txn)
+		if err != nil && !(v.log.examine && errors.Is(err, storage.ErrIntegrity)) {
+			return err
+		}
+		size = max(head.size, v.mark.size)
+		if last, any := lastEntry(txn); any {
+			size = max(size, last+1)
+		}
+		return nil
+	})
+	return head, size, err
 }
 
 type verifier struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// Holds reports whether a document has the chunk. A chunk that none has can be removed from the chunk store, unless it was
-// written for a document that is being added at this moment: leave young chunks alone.
+// Holds reports whether a document has the chunk: what blob.Store.Sweep asks. Unpin the content of a document after Add has
+// returned, not before: until then only the pin says that the chunks are needed.
 func (s *Store) Holds(chunk federation.Digest) (bool, error) {
 	holds := false
 	err := s.db.View(func(txn *badger.Txn) error {

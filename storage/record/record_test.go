@@ -581,3 +581,11 @@ func TestNothingOnTheDiskNamesAPatient(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Ids are how documents taken in again are known: how they are made must never change.
+func TestDocumentIDsDoNotChange(t *testing.T) {
+	const want = federation.DocumentID("RYJ-HZQVSGCQXH2GYPXX")
+	if got := add(t, fresh(t), patient, letter(1)); got != want {
+		t.Errorf("id %s, want %s", got, want)
+	}
+}
