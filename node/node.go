@@ -92,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	n := &Node{
-		options: o, logger: o.Logger, version: o.Version, started: time.Now(),
+		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(),
 		rosterChanged: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	for _, step := range []func(context.Context) error{

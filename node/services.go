@@ -296,7 +296,7 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 	if size <= old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
 		return nil
 	}
-	c, err := n.audit.Checkpoint(n.ID(), old.Size)
+	c, err := n.audit.Checkpoint(ctx, n.ID(), old.Size)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// version is what the program calls itself; a release build sets it.
+var version = "0.1.0"
+
+// terminal is the world outside the program, so that a test can hand in another.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+}
+
+// app is one run of the program.
+type app struct {
+	terminal
+	json bool
+	data string
+}
+
+// run carries out one command line and returns the exit status.
+func run(ctx context.Context, args []string, t terminal) int {
+	a := &app{terminal: t}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(t.in)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && admin.CodeOf(err) != admin.CodePartly {
+		err = admin.Errorf(admin.CodeInterrupted, "stopped before it was done")
+	}
+	return a.fail(err)
+}
+
+// exitStatus is what the program ends with for each code; 'ridgeway help exit-status' documents it.
+var exitStatus = map[admin.Code]int{
+	admin.CodeInternal: 1, admin.CodeBadInput: 2, admin.CodeConfig: 2, admin.CodeNotFound: 3, admin.CodeDenied: 4,
+	admin.CodeStale: 5, admin.CodeUnavailable: 5, admin.CodeNoQuorum: 5, admin.CodeIntegrity: 6, admin.CodeDiskFull: 7,
+	admin.CodeInUse: 8, admin.CodeWrongKey: 8, admin.CodeDataFolder: 8, admin.CodeInvitation: 9, admin.CodePartly: 10,
+	admin.CodeInterrupted: 130,
+}
+
+// errShown ends a command whose outcome has been printed already, with the status of its code.
+type errShown struct{ code admin.Code }
+
+// Error returns the code.
+func (e errShown) Error() string { return string(e.code) }
+
+func (a *app) fail(err error) int {
+	var shown errShown
+	if errors.As(err, &shown) {
+		return exitStatus[shown.code]
+	}
+	code := admin.CodeOf(err)
+	if a.json {
+		_ = a.emit(map[string]any{"error": problem{Code: string(code), Message: err.Error()}})
+	} else {
+		fmt.Fprintf(a.err, "ridgeway: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	return exitStatus[code]
+}
+
+// problem is how a failure looks in JSON.
+type problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// emit prints one JSON object, the only thing on standard output with --json.
+func (a *app) emit(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// say prints a line for people; with --json it prints nothing.
+func (a *app) say(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.out, format+"\n", args...)
+	}
+}
+
+// note prints a line for people on standard error, so that standard output stays what was asked for.
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// connect reaches the node of --data.
+func (a *app) connect(ctx context.Context) (admin.AdminClient, func() error, error) {
+	if a.data == "" {
+		return nil, nil, admin.Errorf(admin.CodeBadInput, "which node? name its data folder with --data")
+	}
+	return admin.Dial(ctx, a.data)
+}
+
+// ask runs fn with a connection to the node, and turns what the socket carried into the node's own error.
+func (a *app) ask(ctx context.Context, fn func(admin.AdminClient) error) error {
+	client, done, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = done() }()
+	return admin.FromStatus(fn(client))
+}
+
+// onTerminal reports whether w is a terminal that can redraw a line.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// asking are the flags that say who asks and why; they go into the signed assertion.
+type asking struct{ user, role, purpose, relationship string }
+
+func (q *asking) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&q.user, "user", "", "staff id of who asks (default: your login name)")
+	cmd.Flags().StringVar(&q.role, "role", "", "role of who asks (default: clinician)")
+	cmd.Flags().StringVar(&q.purpose, "purpose", "", "purpose of use, a code of HL7 v3-ActReason (default: TREAT)")
+	cmd.Flags().StringVar(&q.relationship, "relationship", "", "what justifies it, such as referral or admission")
+}
+
+func (q *asking) message() *admin.Asker {
+	who := q.user
+	if who == "" {
+		who = "operator"
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			who = u.Username
+		}
+	}
+	return &admin.Asker{User: who, Role: q.role, Purpose: q.purpose, Relationship: q.relationship}
+}
+
+// stamp is a time in JSON: RFC 3339 in UTC, or empty for none.
+func stamp(micros int64) string {
+	if micros == 0 {
+		return ""
+	}
+	return time.UnixMicro(micros).UTC().Format(time.RFC3339)
+}
+
+// day is a date in JSON.
+func day(micros int64) string {
+	if micros == 0 {
+		return ""
+	}
+	return time.UnixMicro(micros).UTC().Format(time.DateOnly)
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, prefix := float64(n)/unit, 0
+	for v >= unit && prefix < 4 {
+		v, prefix = v/unit, prefix+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, "KMGTP"[prefix])
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+func (a *app) objectCommand() *cobra.Command {
+	var withdraw bool
+	var by, evidence string
+	cmd := &cobra.Command{
+		Use:   "object NHS-NUMBER",
+		Short: "Record that a patient objects to sharing, or withdraws that",
+		Long: `Records that a patient objects to their record being shared. It is in force at
+this node at once, and at every other as soon as the region has agreed on it; the
+answer says which. --withdraw takes the patient's objections back: that counts
+only once the region has agreed.
+
+JSON: directives, state (objected, shared), committed, index.`,
+		Example: `  ridgeway object --data d2 9434765919 --evidence "letter of 1 March"
+  ridgeway object --data d2 9434765919 --withdraw`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				if by == "" {
+					by = (&asking{}).message().GetUser()
+				}
+				reply, err := c.Object(cmd.Context(), &admin.ObjectRequest{Patient: joined(args), Withdraw: withdraw, By: by, Evidence: evidence})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit(map[string]any{"directives": nonNil(reply.GetDirectives()), "state": reply.GetState(), "committed": reply.GetCommitted(), "index": reply.GetIndex()})
+				}
+				what := "The objection"
+				if withdraw {
+					what = "The withdrawal"
+				}
+				switch {
+				case len(reply.GetDirectives()) == 0:
+					a.say("There is no objection to withdraw; the record is shared.")
+				case reply.GetCommitted():
+					a.say("%s is recorded and agreed by the region.", what)
+				case withdraw:
+					a.say("%s is recorded here. It counts once the region can be reached and agrees; until then the record stays closed.", what)
+				default:
+					a.say("%s is recorded and in force here. Other trusts follow once the region can be reached.", what)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&withdraw, "withdraw", false, "withdraw the patient's objections instead")
+	cmd.Flags().StringVar(&by, "by", "", "staff id of who records it (default: your login name)")
+	cmd.Flags().StringVar(&evidence, "evidence", "", "on what evidence, such as a letter or a conversation")
+	return cmd
+}
+
+func (a *app) suspendCommand() *cobra.Command {
+	var reason string
+	var lift bool
+	cmd := &cobra.Command{
+		Use:   "suspend TRUST",
+		Short: "Suspend a trust from the region, or lift that",
+		Long: `Proposes to suspend a trust. With as many approvals as the region's charter asks
+for it takes effect: the trust's connections are closed and nothing is released
+to it or by it.
+
+JSON: proposal, in_force, approvals, needed.`,
+		Example: `  ridgeway suspend --data d1 RAS --reason "lost laptop"
+  ridgeway suspend --data d1 RAS --lift`,
+		Args: argument(1, "one ODS code"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				reply, err := c.Suspend(cmd.Context(), &admin.SuspendRequest{Trust: args[0], Reason: reason, Lift: lift})
+				if err != nil {
+					return err
+				}
+				return a.showProposal(reply)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; every trust can read it")
+	cmd.Flags().BoolVar(&lift, "lift", false, "lift a suspension instead")
+	return cmd
+}
+
+func (a *app) approveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "approve PROPOSAL",
+		Short: "Approve another trust's proposal to admit or suspend a trust",
+		Long: `Approves a proposal that 'ridgeway status' lists.
+
+JSON: proposal, in_force, approvals, needed.`,
+		Example: `  ridgeway approve --data d1 4b1f...`,
+		Args:    argument(1, "the id of one proposal"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				reply, err := c.Approve(cmd.Context(), &admin.ApproveRequest{Proposal: args[0]})
+				if err != nil {
+					return err
+				}
+				return a.showProposal(reply)
+			})
+		},
+	}
+}
+
+func (a *app) showProposal(p *admin.ProposalReply) error {
+	if a.json {
+		return a.emit(map[string]any{"proposal": p.GetProposal(), "in_force": p.GetInForce(), "approvals": p.GetApprovals(), "needed": p.GetNeeded()})
+	}
+	if p.GetInForce() {
+		a.say("In force.")
+		return nil
+	}
+	a.say("Proposed: %d of %d approvals. Other trusts approve it with", p.GetApprovals(), p.GetNeeded())
+	a.say("  ridgeway approve --data FOLDER %s", p.GetProposal())
+	return nil
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Evidence of who saw what",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "verify",
+		Short: "Verify this node's audit log",
+		Long: `Reads every entry of the audit log, recomputes the Merkle tree over them, and
+compares it with the mark on this node's disk and with the checkpoints that the
+region has agreed on. Ends with status 6 when anything does not fit.
+
+JSON: ok, entries, root, damaged, checkpoints, findings.`,
+		Example: `  ridgeway audit verify --data d1`,
+		Args:    argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				reply, err := c.VerifyAudit(cmd.Context(), &admin.VerifyAuditRequest{})
+				if err != nil {
+					return err
+				}
+				return a.showAudit(reply)
+			})
+		},
+	})
+	return cmd
+}
+
+func (a *app) showAudit(r *admin.VerifyAuditReply) error {
+	if a.json {
+		if err := a.emit(map[string]any{"ok": r.GetOk(), "entries": r.GetEntries(), "root": r.GetRoot(), "damaged": nonNil(r.GetDamaged()), "checkpoints": r.GetCheckpoints(), "findings": nonNil(r.GetFindings())}); err != nil {
+			return err
+		}
+	} else {
+		a.say("%d entries, root %s,", r.GetEntries(), clip(r.GetRoot(), 17))
+		a.say("checked against %d checkpoints that the region agreed on.", r.GetCheckpoints())
+		for _, f := range r.GetFindings() {
+			a.say("  %s", f)
+		}
+		if r.GetOk() {
+			a.say("The log is whole.")
+		} else {
+			a.say("The log is NOT whole: keep this folder as it is, and tell your information governance lead.")
+		}
+	}
+	if !r.GetOk() {
+		return errShown{admin.CodeIntegrity}
+	}
+	return nil
+}
+
+func (a *app) withdrawCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "withdraw DOCUMENT",
+		Short: "Take one of this trust's documents out of the region",
+		Long: `Takes a document of this trust out of the region's index; it is no longer released.
+The bytes stay at this trust.
+
+JSON: document, committed.`,
+		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"`,
+		Args:    argument(1, "the id of one document"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit(map[string]any{"document": args[0], "committed": reply.GetCommitted()})
+				}
+				if reply.GetCommitted() {
+					a.say("Withdrawn.")
+				} else {
+					a.say("Withdrawn here: it is no longer released. The index follows once the region can be reached.")
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	return cmd
+}
+
+func (a *app) scrubCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "scrub",
+		Short: "Read everything that this node holds and check it",
+		Long: `Reads every chunk and record and checks it against its digest. Ends with status 6
+when something is damaged, and names the documents that it touches.
+
+JSON: chunks, bytes, records, damaged_documents, findings.`,
+		Example: `  ridgeway scrub --data d1`,
+		Args:    argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				r, err := c.Scrub(cmd.Context(), &admin.ScrubRequest{})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					if err := a.emit(map[string]any{"chunks": r.GetChunks(), "bytes": r.GetBytes(), "records": r.GetRecords(), "damaged_documents": nonNil(r.GetDamagedDocuments()), "findings": nonNil(r.GetFindings())}); err != nil {
+						return err
+					}
+				} else {
+					a.say("%d chunks (%s) and %d records read.", r.GetChunks(), size(int64(r.GetBytes())), r.GetRecords())
+					for _, f := range r.GetFindings() {
+						a.say("  %s", f)
+					}
+					for _, d := range r.GetDamagedDocuments() {
+						a.say("  damaged: %s", d)
+					}
+				}
+				if len(r.GetDamagedDocuments())+len(r.GetFindings()) > 0 {
+					return errShown{admin.CodeIntegrity}
+				}
+				a.say("All is well.")
+				return nil
+			})
+		},
+	}
+}
+
+// nonNil makes an empty list [] rather than null in JSON.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// plural says how many there are of something.
+func plural(n uint64, one string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return fmt.Sprintf("%d %s", n, strings.TrimSuffix(one, "y")+map[bool]string{true: "ies", false: "s"}[strings.HasSuffix(one, "y")])
+}

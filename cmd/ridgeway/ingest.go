@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+)
+
+// takenRow is a document, or a row of a manifest, in the answer of ingest.
+type takenRow struct {
+	Document string   `json:"document"`
+	Outcome  string   `json:"outcome"`
+	Reason   string   `json:"reason"`
+	Code     string   `json:"code,omitempty"`
+	File     string   `json:"file"`
+	Line     int      `json:"line,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func (a *app) ingestCommand() *cobra.Command {
+	var row ingest.Row
+	var manifest string
+	var check bool
+	var workers int
+	cmd := &cobra.Command{
+		Use:   "ingest [FILE | --manifest CSV FOLDER]",
+		Short: "Take records in",
+		Long: `Takes one file in, or all that a manifest lists. A document is encrypted and on
+the disk when its row says taken_in; it is published as soon as the region can be
+reached. Running the same thing again changes nothing: what is held is not stored
+twice. The good rows of a manifest go in, the bad ones are listed with their line.
+
+A manifest is CSV in UTF-8 with a header:
+  file             required  path within the folder
+  patient          required  NHS number
+  type             required  SNOMED CT code of the type, such as 373942005
+  title            required
+  date             required  2026-03-01, or 2026-03-01T14:05:00Z
+  category, specialty, author, language, supersedes             optional
+  confidentiality  optional  N (the default), U, L, M, R or V
+  document         optional  rows with the same name are parts of one document
+  part, parts      optional  this file is part n of m
+The metadata.csv of a scanning bureau is taken as well.
+
+JSON: documents (document, outcome, reason, code, file, line), taken_in,
+already_held, refused, not_reached, bytes, pages.
+Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
+		Example: `  ridgeway ingest --data d1 --patient 9434765919 --type 373942005 \
+    --title "Discharge summary" --date 2026-03-01 letter.pdf
+  ridgeway ingest --data d1 --manifest records.csv folder/`,
+		Args: argument(1, "one file, or with --manifest one folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, done, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { _ = done() }()
+			taker := newStreamTaker(cmd.Context(), client)
+			defer taker.close()
+			cfg := ingest.Config{Taker: taker, CheckPatient: node.ReadNHSNumber, Now: time.Now, CheckOnly: check, Workers: workers}
+			if manifest != "" {
+				return a.ingestMany(cmd.Context(), cfg, manifest, args[0])
+			}
+			result, err := ingest.File(cmd.Context(), cfg, args[0], row)
+			if err != nil {
+				return ingestProblem(err)
+			}
+			return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, nil)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&manifest, "manifest", "", "take in what this CSV file lists, from the folder named")
+	f.StringVar(&row.Patient, "patient", "", "NHS number")
+	f.StringVar(&row.Type, "type", "", "SNOMED CT code of the document's type")
+	f.StringVar(&row.Title, "title", "", "title")
+	f.StringVar(&row.Date, "date", "", "date of the document, 2026-03-01")
+	f.StringVar(&row.Category, "category", "", "SNOMED CT code of the category")
+	f.StringVar(&row.Specialty, "specialty", "", "treatment function code")
+	f.StringVar(&row.Author, "author", "", "who wrote it")
+	f.StringVar(&row.Confidentiality, "confidentiality", "", "N, U, L, M, R or V (default N)")
+	f.StringVar(&row.Language, "language", "", "language, such as en-GB")
+	f.StringVar(&row.Supersedes, "supersedes", "", "id of the document that this one replaces")
+	f.BoolVar(&check, "check", false, "check everything, take nothing in")
+	f.IntVar(&workers, "workers", 0, "documents at once (default 4)")
+	return cmd
+}
+
+func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folder string) error {
+	f, err := os.Open(manifest)
+	if err != nil {
+		return admin.Errorf(admin.CodeBadInput, "--manifest: %v", err)
+	}
+	defer func() { _ = f.Close() }()
+	m, err := ingest.ParseManifest(f)
+	if err != nil {
+		return admin.Errorf(admin.CodeBadInput, "%s: %v", manifest, err)
+	}
+	bar := a.meter("ingest", int64(len(m.Rows)), false)
+	last := 0
+	cfg.Progress = func(p ingest.Progress) {
+		bar.add(int64(p.Rows - last))
+		last = p.Rows
+	}
+	report, err := ingest.Run(ctx, cfg, folder, m)
+	bar.end()
+	if err != nil && !errors.Is(err, ingest.ErrStopped) {
+		return ingestProblem(err)
+	}
+	return a.showTaken(report, err)
+}
+
+// showTaken prints what became of each row; stopped is why the run ended early, or nil.
+func (a *app) showTaken(report ingest.Report, stopped error) error {
+	rows := make([]takenRow, 0, len(report.Results))
+	counts := map[ingest.Outcome]int{}
+	for _, r := range report.Results {
+		counts[r.Outcome]++
+		rows = append(rows, takenRow{Document: string(r.Document), Outcome: string(r.Outcome), Reason: r.Reason, Code: string(r.Code), File: filepath.ToSlash(r.File), Line: r.Line, Warnings: r.Warnings})
+	}
+	code := a.takenCode(counts, stopped)
+	if a.json {
+		out := map[string]any{
+			"documents": rows, "taken_in": counts[ingest.TakenIn], "already_held": counts[ingest.AlreadyHeld], "refused": counts[ingest.Refused],
+			"checked": counts[ingest.Checked], "not_reached": counts[ingest.NotReached], "bytes": report.Bytes, "pages": report.Pages,
+		}
+		if code != "" {
+			out["error"] = problem{Code: string(code), Message: takenMessage(counts, stopped)}
+		}
+		if err := a.emit(out); err != nil {
+			return err
+		}
+	} else {
+		a.sayTaken(rows, counts)
+		if code != "" {
+			a.note("ridgeway: %s", takenMessage(counts, stopped))
+		}
+	}
+	if code != "" {
+		return errShown{code}
+	}
+	return nil
+}
+
+func (a *app) takenCode(counts map[ingest.Outcome]int, stopped error) admin.Code {
+	switch {
+	case stopped != nil && (errors.Is(stopped, context.Canceled) || admin.CodeOf(stopped) == admin.CodeInterrupted):
+		return admin.CodeInterrupted
+	case stopped != nil:
+		return admin.CodeOf(ingestProblem(stopped))
+	case counts[ingest.Refused] == 0:
+		return ""
+	case counts[ingest.TakenIn]+counts[ingest.AlreadyHeld]+counts[ingest.Checked] == 0:
+		return admin.CodeBadInput
+	default:
+		return admin.CodePartly
+	}
+}
+
+func takenMessage(counts map[ingest.Outcome]int, stopped error) string {
+	if stopped != nil {
+		return fmt.Sprintf("stopped early: %d taken in, %d not reached. Run the same command again: it takes in only what is missing (%v)", counts[ingest.TakenIn], counts[ingest.NotReached], stopped)
+	}
+	return fmt.Sprintf("%d of %d rows were refused: mend them and run the same command again, it takes in only what is missing",
+		counts[ingest.Refused], counts[ingest.Refused]+counts[ingest.TakenIn]+counts[ingest.AlreadyHeld]+counts[ingest.Checked])
+}
+
+func (a *app) sayTaken(rows []takenRow, counts map[ingest.Outcome]int) {
+	single := len(rows) == 1 && rows[0].Line == 0
+	for _, r := range rows {
+		where := r.File
+		if r.Line > 0 {
+			where = fmt.Sprintf("line %d, %s", r.Line, r.File)
+		}
+		switch {
+		case r.Outcome == string(ingest.Refused):
+			a.say("refused: %s: %s", where, r.Reason)
+		case single:
+			a.say("%s  %s", r.Document, map[string]string{"taken_in": "taken in", "already_held": "held already", "checked": "would be taken in"}[r.Outcome])
+		}
+		for _, w := range r.Warnings {
+			a.say("note: %s: %s", where, w)
+		}
+	}
+	if !single {
+		a.say("%d taken in, %d held already, %d refused, %d not reached.", counts[ingest.TakenIn]+counts[ingest.Checked], counts[ingest.AlreadyHeld], counts[ingest.Refused], counts[ingest.NotReached])
+	}
+}
+
+func ingestProblem(err error) error {
+	var known *admin.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return admin.Errorf(admin.CodeBadInput, "%v", err)
+}

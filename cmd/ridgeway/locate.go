@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// located is a document in the answer of locate.
+type located struct {
+	Document        string `json:"document"`
+	Custodian       string `json:"custodian"`
+	Type            string `json:"type"`
+	Category        string `json:"category,omitempty"`
+	Specialty       string `json:"specialty,omitempty"`
+	Title           string `json:"title"`
+	Author          string `json:"author,omitempty"`
+	Date            string `json:"date"`
+	Pages           uint32 `json:"pages"`
+	Bytes           uint64 `json:"bytes"`
+	ContentType     string `json:"content_type"`
+	Confidentiality string `json:"confidentiality"`
+	Status          string `json:"status"`
+	Sealed          bool   `json:"sealed,omitempty"`
+	Supersedes      string `json:"supersedes,omitempty"`
+}
+
+// site is a trust in the answers of locate and status.
+type site struct {
+	Trust     string `json:"trust"`
+	Name      string `json:"name,omitempty"`
+	Reachable bool   `json:"reachable"`
+	AsOf      string `json:"as_of"`
+	Standing  string `json:"standing,omitempty"`
+	Raft      string `json:"raft,omitempty"`
+	Address   string `json:"address,omitempty"`
+	Node      string `json:"node,omitempty"`
+	Version   string `json:"version,omitempty"`
+}
+
+func siteOf(s *admin.Site) site {
+	return site{Trust: s.GetTrust(), Name: s.GetName(), Reachable: s.GetReachable(), AsOf: stamp(s.GetAsOf()), Standing: s.GetStanding(), Raft: s.GetRaft(), Address: s.GetAddress(), Node: s.GetNode(), Version: s.GetVersion()}
+}
+
+func (a *app) locateCommand() *cobra.Command {
+	var who asking
+	var limit uint32
+	var cursor string
+	cmd := &cobra.Command{
+		Use:   "locate NHS-NUMBER",
+		Short: "Find a patient's documents at every trust of the region",
+		Long: `Finds the documents of a patient that you may know of, newest first, from this
+node's own copy of the region's index. The answer says how old that copy is and
+which trusts cannot be reached now.
+
+JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
+as_of, sites (trust, reachable, as_of), next (give it to --cursor for more).`,
+		Example: `  ridgeway locate --data d2 943 476 5919
+  ridgeway locate --data d2 9434765919 --json | jq -r '.documents[].document'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				reply, err := c.Locate(cmd.Context(), &admin.LocateRequest{Patient: joined(args), Asker: who.message(), Limit: limit, Cursor: cursor})
+				if err != nil {
+					return err
+				}
+				return a.showLocated(reply)
+			})
+		},
+	}
+	who.flags(cmd)
+	cmd.Flags().Uint32Var(&limit, "limit", 0, "at most this many documents (default 100)")
+	cmd.Flags().StringVar(&cursor, "cursor", "", "continue after an earlier answer's 'next'")
+	return cmd
+}
+
+func (a *app) showLocated(reply *admin.LocateReply) error {
+	documents := make([]located, 0, len(reply.GetDocuments()))
+	for _, d := range reply.GetDocuments() {
+		documents = append(documents, located{
+			Document: d.GetDocument(), Custodian: d.GetCustodian(), Type: d.GetType(), Category: d.GetCategory(), Specialty: d.GetSpecialty(),
+			Title: d.GetTitle(), Author: d.GetAuthor(), Date: day(d.GetDate()), Pages: d.GetPages(), Bytes: d.GetBytes(), ContentType: d.GetContentType(),
+			Confidentiality: d.GetConfidentiality(), Status: d.GetStatus(), Sealed: d.GetSealed(), Supersedes: d.GetSupersedes(),
+		})
+	}
+	sites := make([]site, 0, len(reply.GetSites()))
+	for _, s := range reply.GetSites() {
+		sites = append(sites, siteOf(s))
+	}
+	if a.json {
+		out := map[string]any{"documents": documents, "as_of": stamp(reply.GetAsOf()), "sites": sites}
+		if reply.GetNext() != "" {
+			out["next"] = reply.GetNext()
+		}
+		return a.emit(out)
+	}
+	if len(documents) == 0 {
+		a.say("No documents that you may know of.")
+	} else {
+		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "DATE\tDOCUMENT\tTITLE\tPAGES\tSIZE")
+		for _, d := range documents {
+			title := d.Title
+			switch {
+			case d.Sealed:
+				title = "(sealed: the custodian decides)"
+			case d.Status == "superseded":
+				title += " (superseded)"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", orDash(d.Date), d.Document, clip(title, 32), orDash(number(d.Pages)), size(int64(d.Bytes)))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if reply.GetNext() != "" {
+		a.say("There are more: --cursor %s", reply.GetNext())
+	}
+	a.say("")
+	a.say("As of %s.", since(reply.GetAsOf()))
+	for _, s := range reply.GetSites() {
+		if !s.GetReachable() {
+			a.say("%s (%s) cannot be reached; its entries are as of %s.", s.GetTrust(), s.GetName(), since(s.GetAsOf()))
+		}
+	}
+	return nil
+}
+
+// since is a moment for people, with how long ago it was.
+func since(micros int64) string {
+	if micros == 0 {
+		return "an unknown time"
+	}
+	t := time.UnixMicro(micros)
+	ago := time.Since(t).Round(time.Second)
+	if ago < 0 {
+		ago = 0
+	}
+	return fmt.Sprintf("%s (%s ago)", t.Local().Format("15:04:05"), ago)
+}
+
+func joined(args []string) string {
+	out := ""
+	for _, arg := range args {
+		out += arg
+	}
+	return out
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func number(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// clip shortens text to n characters.
+func clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}

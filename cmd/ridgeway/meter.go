@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// meter shows how long work goes on: a bar on a terminal, a line every few seconds elsewhere. It writes to standard error.
+type meter struct {
+	a       *app
+	what    string
+	total   int64
+	bytes   bool
+	done    int64
+	bar     *progressbar.ProgressBar
+	started time.Time
+	next    time.Time
+}
+
+const meterPause = 5 * time.Second
+
+// meter returns a meter of total steps, or of bytes; total is -1 when not known.
+func (a *app) meter(what string, total int64, bytes bool) *meter {
+	m := &meter{a: a, what: what, total: total, bytes: bytes, started: time.Now()}
+	m.next = m.started.Add(meterPause)
+	if onTerminal(a.err) && !a.json {
+		m.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
+			progressbar.OptionShowBytes(bytes), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
+	}
+	return m
+}
+
+func (m *meter) add(n int64) {
+	m.done += n
+	if m.bar != nil {
+		_ = m.bar.Add64(n) // a bar that cannot be drawn must not stop the work
+		return
+	}
+	if now := time.Now(); now.After(m.next) && !m.a.json {
+		m.next = now.Add(meterPause)
+		m.a.note("%s: %s of %s", m.what, m.count(m.done), m.count(m.total))
+	}
+}
+
+func (m *meter) count(n int64) string {
+	switch {
+	case n < 0:
+		return "?"
+	case m.bytes:
+		return size(n)
+	default:
+		return fmt.Sprint(n)
+	}
+}
+
+func (m *meter) end() {
+	if m.bar != nil {
+		_ = m.bar.Finish()
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ridgeway",
+		Short: "Find and stream a patient's documents across the trusts of a health region",
+		Long: `Ridgeway joins the trusts of a health region. Every trust keeps its own records
+on its own node; together the nodes agree on an index of which document is where
+and who may see it. A document is streamed straight from the trust that holds it,
+which decides on every byte.
+
+See it work:         ridgeway demo
+Found a region:      ridgeway init, then ridgeway serve
+Join one:            ridgeway join, then ridgeway serve
+Put records in:      ridgeway ingest
+Find and read them:  ridgeway locate, ridgeway fetch`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on standard output and nothing else")
+	root.PersistentFlags().StringVar(&a.data, "data", a.getenv("RIDGEWAY_DATA"), "data folder of the node (RIDGEWAY_DATA)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return admin.Errorf(admin.CodeBadInput, "%v: see '%s --help'", err, cmd.CommandPath())
+	})
+	root.AddGroup(&cobra.Group{ID: "node", Title: "A node:"}, &cobra.Group{ID: "records", Title: "Records:"}, &cobra.Group{ID: "govern", Title: "Governance and evidence:"})
+	for group, commands := range map[string][]*cobra.Command{
+		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand()},
+		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.withdrawCommand(), a.scrubCommand()},
+		"govern":  {a.objectCommand(), a.suspendCommand(), a.approveCommand(), a.auditCommand()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(exitStatusTopic())
+	return root
+}
+
+func exitStatusTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-status",
+		Short: "What the exit statuses and error codes mean",
+		Long: `With --json a failure is {"error": {"code": ..., "message": ...}}.
+
+status  codes                      meaning
+0                                  it was done
+1       INTERNAL                   something unexpected; the message says more
+2       BAD_INPUT, CONFIG          the command, its input or the configuration is
+                                   wrong; nothing was changed
+3       NOT_FOUND                  no such document, or none that you may know of
+4       DENIED                     the custodian's rules or the patient refuse
+5       STALE_POLICY, UNAVAILABLE, a site, the node or the region cannot be reached
+        NO_QUORUM                  now; try again later
+6       INTEGRITY                  bytes are not what they must be
+7       DISK_FULL                  too little space is free
+8       IN_USE, WRONG_KEY,         the data folder or the port cannot be used
+        DATA_FOLDER
+9       INVITATION                 the invitation cannot be redeemed
+10      PARTLY                     some of many were refused; the list says which
+130     INTERRUPTED                stopped with Ctrl-C; it can be run again`,
+	}
+}
+
+// argument turns cobra's complaint about arguments into one that says what to type.
+func argument(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return admin.Errorf(admin.CodeBadInput, "'%s' takes %s; got %d arguments: see '%s --help'", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}

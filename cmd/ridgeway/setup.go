@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// settingFlags override the configuration file and the environment.
+type settingFlags struct {
+	config                             string
+	listen, advertise, keyFile         string
+	insecure, testNumbers              bool
+	metrics, logLevel, lease, election string
+}
+
+func (s *settingFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.config, "config", "", "configuration file (default: ridgeway.yaml in the data folder)")
+	f.StringVar(&s.listen, "listen", "", "the one UDP address, host:port (RIDGEWAY_LISTEN)")
+	f.StringVar(&s.advertise, "advertise", "", "address by which other nodes reach --listen, when it differs")
+	f.StringVar(&s.keyFile, "master-key-file", "", "file with the master key, outside the data folder")
+	f.BoolVar(&s.insecure, "insecure-dev-keys", false, "keep the master key in the data folder: for trials, never for real patients")
+	f.BoolVar(&s.testNumbers, "test-numbers", false, "accept NHS numbers of the test range 999, for trials")
+	f.StringVar(&s.metrics, "metrics", "", "loopback address for metrics and health, host:port")
+	f.StringVar(&s.logLevel, "log-level", "", "debug, info, warn or error (default info)")
+	f.StringVar(&s.lease, "lease", "", "how recent the rules must be to release, 2s to 60s (default 10s)")
+	f.StringVar(&s.election, "election", "", "how long without a leader before an election (default 500ms)")
+}
+
+// settings returns file, environment and flags in their order of precedence.
+func (a *app) settings(s *settingFlags) (node.Settings, error) {
+	if a.data == "" {
+		return node.Settings{}, admin.Errorf(admin.CodeBadInput, "which node? name its data folder with --data")
+	}
+	out, err := node.LoadSettings(a.data, s.config, a.getenv)
+	if err != nil {
+		return out, err
+	}
+	for flag, to := range map[string]*string{s.listen: &out.Listen, s.advertise: &out.Advertise, s.keyFile: &out.MasterKeyFile, s.metrics: &out.Metrics, s.logLevel: &out.LogLevel} {
+		if flag != "" {
+			*to = flag
+		}
+	}
+	for _, d := range []struct {
+		name, text string
+		to         *node.Duration
+	}{{"--lease", s.lease, &out.Lease}, {"--election", s.election, &out.Election}} {
+		if d.text == "" {
+			continue
+		}
+		if err := d.to.UnmarshalYAML([]byte(d.text)); err != nil {
+			return out, admin.Errorf(admin.CodeConfig, "%s: %v", d.name, err)
+		}
+	}
+	out.InsecureDevKeys = out.InsecureDevKeys || s.insecure
+	out.TestNumbers = out.TestNumbers || s.testNumbers
+	return out, nil
+}
+
+func (a *app) logger(level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: l}))
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var s settingFlags
+	var region, trust, name string
+	var voters, approvals int
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Found a region, with this node's trust as its first member",
+		Long: `Makes a data folder with new keys and the charter of a new region. Start the node
+with 'ridgeway serve', then invite other trusts with 'ridgeway invite'.
+
+The master key seals everything in the folder and must not lie in it: name a file
+with --master-key-file, or set RIDGEWAY_MASTER_KEY or master_key_command.
+
+JSON: region, trust, node, data, listen.`,
+		Example: `  ridgeway init --data d1 --region "North West London" --trust RYJ \
+    --name "Imperial College Healthcare" --listen 127.0.0.1:7401 \
+    --master-key-file /etc/ridgeway.key`,
+		Args: argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := a.settings(&s)
+			if err != nil {
+				return err
+			}
+			code, err := federation.ParseTrustID(trust)
+			if err != nil {
+				return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
+			}
+			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
+			if err != nil {
+				return err
+			}
+			a.warnDevKeys(settings)
+			if a.json {
+				return a.emit(map[string]any{"region": region, "trust": code, "node": id.String(), "data": a.data, "listen": settings.Listen})
+			}
+			a.say("Founded the region %q with %s (%s), node %s.", region, code, name, id.Short())
+			a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(settings))
+			return nil
+		},
+	}
+	s.flags(cmd)
+	cmd.Flags().StringVar(&region, "region", "", "name of the region")
+	cmd.Flags().StringVar(&trust, "trust", "", "ODS code of the trust, such as RYJ")
+	cmd.Flags().StringVar(&name, "name", "", "name of the trust")
+	cmd.Flags().IntVar(&voters, "voters", 0, "most voters that agree on the index: 3, 5 or 7 (default 5)")
+	cmd.Flags().IntVar(&approvals, "approvals", 0, "how many trusts must agree to admit or suspend one (default 1)")
+	return cmd
+}
+
+func (a *app) warnDevKeys(s node.Settings) {
+	if s.InsecureDevKeys {
+		a.note("The master key lies in the data folder: whoever takes the folder can read it. For trials only.")
+	}
+}
+
+func devFlag(s node.Settings) string {
+	if s.InsecureDevKeys {
+		return " --insecure-dev-keys"
+	}
+	return ""
+}
+
+func (a *app) joinCommand() *cobra.Command {
+	var s settingFlags
+	var trust string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "join INVITATION",
+		Short: "Join a region with an invitation",
+		Long: `Makes a data folder with new keys and redeems an invitation with the trust that
+sent it. Compare the check words with that trust over the telephone first. If it
+was cut off, run it again with the same folder and invitation.
+
+JSON: region, trust, node, data, listen, pending.`,
+		Example: `  ridgeway join --data d2 --listen 127.0.0.1:7402 \
+    --master-key-file /etc/ridgeway.key rw1.AQNSQVM...`,
+		Args: argument(1, "one invitation"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, err := a.settings(&s)
+			if err != nil {
+				return err
+			}
+			offer, err := node.ReadInvitation(args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			o := node.JoinOptions{Data: a.data, Settings: settings, Invitation: args[0], Now: time.Now(), Logger: a.logger("error")}
+			if trust != "" {
+				if o.Trust, err = federation.ParseTrustID(trust); err != nil {
+					return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
+				}
+			}
+			if !yes {
+				if err := a.confirmJoin(cmd.Context(), offer); err != nil {
+					return err
+				}
+			}
+			joined, err := node.Join(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			a.warnDevKeys(settings)
+			if a.json {
+				return a.emit(map[string]any{"region": offer.Region, "trust": offer.Trust, "node": joined.Node.String(), "data": a.data, "listen": settings.Listen, "pending": joined.Pending})
+			}
+			a.say("Joined the region %q as %s (%s), node %s.", offer.Region, offer.Trust, offer.Name, joined.Node.Short())
+			if joined.Pending {
+				a.say("Other trusts must approve first: 'ridgeway status' at the sponsor shows how many.")
+			}
+			a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(settings))
+			return nil
+		},
+	}
+	s.flags(cmd)
+	cmd.Flags().BoolVar(&yes, "yes", false, "ask nothing")
+	cmd.Flags().StringVar(&trust, "trust", "", "your ODS code: refuse an invitation for another trust")
+	return cmd
+}
+
+func (a *app) confirmJoin(ctx context.Context, o node.Offer) error {
+	a.note("The invitation is for %s (%s) to join %q,\nfrom node %s at %s.", o.Trust, o.Name, o.Region, o.Sponsor.Short(), o.Address)
+	a.note("Check words: %s", o.CheckWords)
+	fmt.Fprint(a.err, "Join? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case line := <-answer:
+		if line == "y" || line == "yes" {
+			return nil
+		}
+		return admin.Errorf(admin.CodeInterrupted, "not joined: answer y, or give --yes where nobody can answer")
+	}
+}
+
+func (a *app) inviteCommand() *cobra.Command {
+	var trust, name string
+	var valid time.Duration
+	var revoke bool
+	cmd := &cobra.Command{
+		Use:   "invite",
+		Short: "Invite a trust to the region",
+		Long: `Prints an invitation of one line. It works once, for one trust, until it expires.
+Send it over a channel that you trust, and compare the check words by telephone.
+
+JSON: invitation, check_words, trust, expires; with --revoke: revoked.`,
+		Example: `  ridgeway invite --data d1 --trust RAS --name "The Hillingdon Hospitals"
+  ridgeway invite --data d1 --trust RAS --revoke`,
+		Args: argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				if revoke {
+					reply, err := c.RevokeInvitation(cmd.Context(), &admin.RevokeInvitationRequest{Trust: trust})
+					if err != nil {
+						return err
+					}
+					if a.json {
+						return a.emit(map[string]any{"revoked": reply.GetRevoked()})
+					}
+					a.say("Revoked %d invitations.", reply.GetRevoked())
+					return nil
+				}
+				reply, err := c.Invite(cmd.Context(), &admin.InviteRequest{Trust: trust, Name: name, ValidSeconds: int64(valid / time.Second)})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit(map[string]any{"invitation": reply.GetInvitation(), "check_words": reply.GetCheckWords(), "trust": trust, "expires": stamp(reply.GetExpires())})
+				}
+				a.say("%s", reply.GetInvitation())
+				a.note("Check words: %s. It works once, until %s.", reply.GetCheckWords(), time.UnixMicro(reply.GetExpires()).Local().Format("2 Jan 2006 15:04"))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&trust, "trust", "", "ODS code of the trust")
+	cmd.Flags().StringVar(&name, "name", "", "name of the trust")
+	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it can be used (default 168h)")
+	cmd.Flags().BoolVar(&revoke, "revoke", false, "revoke the trust's invitations instead")
+	return cmd
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "How this node and its region are",
+		Long: `Shows this node, its part in the region, and the other trusts.
+
+JSON: version, region, trust, name, node, address, state (leader, voter, observer,
+joining, removed), leader, applied, committed, root, as_of, sites (trust,
+reachable, as_of, raft, ...), documents, patients, pointers, outbox,
+audit_entries, disk (state, free, total), proposals, warnings.`,
+		Example: `  ridgeway status --data d1`,
+		Args:    argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				s, err := c.Status(cmd.Context(), &admin.StatusRequest{})
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit(statusObject(s))
+				}
+				return a.showStatus(s)
+			})
+		},
+	}
+}
+
+func statusObject(s *admin.StatusReply) map[string]any {
+	sites := make([]site, 0, len(s.GetSites()))
+	for _, x := range s.GetSites() {
+		sites = append(sites, siteOf(x))
+	}
+	proposals := make([]map[string]any, 0, len(s.GetProposals()))
+	for _, p := range s.GetProposals() {
+		proposals = append(proposals, map[string]any{"proposal": p.GetId(), "what": p.GetWhat(), "by": p.GetBy(), "approvals": p.GetApprovals(), "needed": p.GetNeeded()})
+	}
+	return map[string]any{
+		"version": s.GetVersion(), "region": s.GetRegion(), "region_id": s.GetRegionId(), "trust": s.GetTrust(), "name": s.GetName(), "node": s.GetNode(),
+		"address": s.GetAddress(), "state": s.GetState(), "leader": s.GetLeader(), "applied": s.GetApplied(), "committed": s.GetCommitted(), "root": s.GetRoot(),
+		"as_of": stamp(s.GetAsOf()), "started": stamp(s.GetStarted()), "sites": sites, "documents": s.GetDocuments(), "patients": s.GetPatients(), "pointers": s.GetPointers(),
+		"outbox": s.GetOutbox(), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
+		"disk": map[string]any{"state": s.GetDisk(), "free": s.GetDiskFree(), "total": s.GetDiskTotal()},
+	}
+}
+
+func (a *app) showStatus(s *admin.StatusReply) error {
+	a.say("%s  %s  (%s)", s.GetTrust(), s.GetName(), s.GetState())
+	a.say("Region    %s", s.GetRegion())
+	a.say("Node      %s at UDP %s, version %s", clip(s.GetNode(), 13), s.GetAddress(), s.GetVersion())
+	leader := s.GetLeader()
+	if leader == "" {
+		leader = "none: the region cannot agree on anything new"
+	}
+	a.say("Leader    %s", leader)
+	a.say("Index     %s, entry %d of %d, as of %s", plural(s.GetPointers(), "pointer"), s.GetApplied(), s.GetCommitted(), since(s.GetAsOf()))
+	a.say("Held here %s of %s; %d waiting to be published", plural(s.GetDocuments(), "document"), plural(s.GetPatients(), "patient"), s.GetOutbox())
+	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
+	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())
+	a.say("")
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TRUST\tNAME\tSTANDING\tIN RAFT\tREACHABLE\tADDRESS")
+	for _, x := range s.GetSites() {
+		reachable := "no"
+		if x.GetReachable() {
+			reachable = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.GetTrust(), clip(x.GetName(), 24), x.GetStanding(), x.GetRaft(), reachable, x.GetAddress())
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, p := range s.GetProposals() {
+		a.say("\nProposed by %s: %s (%d of %d approvals)\n  ridgeway approve --data %s %s", p.GetBy(), p.GetWhat(), p.GetApprovals(), p.GetNeeded(), a.data, p.GetId())
+	}
+	for _, text := range s.GetWarnings() {
+		a.say("\nWarning: %s", text)
+	}
+	return nil
+}

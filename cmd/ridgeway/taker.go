@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+)
+
+// takePiece is how many bytes of a file go into one message.
+const takePiece = 256 << 10
+
+type takeStream = grpc.BidiStreamingClient[admin.TakeRequest, admin.TakeReply]
+
+// streamTaker hands documents to the node over its socket. Each worker uses a stream of its own.
+type streamTaker struct {
+	client admin.AdminClient
+	ctx    func() (context.Context, context.CancelFunc)
+	end    context.CancelFunc
+
+	mu   sync.Mutex
+	free []takeStream
+}
+
+func newStreamTaker(ctx context.Context, client admin.AdminClient) *streamTaker {
+	// Streams end with the run, not with the document that opened them.
+	run, end := context.WithCancel(ctx)
+	return &streamTaker{client: client, ctx: func() (context.Context, context.CancelFunc) { return run, end }, end: end}
+}
+
+func (t *streamTaker) close() { t.end() }
+
+// Take sends one document and waits until it is durable.
+func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return ingest.Receipt{}, err
+	}
+	stream, err := t.take()
+	if err != nil {
+		return ingest.Receipt{}, admin.FromStatus(err)
+	}
+	if err := send(stream, item); err != nil {
+		// The node ends a stream with the reason; a failed send itself only says that it has.
+		if _, why := stream.Recv(); why != nil {
+			err = why
+		}
+		return ingest.Receipt{}, admin.FromStatus(err)
+	}
+	reply, err := stream.Recv()
+	if err != nil {
+		return ingest.Receipt{}, admin.FromStatus(err)
+	}
+	t.give(stream)
+	if p := reply.GetProblem(); p != nil {
+		return ingest.Receipt{}, &ingest.RefusalError{Code: ingest.Code(p.GetCode()), Reason: p.GetMessage()}
+	}
+	return ingest.Receipt{Document: federation.DocumentID(reply.GetDocument()), AlreadyHeld: reply.GetOutcome() == string(ingest.AlreadyHeld)}, nil
+}
+
+func (t *streamTaker) take() (takeStream, error) {
+	t.mu.Lock()
+	if n := len(t.free); n > 0 {
+		s := t.free[n-1]
+		t.free = t.free[:n-1]
+		t.mu.Unlock()
+		return s, nil
+	}
+	t.mu.Unlock()
+	ctx, _ := t.ctx()
+	return t.client.Take(ctx)
+}
+
+func (t *streamTaker) give(s takeStream) {
+	t.mu.Lock()
+	t.free = append(t.free, s)
+	t.mu.Unlock()
+}
+
+func send(stream takeStream, item ingest.Item) error {
+	steps := []*admin.TakeRequest{{Step: &admin.TakeRequest_Document{Document: &admin.Document{
+		Patient: item.Patient, Type: item.Type, Title: item.Title, Date: item.Date.UnixMicro(), Category: item.Category, Specialty: item.Specialty,
+		Author: item.Author, Confidentiality: item.Confidentiality, Language: item.Language, Supersedes: string(item.Supersedes),
+	}}}}
+	for _, p := range item.Parts {
+		steps = append(steps, &admin.TakeRequest{Step: &admin.TakeRequest_File{File: fileOf(p)}})
+		for _, s := range steps {
+			if err := stream.Send(s); err != nil {
+				return err
+			}
+		}
+		steps = nil
+		if err := sendFile(stream, p); err != nil {
+			return err
+		}
+	}
+	return stream.Send(&admin.TakeRequest{Step: &admin.TakeRequest_End{End: true}})
+}
+
+func sendFile(stream takeStream, p ingest.Part) error {
+	r := io.NewSectionReader(p.Content, 0, p.Size)
+	for {
+		buf := make([]byte, min(takePiece, p.Size+1))
+		n, err := io.ReadFull(r, buf)
+		if n > 0 {
+			if err := stream.Send(&admin.TakeRequest{Step: &admin.TakeRequest_Data{Data: buf[:n]}}); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func fileOf(p ingest.Part) *admin.File {
+	f := &admin.File{Name: p.Name, ContentType: p.Info.ContentType, Size: p.Size, PageCount: uint32(p.Info.Pages)}
+	for _, s := range p.Info.Spans {
+		page := &admin.Page{Directory: s.Directory}
+		for _, x := range s.Extents {
+			page.Extents = append(page.Extents, &admin.Extent{Offset: x.Offset, Length: x.Length})
+		}
+		f.Pages = append(f.Pages, page)
+	}
+	return f
+}
