@@ -291,8 +291,7 @@ func (l *Log) fail(cause error) error {
 	defer l.mu.Unlock()
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
-		l.logger.LogAttrs(context.TODO(), slog.LevelError, "audit log failed; nothing is released until it is opened again",
-			slog.Any("error", cause))
+		l.logger.Error("audit log failed; nothing is released until it is opened again", slog.Any("error", cause))
 	}
 	return l.failed
 }
