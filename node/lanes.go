@@ -62,14 +62,18 @@ func replicaID(id federation.NodeID) consensus.ID { return consensus.ID(id.Strin
 type gossipLane struct {
 	net.Listener
 	door *endpoint.Endpoint
+	send func(to federation.NodeID, b []byte) error
 }
 
-func newGossipLane(door *endpoint.Endpoint) (*gossipLane, error) {
+// newGossipLane listens for gossip; ctx bounds the sending of packets.
+func newGossipLane(ctx context.Context, door *endpoint.Endpoint) (*gossipLane, error) {
 	l, err := door.Listen(endpoint.LaneControl, serviceGossip)
 	if err != nil {
 		return nil, fmt.Errorf("listen for gossip on the control lane: %w", err)
 	}
-	return &gossipLane{Listener: l, door: door}, nil
+	return &gossipLane{Listener: l, door: door, send: func(to federation.NodeID, b []byte) error {
+		return door.Send(ctx, endpoint.PeerID(to), b)
+	}}, nil
 }
 
 // Dial opens a stream to a node.
@@ -84,4 +88,17 @@ func (l *gossipLane) Peer(c net.Conn) (federation.NodeID, error) {
 		return federation.NodeID{}, errNoIdentity
 	}
 	return federation.NodeID(id), nil
+}
+
+// Send hands a packet to the control lane; it may be lost.
+func (l *gossipLane) Send(to federation.NodeID, b []byte) error { return l.send(to, b) }
+
+// Receive waits for the next packet.
+func (l *gossipLane) Receive(ctx context.Context) (federation.NodeID, []byte, error) {
+	select {
+	case p := <-l.door.Packets():
+		return federation.NodeID(p.From), p.Data, nil
+	case <-ctx.Done():
+		return federation.NodeID{}, nil, ctx.Err()
+	}
 }

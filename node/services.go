@@ -104,7 +104,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.onClose(func(context.Context) error { n.tasks.Wait(); return nil })
 	n.speaker = newSpeaker(n)
-	lane, err := newGossipLane(n.door)
+	lane, err := newGossipLane(ctx, n.door)
 	if err != nil {
 		return err
 	}
