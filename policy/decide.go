@@ -39,6 +39,11 @@ func decideOrdinary(r Request, f Facts) Decision {
 		}
 		if reason, objects := objection(f); objects {
 			d.Outcome, d.Chain = Denied, append(d.Chain, reason)
+			if r.Action == Open {
+				// Whom the custodian shares with may be told that the patient has dissented: it is the same for every document of
+				// theirs, so it gives none away (the Spine's NO_PATIENT_CONSENT). Lists leave the documents out all the same.
+				d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
+			}
 			return d
 		}
 		d.Chain = append(d.Chain, Reason{Rule: "directive", Text: "no objection in force"})

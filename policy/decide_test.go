@@ -59,19 +59,19 @@ func TestPrecedence(t *testing.T) {
 		{"suspension beats break-glass", func(r *Request, f *Facts) { r.BreakGlass = true; f.RequesterStanding = federation.Suspended }, Denied, NotFound, "standing"},
 		{"legally restricted", func(r *Request, _ *Facts) { r.Document.LegallyRestricted = true }, Denied, NotFound, "legal"},
 		{"legal bar beats break-glass", func(r *Request, _ *Facts) { r.Document.LegallyRestricted, r.BreakGlass = true, true }, Denied, NotFound, "legal"},
-		{"objection", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5)} }, Denied, NotFound, "directive"},
+		{"objection", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5)} }, Denied, Denied, "directive"},
 		{"objection withdrawn", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(1, 6)} }, Permit, Permit, "agreement/direct-care"},
 		{"withdrawal listed before its objection", func(_ *Request, f *Facts) { f.Directives = []Directive{withdrawalOf(1, 6), objectionAt(1, 5)} }, Permit, Permit, "agreement/direct-care"},
 		{"objected again after the withdrawal", func(_ *Request, f *Facts) {
 			f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(1, 6), objectionAt(2, 7)}
-		}, Denied, NotFound, "directive"},
-		{"at one version the objection wins", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(1, 5)} }, Denied, NotFound, "directive"},
-		{"withdrawal of another", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(2, 9)} }, Denied, NotFound, "directive"},
-		{"local objection counts at once", func(_ *Request, f *Facts) { f.LocalRefusals = []Directive{objectionAt(1, 0)} }, Denied, NotFound, "directive"},
+		}, Denied, Denied, "directive"},
+		{"at one version the objection wins", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(1, 5)} }, Denied, Denied, "directive"},
+		{"withdrawal of another", func(_ *Request, f *Facts) { f.Directives = []Directive{objectionAt(1, 5), withdrawalOf(2, 9)} }, Denied, Denied, "directive"},
+		{"local objection counts at once", func(_ *Request, f *Facts) { f.LocalRefusals = []Directive{objectionAt(1, 0)} }, Denied, Denied, "directive"},
 		{"local withdrawal does not count", func(_ *Request, f *Facts) {
 			f.Directives, f.LocalRefusals = []Directive{objectionAt(1, 5)}, []Directive{withdrawalOf(1, 9)}
-		}, Denied, NotFound, "directive"},
-		{"unknown effect refuses", func(_ *Request, f *Facts) { f.Directives = []Directive{{}} }, Denied, NotFound, "directive"},
+		}, Denied, Denied, "directive"},
+		{"unknown effect refuses", func(_ *Request, f *Facts) { f.Directives = []Directive{{}} }, Denied, Denied, "directive"},
 		{"directives not read", func(_ *Request, f *Facts) { f.Complete = false }, Unavailable, Unavailable, "directive"},
 		{"break-glass passes an objection", func(r *Request, f *Facts) {
 			r.BreakGlass, r.Purpose, f.Directives = true, "BTG", []Directive{objectionAt(1, 5)}
@@ -91,7 +91,7 @@ func TestPrecedence(t *testing.T) {
 		{"clock went back", func(_ *Request, f *Facts) { f.LeaseAge = -time.Second }, StalePolicy, StalePolicy, "lease"},
 		{"no lease", func(_ *Request, f *Facts) { f.LeaseLimit = 0 }, StalePolicy, StalePolicy, "lease"},
 		{"lease limit over the longest", func(_ *Request, f *Facts) { f.LeaseLimit = time.Hour }, StalePolicy, StalePolicy, "lease"},
-		{"denied rather than stale", func(_ *Request, f *Facts) { f.LeaseAge, f.Directives = time.Hour, []Directive{objectionAt(1, 5)} }, Denied, NotFound, "directive"},
+		{"denied rather than stale", func(_ *Request, f *Facts) { f.LeaseAge, f.Directives = time.Hour, []Directive{objectionAt(1, 5)} }, Denied, Denied, "directive"},
 		{"seeing needs no lease", func(r *Request, f *Facts) { r.Action, f.LeaseAge = See, time.Hour }, Permit, Permit, "agreement/direct-care"},
 		{"own records", func(r *Request, f *Facts) {
 			r.User.Trust, r.User.Role, f.LeaseLimit, f.Directives = "RYJ", "records-staff", 0, []Directive{objectionAt(1, 5)}
