@@ -34,7 +34,7 @@ func decideOrdinary(r Request, f Facts) Decision {
 	if !r.own() {
 		if !f.Complete {
 			d.Outcome = Unavailable
-			d.Chain = append(d.Chain, Reason{Rule: "directive", Text: "what the patient has said could not be read in full"})
+			d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "what the patient has said could not be read in full"})
 			return d
 		}
 		if reason, objects := objection(f); objects {
@@ -46,7 +46,7 @@ func decideOrdinary(r Request, f Facts) Decision {
 			}
 			return d
 		}
-		d.Chain = append(d.Chain, Reason{Rule: "directive", Text: "no objection in force"})
+		d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "no objection in force"})
 	}
 	permit, why := f.Agreement.evaluate(r, r.Action.String(), f.AgreementVersion)
 	d.Chain = append(d.Chain, why...)
@@ -163,6 +163,9 @@ func objection(f Facts) (Reason, bool) {
 	return reasonOf(newest, "the patient objects to sharing"), true
 }
 
+// ruleDirective names the rule that a patient's wish is.
+const ruleDirective = "directive"
+
 func withdrawn(objection Directive, all []Directive) bool {
 	for _, d := range all {
 		if d.Effect == federation.Withdrew && d.Target == objection.ID && d.Version > objection.Version {
@@ -173,5 +176,5 @@ func withdrawn(objection Directive, all []Directive) bool {
 }
 
 func reasonOf(d Directive, text string) Reason {
-	return Reason{Rule: "directive", Text: text + " (directive " + hex.EncodeToString(d.ID[:]) + ")", Version: d.Version, Source: d.By}
+	return Reason{Rule: ruleDirective, Text: text + " (directive " + hex.EncodeToString(d.ID[:]) + ")", Version: d.Version, Source: d.By}
 }

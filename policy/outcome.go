@@ -90,9 +90,12 @@ func (d Decision) Outward() Outcome {
 }
 
 // Safe returns what the user may see of the decision. It is the same text for a document that does not exist and for one
-// that the user may not know of, and names no rule and no directive.
+// that the user may not know of, and names no rule and no directive; whoever is shared with otherwise is told that the patient has dissented.
 func (d Decision) Safe() string {
 	s := d.Outward().Safe()
+	if d.Outward() == Denied && len(d.Chain) > 0 && d.Chain[len(d.Chain)-1].Rule == ruleDirective {
+		s = "The patient has asked that their record is not shared with other trusts."
+	}
 	if d.CanBreak && d.Outward() == Denied {
 		s += " In an emergency you may be able to open it by giving a reason."
 	}
