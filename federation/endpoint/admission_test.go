@@ -2,9 +2,14 @@ package endpoint
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -69,8 +74,8 @@ func TestMemberThatIsNotInTheClientsRosterIsRefusedByTheClient(t *testing.T) {
 		server := r.node(1)
 		asked := 0
 		client := r.node(2, func(c *Config) {
-			c.Admit = func(PeerID) error { // admits until the handshake asks
-				if asked++; asked > 1 {
+			c.Admit = func(PeerID) error { // admits, but not when the TLS handshake asks
+				if asked++; asked == 2 {
 					return errSuspended
 				}
 				return nil
@@ -164,6 +169,29 @@ func TestEvictGivesUpADialInProgress(t *testing.T) {
 		r.suspend(b.ID())
 		a.Evict(b.ID())
 		wantErr(t, <-result, ErrEvicted)
+	})
+}
+
+func TestHelloKeepsNoPlaceAmongTheStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		e := r.node(1)
+		r.enrol(testID(9), e.Addr())
+		conn, err := r.raw(9, e, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		str := sendHello(t, conn, hello{lane: LaneDocument, versions: versions{1, 1}})
+		var ack [ackSize]byte
+		if _, err := io.ReadFull(str, ack[:]); err != nil { // and the hello is left open
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for i := range 32 {
+			if _, err := conn.OpenStream(); err != nil {
+				t.Fatalf("stream %d: %v", i, err)
+			}
+		}
 	})
 }
 
@@ -309,6 +337,32 @@ func TestClientWithoutCertificateEntersTheJoinLaneOnly(t *testing.T) {
 	})
 }
 
+func TestKeysOtherThanEd25519AreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		e := r.node(1, func(c *Config) { c.Admit = func(PeerID) error { return nil } })
+		listen(t, e, LaneJoin, ServiceJoin, func(net.Conn) {})
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, lane := range []Lane{LaneJoin, LaneRaft} {
+			conn, err := r.raw(9, e, func(c *tls.Config) {
+				c.NextProtos = []string{lane.alpn()}
+				c.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+			})
+			if err == nil {
+				wantErr(t, fate(conn), ErrNotAdmitted)
+			}
+		}
+	})
+}
+
 func TestSeveralProtocolsAtOnceDoNotOpenTheJoinLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegion(t)
@@ -422,4 +476,37 @@ func TestConnectionWithoutAProperHelloIsClosed(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestClientChecksTheServerDuringTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		e := r.node(1)
+		r.enrol(testID(2), e.Addr())
+		state := func(host byte, lane Lane) tls.ConnectionState {
+			cert, err := issue(testKey(host))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert.Leaf}, NegotiatedProtocol: lane.alpn()}
+		}
+		for _, tc := range []struct {
+			name  string
+			state tls.ConnectionState
+			lane  Lane
+			peer  PeerID
+			want  error
+		}{
+			{"a member", state(2, LaneRaft), LaneRaft, testID(2), nil},
+			{"another member", state(2, LaneRaft), LaneRaft, testID(1), ErrWrongPeer},
+			{"not in the roster", state(3, LaneRaft), LaneRaft, testID(3), errSuspended},
+			{"not in the roster, to join", state(3, LaneJoin), LaneJoin, testID(3), nil},
+			{"another lane", state(2, LaneJoin), LaneRaft, testID(2), ErrProtocol},
+			{"no certificate", tls.ConnectionState{NegotiatedProtocol: LaneRaft.alpn()}, LaneRaft, testID(2), errNoCertificate},
+		} {
+			if err := e.verifyServer(tc.state, tc.lane, tc.peer); !errors.Is(err, tc.want) {
+				t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+			}
+		}
+	})
 }

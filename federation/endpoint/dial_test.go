@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
 
@@ -196,7 +197,41 @@ func TestRestartedPeerIsRedialledWithinASecond(t *testing.T) {
 		}
 		if took := time.Since(start); took > 200*time.Millisecond {
 			t.Errorf("took %s", took)
+		} else {
+			t.Logf("lost, redialled and answered in %s at a round trip of %s", took, 2*latency)
 		}
+	})
+}
+
+func TestRedialAfterAFailedStreamGetsANewConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		a, b := r.node(1), r.node(2)
+		old := dial(t, a, LaneRaft, echo, b.ID())
+		// quic-go tells the stream first; the connection's context is still good.
+		_ = old.sess.explain(&quic.StatelessResetError{})
+		s := dial(t, a, LaneRaft, echo, b.ID())
+		if s.sess == old.sess {
+			t.Error("the failed connection was used again")
+		}
+		if err := say(s, "hello"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// deaf is a socket that cannot send.
+type deaf struct{ *simnet.SimConn }
+
+func (deaf) WriteTo([]byte, net.Addr) (int, error) { return 0, errors.New("network is unreachable") }
+
+func TestSocketThatCannotSendReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		a := r.node(1, func(c *Config) { c.Conn = deaf{c.Conn.(*simnet.SimConn)} })
+		b := r.node(2)
+		_, err := a.Dial(within(t, time.Minute), LaneRaft, echo, b.ID())
+		wantErr(t, err, ErrUnreachable)
 	})
 }
 
@@ -217,6 +252,11 @@ func TestRestartedPeerReplacesItsOldConnections(t *testing.T) {
 		}
 		if n := len(a.Connections()); n != 1 {
 			t.Errorf("%d connections, want the new one only", n)
+		}
+		held := 0
+		a.incoming.Range(func(any, any) bool { held++; return true })
+		if held != 1 {
+			t.Errorf("%d connections held, the replaced one was not closed", held)
 		}
 	})
 }

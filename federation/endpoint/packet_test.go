@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -141,6 +142,27 @@ func TestPacketsOfStrangersAndOfBadSizeAreRefused(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := len(b.Packets()); n != 0 {
 			t.Errorf("%d packets of a suspended peer", n)
+		}
+	})
+}
+
+func TestPeerThatIsAwayIsDialledOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		b := r.node(2)
+		asked := 0
+		a := r.node(1, func(c *Config) {
+			c.Resolve = func(PeerID) (string, error) {
+				asked++
+				return "", errors.New("moved")
+			}
+		})
+		for range 1000 {
+			_ = a.Send(within(t, time.Minute), b.ID(), []byte("x")) // dropped sooner or later
+			time.Sleep(10 * time.Millisecond)
+		}
+		if asked < 9 || asked > 11 {
+			t.Errorf("dialled %d times in 10 s", asked)
 		}
 	})
 }

@@ -297,8 +297,12 @@ func TestDialWaitsForAPlaceAmongThePeersStreams(t *testing.T) {
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("waited %s for a context of 1 s", took)
 		}
+		start = time.Now()
 		_, err = a.Dial(within(t, time.Hour), LaneDocument, silent, b.ID())
 		wantErr(t, err, ErrBusy) // a context without an end is bounded too
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("waited %s for a context of an hour", took)
+		}
 		_ = open[0].Close()
 		open[0] = dial(t, a, LaneDocument, silent, b.ID())
 		if err := say(dial(t, a, LaneControl, echo, b.ID()), "other lane"); err != nil {
