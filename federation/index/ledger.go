@@ -117,6 +117,9 @@ func (l *Ledger) Apply(tx *consensus.Tx, index uint64, cmd []byte) ([]byte, erro
 }
 
 func (l *Ledger) apply(tx txn, index uint64, cmd []byte) (Response, error) {
+	if err := l.forget(tx); err != nil {
+		return Response{}, err
+	}
 	p := prepare(cmd)
 	response, ch, err := l.live.apply(tx, index, p)
 	if err != nil {
@@ -134,6 +137,27 @@ func (l *Ledger) apply(tx txn, index uint64, cmd []byte) (Response, error) {
 	return response, nil
 }
 
+// forget drops a snapshot that was verified but not put into service: a state at its index or later, of which Applied did not
+// tell, came about by commands.
+func (l *Ledger) forget(r Reader) error {
+	l.mu.Lock()
+	waiting := l.restored
+	l.mu.Unlock()
+	if waiting == nil {
+		return nil
+	}
+	m, err := readMeta(r)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if l.restored == waiting && m.index >= waiting.index {
+		l.restored = nil
+	}
+	l.mu.Unlock()
+	return nil
+}
+
 // Applied tells the hooks of everything up to index that they were not told of.
 func (l *Ledger) Applied(index uint64) {
 	l.mu.Lock()
@@ -143,11 +167,13 @@ func (l *Ledger) Applied(index uint64) {
 	}
 	events := l.pending[:n:n]
 	l.pending = l.pending[n:]
-	snapshot := l.restored
-	l.restored = nil
+	// A snapshot is received while commands before it are still applied: it waits for its own index.
+	var snapshot *restored
+	if l.restored != nil && l.restored.index <= index {
+		snapshot, l.restored = l.restored, nil
+	}
 	l.mu.Unlock()
-	// A snapshot ahead of index was not put into service.
-	if snapshot != nil && snapshot.index <= index {
+	if snapshot != nil {
 		l.publish(snapshot.roster, snapshot.rosterIndex)
 		if l.cfg.OnRestore != nil {
 			l.cfg.OnRestore(snapshot.root)
