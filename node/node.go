@@ -40,6 +40,7 @@ type Options struct {
 	Small   bool                                                  // little memory: many nodes in one process
 	NoAdmin bool                                                  // without the admin socket
 	Tune    func(*consensus.Config)                               // changes consensus settings, for tests; may be nil
+	Clock   exchange.Clock                                        // of leases; nil: the machine's. Virtual time needs its own
 }
 
 // Node is a running node of a trust.

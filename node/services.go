@@ -77,13 +77,14 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 
 func (n *Node) openExchange(context.Context) error {
 	var err error
-	n.lease, err = exchange.NewLease(exchange.LeaseConfig{Source: n.replica, Limit: n.leaseLimit(), Logger: n.logger})
+	n.lease, err = exchange.NewLease(exchange.LeaseConfig{Source: n.replica, Limit: n.leaseLimit(), Clock: n.options.Clock, Logger: n.logger})
 	if err != nil {
 		return err
 	}
 	n.onClose(func(context.Context) error { return n.lease.Close() })
 	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
-		Node: n.ID(), Trust: n.Trust(), Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Logger: n.logger, Metrics: n.options.Metrics,
+		Node: n.ID(), Trust: n.Trust(), Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,
+		Logger: n.logger, Metrics: n.options.Metrics,
 	})
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func (n *Node) openExchange(context.Context) error {
 	n.custodian.Store(custodian)
 	n.onClose(func(context.Context) error { return custodian.Close() })
 	n.client, err = exchange.NewClient(exchange.ClientConfig{
-		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Directory: agreed{n}, Audit: evidence{n.audit}, Logger: n.logger,
+		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Directory: agreed{n}, Audit: evidence{n.audit}, Clock: n.options.Clock, Logger: n.logger,
 		Dialer: exchange.DialerFunc(func(ctx context.Context, to federation.NodeID, stripe int) (net.Conn, error) {
 			return n.door.DialStriped(ctx, serviceRelease, endpoint.PeerID(to), stripe)
 		}),
