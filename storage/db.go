@@ -27,6 +27,8 @@ type DB struct {
 	failed   atomic.Pointer[error]
 	faulted  atomic.Bool // a read of a mapped file failed
 
+	rewriting atomic.Uint32 // number of the file that a garbage collection has picked, 0 for none
+
 	sending sync.RWMutex // held for reading while something is handed in
 	closing atomic.Bool
 	reqs    chan *Pending
@@ -53,7 +55,8 @@ func Open(opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
-	bdg, err := badger.Open(opt.badgerOptions())
+	d := &DB{opt: opt, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
+	bdg, err := badger.Open(opt.badgerOptions(&d.rewriting))
 	if err != nil {
 		g.close()
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err))
@@ -62,7 +65,7 @@ func Open(opt Options) (*DB, error) {
 		g.close()
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), bdg.Close())
 	}
-	d := &DB{opt: opt, bdg: bdg, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
+	d.bdg = bdg
 	go d.commitLoop()
 	return d, nil
 }
@@ -176,7 +179,8 @@ func (d *DB) shut() error {
 		return errors.Join(d.bdg.Close(), d.cleanup())
 	}
 	defer d.guard.close()
-	err := d.bdg.Close()
+	// Merging tables at the end drops, and counts as garbage, only what the newest reader can no longer see.
+	err := errors.Join(d.bdg.View(func(*badger.Txn) error { return nil }), d.bdg.Close())
 	if err != nil {
 		return fmt.Errorf("close store %s: %w", d.opt.Dir, err)
 	}

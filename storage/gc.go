@@ -45,8 +45,9 @@ func (d *DB) CollectGarbage(ctx context.Context, ratio float64) (collected bool,
 }
 
 // collect runs on the committer's goroutine. Badger removes the old file as soon as it has written the values anew,
-// which is too soon: they must be durable and under the mark first. An open iterator makes it wait. The mark says
-// beforehand that one file may vanish, for it is not known which one Badger picks.
+// which is too soon, for two reasons. What it wrote must be durable and under the mark first. And it reads the old file only up to
+// the first entry that does not match its checksum, without an error: all values behind that one would go with the
+// file. An open iterator makes Badger wait until both are seen to. The mark says beforehand that one file may vanish.
 func (d *DB) collect(ratio float64) (bool, error) {
 	if err := d.guard.settleVanished(); err != nil {
 		return false, d.fail(err)
@@ -63,13 +64,16 @@ func (d *DB) collect(ratio float64) (bool, error) {
 		it.Close()
 		txn.Discard()
 	}
+	d.rewriting.Store(0)
 	err := d.bdg.RunValueLogGC(ratio)
 	none := errors.Is(err, badger.ErrNoRewrite)
-	if err != nil && !none {
-		release()
-		return false, d.fail(err)
+	if err == nil {
+		err = d.checkRewritten()
 	}
-	if err := d.commitEmpty(); err != nil {
+	if err == nil {
+		err = d.commitEmpty()
+	}
+	if err != nil && !none {
 		return false, d.fail(err) // the iterator stays open, and with it the old file
 	}
 	release()
@@ -82,6 +86,20 @@ func (d *DB) collect(ratio float64) (bool, error) {
 		}
 	}
 	return !none, nil
+}
+
+// checkRewritten returns nil when the file that Badger has written anew is whole.
+func (d *DB) checkRewritten() error {
+	fid := d.rewriting.Load()
+	want, ok := d.guard.sealed.files[fid]
+	if !ok {
+		return fmt.Errorf("file %d was collected and is not known to be ended: %w", fid, ErrIntegrity)
+	}
+	found, err := verifyLog(d.opt.Dir, logName{'v', fid}, want)
+	if err == nil && len(found) > 0 {
+		err = &DamageError{Dir: d.opt.Dir, Damage: found}
+	}
+	return err
 }
 
 // commitEmpty commits a group of no writes, so that the guard takes in all that Badger has written.

@@ -1,27 +1,43 @@
 package storage
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 )
 
 // badgerLogger passes Badger's warnings and errors to slog. Badger's own words go into an attribute, so that
 // the message stays constant; its information and debug lines are for those who work on Badger.
-type badgerLogger struct{ log *slog.Logger }
+type badgerLogger struct {
+	log *slog.Logger
+	// rewriting is set to the number of the value log file that a garbage collection has picked. Badger tells it
+	// nowhere else.
+	rewriting *atomic.Uint32
+}
+
+// rewritingFormat is what Badger logs when garbage collection has picked a file. A test fails when that changes.
+const rewritingFormat = "Rewriting fid: %d"
 
 func (l badgerLogger) Errorf(format string, args ...any) {
-	l.write(slog.LevelError, format, args)
+	l.log.Error("badger reports an error", slog.String("detail", detail(format, args)))
 }
 
 func (l badgerLogger) Warningf(format string, args ...any) {
-	l.write(slog.LevelWarn, format, args)
+	l.log.Warn("badger reports", slog.String("detail", detail(format, args)))
 }
 
-func (badgerLogger) Infof(string, ...any)  {}
+func (l badgerLogger) Infof(format string, args ...any) {
+	if format != rewritingFormat || len(args) != 1 || l.rewriting == nil {
+		return
+	}
+	if fid, ok := args[0].(uint32); ok {
+		l.rewriting.Store(fid)
+	}
+}
+
 func (badgerLogger) Debugf(string, ...any) {}
 
-func (l badgerLogger) write(level slog.Level, format string, args []any) {
-	l.log.LogAttrs(context.TODO(), level, "badger reports", slog.String("detail", strings.TrimSpace(fmt.Sprintf(format, args...))))
+func detail(format string, args []any) string {
+	return strings.TrimSpace(fmt.Sprintf(format, args...))
 }

@@ -200,9 +200,9 @@ func resolve(path string) (string, error) {
 	}
 	rest := ""
 	for {
-		real, err := filepath.EvalSymlinks(abs)
+		existing, err := filepath.EvalSymlinks(abs)
 		if err == nil {
-			return filepath.Join(real, rest), nil
+			return filepath.Join(existing, rest), nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || abs == filepath.Dir(abs) {
 			return "", fmt.Errorf("resolve %s: %w", path, err)

@@ -186,7 +186,7 @@ func (s *Space) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if _, err := s.Check(); err != nil {
-				s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "free space is not known", slog.Any("error", err))
+				s.cfg.Logger.ErrorContext(ctx, "free space is not known", slog.Any("error", err))
 			}
 		}
 	}
@@ -210,12 +210,12 @@ func (s *Space) Check() (Level, error) {
 	hooks := s.onLevel
 	s.mu.Unlock()
 	if level != before {
-		at := slog.LevelInfo
+		log := s.cfg.Logger.Info
 		if level > LevelOK {
-			at = slog.LevelWarn
+			log = s.cfg.Logger.Warn
 		}
-		s.cfg.Logger.LogAttrs(context.TODO(), at, "free space level changed", slog.String("level", level.String()),
-			slog.String("before", before.String()), slog.Uint64("free_bytes", free), slog.Uint64("total_bytes", total))
+		log("free space level changed", slog.String("level", level.String()), slog.String("before", before.String()),
+			slog.Uint64("free_bytes", free), slog.Uint64("total_bytes", total))
 		for _, fn := range hooks {
 			fn(level)
 		}
@@ -272,11 +272,11 @@ func (s *Space) releaseReserve() bool {
 	err := os.Remove(filepath.Join(s.cfg.Dir, reserveFile))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.cfg.Logger.LogAttrs(context.TODO(), slog.LevelError, "reserve file cannot be removed", slog.Any("error", err))
+			s.cfg.Logger.Error("reserve file cannot be removed", slog.Any("error", err))
 		}
 		return false
 	}
-	s.cfg.Logger.LogAttrs(context.TODO(), slog.LevelError, "the reserve of disk space is being used")
+	s.cfg.Logger.Error("the reserve of disk space is being used")
 	return true
 }
 

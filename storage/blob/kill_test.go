@@ -60,7 +60,7 @@ func TestKillChild(t *testing.T) {
 func TestKilledProcessLosesNoAcknowledgedPut(t *testing.T) {
 	dir := t.TempDir()
 	var acked []uint64
-	for round := range 6 {
+	for round := range 4 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKillChild$")
 		cmd.Env = append(os.Environ(), killDirVar+"="+dir, fmt.Sprintf("%s_FIRST=%d", killDirVar, round*100000))
 		out, err := cmd.StdoutPipe()
@@ -78,7 +78,7 @@ func TestKilledProcessLosesNoAcknowledgedPut(t *testing.T) {
 				continue
 			}
 			acked = append(acked, seed)
-			if n++; n == 20+round*13 {
+			if n++; n == 25+round*13 {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
