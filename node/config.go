@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage"
@@ -50,9 +51,17 @@ type Settings struct {
 // Duration is a time.Duration that reads as "10s" or "500ms".
 type Duration time.Duration
 
-// UnmarshalYAML reads a duration with its unit.
-func (d *Duration) UnmarshalYAML(b []byte) error {
-	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+// UnmarshalYAML reads a duration with its unit; a fault points at its line.
+func (d *Duration) UnmarshalYAML(n ast.Node) error {
+	text := n.GetToken().Value
+	if err := d.Set(text); err != nil {
+		return &yaml.SyntaxError{Message: err.Error(), Token: n.GetToken()}
+	}
+	return nil
+}
+
+// Set reads a duration with its unit.
+func (d *Duration) Set(text string) error {
 	v, err := time.ParseDuration(text)
 	if err != nil {
 		return fmt.Errorf("%q is not a duration such as 10s or 500ms", text)
@@ -109,7 +118,7 @@ func (s *Settings) environment(getenv func(string) string) error {
 	}
 	for name, to := range map[string]*Duration{"RIDGEWAY_LEASE": &s.Lease, "RIDGEWAY_ELECTION": &s.Election} {
 		if v := getenv(name); v != "" {
-			if err := to.UnmarshalYAML([]byte(v)); err != nil {
+			if err := to.Set(v); err != nil {
 				return admin.Errorf(admin.CodeConfig, "%s: %v", name, err)
 			}
 		}

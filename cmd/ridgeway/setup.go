@@ -58,7 +58,7 @@ func (a *app) settings(s *settingFlags) (node.Settings, error) {
 		if d.text == "" {
 			continue
 		}
-		if err := d.to.UnmarshalYAML([]byte(d.text)); err != nil {
+		if err := d.to.Set(d.text); err != nil {
 			return out, admin.Errorf(admin.CodeConfig, "%s: %v", d.name, err)
 		}
 	}

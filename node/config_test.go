@@ -1,0 +1,111 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+func noEnvironment(string) string { return "" }
+
+func TestUnsafeConfigurationIsRefused(t *testing.T) {
+	data := t.TempDir()
+	good := Settings{Listen: "127.0.0.1:7401", MasterKeyFile: "/somewhere/else.key"}
+	tests := []struct {
+		name   string
+		change func(*Settings)
+		says   string // part of the message; empty when it must be accepted
+	}{
+		{"complete", func(*Settings) {}, ""},
+		{"trial", func(s *Settings) { s.MasterKeyFile, s.InsecureDevKeys = "", true }, ""},
+		{"no master key", func(s *Settings) { s.MasterKeyFile = "" }, "--insecure-dev-keys"},
+		{"key in the data folder", func(s *Settings) { s.MasterKeyFile = filepath.Join(data, "key") }, "lies in the data folder"},
+		{"two keys", func(s *Settings) { s.MasterKey = "00" }, "more than one way"},
+		{"trial and a key", func(s *Settings) { s.InsecureDevKeys = true }, "keep one"},
+		{"no address", func(s *Settings) { s.Listen = "" }, "--listen"},
+		{"no port", func(s *Settings) { s.Listen = "127.0.0.1" }, "host:port"},
+		{"port too large", func(s *Settings) { s.Listen = "127.0.0.1:70000" }, "65535"},
+		{"every address", func(s *Settings) { s.Listen = "0.0.0.0:7401" }, "--advertise"},
+		{"lease too short", func(s *Settings) { s.Lease = Duration(time.Second) }, "2s and 60s"},
+		{"metrics for all", func(s *Settings) { s.Metrics = "0.0.0.0:9000" }, "loopback"},
+		{"odd log level", func(s *Settings) { s.LogLevel = "loud" }, "debug, info"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := good
+			tt.change(&s)
+			err := s.Check(data)
+			switch {
+			case tt.says == "" && err != nil:
+				t.Errorf("got %v, want it accepted", err)
+			case tt.says != "" && (admin.CodeOf(err) != admin.CodeConfig || !strings.Contains(err.Error(), tt.says)):
+				t.Errorf("got %v, want a CONFIG error with %q", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
+	err := Settings{Listen: "x", Lease: Duration(time.Hour)}.Check(t.TempDir())
+	for _, want := range []string{"listen:", "lease:", "master key:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not mention %q", err, want)
+		}
+	}
+}
+
+func TestConfigurationErrorPointsAtTheLine(t *testing.T) {
+	for name, text := range map[string]string{
+		"misspelt key": "listen: 127.0.0.1:1\nlissten: x\n", "no unit": "lease: 10\n", "not yaml": "listen: [\n",
+	} {
+		data := t.TempDir()
+		if err := os.WriteFile(filepath.Join(data, ConfigFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadSettings(data, "", noEnvironment)
+		if admin.CodeOf(err) != admin.CodeConfig || !strings.Contains(err.Error(), ConfigFile) || !strings.Contains(err.Error(), "|") {
+			t.Errorf("%s: got %v, want a CONFIG error that shows the line", name, err)
+		}
+	}
+}
+
+func TestEnvironmentOverridesTheFile(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, ConfigFile), []byte("listen: 127.0.0.1:1\nlease: 20s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"RIDGEWAY_LISTEN": "127.0.0.1:2", "RIDGEWAY_TEST_NUMBERS": "true", "RIDGEWAY_ELECTION": "700ms"}
+	s, err := LoadSettings(data, "", func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Listen != "127.0.0.1:2" || !s.TestNumbers || time.Duration(s.Election) != 700*time.Millisecond || time.Duration(s.Lease) != 20*time.Second {
+		t.Errorf("got %+v", s)
+	}
+	env["RIDGEWAY_LEASE"] = "soon"
+	if _, err := LoadSettings(data, "", func(name string) string { return env[name] }); admin.CodeOf(err) != admin.CodeConfig || !strings.Contains(err.Error(), "RIDGEWAY_LEASE") {
+		t.Errorf("got %v, want a CONFIG error that names the variable", err)
+	}
+}
+
+func TestSavedSettingsReadBack(t *testing.T) {
+	data := t.TempDir()
+	want := Settings{Listen: "127.0.0.1:7401", Advertise: "10.0.0.1:7401", Lease: Duration(20 * time.Second), MasterKeyFile: "/etc/key", MasterKey: "secret", InsecureDevKeys: true}
+	if err := want.save(data); err != nil {
+		t.Fatal(err)
+	}
+	got, err := LoadSettings(data, "", noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Listen != want.Listen || got.Lease != want.Lease || got.MasterKeyFile != want.MasterKeyFile {
+		t.Errorf("got %+v", got)
+	}
+	if got.MasterKey != "" || got.InsecureDevKeys {
+		t.Error("the key, or the leave to keep it in the folder, was written to the file")
+	}
+}
