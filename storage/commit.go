@@ -192,6 +192,9 @@ func (d *DB) commitTxn(txn *badger.Txn) error {
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	if err := d.Err(); err != nil { // Badger has logged a failed sync and gone on
+		return err
+	}
 	return d.guard.advance()
 }
 

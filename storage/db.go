@@ -56,7 +56,7 @@ func Open(opt Options) (*DB, error) {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
 	d := &DB{opt: opt, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
-	bdg, err := badger.Open(opt.badgerOptions(&d.rewriting))
+	bdg, err := badger.Open(opt.badgerOptions(badgerLogger{rewriting: &d.rewriting, fail: func(err error) { _ = d.fail(err) }}))
 	if err != nil {
 		g.close()
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err))

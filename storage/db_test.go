@@ -125,3 +125,16 @@ func TestWritesAfterCloseAreRefused(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// A failed sync of the value log is only logged by Badger.
+func TestSyncErrorThatBadgerOnlyLogsFailsTheStore(t *testing.T) {
+	for _, format := range []string{"Error while curlf sync: %v\n", "error flushing memtable to disk: %v, retrying"} {
+		db := openTest(t, t.TempDir(), Chunks)
+		put(t, db, "k", "v")
+		db.bdg.Opts().Logger.Errorf(format, errors.New("input/output error"))
+		err := db.Update(t.Context(), func(txn *badger.Txn) error { return txn.Set([]byte("k2"), []byte("v")) })
+		if !errors.Is(err, ErrFailed) {
+			t.Errorf("%q: got %v", format, err)
+		}
+	}
+}

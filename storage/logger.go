@@ -14,13 +14,25 @@ type badgerLogger struct {
 	// rewriting is set to the number of the value log file that a garbage collection has picked. Badger tells it
 	// nowhere else.
 	rewriting *atomic.Uint32
+	// fail is told of write errors that Badger logs and goes on after.
+	fail func(error)
 }
 
 // rewritingFormat is what Badger logs when garbage collection has picked a file. A test fails when that changes.
 const rewritingFormat = "Rewriting fid: %d"
 
+// swallowed are the beginnings of what Badger logs when it acknowledges a write whose sync has failed, or tries for
+// ever to write a table.
+var swallowed = []string{"Error while curlf sync", "error flushing memtable to disk"}
+
 func (l badgerLogger) Errorf(format string, args ...any) {
-	l.log.Error("badger reports an error", slog.String("detail", detail(format, args)))
+	text := detail(format, args)
+	l.log.Error("badger reports an error", slog.String("detail", text))
+	for _, s := range swallowed {
+		if l.fail != nil && strings.HasPrefix(format, s) {
+			l.fail(fmt.Errorf("badger: %s", text))
+		}
+	}
 }
 
 func (l badgerLogger) Warningf(format string, args ...any) {

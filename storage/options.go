@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -102,13 +101,14 @@ func (o *Options) setDefaults() error {
 }
 
 // badgerOptions is the one place where Badger's settings are chosen.
-func (o *Options) badgerOptions(rewriting *atomic.Uint32) badger.Options {
+func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	threshold := min(int64(treeThreshold), o.MemTable*txnPercent/100) // Badger refuses a greater one
 	if o.Profile == Chunks {
 		threshold = chunkThreshold
 	}
+	log.log = o.Logger.With(slog.String("store", o.Profile.String()))
 	opt := badger.DefaultOptions(o.Dir).
-		WithLogger(badgerLogger{o.Logger.With(slog.String("store", o.Profile.String())), rewriting}).
+		WithLogger(log).
 		WithSyncWrites(true).          // unsynced, a power cut loses what was acknowledged
 		WithDetectConflicts(false).    // one goroutine writes
 		WithNumVersionsToKeep(1).      // history is kept by the stores above

@@ -110,7 +110,7 @@ func repairManifest(opt *Options, keep string) error {
 	if err := copyFile(path, filepath.Join(keep, badger.ManifestFilename)); err != nil {
 		return err
 	}
-	listed, err := manifestTables(tmp, opt.badgerOptions(nil))
+	listed, err := manifestTables(tmp, opt.badgerOptions(badgerLogger{}))
 	if err != nil {
 		return err
 	}

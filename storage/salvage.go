@@ -39,7 +39,7 @@ func OpenSalvage(opt Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), lock.Close())
 	}
 	if err = salvageFiles(opt.Dir, d.opt.Dir, &opt); err == nil {
-		d.bdg, err = badger.Open(d.opt.badgerOptions(nil).WithReadOnly(true))
+		d.bdg, err = badger.Open(d.opt.badgerOptions(badgerLogger{}).WithReadOnly(true))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err)), d.cleanup())
@@ -102,7 +102,7 @@ func salvageManifest(from, to string, opt *Options) (bad map[string]bool, err er
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return nil, err
 	}
-	ids, err := manifestTables(to, opt.badgerOptions(nil))
+	ids, err := manifestTables(to, opt.badgerOptions(badgerLogger{}))
 	if err != nil {
 		return nil, fmt.Errorf("the list of tables cannot be read: %w: %w", ErrDamaged, err)
 	}

@@ -19,7 +19,7 @@ import (
 // checkTables reads every table that the manifest names. Badger checks blocks as well, but a damaged foot or block
 // length makes it end the process or panic on a goroutine of its own.
 func (p *preflight) checkTables() error {
-	ids, err := manifestTables(p.dir, p.opt.badgerOptions(nil))
+	ids, err := manifestTables(p.dir, p.opt.badgerOptions(badgerLogger{}))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
