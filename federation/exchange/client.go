@@ -64,7 +64,7 @@ type ClientLimits struct {
 	Silence      time.Duration // for the next bytes to come: 20 s
 	Stripes      int           // connections that one bulk fetch may use at once: 8
 	BulkFrom     int64         // bytes from which a bulk fetch may be striped: 8 MiB
-	Window       int           // chunks of one bulk fetch that may be under way at once: 128, 32 MiB
+	Window       int           // chunks of one bulk fetch that may be under way at once, at most 1,000: 128, 32 MiB
 	Budget       int           // chunks of all bulk fetches that may be under way at once: 512, 128 MiB
 	Rate         float64       // bytes a second that a fetch tries to reach by striping: 64 MiB
 }
@@ -77,6 +77,7 @@ func (l ClientLimits) withDefaults() ClientLimits {
 	defaultTo(&l.Stripes, 8)
 	defaultTo(&l.BulkFrom, 8<<20)
 	defaultTo(&l.Window, 128)
+	l.Window = min(l.Window, maxAsks-mostWant)
 	defaultTo(&l.Budget, 512)
 	defaultTo(&l.Rate, 64<<20)
 	return l

@@ -35,9 +35,9 @@ type fetch struct {
 	mu   sync.Mutex
 	plan *plan // nil until the manifest has come
 
-	next    int // chunk that the sink gets next
+	next    int          // chunk that the sink gets next
 	suspect map[int]bool // chunks that have come damaged once
-	part    int // of hash
+	part    int          // of hash
 	hash    hash.Hash
 	result  Result
 }
@@ -137,8 +137,10 @@ func (f *fetch) deliver(ctx context.Context, p piece, data []byte) error {
 		if err := f.awaitAsked(ctx); err != nil {
 			return err
 		}
-		f.delivered = true
 		f.result.FirstByte = f.client.cfg.Clock.Now().Monotonic - f.start
+		if err := f.announce(); err != nil {
+			return err
+		}
 	}
 	if err := f.sum(p, data); err != nil {
 		return err
@@ -189,7 +191,25 @@ func (p *plan) seqOf(part int) int {
 
 // complete is called when everything was delivered, before the receipt is signed.
 func (f *fetch) complete(ctx context.Context) error {
-	return f.awaitAsked(ctx) // an empty selection has had no first byte
+	if err := f.awaitAsked(ctx); err != nil {
+		return err
+	}
+	return f.announce() // an empty selection has had no first byte
+}
+
+// announce tells the caller of the manifest, once.
+func (f *fetch) announce() error {
+	if f.delivered {
+		return nil
+	}
+	f.delivered = true
+	if f.request.Begin == nil {
+		return nil
+	}
+	if err := f.request.Begin(*f.known().manifest); err != nil {
+		return &sinkError{err}
+	}
+	return nil
 }
 
 // known returns the plan once the manifest has come.

@@ -35,13 +35,18 @@ func (c *Custodian) Open(ctx context.Context, q Request, sink Sink) (Result, err
 	}
 	res.Manifest = r.manifest
 	res.Resume = Resume{Manifest: r.assertion.Manifest, Chunks: r.assertion.Start}
-	err = r.deliver(ctx, sink, func(s Segment) {
-		if res.Bytes == 0 {
-			res.FirstByte = c.cfg.Clock.Now().Monotonic - start
-		}
-		res.Bytes += int64(len(s.Data))
-		res.Resume.Chunks++
-	})
+	if q.Begin != nil {
+		err = q.Begin(r.manifest)
+	}
+	if err == nil {
+		err = r.deliver(ctx, sink, func(s Segment) {
+			if res.Bytes == 0 {
+				res.FirstByte = c.cfg.Clock.Now().Monotonic - start
+			}
+			res.Bytes += int64(len(s.Data))
+			res.Resume.Chunks++
+		})
+	}
 	entry := r.event
 	entry.Kind, entry.Outcome, entry.Bytes, entry.Chunks = Released, policy.Permit, res.Bytes, res.Resume.Chunks-r.assertion.Start
 	if err != nil {

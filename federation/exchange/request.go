@@ -17,6 +17,10 @@ type Request struct {
 	Relationship string
 	Emergency    string // reason for breaking the glass; empty to leave it whole
 
+	// Begin is called once, before the first segment, with the verified manifest; also when nothing was selected of it. An
+	// error ends the fetch, which then fails with that error. It may be nil.
+	Begin func(federation.Manifest) error
+
 	Resume Resume
 	Bulk   bool // nobody waits for it: what somebody waits for goes first, and it may take several connections
 	Whole  bool // check the SHA-256 of every part that was fetched in full too, beyond that of each chunk

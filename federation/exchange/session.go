@@ -70,7 +70,7 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 		return err
 	}
 	if err := s.conn.SetDeadline(time.Now().Add(c.limits.AnswerWithin)); err != nil {
-		return fmt.Errorf("deadline of a request: %w", err)
+		return s.explain(fmt.Errorf("deadline of a request: %w", err))
 	}
 	if _, err := s.conn.Write(append(appendFrame(nil, frameRequest, len(s.signed)), s.signed...)); err != nil {
 		return s.explain(fmt.Errorf("ask %s: %w", peer.Short(), err))
@@ -131,7 +131,7 @@ func (s *session) explain(err error) error {
 // want asks for a run of chunks.
 func (s *session) want(first, count int) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
-		return fmt.Errorf("deadline of a want: %w", err)
+		return s.explain(fmt.Errorf("deadline of a want: %w", err))
 	}
 	if _, err := s.conn.Write(appendWant(nil, first, count)); err != nil {
 		return s.explain(fmt.Errorf("ask for more: %w", err))
@@ -170,7 +170,7 @@ func (s *session) next(p piece, buf []byte) error {
 // header reads up to the header of the next chunk and returns its length.
 func (s *session) header() (int, error) {
 	if err := s.conn.SetReadDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
-		return 0, fmt.Errorf("deadline of a chunk: %w", err)
+		return 0, s.explain(fmt.Errorf("deadline of a chunk: %w", err))
 	}
 	for {
 		t, n, err := readHeader(s.conn)

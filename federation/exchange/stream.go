@@ -24,6 +24,8 @@ const (
 	pathEvery = 4
 	// asksBeyond is how many chunks more than its selection has a requester may ask for on one stream.
 	asksBeyond = 64
+	// maxAsks is how many wants may wait for their answers on one stream.
+	maxAsks = 1024
 
 	urgencyInteractive, urgencyBulk = 1, 5
 )
@@ -75,7 +77,7 @@ func (c *Custodian) handle(ctx context.Context, conn net.Conn) {
 		c.answer(conn, refusal)
 		return
 	}
-	s := &stream{release: r, conn: conn, asks: make(chan ask, 16), receipt: make(chan []byte, 1)}
+	s := &stream{release: r, conn: conn, asks: make(chan ask, maxAsks), receipt: make(chan []byte, 1)}
 	s.serve(ctx, start)
 }
 
@@ -244,7 +246,13 @@ func (s *stream) listen() {
 			s.failed = err
 			return
 		}
-		s.asks <- a
+		// Whoever writes wants while it is written to must not be kept waiting: both ends would wait for ever.
+		select {
+		case s.asks <- a:
+		default:
+			s.failed = fmt.Errorf("over %d wants that are not answered yet: %w", maxAsks, ErrProtocol)
+			return
+		}
 	}
 }
 
@@ -343,7 +351,7 @@ func (s *stream) write(ctx context.Context, b []byte) error {
 		return fmt.Errorf("deadline of a slice: %w", err)
 	}
 	if _, err := s.conn.Write(b); err != nil {
-		if limit == left && errors.Is(err, os.ErrDeadlineExceeded) {
+		if left < s.custodian.limits.SliceTimeout && errors.Is(err, os.ErrDeadlineExceeded) {
 			return s.guard.fail(refuse(policy.StalePolicy, err))
 		}
 		return fmt.Errorf("send: %w", err)

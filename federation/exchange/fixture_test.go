@@ -1,0 +1,533 @@
+package exchange
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	holder = federation.TrustID("RYJ") // custodian
+	asker  = federation.TrustID("RAS")
+	other  = federation.TrustID("RXX")
+)
+
+var patient = federation.Subject{7}
+
+func keyOf(trust federation.TrustID, use string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(string(trust) + use))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func nodeOf(trust federation.TrustID) federation.NodeID {
+	return federation.NodeOf(federation.PublicOf(keyOf(trust, "node")))
+}
+
+// world is a custodian, a requester and what they know, on pipes.
+type world struct {
+	t         testing.TB
+	clock     *testClock
+	fresh     *freshness
+	lease     *Lease
+	ledger    *ledger
+	store     *store
+	audit     *auditor // of the custodian
+	asked     *auditor // of the requester
+	custodian *Custodian
+	client    *Client
+	key       ed25519.PrivateKey // that the client signs with
+
+	dialled atomic.Int64
+	dial    func(n int) error                  // of the n-th dial, from 1
+	left    atomic.Int64                       // bytes that the custodian wrote
+	onWrite func(c *end, p []byte)             // before the custodian's end writes
+	tamper  func(read int64, p []byte)         // what the requester's end has read, at this place of the stream
+	cutAt   func(n int) int64                  // bytes after which the n-th stream breaks; 0 never
+	path    Path                               // that the custodian sees
+	bind    func(stripe int) [BindingSize]byte // of a connection
+	request func(n int, frame []byte) []byte   // the first frame of the n-th stream, as it arrives
+	from    func(n int) federation.NodeID      // who TLS says is at the other end
+	wg      sync.WaitGroup
+}
+
+type tweak func(*world, *CustodianConfig, *ClientConfig)
+
+func newWorld(t testing.TB, tweaks ...tweak) *world {
+	t.Helper()
+	w := &world{t: t, clock: newTestClock(), fresh: &freshness{}, audit: &auditor{}, asked: &auditor{}, key: keyOf(asker, "statement")}
+	log := slog.New(slog.DiscardHandler)
+	agreement, err := policy.Compile(policy.DefaultAgreement(holder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ledger = &ledger{roster: rosterOf(nil), pointers: map[federation.DocumentID]federation.Pointer{}, facts: policy.Facts{
+		RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
+		Agreement: agreement, AgreementVersion: 1}}
+	w.store = &store{manifests: map[federation.DocumentID][]byte{}, documents: map[federation.DocumentID]policy.Document{}, chunks: map[federation.Digest][]byte{}}
+	w.bind = func(stripe int) [BindingSize]byte { return [BindingSize]byte{byte(stripe + 1)} }
+	w.from = func(int) federation.NodeID { return nodeOf(asker) }
+	if w.lease, err = NewLease(LeaseConfig{Source: w.fresh, Clock: w.clock, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
+	cc := CustodianConfig{Node: nodeOf(holder), Trust: holder, Ledger: w.ledger, Records: w.store, Chunks: w.store, Audit: w.audit,
+		Lease: w.lease, Logger: log, Clock: w.clock, Identify: identifyEnd, Path: func(net.Conn) (Path, bool) { return w.path, true }}
+	rc := ClientConfig{Node: nodeOf(asker), Trust: asker, Key: w.key, Directory: w.ledger, Audit: w.asked, Logger: log,
+		Dialer: DialerFunc(w.connect), Identify: identifyEnd, Clock: w.clock, Limits: ClientLimits{Backoff: time.Microsecond}}
+	for _, tweak := range tweaks {
+		tweak(w, &cc, &rc)
+	}
+	if w.custodian, err = NewCustodian(cc); err != nil {
+		t.Fatal(err)
+	}
+	if w.client, err = NewClient(rc); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) close() {
+	w.custodian.Close()
+	w.wg.Wait()
+	w.lease.Close()
+	if n := w.custodian.buffered.Load(); n != 0 {
+		w.t.Errorf("%d bytes are still buffered at the custodian", n)
+	}
+	if n := w.client.buffered.Load(); n != 0 {
+		w.t.Errorf("%d bytes are still buffered at the requester", n)
+	}
+}
+
+// connect gives the custodian one end of a pipe and returns the other.
+func (w *world) connect(_ context.Context, node federation.NodeID, stripe int) (net.Conn, error) {
+	n := int(w.dialled.Add(1))
+	if w.dial != nil {
+		if err := w.dial(n); err != nil {
+			return nil, err
+		}
+	}
+	here, there := newPipe()
+	here.peer, there.peer = node, w.from(n)
+	here.binding, there.binding = w.bind(stripe), w.bind(stripe)
+	there.world, here.tamper = w, w.tamper
+	if w.cutAt != nil {
+		here.cut = w.cutAt(n)
+	}
+	var conn net.Conn = there
+	if w.request != nil {
+		conn = &rewriting{end: there, change: func(b []byte) []byte { return w.request(n, b) }}
+	}
+	w.wg.Go(func() { w.custodian.Handle(context.Background(), conn) })
+	return here, nil
+}
+
+// publish adds a document with these parts.
+func (w *world) publish(parts ...[]byte) federation.DocumentID {
+	return w.publishAs(federation.Normal, parts...)
+}
+
+func (w *world) publishAs(level federation.Confidentiality, parts ...[]byte) federation.DocumentID {
+	w.t.Helper()
+	id := federation.NewDocumentID(holder, federation.DocumentKey{byte(len(w.ledger.pointers) + 1)})
+	m := federation.Manifest{Document: id, Subject: patient}
+	for _, b := range parts {
+		p := federation.Part{ContentType: "image/tiff", Size: int64(len(b)), SHA256: sha256.Sum256(b)}
+		for i := 0; i < len(b); i += federation.ChunkSize {
+			chunk := b[i:min(i+federation.ChunkSize, len(b))]
+			digest := federation.Sum(chunk)
+			p.Chunks = append(p.Chunks, digest)
+			w.store.chunks[digest] = chunk
+		}
+		m.Parts = append(m.Parts, p)
+	}
+	w.register(m, level)
+	return id
+}
+
+func (w *world) register(m federation.Manifest, level federation.Confidentiality) {
+	w.t.Helper()
+	encoded, err := m.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store.manifests[m.Document] = encoded
+	p := federation.Pointer{Subject: patient, Document: m.Document, Confidentiality: level, Manifest: federation.Sum(encoded), Type: "373942005", Bytes: m.Bytes()}
+	w.ledger.pointers[m.Document] = p
+	w.store.documents[m.Document] = policy.DocumentOf(p)
+}
+
+func requestFor(id federation.DocumentID) Request {
+	return Request{Document: id, Subject: patient, User: "u1", Role: "doctor", Purpose: "TREAT"}
+}
+
+// fetched is a sink that keeps what it gets.
+type fetched struct {
+	parts map[int][]byte
+	order []Segment
+}
+
+func (f *fetched) sink(s Segment) error {
+	if f.parts == nil {
+		f.parts = map[int][]byte{}
+	}
+	f.parts[s.Part] = append(f.parts[s.Part], s.Data...)
+	f.order = append(f.order, Segment{Part: s.Part, Offset: s.Offset, Last: s.Last})
+	return nil
+}
+
+// noise returns n bytes that repeat nowhere near.
+func noise(n int, seed uint64) []byte {
+	b := make([]byte, n+8)
+	for i := 0; i < n; i += 8 {
+		seed = seed*6364136223846793005 + 1442695040888963407
+		binary.LittleEndian.PutUint64(b[i:], seed)
+	}
+	return b[:n]
+}
+
+func rosterOf(change func(map[federation.TrustID]*federation.Trust)) *federation.Roster {
+	byID := map[federation.TrustID]*federation.Trust{}
+	for _, id := range []federation.TrustID{holder, asker, other} {
+		key := federation.PublicOf(keyOf(id, "node"))
+		byID[id] = &federation.Trust{ID: id, Standing: federation.Active, StatementKey: federation.PublicOf(keyOf(id, "statement")),
+			Nodes: []federation.RosterNode{{ID: federation.NodeOf(key), Key: key, Standing: federation.Active}}}
+	}
+	if change != nil {
+		change(byID)
+	}
+	var trusts []federation.Trust
+	for _, t := range byID {
+		trusts = append(trusts, *t)
+	}
+	return federation.NewRoster(federation.Charter{Region: "test"}, federation.Digest{1}, trusts)
+}
+
+type ledger struct {
+	mu       sync.Mutex
+	roster   *federation.Roster
+	pointers map[federation.DocumentID]federation.Pointer
+	facts    policy.Facts
+	err      error
+	reads    int
+}
+
+func (l *ledger) Roster() *federation.Roster {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.roster
+}
+
+func (l *ledger) Pointer(_ context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, ok := l.pointers[id]
+	return p, ok, nil
+}
+
+func (l *ledger) Facts(context.Context, policy.Request) (policy.Facts, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reads++
+	return l.facts, l.err
+}
+
+func (l *ledger) change(f func(*ledger)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(l)
+}
+
+type store struct {
+	mu        sync.Mutex
+	manifests map[federation.DocumentID][]byte
+	documents map[federation.DocumentID]policy.Document
+	chunks    map[federation.Digest][]byte
+	onChunk   func(n int) error // before the n-th chunk is read, from 1
+	n         int
+}
+
+func (s *store) Document(_ context.Context, id federation.DocumentID) (policy.Document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.documents[id]
+	if !ok {
+		return d, errors.New("record is missing")
+	}
+	return d, nil
+}
+
+func (s *store) Manifest(_ context.Context, id federation.DocumentID) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := s.manifests[id]
+	if !ok {
+		return nil, errors.New("manifest is missing")
+	}
+	return m, nil
+}
+
+func (s *store) Chunk(_ context.Context, d federation.Digest) ([]byte, error) {
+	s.mu.Lock()
+	s.n++
+	n, hook, b := s.n, s.onChunk, s.chunks[d]
+	s.mu.Unlock()
+	if hook != nil {
+		if err := hook(n); err != nil {
+			return nil, err
+		}
+	}
+	if b == nil {
+		return nil, errors.New("chunk is missing")
+	}
+	return b, nil
+}
+
+// auditor keeps events, and fails with err, or from the failFrom-th event on.
+type auditor struct {
+	mu       sync.Mutex
+	events   []Event
+	err      error
+	failFrom int
+	onAppend func(Event)
+}
+
+func (a *auditor) Append(_ context.Context, e Event) (uint64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.onAppend != nil {
+		a.onAppend(e)
+	}
+	if a.err != nil && len(a.events)+1 >= a.failFrom {
+		return 0, a.err
+	}
+	a.events = append(a.events, e)
+	return uint64(len(a.events)), nil
+}
+
+func (a *auditor) kinds() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := ""
+	for i, e := range a.events {
+		if i > 0 {
+			s += " "
+		}
+		s += e.Kind.String()
+	}
+	return s
+}
+
+func (a *auditor) last() Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.events) == 0 {
+		return Event{}
+	}
+	return a.events[len(a.events)-1]
+}
+
+type freshness struct {
+	mu    sync.Mutex
+	err   error
+	asked int
+	gate  chan struct{} // if set, WaitApplied waits for it
+}
+
+func (f *freshness) ReadIndex(context.Context) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	return uint64(f.asked), f.err
+}
+
+func (f *freshness) WaitApplied(ctx context.Context, _ uint64) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *freshness) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *freshness) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+// testClock stands still unless ticking, plus what a test adds to each of the three.
+type testClock struct {
+	base    Clock
+	ticking bool
+	mu      sync.Mutex
+	add     Instant
+	wall    time.Duration
+}
+
+func newTestClock() *testClock { return &testClock{base: ProcessClock()} }
+
+func (c *testClock) Now() Instant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := Instant{Wall: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	if c.ticking {
+		i = c.base.Now()
+	}
+	return Instant{Monotonic: i.Monotonic + c.add.Monotonic, Boot: i.Boot + c.add.Boot, Wall: i.Wall.Add(c.wall)}
+}
+
+// jump moves the clocks: all three pass as much time together.
+func (c *testClock) jump(mono, boot, wall time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add.Monotonic += mono
+	c.add.Boot += boot
+	c.wall += wall
+}
+
+func (c *testClock) pass(d time.Duration) { c.jump(d, d, d) }
+
+// end is one end of a pipe that behaves as a stream of package endpoint does.
+type end struct {
+	net.Conn
+	world   *world // at the custodian's end
+	other   *end
+	peer    federation.NodeID
+	binding [BindingSize]byte
+	tamper  func(int64, []byte)
+	cut     int64
+	read    int64
+
+	mu    *sync.Mutex
+	reset *endpoint.ResetError
+}
+
+func newPipe() (*end, *end) {
+	a, b := net.Pipe()
+	mu := &sync.Mutex{}
+	x, y := &end{Conn: a, mu: mu}, &end{Conn: b, mu: mu}
+	x.other, y.other = y, x
+	return x, y
+}
+
+func (e *end) Read(p []byte) (int, error) {
+	if e.cut > 0 {
+		if e.read >= e.cut {
+			e.Conn.Close()
+			return 0, endpoint.ErrConnection
+		}
+		p = p[:min(int64(len(p)), e.cut-e.read)]
+	}
+	n, err := e.Conn.Read(p)
+	if e.tamper != nil && n > 0 {
+		e.tamper(e.read, p[:n])
+	}
+	e.read += int64(n)
+	return n, e.cause(err)
+}
+
+func (e *end) Write(p []byte) (int, error) {
+	if e.world != nil && e.world.onWrite != nil {
+		e.world.onWrite(e, p)
+	}
+	n, err := e.Conn.Write(p)
+	if e.world != nil {
+		e.world.left.Add(int64(n))
+	}
+	return n, e.cause(err)
+}
+
+// The deadlines of a stream that has ended can be set; the next read or write says what became of it.
+
+func (e *end) SetDeadline(t time.Time) error      { _ = e.Conn.SetDeadline(t); return nil }
+func (e *end) SetReadDeadline(t time.Time) error  { _ = e.Conn.SetReadDeadline(t); return nil }
+func (e *end) SetWriteDeadline(t time.Time) error { _ = e.Conn.SetWriteDeadline(t); return nil }
+
+func (e *end) cause(err error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil && e.reset != nil {
+		return e.reset
+	}
+	return err
+}
+
+// Reset aborts the pipe as endpoint.Stream.Reset does.
+func (e *end) Reset(code endpoint.ResetCode) {
+	e.mu.Lock()
+	if e.reset == nil {
+		e.reset, e.other.reset = &endpoint.ResetError{Code: code}, &endpoint.ResetError{Code: code, Remote: true}
+	}
+	e.mu.Unlock()
+	e.Conn.Close()
+	e.other.Conn.Close()
+}
+
+func identifyEnd(c net.Conn) (federation.NodeID, [BindingSize]byte, error) {
+	switch e := c.(type) {
+	case *end:
+		return e.peer, e.binding, nil
+	case *rewriting:
+		return e.peer, e.binding, nil
+	default:
+		return federation.NodeID{}, [BindingSize]byte{}, errors.New("not a pipe")
+	}
+}
+
+// rewriting changes the first frame that is read.
+type rewriting struct {
+	*end
+	change func([]byte) []byte
+	rest   []byte
+	done   bool
+}
+
+func (r *rewriting) Read(p []byte) (int, error) {
+	if !r.done {
+		r.done = true
+		t, n, err := readHeader(r.end)
+		if err != nil {
+			return 0, err
+		}
+		payload := make([]byte, n)
+		if _, err := io.ReadFull(r.end, payload); err != nil {
+			return 0, err
+		}
+		r.rest = r.change(append(appendFrame(nil, t, n), payload...))
+	}
+	if len(r.rest) > 0 {
+		n := copy(p, r.rest)
+		r.rest = r.rest[n:]
+		return n, nil
+	}
+	return r.end.Read(p)
+}
