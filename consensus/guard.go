@@ -17,7 +17,7 @@ const (
 	refusedProtocol                     // a protocol version this build does not speak
 	refusedMalformed                    // the frame does not decode, or is too large
 	refusedNotConfigured                // a leader's RPC from outside of the configuration
-	refusedNotVoter                     // a candidate that has no vote
+	refusedNotVoter                     // a candidate or leader that has no vote
 	refusedNotLeader                    // a transfer from one that does not lead
 	refusedSecondLeader                 // two leaders in one term
 	refusedTerm                         // a term far ahead
@@ -109,6 +109,8 @@ type guard struct {
 	forgotten func() bool
 	started   time.Time
 	snapshot  int64 // largest snapshot
+	// patience is how long this replica hears of no leader before it lets an observer, promoted meanwhile, lead it.
+	patience time.Duration
 
 	counts  [refusals]atomic.Uint64
 	counted func(refusal) // metrics; may be nil
@@ -202,13 +204,9 @@ func (g *guard) term(term uint64, known bool) *refusedError {
 func (g *guard) leader(peer ID, term uint64) *refusedError {
 	c := g.latest()
 	known := len(c.Servers) > 0
-	if _, in := suffrage(c, peer); known && !in {
-		last := g.raft.LastContact()
-		if last.Before(g.started) {
-			last = g.started
-		}
-		if g.raft.State() == raft.Leader || time.Since(last) < orphaned {
-			return refuse(refusedNotConfigured, "%s", peer)
+	if known && !isVoter(c, peer) {
+		if bad := g.usurper(c, peer); bad != nil {
+			return bad
 		}
 	}
 	if bad := g.term(term, known); bad != nil {
@@ -219,6 +217,29 @@ func (g *guard) leader(peer ID, term uint64) *refusedError {
 	_, leader := g.raft.LeaderWithID()
 	if before == term && g.raft.CurrentTerm() == term && leader != "" && leader != raft.ServerID(peer) {
 		return refuse(refusedSecondLeader, "%s in term %d of %s", peer, term, leader)
+	}
+	return nil
+}
+
+// usurper judges a leader that the configuration here gives no vote. It may be the configuration that is old: voters were
+// added while this replica lagged or was away. Whoever hears of a leader is not in that position.
+func (g *guard) usurper(c raft.Configuration, peer ID) *refusedError {
+	last := g.raft.LastContact()
+	if last.Before(g.started) {
+		last = g.started
+	}
+	silence := time.Since(last)
+	if g.raft.State() == raft.Leader {
+		silence = 0
+	}
+	if _, in := suffrage(c, peer); in {
+		if silence < g.patience {
+			return refuse(refusedNotVoter, "%s leads", peer)
+		}
+		return nil
+	}
+	if silence < orphaned {
+		return refuse(refusedNotConfigured, "%s leads", peer)
 	}
 	return nil
 }

@@ -68,7 +68,18 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	return s.failed(fmt.Errorf("read log: %w", err))
 }
 
-func (s *logStore) read(index uint64, l *raft.Log) error { return readEntry(s.file, s.seal, index, l) }
+// read reads an entry from the file. raft-wal v0.4.1 still finds entries in its newest segment after they were cut off the log's
+// head, so that a follower would get old entries where it is to get a snapshot.
+func (s *logStore) read(index uint64, l *raft.Log) error {
+	first, err := s.file.FirstIndex()
+	if err != nil {
+		return err
+	}
+	if index < first {
+		return raft.ErrLogNotFound
+	}
+	return readEntry(s.file, s.seal, index, l)
+}
 
 // failed stops the replica. Raft panics on most errors of its log; ending its goroutine instead lets Close run in order.
 func (s *logStore) failed(err error) error {

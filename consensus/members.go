@@ -71,7 +71,7 @@ func (r *Replica) Transfer(ctx context.Context) error {
 	if err := r.leads(); err != nil {
 		return err
 	}
-	return r.await(ctx, "transfer leadership", func() error { return r.raft.LeadershipTransfer().Error() })
+	return r.await(ctx, "transfer leadership", func() raft.Future { return r.raft.LeadershipTransfer() })
 }
 
 // mayAdd checks what raft would take on trust.
@@ -99,13 +99,13 @@ func (r *Replica) reconfigure(ctx context.Context, what string, id ID, change fu
 	if err := r.leads(); err != nil {
 		return err
 	}
-	return r.await(ctx, what+" "+string(id), func() error { return change().Error() })
+	return r.await(ctx, what+" "+string(id), func() raft.Future { return change() })
 }
 
 // await runs a change that raft answers in its own time.
-func (r *Replica) await(ctx context.Context, what string, change func() error) error {
+func (r *Replica) await(ctx context.Context, what string, change func() raft.Future) error {
 	done := make(chan error, 1)
-	go func() { done <- change() }()
+	go func() { done <- outcome(change(), r.dead) }()
 	var err error
 	select {
 	case err = <-done:

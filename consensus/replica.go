@@ -37,6 +37,7 @@ type Replica struct {
 	asking    atomic.Bool   // a check with the leader is under way
 
 	stopped  chan struct{} // closed by halt
+	dead     chan struct{} // closed once raft has ended after that
 	ending   sync.Once
 	ended    raft.Future
 	watching sync.WaitGroup
@@ -62,7 +63,7 @@ func Open(c Config) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{
-		config: c, stopped: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
+		config: c, stopped: make(chan struct{}), dead: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if err := r.open(); err != nil {
 		return nil, errors.Join(err, r.release())
@@ -101,7 +102,7 @@ func (r *Replica) start() (err error) {
 	c := r.config
 	r.guard = &guard{
 		id: c.ID, member: c.Member, latest: r.latest, floor: r.floor, entry: r.store.GetLog, started: time.Now(),
-		snapshot: c.MaxSnapshot, forgotten: func() bool { return r.mark.get().forgotten },
+		snapshot: c.MaxSnapshot, patience: 10 * c.Election, forgotten: func() bool { return r.mark.get().forgotten },
 	}
 	if r.metrics, err = newMetrics(c.Metrics, r.Status); err != nil {
 		return err
@@ -128,7 +129,7 @@ func (r *Replica) start() (err error) {
 	r.raft.RegisterObserver(r.observer)
 	r.queue = newQueue(func(data []byte) raft.ApplyFuture {
 		return r.raft.ApplyLog(raft.Log{Data: data}, c.CommandTimeout)
-	})
+	}, r.dead)
 	r.transport.serving.Add(1)
 	go r.transport.serve()
 	r.watching.Add(1)
@@ -207,7 +208,7 @@ func (r *Replica) Bootstrap(ctx context.Context) error {
 		return ErrNotEmpty
 	}
 	self := raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(r.config.ID), Address: raft.ServerAddress(r.config.ID)}
-	err := r.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{self}}).Error()
+	err := outcome(r.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{self}}), r.dead)
 	if errors.Is(err, raft.ErrCantBootstrap) {
 		return ErrNotEmpty
 	}
@@ -319,10 +320,10 @@ func (r *Replica) release() error {
 	if r.raft != nil {
 		errs = append(errs, r.shutdown().Error())
 	}
+	r.watching.Wait()
 	if r.queue != nil {
 		r.queue.close()
 	}
-	r.watching.Wait()
 	if r.machine != nil {
 		errs = append(errs, r.machine.close())
 	}

@@ -38,6 +38,7 @@ type proposal struct {
 // queue orders proposals at the leader: urgent ones first, bulk ones within a window.
 type queue struct {
 	propose func(data []byte) raft.ApplyFuture
+	dead    chan struct{} // closed once raft has ended
 
 	mu      sync.Mutex
 	urgent  []*proposal
@@ -53,9 +54,9 @@ type queue struct {
 	ended sync.WaitGroup
 }
 
-func newQueue(propose func(data []byte) raft.ApplyFuture) *queue {
+func newQueue(propose func(data []byte) raft.ApplyFuture, dead chan struct{}) *queue {
 	q := &queue{
-		propose: propose, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), stop: make(chan struct{}),
+		propose: propose, dead: dead, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	q.ended.Add(2)
 	go q.run()
@@ -147,7 +148,7 @@ func (q *queue) pop() *proposal {
 // await takes in what raft says of a proposal.
 func (q *queue) await(pr *proposal, future raft.ApplyFuture) {
 	defer q.ended.Done()
-	err := future.Error()
+	err := outcome(future, q.dead)
 	if pr.priority == Bulk {
 		q.mu.Lock()
 		q.out--
@@ -182,7 +183,7 @@ func (q *queue) flusher() {
 	for {
 		select {
 		case <-q.flush:
-			if err := q.propose([]byte{entryEmpty}).Error(); err != nil {
+			if err := outcome(q.propose([]byte{entryEmpty}), q.dead); err != nil {
 				continue // no longer the leader: the next one tells the followers
 			}
 		case <-q.stop:

@@ -16,6 +16,10 @@ func (r *Replica) watch() {
 	for {
 		select {
 		case <-r.stopped:
+			if err := r.shutdown().Error(); err != nil {
+				r.config.Logger.Error("raft did not end", slog.String("error", err.Error()))
+			}
+			close(r.dead)
 			return
 		case <-ticker.C:
 		}

@@ -1,0 +1,408 @@
+package consensus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+func newSilent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func TestKilledReplicaReplaysFromItsAppliedIndex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		r := g.start(1)[0]
+		for range 25 {
+			if _, err := r.Submit(g.context(time.Second), []byte("count"), Bulk); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := dump(t, r)
+		g.crash(r)
+		r = g.open(1)
+		g.leader(r)
+		g.want(r, Linearizable(), "count", "\x19") // 25: nothing twice, nothing lost
+		if got := dump(t, r); got != before {
+			t.Errorf("state is %q, was %q", got, before)
+		}
+	})
+}
+
+// TestLostStateIsReplayedFromTheLog: the state is not synced, so a power cut may take its newest part.
+func TestLostStateIsReplayedFromTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		r := g.start(1)[0]
+		for i := range 25 {
+			g.set(r, fmt.Sprint("k", i), "v")
+		}
+		before := dump(t, r)
+		g.crash(r)
+		mem, err := filepath.Glob(filepath.Join(g.dirs[testID(1)], "state-*", "*.mem"))
+		if err != nil || len(mem) != 1 {
+			t.Fatalf("%v, %v", mem, err)
+		}
+		b, err := os.ReadFile(mem[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(bytes.TrimRight(b, "\x00"))/2] ^= 1
+		if err := os.WriteFile(mem[0], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r = g.open(1)
+		g.leader(r)
+		g.want(r, Linearizable(), "k24", "v")
+		if got := dump(t, r); got != before {
+			t.Errorf("state is %q, was %q", got, before)
+		}
+	})
+}
+
+// damage changes the folder of a closed replica, whose region of three goes on.
+func damage(t *testing.T, change func(dir string), want ...error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		all := g.start(3)
+		for i := range 20 {
+			g.set(all[i%3], fmt.Sprint("k", i), "v")
+		}
+		g.close(all[2])
+		change(g.dirs[testID(3)])
+		r, err := Open(g.config(testID(3)))
+		if err == nil {
+			g.replicas[testID(3)] = r
+		}
+		if !slices.ContainsFunc(want, func(w error) bool { return errors.Is(err, w) }) {
+			t.Fatalf("open: %v, want one of %v", err, want)
+		}
+		if err := Forget(g.dirs[testID(3)]); err != nil {
+			t.Fatal(err)
+		}
+		rejoin(t, g, all[:2])
+	})
+}
+
+// rejoin opens the third replica after Forget, and sees it give no vote until it was demoted, and vote afterwards.
+func rejoin(t *testing.T, g *region, rest []*Replica) {
+	t.Helper()
+	third := g.open(3)
+	leader := g.leader(rest...)
+	g.set(leader, "later", "1")
+	g.until("it to catch up", func() bool {
+		v, err := get(g.context(time.Second), third, Local(), "later")
+		return err == nil && v == "1"
+	})
+	if !third.Status().Forgotten {
+		t.Error("it still claims its vote")
+	}
+	other := rest[0]
+	if other == leader {
+		other = rest[1]
+	}
+	g.net.Isolate(leader.config.ID, true)
+	synctestSleep(5 * time.Second)
+	if other.Status().State == Leader || third.Status().State == Leader {
+		t.Fatal("a lost vote made a leader")
+	}
+	if n := third.Status().Refused["forgotten"]; n == 0 {
+		t.Error("no vote was refused")
+	}
+	g.net.Isolate(leader.config.ID, false)
+	leader = g.leader(rest...)
+	ctx := g.context(20 * time.Second)
+	if err := leader.Demote(ctx, testID(3)); err != nil {
+		t.Fatal(err)
+	}
+	g.until("it to learn that its vote is gone", func() bool { return !third.Status().Forgotten })
+	if err := leader.AddVoter(ctx, testID(3)); err != nil {
+		t.Fatal(err)
+	}
+	other = rest[0]
+	if other == leader {
+		other = rest[1]
+	}
+	g.net.Isolate(leader.config.ID, true)
+	g.set(g.leader(other, third), "end", "1")
+}
+
+func logFiles(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, logDir, "*.wal"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	return files
+}
+
+func TestDeletedLogNeverVotes(t *testing.T) {
+	damage(t, func(dir string) {
+		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
+			t.Fatal(err)
+		}
+	}, ErrLogLost)
+}
+
+func TestDeletedLogAndStateNeverVote(t *testing.T) {
+	damage(t, func(dir string) {
+		for _, name := range []string{logDir, currentFile} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, ErrLogLost)
+}
+
+func TestTruncatedLogIsRefused(t *testing.T) {
+	damage(t, func(dir string) {
+		// A state as of the last entries would stand in for them: this is about a log that ends early.
+		removeState(t, dir)
+		file := logFiles(t, dir)[0]
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := len(bytes.TrimRight(b, "\x00"))
+		clear := append(b[:end-300:end-300], make([]byte, len(b)-end+300)...)
+		if err := os.WriteFile(file, clear, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}, ErrLogLost)
+}
+
+func TestFlippedBitInTheLogIsRefused(t *testing.T) {
+	damage(t, func(dir string) {
+		removeState(t, dir)
+		file := logFiles(t, dir)[0]
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(bytes.TrimRight(b, "\x00"))/2] ^= 1
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}, ErrDamaged, ErrLogLost)
+}
+
+func TestDamagedMarkIsRefused(t *testing.T) {
+	damage(t, func(dir string) {
+		if err := os.WriteFile(filepath.Join(dir, markFile), make([]byte, 128), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}, ErrDamaged)
+}
+
+func TestMissingMarkIsRefused(t *testing.T) {
+	damage(t, func(dir string) {
+		if err := os.Remove(filepath.Join(dir, markFile)); err != nil {
+			t.Fatal(err)
+		}
+	}, ErrDamaged)
+}
+
+// TestDamagedStateTableIsRefused runs in real time: a Badger that does not open leaves goroutines behind.
+func TestDamagedStateTableIsRefused(t *testing.T) {
+	g := newRegion(t)
+	r := g.start(1)[0]
+	g.set(r, "k", "v")
+	g.close(r)
+	tables, err := filepath.Glob(filepath.Join(g.dirs[testID(1)], "state-*", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("%v, %v", tables, err)
+	}
+	b, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[10] ^= 1
+	if err := os.WriteFile(tables[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(g.config(testID(1))); !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+}
+
+// removeState leaves a replica with a log that it has to replay from the start.
+func removeState(t *testing.T, dir string) {
+	t.Helper()
+	states, err := filepath.Glob(filepath.Join(dir, "state-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(states, filepath.Join(dir, currentFile)) {
+		if err := os.RemoveAll(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNothingLiesInClear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		r := g.start(1)[0]
+		g.set(r, "key", "canary-of-the-region")
+		g.close(r)
+		err := filepath.WalkDir(g.dirs[testID(1)], func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if bytes.Contains(b, []byte("canary")) {
+				t.Errorf("%s holds the value in clear", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// slowLog takes its time for writes while told to.
+type slowLog struct {
+	logFile
+	mu   sync.Mutex
+	gate chan struct{} // writes wait for it while set
+}
+
+func (s *slowLog) hang() (release func()) {
+	gate := make(chan struct{})
+	s.mu.Lock()
+	s.gate = gate
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		s.gate = nil
+		s.mu.Unlock()
+		close(gate)
+	}
+}
+
+func (s *slowLog) StoreLogs(logs []*raft.Log) error {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return s.logFile.StoreLogs(logs)
+}
+
+func TestLeaderWhoseLogHangsIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		logs := map[ID]*slowLog{}
+		g.tune = func(c *Config) {
+			id := c.ID
+			c.wrapLog = func(f logFile) logFile { logs[id] = &slowLog{logFile: f}; return logs[id] }
+		}
+		all := g.start(3)
+		leader := g.leader(all...)
+		release := logs[leader.config.ID].hang()
+		defer release()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if _, err := leader.Submit(ctx, []byte("set k lost?"), Bulk); !errors.Is(err, ErrOutcomeUnknown) {
+			t.Fatalf("submit to the hanging leader: %v, want ErrOutcomeUnknown", err)
+		}
+		var rest []*Replica
+		for _, r := range all {
+			if r != leader {
+				rest = append(rest, r)
+			}
+		}
+		begin := time.Now()
+		g.set(g.leader(rest...), "k", "new")
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("the next write came after %s", took)
+		}
+		g.want(rest[0], Linearizable(), "k", "new")
+	})
+}
+
+// failingLog loses its disk when told to.
+type failingLog struct {
+	logFile
+	mu   sync.Mutex
+	fail bool
+}
+
+func (s *failingLog) StoreLogs(logs []*raft.Log) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail {
+		return errors.New("input/output error")
+	}
+	return s.logFile.StoreLogs(logs)
+}
+
+func TestFailedLogWriteStopsTheReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		var log *failingLog
+		g.tune = func(c *Config) {
+			c.wrapLog = func(f logFile) logFile { log = &failingLog{logFile: f}; return log }
+		}
+		r := g.start(1)[0]
+		log.mu.Lock()
+		log.fail = true
+		log.mu.Unlock()
+		if _, err := r.Submit(g.context(5*time.Second), []byte("set k 1"), Bulk); err == nil {
+			t.Fatal("acknowledged without a log")
+		}
+		g.until("it to stop", func() bool { return r.Status().State == Stopped })
+		if cause := r.Status().Cause.Error(); !strings.Contains(cause, "input/output error") {
+			t.Errorf("cause is %s", cause)
+		}
+	})
+}
+
+// TestFuturesEndWithRaft holds what outcome needs of raft's types.
+func TestFuturesEndWithRaft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		r := g.start(1)[0]
+		f := r.raft.ApplyLog(raft.Log{Data: []byte{entryEmpty}}, 0)
+		if _, ok := reflect.TypeOf(f).Elem().FieldByName("ShutdownCh"); !ok {
+			t.Fatalf("%T has no ShutdownCh any more", f)
+		}
+		if err := outcome(f, r.dead); err != nil {
+			t.Fatal(err)
+		}
+		if field := reflect.ValueOf(f).Elem().FieldByName("ShutdownCh"); !field.CanSet() {
+			t.Fatalf("%T does not let its ShutdownCh be set any more", f)
+		}
+		dead := make(chan struct{})
+		close(dead)
+		if err := outcome(&stranded{}, dead); !errors.Is(err, raft.ErrRaftShutdown) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// stranded is a future that nobody answers, built like raft's.
+type stranded struct{ embedded }
+
+type embedded struct{ ShutdownCh chan struct{} }
+
+func (e *embedded) Error() error {
+	<-e.ShutdownCh
+	return raft.ErrRaftShutdown
+}

@@ -1,0 +1,209 @@
+package consensus
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+func frameOf(t testing.TB, kind frameKind, body []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := writeFrame(bufio.NewWriter(&b), kind, body); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// requests are one of each kind that raft sends.
+func requests() map[frameKind]struct {
+	body []byte
+	want any
+} {
+	h := header(testID(1))
+	ae := &raft.AppendEntriesRequest{
+		RPCHeader: h, Leader: []byte(testID(1)), Term: 5, PrevLogEntry: 9, PrevLogTerm: 4, LeaderCommitIndex: 8,
+		Entries: []*raft.Log{
+			{Index: 10, Term: 5, Type: raft.LogCommand, Data: []byte("data")},
+			{Index: 11, Term: 5, Type: raft.LogNoop, Data: []byte{}},
+		},
+	}
+	vote := &raft.RequestVoteRequest{RPCHeader: h, Candidate: []byte(testID(1)), Term: 6, LastLogIndex: 11, LastLogTerm: 5, LeadershipTransfer: true}
+	pre := &raft.RequestPreVoteRequest{RPCHeader: h, Term: 6, LastLogIndex: 11, LastLogTerm: 5}
+	install := &raft.InstallSnapshotRequest{
+		RPCHeader: h, Leader: []byte(testID(1)), SnapshotVersion: 1, Term: 5, LastLogIndex: 9, LastLogTerm: 4,
+		Configuration: []byte("config"), ConfigurationIndex: 3, Size: 1 << 40,
+	}
+	timeout := &raft.TimeoutNowRequest{RPCHeader: h}
+	return map[frameKind]struct {
+		body []byte
+		want any
+	}{
+		frameAppend:   {encodeAppend(ae), ae},
+		frameVote:     {encodeVote(vote), vote},
+		framePreVote:  {encodePreVote(pre), pre},
+		frameSnapshot: {encodeInstall(install), install},
+		frameTimeout:  {encodeTimeout(timeout), timeout},
+	}
+}
+
+func TestRequestsSurviveTheWire(t *testing.T) {
+	for kind, c := range requests() {
+		gotKind, body, err := readFrame(bufio.NewReader(bytes.NewReader(frameOf(t, kind, c.body))))
+		if err != nil || gotKind != kind {
+			t.Fatalf("kind %d: %d, %v", kind, gotKind, err)
+		}
+		got, err := decodeRequest(kind, body)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("kind %d: got %+v, %v\nwant %+v", kind, got, err, c.want)
+		}
+		for cut := range c.body {
+			if got, err := decodeRequest(kind, c.body[:cut]); err == nil {
+				t.Errorf("kind %d cut to %d bytes decodes to %+v", kind, cut, got)
+			}
+		}
+		if _, err := decodeRequest(kind, append(bytes.Clone(c.body), 0)); !errors.Is(err, errFrame) {
+			t.Errorf("kind %d with a byte more: %v", kind, err)
+		}
+	}
+}
+
+func TestFramesAreCapped(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		head []byte
+	}{
+		{"no kind", []byte{0, 0, 0, 0, 0}},
+		{"unknown kind", []byte{0, 0, 0, 1, 200}},
+		{"vote of a gigabyte", []byte{0x40, 0, 0, 0, byte(frameVote)}},
+		{"append of 16 MiB and one", []byte{1, 0, 0, 2, byte(frameAppend)}},
+	} {
+		if _, _, err := readFrame(bufio.NewReader(bytes.NewReader(c.head))); !errors.Is(err, errFrame) {
+			t.Errorf("%s: %v, want a malformed frame", c.name, err)
+		}
+	}
+}
+
+// TestClaimedLengthIsNotAllocated: sixteen megabytes are announced and five bytes come.
+func TestClaimedLengthIsNotAllocated(t *testing.T) {
+	frame := append(binary.BigEndian.AppendUint32(nil, maxFrame), byte(frameAppend))
+	frame = append(frame, "hello"...)
+	r := bufio.NewReaderSize(nil, 16)
+	bytesPerRun := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r.Reset(bytes.NewReader(frame))
+			if _, _, err := readFrame(r); err == nil {
+				b.Fatal("a short frame was read")
+			}
+		}
+	}).AllocedBytesPerOp()
+	if bytesPerRun > 4*trustedBytes {
+		t.Errorf("%d bytes were allocated for a claim", bytesPerRun)
+	}
+}
+
+func TestEntriesAreCutToFitAFrame(t *testing.T) {
+	var entries []*raft.Log
+	for i := range 100 {
+		entries = append(entries, &raft.Log{Index: uint64(i + 1), Term: 1, Type: raft.LogCommand, Data: make([]byte, MaxCommand+1)})
+	}
+	n := fit(entries)
+	body := encodeAppend(&raft.AppendEntriesRequest{RPCHeader: header(testID(1)), Entries: entries[:n]})
+	if len(body) > maxFrame || n < 30 {
+		t.Errorf("%d entries take %d bytes", n, len(body))
+	}
+}
+
+func TestCallsSurviveTheWire(t *testing.T) {
+	for _, c := range []call{
+		{kind: frameSubmit, timeout: 5e9, priority: Urgent, command: []byte("cmd")},
+		{kind: frameReadIndex, timeout: 1e9},
+		{kind: frameWaitApplied, timeout: 1e9, index: 77},
+		{kind: frameMember, timeout: 1e9, index: 78},
+	} {
+		number, got, err := decodeCall(c.kind, c.encode(12))
+		if err != nil || number != 12 || !reflect.DeepEqual(got, c) {
+			t.Errorf("got %d %+v, %v; want %+v", number, got, err, c)
+		}
+	}
+	for _, err := range []error{nil, ErrNotLeader, ErrNoQuorum, ErrOutcomeUnknown, ErrOverloaded, ErrTooLarge, ErrRemoved} {
+		_, r, bad := decodeReply(replyOf(3, []byte("x"), err).encode(1))
+		if bad != nil || !errors.Is(r.err(), err) {
+			t.Errorf("%v became %v, %v", err, r.err(), bad)
+		}
+	}
+}
+
+func FuzzFrame(f *testing.F) {
+	for kind, c := range requests() {
+		f.Add(frameOf(f, kind, c.body))
+	}
+	f.Add(frameOf(f, frameSubmit, call{kind: frameSubmit, priority: Bulk, command: []byte("c")}.encode(1)))
+	f.Add(frameOf(f, frameAnswer, answer{term: 1}.encode()))
+	f.Add(frameOf(f, frameReply, reply{code: replyDone}.encode(1)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := bufio.NewReader(bytes.NewReader(b))
+		for {
+			kind, body, err := readFrame(r)
+			if err != nil {
+				return
+			}
+			if request, err := decodeRequest(kind, body); err == nil {
+				if a, ok := request.(*raft.AppendEntriesRequest); ok {
+					again, err := decodeAppend(encodeAppend(a))
+					if err != nil || !reflect.DeepEqual(a, again) {
+						t.Fatalf("%+v became %+v, %v", a, again, err)
+					}
+					for _, l := range a.Entries {
+						_ = checkEntry(l) // must not panic
+					}
+				}
+			}
+			_, _, _ = decodeCall(kind, body)
+			_, _, _ = decodeReply(body)
+			_, _ = decodeAnswer(body)
+		}
+	})
+}
+
+func FuzzConfiguration(f *testing.F) {
+	f.Add(raft.EncodeConfiguration(servers([]ID{testID(1)}, []ID{testID(2)})))
+	f.Add([]byte{1, 2, 3})
+	f.Add([]byte{0xdf, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeConfiguration(b)
+		if err == nil && voters(c) == 0 {
+			t.Fatal("a configuration without a voter passed")
+		}
+	})
+}
+
+func FuzzMark(f *testing.F) {
+	f.Add(mark{index: 1, entryTerm: 2, term: 3, voteTerm: 4, forgotten: true}.encode(5))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, gen, ok := decodeMark(b)
+		if !ok {
+			return
+		}
+		again, g, ok := decodeMark(m.encode(gen))
+		if !ok || again != m || g != gen {
+			t.Fatalf("%+v became %+v", m, again)
+		}
+	})
+}
+
+func FuzzMemFile(f *testing.F) {
+	f.Add(make([]byte, 100))
+	f.Add(append(make([]byte, memHeader), 0x80, 0, 1, 1, 0, 'k', 'v', 1, 2, 3, 4))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := memWhole(bufio.NewReader(bytes.NewReader(b))); err != nil {
+			t.Fatalf("damage is no error: %v", err)
+		}
+	})
+}
