@@ -9,6 +9,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/policy"
@@ -188,7 +189,8 @@ func (n *Node) onRoster(*federation.Roster) {
 		return
 	}
 	for _, c := range n.door.Connections() {
-		if id := federation.NodeID(c.Peer); !n.admission.member(id) {
+		// Who is on the join lane is no member yet: another's enrolment must not throw them out of their own.
+		if id := federation.NodeID(c.Peer); c.Lane != endpoint.LaneJoin && !n.admission.member(id) {
 			n.tasks.Go(func() { n.door.Evict(c.Peer) })
 		}
 	}
