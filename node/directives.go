@@ -117,7 +117,7 @@ func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subjec
 }
 
 func (n *Node) noteDirective(ctx context.Context, d federation.Directive, what string) error {
-	_, err := n.note(ctx, audit.Entry{
+	err := n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Directive, Trust: n.Trust(), Node: n.ID(), User: d.By, Subject: d.Subject,
 		Detail: clipText(what+" "+hex.EncodeToString(d.ID[:])+"; "+d.Evidence, audit.MaxDetail),
 	})
@@ -133,7 +133,7 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	if id.Custodian() != n.Trust() {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())
 	}
-	if _, err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Withdrawal, Trust: n.Trust(), Node: n.ID(), Document: id, Detail: clipText(q.GetReason(), audit.MaxDetail)}); err != nil {
+	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Withdrawal, Trust: n.Trust(), Node: n.ID(), Document: id, Detail: clipText(q.GetReason(), audit.MaxDetail)}); err != nil {
 		return nil, err
 	}
 	if err := n.records.Withdraw(ctx, id, q.GetReason()); err != nil {

@@ -155,13 +155,12 @@ func (n *Node) storeProblem(err error) error {
 }
 
 // note appends to the audit log.
-func (n *Node) note(ctx context.Context, e audit.Entry) (uint64, error) {
+func (n *Node) note(ctx context.Context, e audit.Entry) error {
 	e.Custodian = orTrust(e.Custodian, n.Trust())
-	at, err := n.audit.Append(ctx, e)
-	if err != nil {
-		return 0, admin.Errorf(admin.CodeUnavailable, "the audit log cannot be written (%v), and nothing is done without evidence", err)
+	if _, err := n.audit.Append(ctx, e); err != nil {
+		return admin.Errorf(admin.CodeUnavailable, "the audit log cannot be written (%v), and nothing is done without evidence", err)
 	}
-	return at, nil
+	return nil
 }
 
 func orTrust(t, other federation.TrustID) federation.TrustID {

@@ -72,7 +72,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		reply.Documents = append(reply.Documents, located(p))
 	}
 	reply.Next = string(seen.next)
-	_, err = n.note(ctx, audit.Entry{
+	err = n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
 	})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -73,7 +72,6 @@ type Node struct {
 
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
-	servers []*grpc.Server
 	fatal   chan error // capacity 1: why the node cannot go on
 	closing sync.Once
 	closed  error

@@ -302,6 +302,5 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 		return err
 	}
 	*last = time.Now()
-	_, err = n.speaker.say(ctx, c)
-	return err
+	return n.speaker.say(ctx, c)
 }

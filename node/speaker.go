@@ -287,14 +287,14 @@ func (s *speaker) told(ctx context.Context, done func() (bool, error)) error {
 }
 
 // say queues a body and waits until the region has agreed on it. A refusal is CodeBadInput.
-func (s *speaker) say(ctx context.Context, body federation.Body) (outcome, error) {
+func (s *speaker) say(ctx context.Context, body federation.Body) error {
 	id, err := s.records.Enqueue(ctx, body)
 	if err != nil {
-		return outcome{}, fmt.Errorf("queue %s: %w", body.Kind(), err)
+		return fmt.Errorf("queue %s: %w", body.Kind(), err)
 	}
 	o, err := s.wait(ctx, id)
 	if err == nil && o.refused != "" {
 		err = admin.Errorf(admin.CodeBadInput, "the region refused: %s", o.refused)
 	}
-	return o, err
+	return err
 }

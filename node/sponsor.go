@@ -51,7 +51,7 @@ func (n *Node) Invite(ctx context.Context, q *admin.InviteRequest) (*admin.Invit
 	if err := inv.draw(); err != nil {
 		return nil, err
 	}
-	if _, err := n.note(ctx, audit.Entry{Time: now, Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "invited " + string(trust)}); err != nil {
+	if err := n.note(ctx, audit.Entry{Time: now, Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "invited " + string(trust)}); err != nil {
 		return nil, err
 	}
 	if err := n.records.AddInvitation(ctx, record.Invitation{Token: inv.token(), Trust: trust, Name: name, Created: now, Expires: inv.Expires}); err != nil {
@@ -167,10 +167,10 @@ func (n *Node) enrol(ctx context.Context, m federation.Member) (pending bool, er
 	if _, t, ok := n.ledger.Roster().Node(m.Node()); ok && t.ID == m.Trust {
 		return t.Standing == federation.Proposed, nil
 	}
-	if _, err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "proposed to enrol " + string(m.Trust) + " with node " + m.Node().String()}); err != nil {
+	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "proposed to enrol " + string(m.Trust) + " with node " + m.Node().String()}); err != nil {
 		return false, status.Error(codes.Unavailable, "the sponsor's audit log cannot be written")
 	}
-	if _, err := n.speaker.say(ctx, federation.Enrol{Member: m}); err != nil {
+	if err := n.speaker.say(ctx, federation.Enrol{Member: m}); err != nil {
 		if admin.CodeOf(err) == admin.CodeNoQuorum {
 			return false, status.Error(codes.Unavailable, "the region cannot agree now: try again when its voters can be reached")
 		}
@@ -202,10 +202,10 @@ func (n *Node) Approve(ctx context.Context, q *admin.ApproveRequest) (*admin.Pro
 
 // govern says a body and tells what became of the proposal.
 func (n *Node) govern(ctx context.Context, body federation.Body, what string) (*admin.ProposalReply, error) {
-	if _, err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what}); err != nil {
+	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what}); err != nil {
 		return nil, err
 	}
-	if _, err := n.speaker.say(ctx, body); err != nil {
+	if err := n.speaker.say(ctx, body); err != nil {
 		return nil, err
 	}
 	reply := &admin.ProposalReply{InForce: true}

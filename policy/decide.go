@@ -105,13 +105,12 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 // fault returns what is wrong with the request itself, or "".
 func fault(r Request) string {
 	d := r.Document
-	_, knownRole := role(r.User.Role)
 	switch {
 	case r.Action != See && r.Action != Open:
 		return "no action is named"
 	case !r.User.Trust.Valid() || r.User.ID == "":
 		return "no user is named"
-	case !knownRole:
+	case !knownRole(r.User.Role):
 		return fmt.Sprintf("role %q is not a documented one", r.User.Role)
 	case !knownPurpose(r.Purpose):
 		return fmt.Sprintf("purpose %q is not a documented one", r.Purpose)

@@ -65,7 +65,7 @@ func unknown(e cedar.EntityUID) string {
 	ok := true
 	switch e.Type {
 	case typeRole:
-		_, ok = role(id)
+		ok = knownRole(id)
 	case typePurpose:
 		ok = knownPurpose(id)
 	case typeConfidentiality:

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Role is a kind of staff that agreements can name.
 type Role struct {
 	Code        string
@@ -70,20 +72,10 @@ func Roles() []Role { return append([]Role(nil), roleTable...) }
 // Purposes returns the documented purposes. A request with any other purpose is refused.
 func Purposes() []Purpose { return append([]Purpose(nil), purposeTable...) }
 
-func role(code string) (Role, bool) {
-	for _, r := range roleTable {
-		if r.Code == code {
-			return r, true
-		}
-	}
-	return Role{}, false
+func knownRole(code string) bool {
+	return slices.ContainsFunc(roleTable, func(r Role) bool { return r.Code == code })
 }
 
 func knownPurpose(code string) bool {
-	for _, p := range purposeTable {
-		if p.Code == code {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(purposeTable, func(p Purpose) bool { return p.Code == code })
 }
