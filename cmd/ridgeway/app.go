@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/user"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
@@ -30,13 +28,14 @@ type terminal struct {
 // app is one run of the program.
 type app struct {
 	terminal
+	args []string
 	json bool
 	data string
 }
 
 // run carries out one command line and returns the exit status.
 func run(ctx context.Context, args []string, t terminal) int {
-	a := &app{terminal: t}
+	a := &app{terminal: t, args: args}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(t.in)
@@ -46,8 +45,8 @@ func run(ctx context.Context, args []string, t terminal) int {
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil && admin.CodeOf(err) != admin.CodePartly {
-		err = admin.Errorf(admin.CodeInterrupted, "stopped before it was done")
+	if ctx.Err() != nil && !shown(err) && admin.CodeOf(err) != admin.CodeInterrupted {
+		err = context.Canceled
 	}
 	return a.fail(err)
 }
@@ -66,16 +65,24 @@ type errShown struct{ code admin.Code }
 // Error returns the code.
 func (e errShown) Error() string { return string(e.code) }
 
+func shown(err error) bool {
+	var e errShown
+	return errors.As(err, &e)
+}
+
 func (a *app) fail(err error) int {
-	var shown errShown
-	if errors.As(err, &shown) {
-		return exitStatus[shown.code]
+	var done errShown
+	if errors.As(err, &done) {
+		return exitStatus[done.code]
 	}
-	code := admin.CodeOf(err)
-	if a.json {
-		_ = a.emit(map[string]any{"error": problem{Code: string(code), Message: err.Error()}})
+	code, message := admin.CodeOf(err), err.Error()
+	if errors.Is(err, context.Canceled) {
+		message = "stopped before it was done: run the same command again"
+	}
+	if a.json || wantsJSON(a.args) {
+		_ = a.emit(map[string]any{"error": problem{Code: string(code), Message: message}})
 	} else {
-		fmt.Fprintf(a.err, "ridgeway: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		a.note("ridgeway: %s", strings.ReplaceAll(message, "\n", "\n  "))
 	}
 	return exitStatus[code]
 }
@@ -97,17 +104,17 @@ func (a *app) emit(v any) error {
 // say prints a line for people; with --json it prints nothing.
 func (a *app) say(format string, args ...any) {
 	if !a.json {
-		fmt.Fprintf(a.out, format+"\n", args...)
+		line(a.out, fmt.Sprintf(format, args...))
 	}
 }
 
 // note prints a line for people on standard error, so that standard output stays what was asked for.
-func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+func (a *app) note(format string, args ...any) { line(a.err, fmt.Sprintf(format, args...)) }
 
 // connect reaches the node of --data.
 func (a *app) connect(ctx context.Context) (admin.AdminClient, func() error, error) {
 	if a.data == "" {
-		return nil, nil, admin.Errorf(admin.CodeBadInput, "which node? name its data folder with --data")
+		return nil, nil, admin.Errorf(admin.CodeBadInput, "which node is meant? Name its data folder with --data, or with RIDGEWAY_DATA")
 	}
 	return admin.Dial(ctx, a.data)
 }
@@ -120,12 +127,6 @@ func (a *app) ask(ctx context.Context, fn func(admin.AdminClient) error) error {
 	}
 	defer func() { _ = done() }()
 	return admin.FromStatus(fn(client))
-}
-
-// onTerminal reports whether w is a terminal that can redraw a line.
-func onTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // asking are the flags that say who asks and why; they go into the signed assertion.

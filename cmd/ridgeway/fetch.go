@@ -46,7 +46,8 @@ Every byte is verified before it is written. While it runs, what has come lies
 beside --out in a .part file; run the same command again to go on after a cut.
 
 --pages sends only these pages of a scan (TIFF), or cuts them out of a PDF.
---range sends only these bytes: first-last, counted from 0, or first- for the rest.
+--range sends only these bytes: first-last counted from 0, or first- for the
+rest. A file that --out names is replaced.
 
 JSON: document, custodian, out, content_type, part, parts, bytes, sha256 (of the
 file written), first_byte_ms, resumed, resumed_at (bytes), retries.`,
@@ -66,7 +67,7 @@ file written), first_byte_ms, resumed, resumed_at (bytes), retries.`,
 		},
 	}
 	o.who.flags(cmd)
-	cmd.Flags().StringVar(&o.out, "out", "", "file to write, or - for standard output (default: the document's id in this folder)")
+	cmd.Flags().StringVar(&o.out, "out", "", "file to write, or - for standard output (default: named after the document)")
 	cmd.Flags().StringVar(&o.pages, "pages", "", "only these pages, such as 1-3,7")
 	cmd.Flags().StringVar(&o.bytes, "range", "", "only these bytes, such as 0-1023 or 4096-")
 	cmd.Flags().Uint32Var(&o.part, "part", 1, "which part of a document of several files")
@@ -86,10 +87,7 @@ func (a *app) fetch(ctx context.Context, c admin.AdminClient, o *fetchOptions) e
 		Document: o.document, Asker: o.who.message(), Part: o.part, Pages: o.pages, Offset: offset, Length: length,
 	})
 	if err != nil {
-		if kept := dst.keep(); kept > 0 {
-			a.note("%s of it are kept: run the same command again to go on.", size(kept))
-		}
-		return err
+		return dst.unfinished(err)
 	}
 	if a.json {
 		return a.emit(result)
@@ -134,6 +132,7 @@ func (a *app) stream(ctx context.Context, c admin.AdminClient, o *fetchOptions, 
 		return result, admin.FromStatus(err)
 	}
 	var bar *meter
+	defer func() { bar.stop() }()
 	var head *admin.Head
 	for {
 		reply, err := calls.Recv()

@@ -16,14 +16,14 @@ func (a *app) objectCommand() *cobra.Command {
 		Use:   "object NHS-NUMBER",
 		Short: "Record that a patient objects to sharing, or withdraws that",
 		Long: `Records that a patient objects to their record being shared. It is in force at
-this node at once, and at every other as soon as the region has agreed on it; the
-answer says which. --withdraw takes the patient's objections back: that counts
-only once the region has agreed.
+this node at once, and at every other as soon as the region has agreed on it;
+the answer says which. --withdraw takes the patient's objections back: that
+counts only once the region has agreed.
 
 JSON: directives, state (objected, shared), committed, index.`,
 		Example: `  ridgeway object --data d2 9434765919 --evidence "letter of 1 March"
   ridgeway object --data d2 9434765919 --withdraw`,
-		Args: cobra.MinimumNArgs(1),
+		Args: patientArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				if by == "" {
@@ -42,7 +42,7 @@ JSON: directives, state (objected, shared), committed, index.`,
 				}
 				switch {
 				case len(reply.GetDirectives()) == 0:
-					a.say("There is no objection to withdraw; the record is shared.")
+					a.say("There is no objection to withdraw: the record is shared.")
 				case reply.GetCommitted():
 					a.say("%s is recorded and agreed by the region.", what)
 				case withdraw:
@@ -115,64 +115,11 @@ func (a *app) showProposal(p *admin.ProposalReply) error {
 		return a.emit(map[string]any{"proposal": p.GetProposal(), "in_force": p.GetInForce(), "approvals": p.GetApprovals(), "needed": p.GetNeeded()})
 	}
 	if p.GetInForce() {
-		a.say("In force.")
+		a.say("It is in force.")
 		return nil
 	}
 	a.say("Proposed: %d of %d approvals. Other trusts approve it with", p.GetApprovals(), p.GetNeeded())
 	a.say("  ridgeway approve --data FOLDER %s", p.GetProposal())
-	return nil
-}
-
-func (a *app) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "Evidence of who saw what",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "verify",
-		Short: "Verify this node's audit log",
-		Long: `Reads every entry of the audit log, recomputes the Merkle tree over them, and
-compares it with the mark on this node's disk and with the checkpoints that the
-region has agreed on. Ends with status 6 when anything does not fit.
-
-JSON: ok, entries, root, damaged, checkpoints, findings.`,
-		Example: `  ridgeway audit verify --data d1`,
-		Args:    argument(0, "flags only"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.VerifyAudit(cmd.Context(), &admin.VerifyAuditRequest{})
-				if err != nil {
-					return err
-				}
-				return a.showAudit(reply)
-			})
-		},
-	})
-	return cmd
-}
-
-func (a *app) showAudit(r *admin.VerifyAuditReply) error {
-	if a.json {
-		if err := a.emit(map[string]any{"ok": r.GetOk(), "entries": r.GetEntries(), "root": r.GetRoot(), "damaged": nonNil(r.GetDamaged()), "checkpoints": r.GetCheckpoints(), "findings": nonNil(r.GetFindings())}); err != nil {
-			return err
-		}
-	} else {
-		a.say("%d entries, root %s,", r.GetEntries(), clip(r.GetRoot(), 17))
-		a.say("checked against %d checkpoints that the region agreed on.", r.GetCheckpoints())
-		for _, f := range r.GetFindings() {
-			a.say("  %s", f)
-		}
-		if r.GetOk() {
-			a.say("The log is whole.")
-		} else {
-			a.say("The log is NOT whole: keep this folder as it is, and tell your information governance lead.")
-		}
-	}
-	if !r.GetOk() {
-		return errShown{admin.CodeIntegrity}
-	}
 	return nil
 }
 
@@ -181,8 +128,8 @@ func (a *app) withdrawCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "withdraw DOCUMENT",
 		Short: "Take one of this trust's documents out of the region",
-		Long: `Takes a document of this trust out of the region's index; it is no longer released.
-The bytes stay at this trust.
+		Long: `Takes a document of this trust out of the region's index; it is no longer
+released. The bytes stay at this trust.
 
 JSON: document, committed.`,
 		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"`,
@@ -197,9 +144,9 @@ JSON: document, committed.`,
 					return a.emit(map[string]any{"document": args[0], "committed": reply.GetCommitted()})
 				}
 				if reply.GetCommitted() {
-					a.say("Withdrawn.")
+					a.say("The document is withdrawn: it is no longer listed or released.")
 				} else {
-					a.say("Withdrawn here: it is no longer released. The index follows once the region can be reached.")
+					a.say("The document is withdrawn here: it is no longer released. Other trusts still list it until the region can be reached.")
 				}
 				return nil
 			})
@@ -207,45 +154,6 @@ JSON: document, committed.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd
-}
-
-func (a *app) scrubCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "scrub",
-		Short: "Read everything that this node holds and check it",
-		Long: `Reads every chunk and record and checks it against its digest. Ends with status 6
-when something is damaged, and names the documents that it touches.
-
-JSON: chunks, bytes, records, damaged_documents, findings.`,
-		Example: `  ridgeway scrub --data d1`,
-		Args:    argument(0, "flags only"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				r, err := c.Scrub(cmd.Context(), &admin.ScrubRequest{})
-				if err != nil {
-					return err
-				}
-				if a.json {
-					if err := a.emit(map[string]any{"chunks": r.GetChunks(), "bytes": r.GetBytes(), "records": r.GetRecords(), "damaged_documents": nonNil(r.GetDamagedDocuments()), "findings": nonNil(r.GetFindings())}); err != nil {
-						return err
-					}
-				} else {
-					a.say("%d chunks (%s) and %d records read.", r.GetChunks(), size(int64(r.GetBytes())), r.GetRecords())
-					for _, f := range r.GetFindings() {
-						a.say("  %s", f)
-					}
-					for _, d := range r.GetDamagedDocuments() {
-						a.say("  damaged: %s", d)
-					}
-				}
-				if len(r.GetDamagedDocuments())+len(r.GetFindings()) > 0 {
-					return errShown{admin.CodeIntegrity}
-				}
-				a.say("All is well.")
-				return nil
-			})
-		},
-	}
 }
 
 // nonNil makes an empty list [] rather than null in JSON.

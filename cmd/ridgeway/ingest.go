@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,9 +36,10 @@ func (a *app) ingestCommand() *cobra.Command {
 		Use:   "ingest [FILE | --manifest CSV FOLDER]",
 		Short: "Take records in",
 		Long: `Takes one file in, or all that a manifest lists. A document is encrypted and on
-the disk when its row says taken_in; it is published as soon as the region can be
-reached. Running the same thing again changes nothing: what is held is not stored
-twice. The good rows of a manifest go in, the bad ones are listed with their line.
+the disk when its row says taken_in; it is published as soon as the region can
+be reached. Running the same thing again changes nothing: what is held is not
+stored twice. The good rows of a manifest go in, the bad ones are listed with
+their line.
 
 A manifest is CSV in UTF-8 with a header:
   file             required  path within the folder
@@ -59,6 +61,9 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
   ridgeway ingest --data d1 --manifest records.csv folder/`,
 		Args: argument(1, "one file, or with --manifest one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOrMany(cmd, manifest != "", args[0]); err != nil {
+				return err
+			}
 			client, done, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
@@ -94,6 +99,29 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	return cmd
 }
 
+// oneOrMany checks that the flags are those of one file, or those of a manifest.
+func oneOrMany(cmd *cobra.Command, many bool, path string) error {
+	st, err := os.Stat(path)
+	folder := err == nil && st.IsDir()
+	of := []string{"patient", "type", "title", "date"}
+	switch {
+	case many:
+		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "language", "supersedes") {
+			if cmd.Flag(name).Changed {
+				return admin.Errorf(admin.CodeBadInput, "--%s is for one file, and --manifest says it of each: leave --%s out", name, name)
+			}
+		}
+		if !folder {
+			return admin.Errorf(admin.CodeBadInput, "%s is not a folder: with --manifest, name the folder that has the files", path)
+		}
+		return nil
+	case folder:
+		return admin.Errorf(admin.CodeBadInput, "%s is a folder: name one file, or say with --manifest which of its files to take in", path)
+	default:
+		return needs(cmd, of...)
+	}
+}
+
 func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folder string) error {
 	f, err := os.Open(manifest)
 	if err != nil {
@@ -126,14 +154,14 @@ func (a *app) showTaken(report ingest.Report, stopped error) error {
 		counts[r.Outcome]++
 		rows = append(rows, takenRow{Document: string(r.Document), Outcome: string(r.Outcome), Reason: r.Reason, Code: string(r.Code), File: filepath.ToSlash(r.File), Line: r.Line, Warnings: r.Warnings})
 	}
-	code := a.takenCode(counts, stopped)
+	code, message := takenCode(counts, stopped), takenMessage(rows, counts, stopped)
 	if a.json {
 		out := map[string]any{
 			"documents": rows, "taken_in": counts[ingest.TakenIn], "already_held": counts[ingest.AlreadyHeld], "refused": counts[ingest.Refused],
 			"checked": counts[ingest.Checked], "not_reached": counts[ingest.NotReached], "bytes": report.Bytes, "pages": report.Pages,
 		}
 		if code != "" {
-			out["error"] = problem{Code: string(code), Message: takenMessage(counts, stopped)}
+			out["error"] = problem{Code: string(code), Message: message}
 		}
 		if err := a.emit(out); err != nil {
 			return err
@@ -141,7 +169,7 @@ func (a *app) showTaken(report ingest.Report, stopped error) error {
 	} else {
 		a.sayTaken(rows, counts)
 		if code != "" {
-			a.note("ridgeway: %s", takenMessage(counts, stopped))
+			a.note("ridgeway: %s", message)
 		}
 	}
 	if code != "" {
@@ -150,7 +178,7 @@ func (a *app) showTaken(report ingest.Report, stopped error) error {
 	return nil
 }
 
-func (a *app) takenCode(counts map[ingest.Outcome]int, stopped error) admin.Code {
+func takenCode(counts map[ingest.Outcome]int, stopped error) admin.Code {
 	switch {
 	case stopped != nil && (errors.Is(stopped, context.Canceled) || admin.CodeOf(stopped) == admin.CodeInterrupted):
 		return admin.CodeInterrupted
@@ -165,32 +193,44 @@ func (a *app) takenCode(counts map[ingest.Outcome]int, stopped error) admin.Code
 	}
 }
 
-func takenMessage(counts map[ingest.Outcome]int, stopped error) string {
-	if stopped != nil {
-		return fmt.Sprintf("stopped early: %d taken in, %d not reached. Run the same command again: it takes in only what is missing (%v)", counts[ingest.TakenIn], counts[ingest.NotReached], stopped)
+func takenMessage(rows []takenRow, counts map[ingest.Outcome]int, stopped error) string {
+	switch {
+	case stopped != nil:
+		why := "it was stopped"
+		if problem := ingestProblem(stopped); !errors.Is(problem, context.Canceled) {
+			why = problem.Error()
+		}
+		return fmt.Sprintf("taking in ended early: %s. Of %s %d were taken in and %d not reached. Run the same command again later: it takes in only what is missing",
+			strings.TrimSuffix(why, "."), plural(uint64(len(rows)), "row"), counts[ingest.TakenIn], counts[ingest.NotReached])
+	case single(rows):
+		return fmt.Sprintf("%s was not taken in: %s", rows[0].File, rows[0].Reason)
+	default:
+		return fmt.Sprintf("%d of %s refused, for the reasons that are listed: mend them and run the same command again, it takes in only what is missing",
+			counts[ingest.Refused], plural(uint64(len(rows)), "row"))
 	}
-	return fmt.Sprintf("%d of %d rows were refused: mend them and run the same command again, it takes in only what is missing",
-		counts[ingest.Refused], counts[ingest.Refused]+counts[ingest.TakenIn]+counts[ingest.AlreadyHeld]+counts[ingest.Checked])
 }
 
+// single reports whether rows are those of one file that was named by itself.
+func single(rows []takenRow) bool { return len(rows) == 1 && rows[0].Line == 0 }
+
 func (a *app) sayTaken(rows []takenRow, counts map[ingest.Outcome]int) {
-	single := len(rows) == 1 && rows[0].Line == 0
+	one := single(rows)
 	for _, r := range rows {
 		where := r.File
 		if r.Line > 0 {
 			where = fmt.Sprintf("line %d, %s", r.Line, r.File)
 		}
 		switch {
-		case r.Outcome == string(ingest.Refused):
+		case r.Outcome == string(ingest.Refused) && !one:
 			a.say("refused: %s: %s", where, r.Reason)
-		case single:
+		case one && r.Document != "" || r.Outcome == string(ingest.Checked) && one:
 			a.say("%s  %s", r.Document, map[string]string{"taken_in": "taken in", "already_held": "held already", "checked": "would be taken in"}[r.Outcome])
 		}
 		for _, w := range r.Warnings {
 			a.say("note: %s: %s", where, w)
 		}
 	}
-	if !single {
+	if !one {
 		a.say("%d taken in, %d held already, %d refused, %d not reached.", counts[ingest.TakenIn]+counts[ingest.Checked], counts[ingest.AlreadyHeld], counts[ingest.Refused], counts[ingest.NotReached])
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
 as_of, sites (trust, reachable, as_of), next (give it to --cursor for more).`,
 		Example: `  ridgeway locate --data d2 943 476 5919
   ridgeway locate --data d2 9434765919 --json | jq -r '.documents[].document'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: patientArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				reply, err := c.Locate(cmd.Context(), &admin.LocateRequest{Patient: joined(args), Asker: who.message(), Limit: limit, Cursor: cursor})
@@ -99,32 +98,29 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 		return a.emit(out)
 	}
 	if len(documents) == 0 {
-		a.say("No documents that you may know of.")
+		a.say("There are no documents that you may know of.")
 	} else {
-		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "DATE\tDOCUMENT\tTITLE\tPAGES\tSIZE")
+		rows := [][]string{{"DATE", "DOCUMENT", "TITLE", "PAGES", "SIZE"}}
 		for _, d := range documents {
 			title := d.Title
 			switch {
 			case d.Sealed:
 				title = "(sealed: the custodian decides)"
 			case d.Status == "superseded":
-				title += " (superseded)"
+				title = "(superseded) " + title
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", orDash(d.Date), d.Document, clip(title, 32), orDash(number(d.Pages)), size(int64(d.Bytes)))
+			rows = append(rows, []string{orDash(d.Date), d.Document, title, orDash(number(d.Pages)), orDash(amount(d.Bytes))})
 		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
+		table(a.out, 2, rows)
 	}
 	if reply.GetNext() != "" {
-		a.say("There are more: --cursor %s", reply.GetNext())
+		a.say("There are more; for those add --cursor %s", reply.GetNext())
 	}
 	a.say("")
-	a.say("As of %s.", since(reply.GetAsOf()))
+	a.say("This is as of %s.", since(reply.GetAsOf()))
 	for _, s := range reply.GetSites() {
 		if !s.GetReachable() {
-			a.say("%s (%s) cannot be reached; its entries are as of %s.", s.GetTrust(), s.GetName(), since(s.GetAsOf()))
+			a.say("%s (%s) cannot be reached now; it was last heard at %s, and documents that it took in since are missing here.", s.GetTrust(), s.GetName(), since(s.GetAsOf()))
 		}
 	}
 	return nil
@@ -140,7 +136,11 @@ func since(micros int64) string {
 	if ago < 0 {
 		ago = 0
 	}
-	return fmt.Sprintf("%s (%s ago)", t.Local().Format("15:04:05"), ago)
+	form := "15:04:05"
+	if ago >= 12*time.Hour {
+		form = "2 Jan 2006 15:04:05"
+	}
+	return fmt.Sprintf("%s (%s ago)", t.Local().Format(form), ago)
 }
 
 func joined(args []string) string {
@@ -165,11 +165,9 @@ func number(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-// clip shortens text to n characters.
-func clip(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
+func amount(n uint64) string {
+	if n == 0 {
+		return ""
 	}
-	return string(r[:n-1]) + "…"
+	return size(int64(n))
 }

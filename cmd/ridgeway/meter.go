@@ -56,6 +56,13 @@ func (m *meter) count(n int64) string {
 	}
 }
 
+// stop takes an unfinished bar off the screen, so that what is said next stands on a line of its own. A nil meter is fine.
+func (m *meter) stop() {
+	if m != nil && m.bar != nil && !m.bar.IsFinished() {
+		_ = m.bar.Clear()
+	}
+}
+
 func (m *meter) end() {
 	if m.bar != nil {
 		_ = m.bar.Finish()

@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 func (a *app) root() *cobra.Command {
@@ -23,15 +21,20 @@ Find and read them:  ridgeway locate, ridgeway fetch`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          groupOnly,
+		RunE:          a.showHelp,
 	}
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on standard output and nothing else")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object, and nothing else, on standard output")
 	root.PersistentFlags().StringVar(&a.data, "data", a.getenv("RIDGEWAY_DATA"), "data folder of the node (RIDGEWAY_DATA)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return admin.Errorf(admin.CodeBadInput, "%v: see '%s --help'", err, cmd.CommandPath())
-	})
-	root.AddGroup(&cobra.Group{ID: "node", Title: "A node:"}, &cobra.Group{ID: "records", Title: "Records:"}, &cobra.Group{ID: "govern", Title: "Governance and evidence:"})
+	root.SetFlagErrorFunc(a.flagProblem)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpCommand(helpCommand())
+	root.AddGroup(
+		&cobra.Group{ID: "node", Title: "A node:"}, &cobra.Group{ID: "records", Title: "Records:"},
+		&cobra.Group{ID: "govern", Title: "Governance and evidence:"}, &cobra.Group{ID: "other", Title: "Other:"},
+	)
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
 		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand()},
 		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.withdrawCommand(), a.scrubCommand()},
@@ -67,16 +70,8 @@ status  codes                      meaning
         DATA_FOLDER
 9       INVITATION                 the invitation cannot be redeemed
 10      PARTLY                     some of many were refused; the list says which
-130     INTERRUPTED                stopped with Ctrl-C; it can be run again`,
-	}
-}
+130     INTERRUPTED                stopped with Ctrl-C; it can be run again
 
-// argument turns cobra's complaint about arguments into one that says what to type.
-func argument(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return admin.Errorf(admin.CodeBadInput, "'%s' takes %s; got %d arguments: see '%s --help'", cmd.CommandPath(), what, len(args), cmd.CommandPath())
-		}
-		return nil
+A node that is stopped with Ctrl-C ends with 0: that is how it is stopped.`,
 	}
 }

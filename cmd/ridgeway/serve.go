@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 // stopTimeout bounds an orderly stop: leadership is handed on, transfers end, stores are synced.
@@ -42,10 +43,16 @@ JSON: one object once the node is up: ready, trust, node, address, socket.`,
 			if err == nil {
 				err = n.Wait(cmd.Context())
 			}
+			if err != nil {
+				// Standard output has had its one object.
+				a.note("ridgeway: %v", err)
+				err = errShown{admin.CodeOf(err)}
+			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), stopTimeout)
 			defer cancel()
-			if stopErr := n.Close(ctx); err == nil {
-				err = stopErr
+			if stopErr := n.Close(ctx); err == nil && stopErr != nil {
+				a.note("ridgeway: the node did not stop in order (%v); nothing that was acknowledged is lost", stopErr)
+				err = errShown{admin.CodeOf(stopErr)}
 			}
 			return err
 		},

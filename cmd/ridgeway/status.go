@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -15,10 +12,11 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "How this node and its region are",
 		Long: `Shows this node, its part in the region, and the other trusts.
 
-JSON: version, region, trust, name, node, address, state (leader, voter, observer,
-joining, removed), leader, applied, committed, root, as_of, sites (trust,
-reachable, as_of, raft, ...), documents, patients, pointers, outbox,
-audit_entries, disk (state, free, total), proposals, warnings.`,
+JSON: version, region, region_id, trust, name, node, address, state (leader,
+voter, observer, joining, removed), leader, applied, committed, root, as_of,
+started, sites (trust, name, reachable, as_of, standing, raft, address, node,
+version), documents, patients, pointers, outbox, audit_entries, disk (state,
+free, total), proposals (proposal, what, by, approvals, needed), warnings.`,
 		Example: `  ridgeway status --data d1`,
 		Args:    argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +28,8 @@ audit_entries, disk (state, free, total), proposals, warnings.`,
 				if a.json {
 					return a.emit(statusObject(s))
 				}
-				return a.showStatus(s)
+				a.showStatus(s)
+				return nil
 			})
 		},
 	}
@@ -54,13 +53,13 @@ func statusObject(s *admin.StatusReply) map[string]any {
 	}
 }
 
-func (a *app) showStatus(s *admin.StatusReply) error {
+func (a *app) showStatus(s *admin.StatusReply) {
 	a.say("%s  %s  (%s)", s.GetTrust(), s.GetName(), s.GetState())
 	a.say("Region    %s", s.GetRegion())
 	a.say("Node      %s at UDP %s, version %s", clip(s.GetNode(), 13), s.GetAddress(), s.GetVersion())
 	leader := s.GetLeader()
 	if leader == "" {
-		leader = "none: the region cannot agree on anything new"
+		leader = "none known: nothing new can be agreed on"
 	}
 	a.say("Leader    %s", leader)
 	a.say("Index     %s, entry %d of %d, as of %s", plural(s.GetPointers(), "pointer"), s.GetApplied(), s.GetCommitted(), since(s.GetAsOf()))
@@ -68,23 +67,19 @@ func (a *app) showStatus(s *admin.StatusReply) error {
 	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
 	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())
 	a.say("")
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TRUST\tNAME\tSTANDING\tIN RAFT\tREACHABLE\tADDRESS")
+	rows := [][]string{{"TRUST", "NAME", "STANDING", "PART", "REACHABLE", "ADDRESS"}}
 	for _, x := range s.GetSites() {
 		reachable := "no"
 		if x.GetReachable() {
 			reachable = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.GetTrust(), clip(x.GetName(), 24), x.GetStanding(), x.GetRaft(), reachable, x.GetAddress())
+		rows = append(rows, []string{x.GetTrust(), x.GetName(), x.GetStanding(), x.GetRaft(), reachable, x.GetAddress()})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	table(a.out, 1, rows)
 	for _, p := range s.GetProposals() {
-		a.say("\nProposed by %s: %s (%d of %d approvals)\n  ridgeway approve --data %s %s", p.GetBy(), p.GetWhat(), p.GetApprovals(), p.GetNeeded(), a.data, p.GetId())
+		a.say("\nProposed by %s: %s (%d of %d approvals). To approve it:\n  ridgeway approve --data %s %s", p.GetBy(), p.GetWhat(), p.GetApprovals(), p.GetNeeded(), a.data, p.GetId())
 	}
 	for _, text := range s.GetWarnings() {
 		a.say("\nWarning: %s", text)
 	}
-	return nil
 }

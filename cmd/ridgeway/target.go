@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,8 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
@@ -45,6 +48,9 @@ func openTarget(o *fetchOptions) (*target, error) {
 	if o.out != "" {
 		if st, err := os.Stat(o.out); err == nil && st.IsDir() {
 			return nil, admin.Errorf(admin.CodeBadInput, "--out %s is a folder: name a file", o.out)
+		}
+		if st, err := os.Stat(filepath.Dir(o.out)); err != nil || !st.IsDir() {
+			return nil, admin.Errorf(admin.CodeBadInput, "--out %s: there is no folder %s: make it, or name a file elsewhere", o.out, filepath.Dir(o.out))
 		}
 	}
 	return t, nil
@@ -158,6 +164,20 @@ func (t *target) keep() int64 {
 		return 0
 	}
 	return t.n
+}
+
+// unfinished closes the file of a fetch that failed, and adds to the reason how to go on.
+func (t *target) unfinished(err error) error {
+	kept := t.keep()
+	if kept == 0 {
+		return err
+	}
+	reason := err.Error()
+	if errors.Is(err, context.Canceled) {
+		reason = "stopped before it was done"
+	}
+	reason, _ = strings.CutSuffix(reason, ": run the same command again to go on")
+	return admin.Errorf(admin.CodeOf(err), "%s. %s of the document are kept in %s: run the same command again to go on", strings.TrimSuffix(reason, "."), size(kept), t.partPath())
 }
 
 // finish checks the whole against its digest, syncs it, and gives it its name.

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// screenWidth is how many columns the text for people takes at most.
+const screenWidth = 80
+
+// onTerminal reports whether w is a terminal that can redraw a line.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// line prints text for people: wrapped on a terminal, and otherwise as it is, so that what is searched for stays in one line.
+func line(w io.Writer, text string) {
+	if onTerminal(w) {
+		text = wrap(text, screenWidth)
+	}
+	fmt.Fprintln(w, text)
+}
+
+// wrap breaks lines at spaces so that they fit width, and goes on with the indentation that the line began with. A word that
+// is longer than a line, such as an invitation, stays whole: it is there to be copied.
+func wrap(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		if utf8.RuneCountInString(l) <= width {
+			continue
+		}
+		indent := l[:len(l)-len(strings.TrimLeft(l, " "))]
+		var b strings.Builder
+		column := 0
+		for _, word := range strings.Fields(l) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case column == 0:
+				b.WriteString(indent)
+				column = len(indent)
+			case column+1+n > width:
+				b.WriteString("\n" + indent)
+				column = len(indent)
+			default:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(word)
+			column += n
+		}
+		lines[i] = b.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// minFlexible is how far the flexible column of a table is clipped at most.
+const minFlexible = 8
+
+// table prints rows, the first of them the header. The column flexible is clipped so that all fits the screen: it is for
+// people; programs ask for JSON.
+func table(w io.Writer, flexible int, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	total := 2 * (len(widths) - 1)
+	for _, n := range widths {
+		total += n
+	}
+	if total > screenWidth {
+		widths[flexible] = max(widths[flexible]-(total-screenWidth), min(minFlexible, widths[flexible]))
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			cell = clip(cell, widths[i])
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// clip shortens text to n characters.
+func clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
