@@ -2,10 +2,8 @@ package storage
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -156,9 +154,13 @@ func newPreflight(opt *Options, file io.ReaderAt) (*preflight, error) {
 		return nil, err
 	case merr == nil || p.sealed.gen > 0:
 		return nil, p.lost(markFile, "the mark is missing or damaged")
-	default:
-		return p, nil
 	}
+	for _, pattern := range []string{"*.sst", "*.mem", "*.vlog"} { // Badger makes its manifest before any of these
+		if found, err := filepath.Glob(filepath.Join(p.dir, pattern)); err != nil || len(found) > 0 {
+			return nil, errors.Join(err, p.lost(markFile, "the mark and the list of tables are missing"))
+		}
+	}
+	return p, nil
 }
 
 func (p *preflight) lost(file, reason string) error {
@@ -368,112 +370,4 @@ func (p *preflight) pointsAtWhole(ptr valuePointer) bool {
 		return end <= c.end
 	}
 	return end <= p.sealed.files[ptr.fid].end
-}
-
-// heal rewrites the whole part of unmarked tails, cuts off the rest, and removes logs begun by halves.
-func (p *preflight) heal() error {
-	for _, kind := range []byte{'m', 'v'} {
-		names, err := listLogs(p.dir, kind)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			c, ok := p.logs[name]
-			if _, ended := p.sealed.files[name.fid]; !ok && (kind == 'm' || !ended) || ok && c.end < logHeaderSize {
-				if err := os.Remove(filepath.Join(p.dir, name.String())); err != nil {
-					return err
-				}
-				delete(p.logs, name)
-			}
-		}
-	}
-	kept := p.names[:0]
-	for _, name := range p.names {
-		if c, ok := p.logs[name]; ok {
-			if err := c.heal(p.dir, p.opt.Sync); err != nil {
-				return fmt.Errorf("make %s good: %w", name, err)
-			}
-			kept = append(kept, name)
-		}
-	}
-	p.names = kept
-	return SyncDir(p.dir)
-}
-
-func (c *checkedLog) heal(dir string, sync func(*os.File) error) error {
-	f, err := os.OpenFile(filepath.Join(dir, c.String()), os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	buf := make([]byte, 256*kib)
-	for off := c.marked; off < c.end; { // pages that a failed write-back has left looking clean become dirty again
-		b := buf[:min(int64(len(buf)), c.end-off)]
-		if _, err := f.ReadAt(b, off); err != nil {
-			return err
-		}
-		if _, err := f.WriteAt(b, off); err != nil {
-			return err
-		}
-		off += int64(len(b))
-	}
-	if c.size > c.end {
-		if err := f.Truncate(c.end); err != nil {
-			return err
-		}
-	}
-	return sync(f)
-}
-
-// checkManifest checks Badger's list of tables. It grows by appending, and is replaced whole now and then.
-func (p *preflight) checkManifest() error {
-	b, err := os.ReadFile(filepath.Join(p.dir, badger.ManifestFilename))
-	if errors.Is(err, fs.ErrNotExist) {
-		if p.mark.manifest.end > 0 {
-			p.add(Damage{File: badger.ManifestFilename, Reason: "the file is gone"})
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	whole, was := wholeManifest(b), p.mark.manifest
-	p.manifest = stateOfManifest(b)
-	grown := int64(len(b)) >= was.end && crc32.Checksum(b[:was.end], castagnoli) == was.sum
-	anew := whole == len(b) && p.manifest.head != was.head
-	if !grown && !anew || whole == 0 {
-		p.add(Damage{File: badger.ManifestFilename, Offset: int64(whole), Length: int64(len(b) - whole), Reason: "the list of tables is not what was written"})
-	}
-	return nil
-}
-
-func stateOfManifest(b []byte) manifestState {
-	s := manifestState{logState: logState{end: int64(len(b)), sum: crc32.Checksum(b, castagnoli)}}
-	if len(b) >= manifestHead+manifestRecord {
-		n := min(int64(binary.BigEndian.Uint32(b[manifestHead:])), int64(len(b)-manifestHead-manifestRecord))
-		s.head = crc32.Checksum(b[:manifestHead+manifestRecord+n], castagnoli)
-	}
-	return s
-}
-
-const manifestHead, manifestRecord = 8, 8
-
-// wholeManifest returns how many bytes of b are whole: a head of 8 bytes, then records of a length, a CRC-32C of
-// the content and the content.
-func wholeManifest(b []byte) int {
-	if len(b) < manifestHead || string(b[:4]) != "Bdgr" {
-		return 0
-	}
-	at := manifestHead
-	for len(b)-at >= manifestRecord {
-		n := int64(binary.BigEndian.Uint32(b[at:]))
-		if n > int64(len(b)-at-manifestRecord) {
-			break
-		}
-		if crc32.Checksum(b[at+manifestRecord:at+manifestRecord+int(n)], castagnoli) != binary.BigEndian.Uint32(b[at+4:]) {
-			break
-		}
-		at += manifestRecord + int(n)
-	}
-	return at
 }

@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestDamagedTablesAndManifestAreRefused(t *testing.T) {
+	damage := map[string]func(t *testing.T, dir string){
+		"table, block":           func(t *testing.T, dir string) { flip(t, newest(t, dir, ".sst", 0), 100) },
+		"table, foot":            func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); flip(t, p, size(t, p)-2) },
+		"table, index":           func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); flip(t, p, size(t, p)-40) },
+		"table, truncated":       func(t *testing.T, dir string) { p := newest(t, dir, ".sst", 0); mustTruncate(t, p, size(t, p)/2) },
+		"table, removed":         func(t *testing.T, dir string) { mustRemove(t, newest(t, dir, ".sst", 0)) },
+		"manifest, flip":         func(t *testing.T, dir string) { p := filepath.Join(dir, "MANIFEST"); flip(t, p, size(t, p)-3) },
+		"manifest, last length":  func(t *testing.T, dir string) { flipLastRecord(t, filepath.Join(dir, "MANIFEST")) },
+		"manifest, cut":          func(t *testing.T, dir string) { p := filepath.Join(dir, "MANIFEST"); mustTruncate(t, p, size(t, p)-5) },
+		"manifest, last removed": func(t *testing.T, dir string) { mustTruncate(t, filepath.Join(dir, "MANIFEST"), 16) },
+		"manifest, removed":      func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, "MANIFEST")) },
+		"mark, both slots": func(t *testing.T, dir string) {
+			flip(t, filepath.Join(dir, markFile), 40)
+			flip(t, filepath.Join(dir, markFile), slotSize+40)
+		},
+		"mark, removed": func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, markFile)) },
+		"mark emptied, manifest removed": func(t *testing.T, dir string) {
+			mustTruncate(t, filepath.Join(dir, markFile), 0)
+			mustRemove(t, filepath.Join(dir, sealedFile))
+			mustRemove(t, filepath.Join(dir, "MANIFEST"))
+		},
+		"list of ended, damaged":   func(t *testing.T, dir string) { flip(t, filepath.Join(dir, sealedFile), 20) },
+		"list of ended, removed":   func(t *testing.T, dir string) { mustRemove(t, filepath.Join(dir, sealedFile)) },
+		"everything but the mark":  removeBadger,
+		"an older copy of the lot": nil, // below
+	}
+	base := t.TempDir()
+	db := openTest(t, base, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older := copyDir(t, base)
+	db = openTest(t, base, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damage["an older copy of the lot"] = func(t *testing.T, dir string) {
+		mark, err := os.ReadFile(filepath.Join(dir, markFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		removeBadger(t, dir)
+		for _, name := range listNames(t, older) {
+			b, err := os.ReadFile(filepath.Join(older, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == markFile {
+				b = mark
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, hurt := range damage {
+		t.Run(name, func(t *testing.T) {
+			dir := copyDir(t, base)
+			hurt(t, dir)
+			wantDamage(t, dir, Records)
+		})
+	}
+	mustHave(t, copyDir(t, base), Records, 100)
+}
+
+func listNames(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func removeBadger(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range listNames(t, dir) {
+		if name != markFile {
+			mustRemove(t, filepath.Join(dir, name))
+		}
+	}
+}
+
+// flipLastRecord makes the length of the manifest's last record too great, which Badger takes for a torn write.
+func flipLastRecord(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, last := 8, 8
+	for at < len(b) {
+		last = at
+		at += 8 + int(b[at+3]) + int(b[at+2])<<8
+	}
+	flip(t, path, int64(last)+3)
+}
