@@ -1,6 +1,8 @@
 package consensus
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -47,40 +49,79 @@ func checkEntry(l *raft.Log) error {
 	return fmt.Errorf("entry %d of type %d", l.Index, l.Type)
 }
 
-// decodeConfiguration reads a configuration as raft encodes it and checks what raft takes for granted. Raft's own
-// decoder panics on bytes it cannot read, which would stop the replica at every start.
-func decodeConfiguration(data []byte) (c raft.Configuration, err error) {
-	if len(data) > maxConfiguration {
-		return raft.Configuration{}, fmt.Errorf("configuration of %d bytes: %w", len(data), ErrTooLarge)
+// decodeConfiguration reads a configuration in exactly the form in which raft writes one for ids of 64 digits:
+//
+//	81 a7 "Servers"  90+n | dc n n
+//	n times:  83 a7 "Address" da 00 40 id   a2 "ID" da 00 40 id   a8 "Suffrage" 00 voter | 01 observer
+//
+// Raft's own decoder takes any MessagePack: it panics on bytes that it cannot read, which stops a replica at every start, and
+// thirteen bytes that claim a long array keep it busy for minutes. What passes here it reads at once.
+func decodeConfiguration(data []byte) (raft.Configuration, error) {
+	var c raft.Configuration
+	rest, ok := bytes.CutPrefix(data, []byte("\x81\xa7Servers"))
+	n := 0
+	switch {
+	case !ok || len(data) > maxConfiguration:
+		return c, fmt.Errorf("configuration of %d bytes does not decode", len(data))
+	case len(rest) > 0 && rest[0]&0xf0 == 0x90:
+		n, rest = int(rest[0]&0x0f), rest[1:]
+	case len(rest) > 2 && rest[0] == 0xdc:
+		n, rest = int(rest[1])<<8|int(rest[2]), rest[3:]
+	default:
+		return c, fmt.Errorf("configuration does not decode: no list of servers")
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			c, err = raft.Configuration{}, fmt.Errorf("configuration does not decode: %v", r)
-		}
-	}()
-	c = raft.DecodeConfiguration(data)
-	if len(c.Servers) > maxMembers {
-		return raft.Configuration{}, fmt.Errorf("configuration of %d servers: %w", len(c.Servers), ErrTooLarge)
+	if n > maxMembers || len(rest) != n*serverSize {
+		return c, fmt.Errorf("configuration of %d servers in %d bytes does not decode", n, len(rest))
 	}
-	seen := make(map[raft.ServerID]bool, len(c.Servers))
+	seen := make(map[raft.ServerID]bool, n)
 	voters := 0
-	for _, s := range c.Servers {
-		switch {
-		case !ID(s.ID).Valid() || string(s.ID) != string(s.Address):
-			return raft.Configuration{}, fmt.Errorf("configuration names %.80q at %.80q", s.ID, s.Address)
-		case seen[s.ID]:
+	for ; len(rest) > 0; rest = rest[serverSize:] {
+		s, err := decodeServer(rest[:serverSize])
+		if err != nil {
+			return raft.Configuration{}, err
+		}
+		if seen[s.ID] {
 			return raft.Configuration{}, fmt.Errorf("configuration names %s twice", s.ID)
-		case s.Suffrage == raft.Voter:
-			voters++
-		case s.Suffrage != raft.Nonvoter:
-			return raft.Configuration{}, fmt.Errorf("configuration has %s as %d", s.ID, s.Suffrage)
 		}
 		seen[s.ID] = true
+		if s.Suffrage == raft.Voter {
+			voters++
+		}
+		c.Servers = append(c.Servers, s)
 	}
 	if voters == 0 {
-		return raft.Configuration{}, fmt.Errorf("configuration without a voter")
+		return raft.Configuration{}, errors.New("configuration without a voter")
 	}
 	return c, nil
+}
+
+const (
+	serverAddress  = "\x83\xa7Address\xda\x00\x40"
+	serverName     = "\xa2ID\xda\x00\x40"
+	serverSuffrage = "\xa8Suffrage"
+	serverSize     = len(serverAddress) + 64 + len(serverName) + 64 + len(serverSuffrage) + 1
+)
+
+func decodeServer(b []byte) (raft.Server, error) {
+	take := func(n int) string {
+		part := string(b[:n])
+		b = b[n:]
+		return part
+	}
+	a, address := take(len(serverAddress)), take(64)
+	n, id := take(len(serverName)), take(64)
+	v, vote := take(len(serverSuffrage)), b[0]
+	switch {
+	case a != serverAddress || n != serverName || v != serverSuffrage:
+		return raft.Server{}, errors.New("configuration does not decode: no server")
+	case !ID(id).Valid() || id != address:
+		return raft.Server{}, fmt.Errorf("configuration names %q at %q", id, address)
+	case vote == 0:
+		return raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)}, nil
+	case vote == 1:
+		return raft.Server{Suffrage: raft.Nonvoter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)}, nil
+	}
+	return raft.Server{}, fmt.Errorf("configuration has %s as %d", id, vote)
 }
 
 // suffrage says what a server is in a configuration.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -172,14 +173,59 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+func TestConfigurationsOfRaftDecode(t *testing.T) {
+	for _, n := range []int{1, 2, 15, 16, 17, 300, maxMembers} {
+		var c raft.Configuration
+		for i := range n {
+			id := fmt.Sprintf("%064x", i)
+			c.Servers = append(c.Servers, raft.Server{Suffrage: raft.ServerSuffrage(i % 2), ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+		}
+		got, err := decodeConfiguration(raft.EncodeConfiguration(c))
+		if err != nil || !reflect.DeepEqual(got, c) {
+			t.Errorf("%d servers: %d, %v", n, len(got.Servers), err)
+		}
+	}
+}
+
+func TestPoisonousConfigurationsAreRefused(t *testing.T) {
+	good := raft.EncodeConfiguration(servers([]ID{testID(1)}, []ID{testID(2)}))
+	other := servers([]ID{testID(1)}, nil)
+	other.Servers[0].Address = "10.0.0.1:80"
+	staging := servers([]ID{testID(1), testID(2)}, nil)
+	staging.Servers[1].Suffrage = raft.Staging
+	for name, b := range map[string][]byte{
+		"empty":                      nil,
+		"three bytes":                {1, 2, 3},
+		"a claim that takes minutes": {0xdf, 0, 0, 0, 1, 0xa1, 0x78, 0xc9, 0xdd, 0xb2, 0x59, 0xff, 0xff},
+		"cut":                        good[:len(good)-1],
+		"longer":                     append(bytes.Clone(good), 0),
+		"twice the same":             raft.EncodeConfiguration(servers([]ID{testID(1), testID(1)}, nil)),
+		"no voter":                   raft.EncodeConfiguration(servers(nil, []ID{testID(1)})),
+		"nobody":                     raft.EncodeConfiguration(raft.Configuration{}),
+		"an address":                 raft.EncodeConfiguration(other),
+		"staging":                    raft.EncodeConfiguration(staging),
+		"too many":                   append([]byte("\x81\xa7Servers\xdc\xff\xff"), make([]byte, 100)...),
+	} {
+		if c, err := decodeConfiguration(b); err == nil {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
 func FuzzConfiguration(f *testing.F) {
 	f.Add(raft.EncodeConfiguration(servers([]ID{testID(1)}, []ID{testID(2)})))
 	f.Add([]byte{1, 2, 3})
-	f.Add([]byte{0xdf, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte("\x81\xa7Servers\xdc\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeConfiguration(b)
-		if err == nil && voters(c) == 0 {
+		if err != nil {
+			return
+		}
+		if voters(c) == 0 {
 			t.Fatal("a configuration without a voter passed")
+		}
+		if got := raft.DecodeConfiguration(b); !reflect.DeepEqual(got, c) {
+			t.Fatalf("raft reads %+v, we read %+v", got, c)
 		}
 	})
 }

@@ -101,6 +101,8 @@ func exploits(g *region, as ID, victim *Replica) map[string]func(*attacker) erro
 		}), nil),
 		"a configuration that does not decode": one(frameAppend, appendWith(s.Term, last, lastEntry.Term, last+1,
 			&raft.Log{Index: last + 1, Term: s.Term, Type: raft.LogConfiguration, Data: []byte{1, 2, 3}}), nil),
+		"a configuration that takes minutes": one(frameAppend, appendWith(s.Term, last, lastEntry.Term, last+1,
+			&raft.Log{Index: last + 1, Term: s.Term, Type: raft.LogConfiguration, Data: []byte{0xdf, 0, 0, 0, 1, 0xa1, 0x78, 0xc9, 0xdd, 0xb2, 0x59, 0xff, 0xff}}), nil),
 		"an election forced": one(frameTimeout, encodeTimeout(&raft.TimeoutNowRequest{RPCHeader: header(as)}), nil),
 	}
 }
