@@ -137,7 +137,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 //     ErrOwnDocument, when this trust is the custodian; ErrAudit, when the access could not be written down;
 //  3. what the sink returned, or the error of ctx.
 //
-// The result is valid after an error too: Result.Resume says where a later fetch can go on.
+// The result is valid after an error too: Result.Resume says where a later fetch can go on. What is turned down before
+// anything was asked of the custodian (no such pointer, another patient, no active node) is not audited.
 func (c *Client) Fetch(ctx context.Context, q Request, sink Sink) (Result, error) {
 	f, err := c.begin(ctx, q, sink)
 	if err != nil {

@@ -68,7 +68,8 @@ type CustodianConfig struct {
 	// Path returns what is known of the path that a stream is sent on. Default: by package endpoint.
 	Path func(net.Conn) (Path, bool)
 	// Emergency is asked before the glass is broken: whether the reason suffices, and the user has not done so too often.
-	// It must have alerted whoever reviews it when it returns nil. When it is not set the glass cannot be broken here.
+	// It must have alerted whoever reviews it when it returns nil. It is asked for each stream; those of one fetch bear the
+	// same Transfer. When it is not set the glass cannot be broken here.
 	Emergency func(ctx context.Context, a Assertion) error
 	Clock     Clock                 // SystemClock
 	Rand      io.Reader             // crypto/rand

@@ -306,6 +306,18 @@ type auditor struct {
 	err      error
 	failFrom int
 	onAppend func(Event)
+	open     int       // intents without a last entry
+	changed  sync.Cond // of open
+}
+
+// settled waits until every intent has its last entry.
+func (a *auditor) settled() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed.L = &a.mu
+	for a.open > 0 {
+		a.changed.Wait()
+	}
 }
 
 func (a *auditor) Append(_ context.Context, e Event) (uint64, error) {
@@ -318,6 +330,16 @@ func (a *auditor) Append(_ context.Context, e Event) (uint64, error) {
 		return 0, a.err
 	}
 	a.events = append(a.events, e)
+	switch e.Kind {
+	case Intent:
+		a.open++
+	case Released, Interrupted:
+		a.open--
+	}
+	if a.changed.L == nil {
+		a.changed.L = &a.mu
+	}
+	a.changed.Broadcast()
 	return uint64(len(a.events)), nil
 }
 

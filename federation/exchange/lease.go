@@ -109,11 +109,11 @@ func (l *Lease) Age(h Hold) time.Duration {
 	return age
 }
 
-// Fresh returns a proof that is at most half as old as it may be, renewing it if need be. When that fails it returns the
-// newest one there is, which the caller must judge by Age.
+// Fresh returns a proof that has at least a quarter of its time left, renewing it if need be. When that fails it returns
+// the newest one there is, which the caller must judge by Age.
 func (l *Lease) Fresh(ctx context.Context) Hold {
 	h := l.Current()
-	if l.Age(h) <= l.limit/2 {
+	if l.Age(h) <= l.limit*3/4 {
 		return h
 	}
 	if renewed, err := l.Renew(ctx); err == nil {

@@ -88,6 +88,11 @@ func (s *session) answer() error {
 	if t != frameGrant && t != frameRefusal {
 		return fmt.Errorf("frame of type %d for an answer: %w", t, ErrProtocol)
 	}
+	// A manifest can be large: it may take as long as it would at 64 KiB a second.
+	within := s.fetch.client.limits.AnswerWithin + time.Duration(n)*time.Second/(64<<10)
+	if err := s.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return s.explain(fmt.Errorf("deadline of an answer: %w", err))
+	}
 	payload, err := readPayload(s.conn, n)
 	if err != nil {
 		return s.explain(fmt.Errorf("answer of %s: %w", s.node.Short(), err))

@@ -207,7 +207,7 @@ func (s *stream) grant(ctx context.Context) error {
 	}
 	g.path, _ = s.custodian.cfg.Path(s.conn)
 	s.encoded = nil // it can be large, and the stream can last
-	return s.write(ctx, g.append(nil))
+	return s.write(ctx, g.append(nil), func(int) {})
 }
 
 // listen reads what the requester asks for, until it has sent its receipt or is gone.
@@ -320,19 +320,11 @@ func (s *stream) sendChunk(ctx context.Context, l loaded) error {
 	}
 	b = appendChunkHeader(b, l.piece, len(l.data))
 	head := min(len(l.data), sliceSize)
-	if err := s.write(ctx, append(b, l.data[:head]...)); err != nil {
+	if err := s.slice(ctx, append(b, l.data[:head]...)); err != nil {
 		return err
 	}
 	s.count(head)
-	for rest := l.data[head:]; len(rest) > 0; {
-		n := min(len(rest), sliceSize)
-		if err := s.write(ctx, rest[:n]); err != nil {
-			return err
-		}
-		s.count(n)
-		rest = rest[n:]
-	}
-	return nil
+	return s.write(ctx, l.data[head:], s.count)
 }
 
 func (s *stream) count(n int) {
@@ -340,14 +332,26 @@ func (s *stream) count(n int) {
 	s.custodian.metrics.bytes.Add(float64(n))
 }
 
-// write sends b, at most a slice of content, if the guard lets it, and gives up when the guard's word runs out.
-func (s *stream) write(ctx context.Context, b []byte) error {
+// write sends b slice by slice; done hears of each.
+func (s *stream) write(ctx context.Context, b []byte, done func(int)) error {
+	for len(b) > 0 {
+		n := min(len(b), sliceSize)
+		if err := s.slice(ctx, b[:n]); err != nil {
+			return err
+		}
+		done(n)
+		b = b[n:]
+	}
+	return nil
+}
+
+// slice sends b if the guard lets it, and gives up when the guard's word runs out.
+func (s *stream) slice(ctx context.Context, b []byte) error {
 	left, refusal := s.guard.check(ctx)
 	if refusal != nil {
 		return refusal
 	}
-	limit := min(s.custodian.limits.SliceTimeout, left)
-	if err := s.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(min(s.custodian.limits.SliceTimeout, left))); err != nil {
 		return fmt.Errorf("deadline of a slice: %w", err)
 	}
 	if _, err := s.conn.Write(b); err != nil {
