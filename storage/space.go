@@ -61,6 +61,7 @@ const (
 	noIngestPercent    = 10.0
 	readOnlyPercent    = 5.0
 	percentOfAll       = 100.0
+	percentBase        = 64 << 30 // bytes of a larger volume that percentages are of
 	reserveFilePattern = 0o600
 )
 
@@ -84,7 +85,8 @@ type SpaceConfig struct {
 //	 <  5 %     read-only  Ingest, Metadata
 //	 < MinFree             everything; the reserve file is given up for Essential writes first
 //
-// A level is left upwards only when the free space is one percentage point above its bound, so that a node at
+// Of a volume larger than 64 GiB the percentages are of 64 GiB: a tenth of a large volume would be terabytes that
+// nobody may use. A level is left upwards only when the free space is one percentage point above its bound, so that a node at
 // the bound does not switch to and fro.
 type Space struct {
 	cfg SpaceConfig
@@ -203,7 +205,7 @@ func (s *Space) Check() (Level, error) {
 	}
 	s.mu.Lock()
 	before := s.level
-	s.level = nextLevel(before, percentOfAll*float64(free)/float64(total))
+	s.level = nextLevel(before, percentOfAll*float64(free)/float64(min(total, percentBase)))
 	s.free, s.total = free, total
 	level := s.level
 	wantReserve := !s.reserved && level <= LevelWarn && s.cfg.Reserve > 0 && free > 2*(s.cfg.MinFree+uint64(s.cfg.Reserve))

@@ -147,3 +147,19 @@ func TestFullDiskRefusesWritesBeforeBadgerSeesThem(t *testing.T) {
 		}
 	}
 }
+
+func TestLargeVolumeIsNotRefusedForItsPercentage(t *testing.T) {
+	const gib = uint64(1 << 30)
+	for _, c := range []struct {
+		free  uint64
+		level Level
+	}{{20 * gib, LevelOK}, {10 * gib, LevelWarn}, {5 * gib, LevelNoIngest}, {2 * gib, LevelReadOnly}} {
+		s, err := NewSpace(SpaceConfig{Dir: t.TempDir(), Reserve: -1, Statfs: func(string) (uint64, uint64, error) { return 4096 * gib, c.free, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Level() != c.level {
+			t.Errorf("%d GiB free of 4 TiB: level %s, want %s", c.free/gib, s.Level(), c.level)
+		}
+	}
+}
