@@ -26,6 +26,9 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 		return nil, admin.Errorf(admin.CodeBadInput, "--by has at most 128 bytes and --evidence at most 1024")
 	}
 	subject := n.records.Subject(number)
+	if q.GetBy() == "" {
+		q = &admin.ObjectRequest{Patient: q.GetPatient(), Withdraw: q.GetWithdraw(), By: "operator", Evidence: q.GetEvidence()}
+	}
 	if q.GetWithdraw() {
 		return n.withdrawObjections(ctx, subject, q)
 	}

@@ -120,6 +120,9 @@ func (n *Node) openServices(ctx context.Context) error {
 	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch} {
 		n.tasks.Go(func() { task(ctx) })
 	}
+	if err := n.openMonitor(ctx); err != nil {
+		return err
+	}
 	if n.options.NoAdmin {
 		return nil
 	}

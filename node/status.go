@@ -103,7 +103,7 @@ func (n *Node) warnings(s *admin.StatusReply, rejected uint64) []string {
 		}
 	}
 	if n.space.Level() != storage.LevelOK {
-		add("the disk is filling up: at 10 %% free nothing more is taken in, at 5 %% the node only reads")
+		add("the disk is filling up: below a tenth (6.4 GiB of a large one) nothing more is taken in, below half of that the node only reads")
 	}
 	if rejected > 0 {
 		add("the region refused %d of this trust's statements", rejected)

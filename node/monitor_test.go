@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// freeAddr returns a loopback address that was free a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	return c.LocalAddr().String()
+}
+
+// startNode founds a region of one and serves it until the test ends.
+func startNode(t *testing.T, change func(*Options)) *Node {
+	t.Helper()
+	o := Options{Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
+		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil }}
+	if change != nil {
+		change(&o)
+	}
+	_, err := Init(t.Context(), InitOptions{Data: o.Data, Settings: o.Settings, Region: "Test", Trust: "RYJ", Name: "Imperial", Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := n.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return n
+}
+
+// eventually waits until done says so.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("%s did not come true within 20 s", what)
+		}
+	}
+}
+
+func TestMetricsAndHealthAreServedOnLoopback(t *testing.T) {
+	addr := freeAddr(t)
+	n := startNode(t, func(o *Options) { o.Settings.Metrics = addr })
+	get := func(path string) (int, string) {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	if code, _ := get("/healthz"); code != http.StatusOK {
+		t.Errorf("healthz: %d", code)
+	}
+	eventually(t, "readiness", func() bool { code, _ := get("/readyz"); return code == http.StatusOK })
+	if code, text := get("/metrics"); code != http.StatusOK || !strings.Contains(text, "ridgeway_") {
+		t.Errorf("metrics: %d, without a metric of ours:\n%.500s", code, text)
+	}
+	_ = n
+}
+
+func TestFullDiskRefusesIntakeAndSaysSo(t *testing.T) {
+	free := uint64(1 << 38)
+	n := startNode(t, func(o *Options) {
+		o.Statfs = func(string) (uint64, uint64, error) { return 1 << 40, free, nil }
+	})
+	free = 1 << 30
+	_, err := n.Take(t.Context(), textItem("Discharge summary", "a letter"))
+	if admin.CodeOf(err) != admin.CodeDiskFull || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("got %v, want DISK_FULL and what to do", err)
+	}
+	if why := n.unready(); !strings.Contains(why, "disk") {
+		t.Errorf("unready says %q", why)
+	}
+}
