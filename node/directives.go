@@ -131,7 +131,7 @@ func (n *Node) noteDirective(ctx context.Context, d federation.Directive, what s
 func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {
 	id, err := federation.ParseDocumentID(q.GetDocument())
 	if err != nil {
-		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
+		return nil, admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway locate' lists the ids", err)
 	}
 	if id.Custodian() != n.Trust() {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())

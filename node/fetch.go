@@ -29,7 +29,7 @@ const (
 func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admin.FetchReply) error) error {
 	id, err := federation.ParseDocumentID(q.GetDocument())
 	if err != nil {
-		return admin.Errorf(admin.CodeBadInput, "%v", err)
+		return admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway locate' lists the ids", err)
 	}
 	who := asker(q.GetAsker())
 	if err := checkAsker(who); err != nil {
@@ -79,7 +79,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	} else {
 		result, err = d.node.client.Fetch(ctx, q, sink)
 	}
-	return result, d.node.releaseProblem(d.id, err)
+	return result, d.node.releaseProblem(d.id, s, err)
 }
 
 // bytes sends a part, or a range of it, as it comes.
@@ -238,7 +238,7 @@ func (w *patchwork) ReadAt(b []byte, off int64) (int, error) {
 }
 
 // releaseProblem says what a release that failed means.
-func (n *Node) releaseProblem(id federation.DocumentID, err error) error {
+func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection, err error) error {
 	var refusal *exchange.Refusal
 	custodian := id.Custodian()
 	switch {
@@ -251,6 +251,9 @@ func (n *Node) releaseProblem(id federation.DocumentID, err error) error {
 		case policy.StalePolicy:
 			return admin.Errorf(admin.CodeStale, "%s cannot release %s now: it has no recent proof that its rules are up to date. Try again when the region can be reached", custodian, id)
 		case policy.NotFound:
+			if asked.Part > 1 || len(asked.Pages)+len(asked.Ranges) > 0 {
+				return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of, or it has no such part, page or range: 'ridgeway locate' lists the documents with their pages and bytes", id)
+			}
 			return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of: 'ridgeway locate' lists those there are", id)
 		case policy.Integrity:
 			return admin.Errorf(admin.CodeIntegrity, "%s holds %s, but not as it was published: it may be damaged there. Nothing wrong was delivered; tell %s", custodian, id, custodian)

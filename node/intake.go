@@ -115,7 +115,7 @@ func refuseItem(code ingest.Code, err error) error {
 func (n *Node) checkPatient(text string) (record.NHSNumber, error) {
 	number, err := record.ParseNHSNumber(text)
 	if err != nil {
-		return number, err
+		return number, misread(err)
 	}
 	mode := record.Live
 	if n.options.Settings.TestNumbers || n.options.Settings.InsecureDevKeys {
@@ -174,7 +174,10 @@ func orTrust(t, other federation.TrustID) federation.TrustID {
 func ReadNHSNumber(text string) (string, error) {
 	number, err := record.ParseNHSNumber(text)
 	if err != nil {
-		return "", err
+		return "", misread(err)
 	}
 	return number.Digits(), nil
 }
+
+// misread adds what to do about an NHS number that is none.
+func misread(err error) error { return fmt.Errorf("%w; check it with the patient's papers", err) }

@@ -12,8 +12,10 @@ import (
 
 func testInvitation(t *testing.T) invitation {
 	t.Helper()
-	inv := invitation{Trust: "RAS", Sponsor: testNode(7), Address: "127.0.0.1:7401", Region: "North West London", Name: "The Hillingdon Hospitals",
-		Expires: time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC)}
+	inv := invitation{
+		Trust: "RAS", Sponsor: testNode(7), Address: "127.0.0.1:7401", Region: "North West London", Name: "The Hillingdon Hospitals",
+		Expires: time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC),
+	}
 	if err := inv.draw(); err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,10 @@ func freeAddr(t *testing.T) string {
 // startNode founds a region of one and serves it until the test ends.
 func startNode(t *testing.T, change func(*Options)) *Node {
 	t.Helper()
-	o := Options{Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
-		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil }}
+	o := Options{
+		Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
+		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil },
+	}
 	if change != nil {
 		change(&o)
 	}

@@ -188,11 +188,15 @@ func TestZeroValuesRefuse(t *testing.T) {
 func drawRequest(t *rapid.T) Request {
 	doc := federation.NewDocumentID("RYJ", federation.DocumentKey{1})
 	return Request{
-		User: User{Trust: rapid.SampledFrom([]federation.TrustID{"RAS", "RYJ", "RXX"}).Draw(t, "trust"), ID: "u",
-			Role: rapid.SampledFrom([]string{"doctor", "records-staff", "admin"}).Draw(t, "role")},
+		User: User{
+			Trust: rapid.SampledFrom([]federation.TrustID{"RAS", "RYJ", "RXX"}).Draw(t, "trust"), ID: "u",
+			Role: rapid.SampledFrom([]string{"doctor", "records-staff", "admin"}).Draw(t, "role"),
+		},
 		Action: rapid.SampledFrom([]Action{See, Open}).Draw(t, "action"), Purpose: rapid.SampledFrom([]string{"TREAT", "BTG", "HRESCH"}).Draw(t, "purpose"),
-		Document: Document{ID: doc, Custodian: "RYJ", Subject: federation.Subject{1}, LegallyRestricted: rapid.IntRange(0, 9).Draw(t, "legal") == 0,
-			Confidentiality: federation.Confidentiality(rapid.IntRange(1, 6).Draw(t, "confidentiality"))},
+		Document: Document{
+			ID: doc, Custodian: "RYJ", Subject: federation.Subject{1}, LegallyRestricted: rapid.IntRange(0, 9).Draw(t, "legal") == 0,
+			Confidentiality: federation.Confidentiality(rapid.IntRange(1, 6).Draw(t, "confidentiality")),
+		},
 		BreakGlass: rapid.Bool().Draw(t, "glass"), Now: now,
 	}
 }
@@ -229,9 +233,11 @@ func TestMoreDenialsNeverPermit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRequest(t)
 		p := rapid.SampledFrom(pairs).Draw(t, "agreement")
-		f := Facts{RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
+		f := Facts{
+			RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
 			Directives: drawDirectives(t, "directives", 4), LocalRefusals: drawDirectives(t, "local", 1), Agreement: p.before,
-			LeaseAge: time.Duration(rapid.IntRange(-1, 12).Draw(t, "age")) * time.Second, LeaseLimit: 10 * time.Second}
+			LeaseAge: time.Duration(rapid.IntRange(-1, 12).Draw(t, "age")) * time.Second, LeaseLimit: 10 * time.Second,
+		}
 		more, faulty := f, r
 		switch rapid.IntRange(0, 9).Draw(t, "denial") {
 		case 0:
@@ -267,8 +273,10 @@ func TestOrderOfDirectivesIsIrrelevant(t *testing.T) {
 	a := mustCompile(t, DefaultAgreement("RYJ"))
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRequest(t)
-		f := Facts{RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
-			Directives: drawDirectives(t, "directives", 8), Agreement: a, LeaseLimit: time.Second}
+		f := Facts{
+			RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
+			Directives: drawDirectives(t, "directives", 8), Agreement: a, LeaseLimit: time.Second,
+		}
 		g := f
 		g.Directives = rapid.Permutation(f.Directives).Draw(t, "order")
 		x, y := Decide(r, f), Decide(r, g)

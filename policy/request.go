@@ -53,8 +53,10 @@ type Document struct {
 
 // DocumentOf returns what a pointer says of its document. Legal restriction does not stand in a pointer.
 func DocumentOf(p federation.Pointer) Document {
-	return Document{ID: p.Document, Custodian: p.Custodian(), Subject: p.Subject, Type: p.Type, Category: p.Category,
-		Specialty: p.Specialty, Author: p.Author, Confidentiality: p.Confidentiality, Date: p.Date}
+	return Document{
+		ID: p.Document, Custodian: p.Custodian(), Subject: p.Subject, Type: p.Type, Category: p.Category,
+		Specialty: p.Specialty, Author: p.Author, Confidentiality: p.Confidentiality, Date: p.Date,
+	}
 }
 
 // Request is one thing that one user wants.

@@ -207,8 +207,10 @@ func (p *preflight) checkSealed() error {
 			}
 			p.add(Damage{File: name.String(), Length: want.end, Reason: "the file is gone"})
 		case info.Size() != want.end:
-			p.add(Damage{File: name.String(), Offset: min(info.Size(), want.end), Length: want.end - info.Size(),
-				Reason: fmt.Sprintf("the file has %d bytes, %d were written", info.Size(), want.end)})
+			p.add(Damage{
+				File: name.String(), Offset: min(info.Size(), want.end), Length: want.end - info.Size(),
+				Reason: fmt.Sprintf("the file has %d bytes, %d were written", info.Size(), want.end),
+			})
 		case p.opt.VerifyAll:
 			if err := p.checkLog(name, want, true); err != nil {
 				return err

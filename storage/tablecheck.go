@@ -25,7 +25,7 @@ func (p *preflight) checkTables() error {
 	}
 	if err != nil {
 		p.add(Damage{File: badger.ManifestFilename, Reason: err.Error()})
-		return nil
+		return nil //nolint:nilerr // the damage is on the list, and what can be checked beside it is
 	}
 	for _, id := range ids {
 		path := table.NewFilename(id, p.dir)

@@ -24,6 +24,7 @@ type link struct {
 	rand  *rand.Rand
 	free  time.Time // when the last byte that waits will have been sent
 	stats LinkStats
+	tap   func(Passage) // nil: nobody looks
 }
 
 // pass decides on one datagram of size bytes: when it arrives, or that it does not.
@@ -64,7 +65,11 @@ func (l *link) pass(now time.Time, size int, open bool) (due time.Time, ok bool)
 	}
 	l.stats.Carried++
 	l.stats.Bytes += int64(size)
-	return leaves.Add(l.opts.Latency + jitter), true
+	due = leaves.Add(l.opts.Latency + jitter)
+	if l.tap != nil {
+		l.tap(Passage{At: now, Due: due, Size: size})
+	}
+	return due, true
 }
 
 // SetLink sets both directions between two hosts. A cut stays as it is.

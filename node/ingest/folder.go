@@ -47,24 +47,24 @@ func (f *folder) open(name string) (*os.File, int64, *RefusalError) {
 		found, near := f.lookup(clean)
 		if found == "" {
 			if near != "" {
-				return nil, 0, refuse(CodeMissingFile, "there is no such file; did you mean %q?", near)
+				return nil, 0, refuse(CodeMissingFile, "there is no such file; did you mean %q? Upper and lower case count", near)
 			}
-			return nil, 0, refuse(CodeMissingFile, "there is no such file in the folder")
+			return nil, 0, refuse(CodeMissingFile, "there is no such file: check the name, or put the file there")
 		}
 		clean = found
 		info, err = f.root.Stat(clean)
 	}
 	switch {
 	case err != nil && f.throughLink(clean):
-		return nil, 0, refuse(CodeOutside, "the path goes by a link that leads out of the folder or nowhere")
+		return nil, 0, refuse(CodeOutside, "the path goes by a link that leads out of the folder or nowhere: put the file itself there")
 	case err != nil:
-		return nil, 0, refuse(CodeUnreadable, "the file cannot be opened: %v", reason(err))
+		return nil, 0, refuse(CodeUnreadable, "the file cannot be opened: %v: see to it that you may read it", reason(err))
 	case !info.Mode().IsRegular(): // a pipe would block for ever when opened
-		return nil, 0, refuse(CodeUnreadable, "it is not a file but a folder or a device")
+		return nil, 0, refuse(CodeUnreadable, "it is not a file but a folder or a device: name a file")
 	}
 	file, err := f.root.Open(clean)
 	if err != nil {
-		return nil, 0, refuse(CodeUnreadable, "the file cannot be opened: %v", reason(err))
+		return nil, 0, refuse(CodeUnreadable, "the file cannot be opened: %v: see to it that you may read it", reason(err))
 	}
 	return file, info.Size(), nil
 }

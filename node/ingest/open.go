@@ -74,13 +74,13 @@ func (r *run) openPart(ctx context.Context, row *Row, files *openFiles) (Part, *
 func fileProblem(err, failure error) *RefusalError {
 	switch {
 	case failure != nil:
-		return refuse(CodeUnreadable, "the file cannot be read: %v", reason(failure))
+		return refuse(CodeUnreadable, "the file cannot be read: %v: copy it anew", reason(failure))
 	case errors.Is(err, media.ErrEmpty):
-		return refuse(CodeEmptyFile, "%v", err)
+		return refuse(CodeEmptyFile, "%v: export or scan it again", err)
 	case errors.Is(err, media.ErrMismatch):
 		return refuse(CodeMismatch, "%v", err)
 	case errors.Is(err, media.ErrCorrupt):
-		return refuse(CodeDamaged, "%v", err)
+		return refuse(CodeDamaged, "%v: export or scan it again", err)
 	case errors.Is(err, media.ErrTooLarge):
 		return refuse(CodeTooLarge, "%v", err)
 	case errors.Is(err, media.ErrUnsupported):

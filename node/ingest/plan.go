@@ -29,13 +29,13 @@ func plan(m *Manifest) []*batch {
 			} else if bare(first.Patient) == bare(row.Patient) {
 				// A repeated row is refused by itself; the document that it repeats goes in.
 				b := &batch{}
-				b.add(row, refuse(CodeDuplicate, "the file is listed before, on line %d", first.Line))
+				b.add(row, refuse(CodeDuplicate, "the file is listed before, on line %d: take one of the two lines out", first.Line))
 				batches = append(batches, b)
 				continue
 			} else {
 				// Nobody can tell whose file it is: it goes to neither.
-				where[first].spoil(first, refuse(CodeConflict, "the file is listed again on line %d for another patient", row.Line))
-				problem = refuse(CodeConflict, "the file is listed on line %d for another patient", first.Line)
+				where[first].spoil(first, refuse(CodeConflict, "the file is listed again on line %d for another patient: find out whose it is", row.Line))
+				problem = refuse(CodeConflict, "the file is listed on line %d for another patient: find out whose it is", first.Line)
 			}
 		}
 		b := documents[row.Document]
@@ -73,9 +73,16 @@ func (b *batch) agree() {
 	first := b.rows[0]
 	for _, row := range b.rows[1:] {
 		for _, f := range []struct{ name, a, b string }{
-			{"patient", bare(first.Patient), bare(row.Patient)}, {"type", first.Type, row.Type}, {"title", first.Title, row.Title}, {"date", first.Date, row.Date},
-			{"category", first.Category, row.Category}, {"specialty", first.Specialty, row.Specialty}, {"author", first.Author, row.Author},
-			{"confidentiality", first.Confidentiality, row.Confidentiality}, {"language", first.Language, row.Language}, {"supersedes", first.Supersedes, row.Supersedes},
+			{"patient", bare(first.Patient), bare(row.Patient)},
+			{"type", first.Type, row.Type},
+			{"title", first.Title, row.Title},
+			{"date", first.Date, row.Date},
+			{"category", first.Category, row.Category},
+			{"specialty", first.Specialty, row.Specialty},
+			{"author", first.Author, row.Author},
+			{"confidentiality", first.Confidentiality, row.Confidentiality},
+			{"language", first.Language, row.Language},
+			{"supersedes", first.Supersedes, row.Supersedes},
 		} {
 			if f.a != f.b {
 				b.spoil(row, refuse(CodeParts, "the %s is not that of line %d, which is a part of the same document", f.name, first.Line))

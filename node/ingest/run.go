@@ -67,7 +67,7 @@ func Run(ctx context.Context, cfg Config, folderName string, m *Manifest) (Repor
 	if err != nil {
 		return Report{}, err
 	}
-	defer f.close()
+	defer func() { _ = f.close() }()
 	r := &run{Config: cfg, folder: f, heavy: make(chan struct{}, 1)}
 	return r.all(ctx, m)
 }

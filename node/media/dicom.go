@@ -52,7 +52,7 @@ func countFrames(r io.ReaderAt, size int64) (frames int, err error) {
 		case errors.Is(err, dicom.ErrorEndOfDICOM):
 			return 1, nil
 		case err != nil && size > maxDICOMHeader:
-			return 1, nil //nolint:nilerr // the header is longer than is read, so its end is not the file's
+			return 1, nil // the header is longer than is read, so its end is not the file's
 		case err != nil:
 			return 0, &CorruptError{Format: FormatDICOM, Offset: -1, What: "the data elements cannot be read", Err: err}
 		case e.Tag == tag.NumberOfFrames:

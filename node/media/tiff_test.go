@@ -76,8 +76,15 @@ func grayPage(first byte, more ...testTag) []testTag {
 		pixels[i] = first + byte(i)
 	}
 	tags := []testTag{
-		{256, 3, 1, u16(4), nil}, {257, 3, 1, u16(2), nil}, {258, 3, 1, u16(8), nil}, {259, 3, 1, u16(1), nil}, {262, 3, 1, u16(1), nil},
-		{273, 4, 1, nil, pixels}, {277, 3, 1, u16(1), nil}, {278, 3, 1, u16(2), nil}, {279, 4, 1, u32(8), nil},
+		{256, 3, 1, u16(4), nil},
+		{257, 3, 1, u16(2), nil},
+		{258, 3, 1, u16(8), nil},
+		{259, 3, 1, u16(1), nil},
+		{262, 3, 1, u16(1), nil},
+		{273, 4, 1, nil, pixels},
+		{277, 3, 1, u16(1), nil},
+		{278, 3, 1, u16(2), nil},
+		{279, 4, 1, u32(8), nil},
 	}
 	return append(tags, more...)
 }
@@ -214,8 +221,10 @@ func TestPagesOfTIFFAreCutInTheOrderAskedFor(t *testing.T) {
 	if err != nil || info.Pages != 4 || len(info.Spans) != 4 {
 		t.Fatalf("got %+v, %v", info, err)
 	}
-	src := Source{ContentType: info.ContentType, Spans: info.Spans, Size: int64(len(b)),
-		Bytes: bytes.NewReader(sparse(t, b, info.Spans[3], info.Spans[1]))}
+	src := Source{
+		ContentType: info.ContentType, Spans: info.Spans, Size: int64(len(b)),
+		Bytes: bytes.NewReader(sparse(t, b, info.Spans[3], info.Spans[1])),
+	}
 	var out bytes.Buffer
 	if err := Assemble(context.Background(), &out, src, []int{4, 2}); err != nil {
 		t.Fatal(err)

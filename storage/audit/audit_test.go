@@ -50,9 +50,11 @@ func closeLog(t testing.TB, l *Log) {
 func subject(b byte) federation.Subject { return federation.Subject{0: b, 15: 1} }
 
 func entry(i int) Entry {
-	return Entry{Time: testTime.Add(time.Duration(i) * time.Second), Kind: Intent, Trust: "RYJ", User: fmt.Sprintf("user-%d", i%3),
+	return Entry{
+		Time: testTime.Add(time.Duration(i) * time.Second), Kind: Intent, Trust: "RYJ", User: fmt.Sprintf("user-%d", i%3),
 		Subject: subject(byte(i % 5)), Document: federation.NewDocumentID("RAS", federation.DocumentKey{1, byte(i)}), Custodian: "RAS",
-		Purpose: "TREAT", Outcome: "PERMIT", Rules: "agreement RAS v3: permit", Bytes: int64(i)}
+		Purpose: "TREAT", Outcome: "PERMIT", Rules: "agreement RAS v3: permit", Bytes: int64(i),
+	}
 }
 
 func fill(t testing.TB, l *Log, n int) {
@@ -88,10 +90,12 @@ func raw(t testing.TB, dir string, fn func(txn *badger.Txn) error) {
 func TestEntriesAreReadBackAsTheyWereAppended(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, testOptions(dir))
-	full := Entry{Time: testTime, Kind: Completion, Trust: "RYJ", Node: federation.NodeID{1}, User: "u", Role: "R8000", Purpose: "TREAT",
+	full := Entry{
+		Time: testTime, Kind: Completion, Trust: "RYJ", Node: federation.NodeID{1}, User: "u", Role: "R8000", Purpose: "TREAT",
 		Relationship: "referral", BreakGlass: true, Subject: subject(1), Document: federation.NewDocumentID("RAS", federation.DocumentKey{9}),
 		Custodian: "RAS", Request: federation.Digest{2}, Outcome: "PERMIT", Rules: "one\ntwo", Of: RefTo(0), Bytes: 1 << 40,
-		Ranges: []federation.Extent{{Offset: 0, Length: 10}, {Offset: 1 << 33, Length: 5}}, Proof: []byte{1, 2, 3}, Detail: "link dropped", StateIndex: 77}
+		Ranges: []federation.Extent{{Offset: 0, Length: 10}, {Offset: 1 << 33, Length: 5}}, Proof: []byte{1, 2, 3}, Detail: "link dropped", StateIndex: 77,
+	}
 	for i, e := range []Entry{{Time: testTime, Kind: Admin}, full} {
 		index, err := l.Append(context.Background(), e)
 		if err != nil || index != uint64(i) {
@@ -302,12 +306,21 @@ func TestSearchFindsWhatMatches(t *testing.T) {
 		f    Filter
 		want int
 	}{
-		{"all", Filter{}, 50}, {"newest", Filter{Newest: true}, 50}, {"patient", Filter{Subject: subject(3)}, 10},
-		{"patient, newest", Filter{Subject: subject(3), Newest: true}, 10}, {"nobody", Filter{Subject: subject(99)}, 0},
-		{"user", Filter{User: "user-1"}, 17}, {"kind", Filter{Kinds: []Kind{Admin, BreakGlass}}, 5}, {"emergency", Filter{BreakGlass: true}, 5},
-		{"outcome", Filter{Outcome: "DENIED"}, 5}, {"trust", Filter{Trust: "RAS"}, 0}, {"custodian", Filter{Custodian: "RAS"}, 50},
-		{"since", Filter{Since: testTime.Add(40 * time.Second)}, 10}, {"until", Filter{Until: testTime.Add(40 * time.Second)}, 40},
-		{"document", Filter{Document: entry(7).Document}, 1}, {"request", Filter{Request: federation.Digest{1}}, 0},
+		{"all", Filter{}, 50},
+		{"newest", Filter{Newest: true}, 50},
+		{"patient", Filter{Subject: subject(3)}, 10},
+		{"patient, newest", Filter{Subject: subject(3), Newest: true}, 10},
+		{"nobody", Filter{Subject: subject(99)}, 0},
+		{"user", Filter{User: "user-1"}, 17},
+		{"kind", Filter{Kinds: []Kind{Admin, BreakGlass}}, 5},
+		{"emergency", Filter{BreakGlass: true}, 5},
+		{"outcome", Filter{Outcome: "DENIED"}, 5},
+		{"trust", Filter{Trust: "RAS"}, 0},
+		{"custodian", Filter{Custodian: "RAS"}, 50},
+		{"since", Filter{Since: testTime.Add(40 * time.Second)}, 10},
+		{"until", Filter{Until: testTime.Add(40 * time.Second)}, 40},
+		{"document", Filter{Document: entry(7).Document}, 1},
+		{"request", Filter{Request: federation.Digest{1}}, 0},
 		{"both", Filter{Subject: subject(0), User: "user-0"}, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -28,8 +28,10 @@ const (
 	Review                     // a governance lead read or exported the log, or judged an access
 )
 
-var kindNames = [...]string{"", "intent", "completion", "receipt", "refusal", "search", "view", "ingest", "withdrawal",
-	"directive", "agreement", "break-glass", "admin", "security", "review"}
+var kindNames = [...]string{
+	"", "intent", "completion", "receipt", "refusal", "search", "view", "ingest", "withdrawal",
+	"directive", "agreement", "break-glass", "admin", "security", "review",
+}
 
 // Valid reports whether k is a kind that this program knows.
 func (k Kind) Valid() bool { return k >= Intent && k <= Review }

@@ -119,8 +119,10 @@ func newLog(db *storage.DB, opt *Options) *Log {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Log{db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger,
-		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	return &Log{
+		db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger,
+		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
 }
 
 // store returns the settings of the log's Badger.

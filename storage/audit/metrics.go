@@ -21,13 +21,19 @@ func newMetrics(reg prometheus.Registerer, size func() uint64) (*metrics, error)
 	}
 	m := &metrics{
 		reg: reg,
-		entries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ridgeway_audit_entries_total",
-			Help: "Entries appended to the audit log since the start, by kind."}, []string{"kind"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ridgeway_audit_append_seconds",
-			Help: "Time until an entry was durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
+		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ridgeway_audit_entries_total",
+			Help: "Entries appended to the audit log since the start, by kind.",
+		}, []string{"kind"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ridgeway_audit_append_seconds",
+			Help: "Time until an entry was durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+		}),
 	}
-	gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ridgeway_audit_size",
-		Help: "Entries in the audit log."}, func() float64 { return float64(size()) })
+	gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ridgeway_audit_size",
+		Help: "Entries in the audit log.",
+	}, func() float64 { return float64(size()) })
 	for _, c := range []prometheus.Collector{m.entries, m.seconds, gauge} {
 		if err := reg.Register(c); err != nil {
 			m.unregister()

@@ -68,8 +68,10 @@ func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Repo
 		}
 	}
 	for _, c := range v.against {
-		v.report.Witnesses = append(v.report.Witnesses, Witness{Size: c.Size,
-			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, size)})
+		v.report.Witnesses = append(v.report.Witnesses, Witness{
+			Size:  c.Size,
+			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, size),
+		})
 	}
 	root := v.tree.root()
 	v.report.Root = digest(root)

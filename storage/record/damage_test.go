@@ -226,8 +226,10 @@ func TestStoreWithoutTotalsOrWithAnotherKeyIsRefused(t *testing.T) {
 	if _, err := Open(ctx, testOptions(dir)); !errors.Is(err, storage.ErrIntegrity) {
 		t.Errorf("no totals: %v", err)
 	}
-	for _, change := range []func(o *Options){func(o *Options) { o.Dir = "" }, func(o *Options) { o.Trust = "x" }, func(o *Options) { o.Sealer = nil },
-		func(o *Options) { o.SubjectKey = [32]byte{} }, func(o *Options) { o.IDKey = [32]byte{} }} {
+	for _, change := range []func(o *Options){
+		func(o *Options) { o.Dir = "" }, func(o *Options) { o.Trust = "x" }, func(o *Options) { o.Sealer = nil },
+		func(o *Options) { o.SubjectKey = [32]byte{} }, func(o *Options) { o.IDKey = [32]byte{} },
+	} {
 		opt := testOptions(t.TempDir())
 		change(&opt)
 		if _, err := Open(ctx, opt); err == nil {

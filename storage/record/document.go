@@ -66,9 +66,11 @@ func (d *Document) Pages() int {
 
 // Pointer returns what the region's index holds of d: as little as its confidentiality demands.
 func (d *Document) Pointer() federation.Pointer {
-	p := federation.Pointer{Subject: d.Subject, Document: d.ID, Confidentiality: d.Confidentiality, Manifest: d.Manifest, Supersedes: d.Supersedes,
+	p := federation.Pointer{
+		Subject: d.Subject, Document: d.ID, Confidentiality: d.Confidentiality, Manifest: d.Manifest, Supersedes: d.Supersedes,
 		Type: d.Type, Category: d.Category, Specialty: d.Specialty, Language: d.Language, Title: d.Title, Author: d.Author,
-		Status: d.State.Status, Date: d.Date, Parts: len(d.Parts), Pages: d.Pages(), Bytes: d.Bytes()}
+		Status: d.State.Status, Date: d.Date, Parts: len(d.Parts), Pages: d.Pages(), Bytes: d.Bytes(),
+	}
 	if len(d.Parts) > 0 {
 		p.ContentType = d.Parts[0].ContentType
 	}
@@ -160,9 +162,20 @@ type textField struct {
 
 // texts lists the plain texts in the order of the encoding.
 func (d *Document) texts() []textField {
-	return []textField{{&d.Type, maxCode}, {&d.Category, maxCode}, {&d.Specialty, maxCode}, {&d.Facility, maxCode}, {&d.Event, maxCode},
-		{&d.Title, maxName}, {&d.Description, maxDescription}, {&d.Author, maxPerson}, {&d.Language, maxCode}, {&d.Format, maxName},
-		{&d.Source, maxName}, {&d.SourceID, maxName}}
+	return []textField{
+		{&d.Type, maxCode},
+		{&d.Category, maxCode},
+		{&d.Specialty, maxCode},
+		{&d.Facility, maxCode},
+		{&d.Event, maxCode},
+		{&d.Title, maxName},
+		{&d.Description, maxDescription},
+		{&d.Author, maxPerson},
+		{&d.Language, maxCode},
+		{&d.Format, maxName},
+		{&d.Source, maxName},
+		{&d.SourceID, maxName},
+	}
 }
 
 // decodeDocument reads what encode wrote. It fails with federation.ErrMalformed and federation.ErrVersion.

@@ -25,8 +25,10 @@ var (
 )
 
 func testOptions(dir string) Options {
-	return Options{Dir: dir, Trust: "RYJ", Sealer: storage.NewSealer([32]byte{1}), SubjectKey: [32]byte{2}, IDKey: [32]byte{3},
-		Small: true, Now: func() time.Time { return testTime }}
+	return Options{
+		Dir: dir, Trust: "RYJ", Sealer: storage.NewSealer([32]byte{1}), SubjectKey: [32]byte{2}, IDKey: [32]byte{3},
+		Small: true, Now: func() time.Time { return testTime },
+	}
 }
 
 func open(t testing.TB, opt Options) *Store {
@@ -62,12 +64,16 @@ func letter(n int, chunks ...federation.Digest) Document {
 		chunks = []federation.Digest{federation.Sum(fmt.Appendf(nil, "chunk %d", n))}
 	}
 	size := int64(len(chunks)-1)*federation.ChunkSize + 100
-	return Document{Type: "373942005", Category: "823651000000106", Specialty: "100", Facility: "hospital", Event: "discharge", Title: fmt.Sprintf("Letter %d", n),
+	return Document{
+		Type: "373942005", Category: "823651000000106", Specialty: "100", Facility: "hospital", Event: "discharge", Title: fmt.Sprintf("Letter %d", n),
 		Description: "line one\nline two", Author: "Dr A", Date: testTime.Add(time.Duration(n) * time.Hour), Created: testTime.Add(-time.Hour),
 		Indexed: testTime, Confidentiality: federation.Normal, Labels: []string{"PSY"}, Language: "en-GB", Format: "urn:nhs-ic:unstructured",
 		Source: "epr", SourceID: fmt.Sprint(n),
-		Parts: []federation.Part{{ContentType: "application/pdf", Name: "letter.pdf", Size: size, SHA256: federation.Sum(fmt.Append(nil, n)), SHA1: [20]byte{byte(n)},
-			PageCount: 2, Chunks: chunks}}}
+		Parts: []federation.Part{{
+			ContentType: "application/pdf", Name: "letter.pdf", Size: size, SHA256: federation.Sum(fmt.Append(nil, n)), SHA1: [20]byte{byte(n)},
+			PageCount: 2, Chunks: chunks,
+		}},
+	}
 }
 
 func add(t testing.TB, s *Store, n NHSNumber, d Document) federation.DocumentID {

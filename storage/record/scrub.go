@@ -45,9 +45,18 @@ func (s *Store) Scrub(ctx context.Context, damagedChunks []federation.Digest) (S
 		row   byte
 		check func(txn *badger.Txn, r *ScrubReport, k []byte) error
 	}{
-		{rowSubject, s.scrubSubject}, {rowListed, s.scrubListed}, {rowState, s.scrubDocument}, {rowOutbox, s.scrubOutbox},
-		{rowRefusals, s.scrubRefusals}, {rowRefusal, s.scrubRefusals}, {rowNumber, s.scrubSealed}, {rowRefused, s.scrubSealed},
-		{rowInvitation, s.scrubSealed}, {rowSetting, s.scrubSealed}, {rowInFlight, s.scrubSealed}, {rowTotals, s.scrubSealed},
+		{rowSubject, s.scrubSubject},
+		{rowListed, s.scrubListed},
+		{rowState, s.scrubDocument},
+		{rowOutbox, s.scrubOutbox},
+		{rowRefusals, s.scrubRefusals},
+		{rowRefusal, s.scrubRefusals},
+		{rowNumber, s.scrubSealed},
+		{rowRefused, s.scrubSealed},
+		{rowInvitation, s.scrubSealed},
+		{rowSetting, s.scrubSealed},
+		{rowInFlight, s.scrubSealed},
+		{rowTotals, s.scrubSealed},
 		{rowDocument, s.scrubDescription},
 	}
 	for _, w := range walks {

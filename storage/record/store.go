@@ -47,8 +47,10 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	db, err := storage.Open(storage.Options{Dir: opt.Dir, Profile: storage.Records, Logger: opt.Logger, Space: opt.Space,
-		Small: opt.Small, Sync: opt.Sync})
+	db, err := storage.Open(storage.Options{
+		Dir: opt.Dir, Profile: storage.Records, Logger: opt.Logger, Space: opt.Space,
+		Small: opt.Small, Sync: opt.Sync,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}

@@ -42,8 +42,10 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		t, err = s.totals(txn)
 		return err
 	})
-	out := Stats{Patients: t.patients, Documents: t.documents, Parts: t.parts, Pages: t.pages, Bytes: t.bytes, Outbox: t.outbox,
-		Rejected: t.rejected, Refusals: t.refusals, Phases: map[Phase]uint64{}}
+	out := Stats{
+		Patients: t.patients, Documents: t.documents, Parts: t.parts, Pages: t.pages, Bytes: t.bytes, Outbox: t.outbox,
+		Rejected: t.rejected, Refusals: t.refusals, Phases: map[Phase]uint64{},
+	}
 	for p := Queued; p <= Erased; p++ {
 		out.Phases[p] = t.phases[p]
 	}

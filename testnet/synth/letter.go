@@ -31,12 +31,12 @@ func (l *letter) start() {
 		for i, s := range []string{"1 Imaginary Way", "Fictonbury  ZZ99 9ZZ", "Switchboard 01632 960000"} {
 			l.text(420, 44+12*i, "F1", 9, s)
 		}
-		l.rule(pdfMargin, 82, pdfWidth-pdfMargin, 82)
+		l.rule(pdfMargin, 82)
 		l.y = 106
 		return
 	}
 	l.text(pdfMargin, 44, "F1", 9, fmt.Sprintf("%s   NHS number %s   born %s", l.p.Name(), l.p.SpacedNumber(), shortDate(l.p.Born)))
-	l.rule(pdfMargin, 50, pdfWidth-pdfMargin, 50)
+	l.rule(pdfMargin, 50)
 	l.y = 76
 }
 
@@ -106,7 +106,7 @@ func (l *letter) finish() []byte {
 func (l *letter) footer(n int) string {
 	f := pdfWriter{}
 	f.newPage()
-	f.rule(pdfMargin, pdfHeight-52, pdfWidth-pdfMargin, pdfHeight-52)
+	f.rule(pdfMargin, pdfHeight-52)
 	f.text(pdfMargin, pdfHeight-38, "F2", 9, notice)
 	f.text(pdfWidth-pdfMargin-58, pdfHeight-38, "F1", 9, fmt.Sprintf("Page %d of %d", n, len(l.pages)))
 	return f.page().String()
@@ -158,10 +158,19 @@ func dischargeLetter(p Patient, s *sheet) []byte {
 	l.line("F2", 14, "Discharge summary")
 	l.y += 12
 	stay := s.between(1, 19)
-	l.patientBox([][2]string{{"Patient", p.Name()}, {"Date of birth", shortDate(p.Born)}, {"NHS number", p.SpacedNumber()},
-		{"Address", strings.Join(p.Address, ", ") + ", " + p.Postcode}, {"GP practice", p.Practice}})
-	l.patientBox([][2]string{{"Admitted", longDate(s.doc.Date.AddDate(0, 0, -stay)) + ", emergency"}, {"Discharged", longDate(s.doc.Date) + ", usual place of residence"},
-		{"Consultant", s.signer()}, {"Specialty", s.spec.code.Display}})
+	l.patientBox([][2]string{
+		{"Patient", p.Name()},
+		{"Date of birth", shortDate(p.Born)},
+		{"NHS number", p.SpacedNumber()},
+		{"Address", strings.Join(p.Address, ", ") + ", " + p.Postcode},
+		{"GP practice", p.Practice},
+	})
+	l.patientBox([][2]string{
+		{"Admitted", longDate(s.doc.Date.AddDate(0, 0, -stay)) + ", emergency"},
+		{"Discharged", longDate(s.doc.Date) + ", usual place of residence"},
+		{"Consultant", s.signer()},
+		{"Specialty", s.spec.code.Display},
+	})
 	l.heading("Diagnoses")
 	for i, c := range s.spec.conditions[:1+s.n(len(s.spec.conditions))] {
 		l.paragraph(12, fmt.Sprintf("%d.  %s", i+1, c))
@@ -176,7 +185,7 @@ func dischargeLetter(p Patient, s *sheet) []byte {
 		l.need(18)
 		l.text(pdfMargin+12, l.y, "F1", 10, m)
 		l.text(400, l.y, "F1", 10, pick(s.dice, []string{"continued", "started", "dose changed"}))
-		l.rule(pdfMargin+12, l.y+4, pdfWidth-pdfMargin, l.y+4)
+		l.rule(pdfMargin+12, l.y+4)
 		l.y += 18
 	}
 	l.heading("Actions for the GP")

@@ -198,8 +198,10 @@ func (n *notePage) results() {
 	y := n.header("Pathology report")
 	n.text(typewriter, noteLeft, y, "Collected "+n.date.Format("02/01/2006 15:04")+"   Lab no. SYN"+fmt.Sprint(100000+n.sheet.n(900000)))
 	y += 70
-	for i, row := range []string{"Haemoglobin|g/L|130-170", "White cells|10*9/L|4.0-11.0", "Platelets|10*9/L|150-400", "Sodium|mmol/L|133-146", "Potassium|mmol/L|3.5-5.3",
-		"Urea|mmol/L|2.5-7.8", "Creatinine|umol/L|59-104", "eGFR|mL/min|>60", "ALT|IU/L|0-50", "Albumin|g/L|35-50", "CRP|mg/L|0-5", "HbA1c|mmol/mol|20-41"} {
+	for i, row := range []string{
+		"Haemoglobin|g/L|130-170", "White cells|10*9/L|4.0-11.0", "Platelets|10*9/L|150-400", "Sodium|mmol/L|133-146", "Potassium|mmol/L|3.5-5.3",
+		"Urea|mmol/L|2.5-7.8", "Creatinine|umol/L|59-104", "eGFR|mL/min|>60", "ALT|IU/L|0-50", "Albumin|g/L|35-50", "CRP|mg/L|0-5", "HbA1c|mmol/mol|20-41",
+	} {
 		part := strings.Split(row, "|")
 		line := y + i*64
 		n.text(typewriter, noteLeft, line, part[0])

@@ -28,8 +28,9 @@ func (w *pdfWriter) text(x, y int, font string, size int, s string) {
 	fmt.Fprintf(w.page(), "BT /%s %d Tf %d %d Td (%s) Tj ET\n", font, size, x, pdfHeight-y, pdfString(s))
 }
 
-func (w *pdfWriter) rule(x1, y1, x2, y2 int) {
-	fmt.Fprintf(w.page(), "0.6 w %d %d m %d %d l S\n", x1, pdfHeight-y1, x2, pdfHeight-y2)
+// rule draws a line from x to the right margin.
+func (w *pdfWriter) rule(x, y int) {
+	fmt.Fprintf(w.page(), "0.6 w %d %d m %d %d l S\n", x, pdfHeight-y, pdfWidth-pdfMargin, pdfHeight-y)
 }
 
 func (w *pdfWriter) box(x, y, width, height int, fill string) {

@@ -118,9 +118,9 @@ func (g *paper) place(x, y int) (int, int) {
 // dot is the mark of a round pen of radius r.
 func (g *paper) dot(x, y, r int) {
 	x, y = g.place(x, y)
-	half := r
 	for dy := -r; dy <= r; dy++ {
-		for half = r; half*half+dy*dy > r*r+r/2; half-- {
+		half := r
+		for ; half*half+dy*dy > r*r+r/2; half-- {
 		}
 		g.run(x-half, x+half+1, y+dy)
 	}

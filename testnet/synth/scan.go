@@ -102,15 +102,25 @@ func (t *tiffFile) add(strip []byte) {
 	}
 	entries := []entry{
 		{254, 4, 1, 2}, // a page of several
-		{256, 4, 1, scanWidth}, {257, 4, 1, scanHeight}, {258, 3, 1, 1},
+		{256, 4, 1, scanWidth},
+		{257, 4, 1, scanHeight},
+		{258, 3, 1, 1},
 		{259, 3, 1, 4}, // CCITT T.6
 		{262, 3, 1, 0}, // zero is white
 		{266, 3, 1, 1},
 		{270, 2, uint32(len(description)), descriptionAt},
-		{273, 4, 1, stripAt}, {274, 3, 1, 1}, {277, 3, 1, 1}, {278, 4, 1, scanHeight}, {279, 4, 1, uint32(len(strip))},
-		{282, 5, 1, resolution}, {283, 5, 1, resolution}, {293, 4, 1, 0}, {296, 3, 1, 2},
+		{273, 4, 1, stripAt},
+		{274, 3, 1, 1},
+		{277, 3, 1, 1},
+		{278, 4, 1, scanHeight},
+		{279, 4, 1, uint32(len(strip))},
+		{282, 5, 1, resolution},
+		{283, 5, 1, resolution},
+		{293, 4, 1, 0},
+		{296, 3, 1, 2},
 		{297, 3, 2, uint32(t.count) | uint32(t.total)<<16},
-		{305, 2, uint32(len(software)), softwareAt}, {306, 2, uint32(len(date)), dateAt},
+		{305, 2, uint32(len(software)), softwareAt},
+		{306, 2, uint32(len(date)), dateAt},
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return int(a.tag) - int(b.tag) })
 	var d bytes.Buffer
