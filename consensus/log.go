@@ -27,7 +27,7 @@ type logFile interface {
 type logStore struct {
 	file  logFile
 	seal  Sealer
-	mark  *markFileHandle
+	mark  *markKeeper
 	fail  func(error)
 	floor func() position // committed or applied, whichever is higher
 	saved func() uint64   // applied index that is on disk

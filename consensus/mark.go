@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 )
 
 // mark is the high-water mark: what this replica has promised to others, kept outside of the log that holds it. A log that
@@ -70,10 +71,10 @@ func decodeMark(b []byte) (m mark, generation uint64, ok bool) {
 	}, le.Uint64(b[8:]), true
 }
 
-// markFileHandle keeps the mark on disk. set is synchronous; raise is not: it leaves the write to a goroutine, so that the log's
-// fsync is not followed by another one before a promise goes out. The mark then trails the log by one write at most,
-// and close catches up.
-type markFileHandle struct {
+// markKeeper keeps the mark on disk. set is synchronous: terms, votes and steps back. raise is not: a second fsync for each
+// write of the log, even one beside it, halves the commits a second. The mark trails a busy log by markEvery, and close
+// catches up, so what a crash followed by a rollback could hide is the entries of its last moment.
+type markKeeper struct {
 	file *os.File
 	fail func(error)
 
@@ -84,11 +85,15 @@ type markFileHandle struct {
 	gen     uint64
 
 	kick chan struct{}
+	quit chan struct{}
 	done chan struct{}
 }
 
+// markEvery is how often raise writes at most.
+const markEvery = 25 * time.Millisecond
+
 // openMark reads the mark. A missing file is errMarkMissing unless create is set.
-func openMark(path string, create bool, fail func(error)) (*markFileHandle, error) {
+func openMark(path string, create bool, fail func(error)) (*markKeeper, error) {
 	flags := os.O_RDWR
 	if create {
 		flags |= os.O_CREATE
@@ -100,7 +105,7 @@ func openMark(path string, create bool, fail func(error)) (*markFileHandle, erro
 	if err != nil {
 		return nil, fmt.Errorf("open mark: %w", err)
 	}
-	h := &markFileHandle{file: file, fail: fail, kick: make(chan struct{}, 1), done: make(chan struct{})}
+	h := &markKeeper{file: file, fail: fail, kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	if err := h.load(create); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -108,7 +113,7 @@ func openMark(path string, create bool, fail func(error)) (*markFileHandle, erro
 	return h, nil
 }
 
-func (h *markFileHandle) load(create bool) error {
+func (h *markKeeper) load(create bool) error {
 	b := make([]byte, 2*markSlot)
 	n, err := h.file.ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -131,14 +136,14 @@ func (h *markFileHandle) load(create bool) error {
 }
 
 // get returns the mark as it will be once all writes are done.
-func (h *markFileHandle) get() mark {
+func (h *markKeeper) get() mark {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
 }
 
 // set changes the mark and returns once it is on disk.
-func (h *markFileHandle) set(change func(*mark)) error {
+func (h *markKeeper) set(change func(*mark)) error {
 	h.mu.Lock()
 	change(&h.now)
 	h.mu.Unlock()
@@ -146,7 +151,7 @@ func (h *markFileHandle) set(change func(*mark)) error {
 }
 
 // raise changes the mark soon.
-func (h *markFileHandle) raise(change func(*mark)) {
+func (h *markKeeper) raise(change func(*mark)) {
 	h.mu.Lock()
 	change(&h.now)
 	h.mu.Unlock()
@@ -156,17 +161,30 @@ func (h *markFileHandle) raise(change func(*mark)) {
 	}
 }
 
-func (h *markFileHandle) run() {
+func (h *markKeeper) run() {
 	defer close(h.done)
-	for range h.kick {
+	timer := time.NewTimer(markEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-h.kick:
+		case <-h.quit:
+			return
+		}
 		if err := h.flush(); err != nil {
 			h.fail(err)
+			return
+		}
+		timer.Reset(markEvery)
+		select {
+		case <-timer.C:
+		case <-h.quit:
 			return
 		}
 	}
 }
 
-func (h *markFileHandle) flush() error {
+func (h *markKeeper) flush() error {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	h.mu.Lock()
@@ -184,7 +202,7 @@ func (h *markFileHandle) flush() error {
 	return nil
 }
 
-func (h *markFileHandle) write(m mark) error {
+func (h *markKeeper) write(m mark) error {
 	gen := h.gen + 1
 	if _, err := h.file.WriteAt(m.encode(gen), int64(gen%2)*markSlot); err != nil {
 		return fmt.Errorf("write mark: %w", err)
@@ -197,8 +215,8 @@ func (h *markFileHandle) write(m mark) error {
 }
 
 // close writes what is outstanding. No other method may be called afterwards.
-func (h *markFileHandle) close() error {
-	close(h.kick)
+func (h *markKeeper) close() error {
+	close(h.quit)
 	<-h.done
 	return errors.Join(h.flush(), h.file.Close())
 }

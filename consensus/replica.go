@@ -19,7 +19,7 @@ type Replica struct {
 	folder    *folder
 	log       *wal.WAL
 	store     *logStore
-	mark      *markFileHandle
+	mark      *markKeeper
 	machine   *stateMachine
 	guard     *guard
 	transport *transport
