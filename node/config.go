@@ -226,8 +226,15 @@ func (s Settings) advertised() string {
 	return s.Listen
 }
 
-// save writes s as the configuration of data.
+// save writes s as the configuration of data. A path is kept as seen from the root: the node may be started elsewhere.
 func (s Settings) save(data string) error {
+	if s.MasterKeyFile != "" {
+		abs, err := filepath.Abs(s.MasterKeyFile)
+		if err != nil {
+			return fmt.Errorf("path of the master key: %w", err)
+		}
+		s.MasterKeyFile = abs
+	}
 	b, err := yaml.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode the configuration: %w", err)

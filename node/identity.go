@@ -52,6 +52,11 @@ func loadKeys(f *storage.Folder) (keys, error) {
 	var k keys
 	for name, to := range map[string]*ed25519.PrivateKey{secretNodeKey: &k.node, secretStatementKey: &k.statement, secretAuditKey: &k.audit} {
 		seed, err := f.LoadSecret(name)
+		if errors.Is(err, storage.ErrIntegrity) {
+			// The master key is right, and secrets are sealed for the node that the folder names: most likely they were put here
+			// from the folder of another.
+			return keys{}, fmt.Errorf("the secret %s does not open for the node that the folder names: %w", name, storage.ErrOtherNode)
+		}
 		if err != nil {
 			return keys{}, fmt.Errorf("load %s: %w", name, err)
 		}
@@ -61,7 +66,7 @@ func loadKeys(f *storage.Folder) (keys, error) {
 		*to = ed25519.NewKeyFromSeed(seed)
 	}
 	if f.Node() != k.nodeID().String() {
-		return keys{}, fmt.Errorf("the node key is not that of this folder: %w", storage.ErrIntegrity)
+		return keys{}, fmt.Errorf("the node key: %w", storage.ErrOtherNode)
 	}
 	return k, nil
 }
@@ -187,15 +192,15 @@ func folderProblem(data string, err error) error {
 	case errors.Is(err, storage.ErrExists):
 		return admin.Errorf(admin.CodeDataFolder, "%s is not empty: name a folder that is empty or not there yet", data)
 	case errors.Is(err, storage.ErrInUse):
-		return admin.Errorf(admin.CodeInUse, "%s: %v: stop that process first, or name another folder with --data", data, err)
+		return admin.Errorf(admin.CodeInUse, "%v: stop that process first, or name another folder with --data", err)
 	case errors.Is(err, storage.ErrWrongKey):
-		return admin.Errorf(admin.CodeWrongKey, "%s: %v: give the key it was made with (master_key_file, master_key_command or RIDGEWAY_MASTER_KEY)", data, err)
+		return admin.Errorf(admin.CodeWrongKey, "%v: give the key it was made with (master_key_file, master_key_command or RIDGEWAY_MASTER_KEY)", err)
 	case errors.Is(err, storage.ErrNotFolder):
-		return admin.Errorf(admin.CodeDataFolder, "%s: %v: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", data, err)
+		return admin.Errorf(admin.CodeDataFolder, "%v: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", err)
 	case errors.Is(err, storage.ErrVersion):
-		return admin.Errorf(admin.CodeDataFolder, "%s: %v: use the version of ridgeway that made it, or one that says it can upgrade it", data, err)
+		return admin.Errorf(admin.CodeDataFolder, "%v: use the version of ridgeway that made it, or one that says it can upgrade it", err)
 	case errors.Is(err, storage.ErrOtherNode):
-		return admin.Errorf(admin.CodeDataFolder, "%s: %v: a folder cannot be copied from one node to another", data, err)
+		return admin.Errorf(admin.CodeDataFolder, "%s: %v, or it is damaged. A folder cannot be put together from two nodes: restore it whole from a backup; nothing was changed", data, err)
 	case errors.Is(err, storage.ErrIntegrity), errors.Is(err, storage.ErrDamaged):
 		return admin.Errorf(admin.CodeIntegrity, "%s: %v: restore the folder from a backup; nothing was changed", data, err)
 	case errors.Is(err, storage.ErrDiskFull):

@@ -32,7 +32,7 @@ type JoinOptions struct {
 	Trust  federation.TrustID
 	Now    time.Time
 	Socket func(listen string) (net.PacketConn, error) // nil: a UDP socket
-	Logger *slog.Logger
+	Logger *slog.Logger                                // nil: silent
 }
 
 // Offer is what an invitation says, for people to check before it is used.
@@ -69,6 +69,9 @@ func Join(ctx context.Context, o JoinOptions) (Joined, error) {
 	offer, err := ReadInvitation(o.Invitation, o.Now)
 	if err != nil {
 		return Joined{}, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Trust != "" && o.Trust != offer.Trust {
 		return Joined{}, admin.Errorf(admin.CodeInvitation, "the invitation is for %s, not for %s: ask the sponsor for one in your name", offer.Trust, o.Trust)

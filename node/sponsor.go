@@ -111,7 +111,7 @@ func (s joinServer) Enrol(ctx context.Context, q *wire.EnrolRequest) (*wire.Enro
 	}
 	if _, err := n.records.UseInvitation(ctx, inv.Token, id); err != nil {
 		if errors.Is(err, record.ErrInvitation) || isAbsent(err) {
-			return nil, status.Errorf(codes.PermissionDenied, "%v: ask for another invitation", err)
+			return nil, status.Errorf(codes.PermissionDenied, "%s: ask for another invitation", strings.TrimSuffix(err.Error(), ": "+record.ErrInvitation.Error()))
 		}
 		return nil, status.Error(codes.Internal, "the sponsor cannot note that the invitation was used")
 	}
