@@ -115,6 +115,9 @@ JSON: invitation, check_words, trust, expires; with --revoke: revoked.`,
 					return err
 				}
 			}
+			if cmd.Flag("valid").Changed && valid < time.Second {
+				return admin.Errorf(admin.CodeBadInput, "--valid %v is not within one second and one year, such as 48h", valid)
+			}
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				if revoke {
 					reply, err := c.RevokeInvitation(cmd.Context(), &admin.RevokeInvitationRequest{Trust: trust})
