@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+const (
+	opLocate       = "locate 40 documents of a patient, 16 clients"
+	opLocateHalf   = "locate, 99 of 100 at half that load"
+	opLocateMay    = "the same, filtered by policy, the search audited and synced"
+	opLocateGrowth = "cost of growth: locate, ten times the pointers"
+	opPublishing   = "cost of growth: register, last tenth against the first"
+	locators       = 16
+)
+
+// searcher is a running node and the patients in its index.
+type searcher struct {
+	node     *node.Node
+	patients int
+	subjects []federation.Subject
+	numbers  []string
+}
+
+// searcher starts the node of a prepared folder.
+func (p *prepared) searcher(ctx context.Context) (*searcher, error) {
+	in, err := p.inside()
+	if err != nil {
+		return nil, err
+	}
+	s := &searcher{patients: p.patients}
+	for i := range p.patients {
+		s.subjects = append(s.subjects, in.subject(i))
+		s.numbers = append(s.numbers, number(i))
+	}
+	if err := in.close(); err != nil {
+		return nil, err
+	}
+	if s.node, err = p.open(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.warm(ctx)
+}
+
+// warm waits until the node is what it is in service, and reads once through a part of the index.
+func (s *searcher) warm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for i := range min(s.patients, 5000) {
+		if err := s.plain(ctx, i, i); err != nil {
+			return err
+		}
+	}
+	return s.filtered(ctx, 0, 0)
+}
+
+// pick spreads the calls of the clients over the patients.
+func (s *searcher) pick(client, call int) int {
+	return int((uint64(client)<<32 + uint64(call)) * 0x9e3779b97f4a7c15 >> 24 % uint64(s.patients))
+}
+
+// plain is a locate without a decision.
+func (s *searcher) plain(ctx context.Context, client, call int) error {
+	subject := s.subjects[s.pick(client, call)]
+	return s.node.Agreed(ctx, consensus.Local(), func(r consensus.Reader) error {
+		page, err := index.Locate(r, index.Query{Subject: subject})
+		if err == nil && len(page.Pointers) != perPatient {
+			err = fmt.Errorf("located %d documents", len(page.Pointers))
+		}
+		return err
+	})
+}
+
+// filtered is the locate that a user is given.
+func (s *searcher) filtered(ctx context.Context, client, call int) error {
+	reply, err := s.node.Locate(ctx, &admin.LocateRequest{Patient: s.numbers[s.pick(client, call)]})
+	if err == nil && len(reply.GetDocuments()) != perPatient {
+		err = fmt.Errorf("a user sees %d documents", len(reply.GetDocuments()))
+	}
+	return err
+}
+
+// measure returns a sample of calls a second.
+func (e *env) measure(fn func(ctx context.Context, client, call int) error) sample {
+	return func(ctx context.Context) (float64, error) {
+		rate, _, err := during(e.last(), locators, func(client, call int) error { return fn(ctx, client, call) })
+		return rate, err
+	}
+}
+
+func benchLocate(ctx context.Context, e *env) ([]row, error) {
+	small, large, err := e.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	peer, stop, why := e.postgres(ctx, e.pointers())
+	defer stop()
+	s, err := large.searcher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	var theirs sample
+	if peer != nil {
+		theirs = func(ctx context.Context) (float64, error) { return peer.locate(ctx, locators, e.last()) }
+	}
+	mine, their, err := e.alternate(ctx, e.measure(s.plain), theirs)
+	if err != nil {
+		return nil, err
+	}
+	size := thousands(int64(e.pointers())) + " pointers"
+	plain := row{Operation: opLocate, Unit: "/s"}.compared(mine, their, "PostgreSQL", false).atLeast(2, 0, ">= 2 x PostgreSQL").noted("%s, local copy, in process", size).noted("%s", reason(why))
+	rows := []row{plain}
+	var tail series
+	for range e.runs {
+		took, err := paced(e.last(), locators, plain.Ours/2, func(client, call int) error { return s.plain(ctx, client, call) })
+		if err != nil {
+			return rows, err
+		}
+		tail = append(tail, took.quantile(0.99))
+	}
+	half := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, nil, "", true)
+	rows = append(rows, half.judged("<= 1 ms", half.Ours <= 1))
+	may, again, err := e.alternate(ctx, e.measure(s.filtered), e.measure(s.plain))
+	if err != nil {
+		return rows, err
+	}
+	filtered := row{Operation: opLocateMay, Unit: "/s"}.compared(may, again, "unfiltered", false)
+	rows = append(rows, filtered.judged("within 2 x of unfiltered", filtered.Ratio >= 0.5).noted("as users are given it: sealed pointers, totals and sites too"))
+	growth, err := e.growth(ctx, small, s)
+	return append(rows, append(growth, e.publishing(small, large))...), err
+}
+
+func (s *searcher) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_ = s.node.Close(ctx) // only read from
+}
+
+// growth compares locate with that in an index of a tenth of the size.
+func (e *env) growth(ctx context.Context, small *prepared, large *searcher) ([]row, error) {
+	s, err := small.searcher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	mine, base, err := e.alternate(ctx, e.measure(large.plain), e.measure(s.plain))
+	if err != nil {
+		return nil, err
+	}
+	r := row{Operation: opLocateGrowth, Unit: "/s"}.compared(mine, base, thousands(int64(small.pointers))+" pointers", false)
+	return []row{r.judged("within 1.5 x", r.Ratio >= 1/1.5)}, nil
+}
+
+// publishing compares how fast the pointers came in at the beginning and at the end, in a region of one voter.
+func (e *env) publishing(small, large *prepared) row {
+	r := row{Operation: opPublishing, Unit: "/s"}.compared(series{large.last}, series{small.first}, "an empty index", false)
+	return r.judged("within 1.5 x", r.Ratio >= 1/1.5).noted("one voter, %s pointers, one measurement", thousands(int64(large.pointers)))
+}
+
+var errNoFigure = errors.New("the peer printed no figure")

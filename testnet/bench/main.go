@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program. It returns 0 when everything ran, 1 when a benchmark failed, 2 when the arguments are wrong. A goal
+// that is missed is no failure of the program.
+func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) int {
+	if len(args) > 0 && args[0] == childArg {
+		return runChild(ctx, args[1:], in, out, diag)
+	}
+	e := &env{out: diag}
+	var only, save string
+	var asJSON bool
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(diag)
+	fs.StringVar(&only, "only", "", "comma-separated `names` of benchmarks; empty: all but lossy. One of "+strings.Join(names(), ", "))
+	fs.IntVar(&e.runs, "runs", 5, "how often each side is measured")
+	fs.BoolVar(&e.quick, "quick", false, "one short run, to see that it works")
+	fs.BoolVar(&e.full, "full", false, "ten million pointers instead of one")
+	fs.StringVar(&e.peers, "peers", "auto", "auto: those that are installed; none")
+	fs.StringVar(&e.dir, "dir", "", "folder on a real disk for everything that is written; empty: the system's temporary folder")
+	fs.BoolVar(&asJSON, "json", false, "print JSON instead of Markdown")
+	fs.StringVar(&save, "save", "", "write the JSON to this `file` as well")
+	if err := fs.Parse(args); err != nil || fs.NArg() > 0 || e.runs < 1 || e.peers != "auto" && e.peers != "none" {
+		_, _ = fmt.Fprintln(diag, "bench: see -help for what there is to set")
+		return 2
+	}
+	chosen, err := choose(only)
+	if err != nil {
+		_, _ = fmt.Fprintln(diag, "bench:", err)
+		return 2
+	}
+	if err := e.open(); err != nil {
+		_, _ = fmt.Fprintln(diag, "bench:", err)
+		return 1
+	}
+	defer e.close()
+	r := &report{Machine: machineOf(e.dir), Date: time.Now().UTC(), Runs: e.runs, Quick: e.quick}
+	code := 0
+	for _, b := range chosen {
+		if ctx.Err() != nil {
+			return 1
+		}
+		if err := e.bench(ctx, r, b); err != nil {
+			code = 1
+		}
+	}
+	r.Region = arithmetic(r)
+	if save != "" {
+		if err := r.save(save); err != nil {
+			_, _ = fmt.Fprintln(diag, "bench:", err)
+			return 1
+		}
+	}
+	if err := r.print(out, asJSON); err != nil {
+		_, _ = fmt.Fprintln(diag, "bench:", err)
+		return 1
+	}
+	return code
+}
+
+// benchmark is one entry of -only.
+type benchmark struct {
+	name  string
+	extra bool // only when it is asked for
+	run   func(ctx context.Context, e *env) ([]row, error)
+}
+
+// benchmarks are all there are, the most important first.
+func benchmarks() []benchmark {
+	return []benchmark{
+		{name: "register", run: benchRegister},
+		{name: "single", run: benchSingle},
+		{name: "locate", run: benchLocate},
+		{name: "bulk", run: benchBulk},
+		{name: "first", run: benchFirst},
+		{name: "far", run: benchFar},
+		{name: "thousand", run: benchThousand},
+		{name: "gigabyte", run: benchGigabyte},
+		{name: "intake", run: benchIntake},
+		{name: "lossy", run: benchLossy, extra: true},
+		{name: "readers", run: benchReaders},
+		{name: "state", run: benchState},
+		{name: "observer", run: benchObserver},
+		{name: "failover", run: benchFailover},
+		{name: "revoke", run: benchRevoke},
+		{name: "audit", run: benchAudit},
+	}
+}
+
+func names() []string {
+	var out []string
+	for _, b := range benchmarks() {
+		out = append(out, b.name)
+	}
+	return out
+}
+
+func choose(only string) ([]benchmark, error) {
+	all := benchmarks()
+	if only == "" {
+		return slices.DeleteFunc(all, func(b benchmark) bool { return b.extra }), nil
+	}
+	wanted := strings.Split(only, ",")
+	for _, w := range wanted {
+		if !slices.Contains(names(), w) {
+			return nil, fmt.Errorf("there is no benchmark %q: they are %s", w, strings.Join(names(), ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(b benchmark) bool { return !slices.Contains(wanted, b.name) }), nil
+}
+
+// errSkipped is wrapped by a benchmark that cannot run here, with the reason.
+var errSkipped = errors.New("skipped")
+
+// bench runs one benchmark into the report. What fails is a line of the table too.
+func (e *env) bench(ctx context.Context, r *report, b benchmark) error {
+	began := time.Now()
+	e.say("%s ...", b.name)
+	rows, err := b.run(ctx, e)
+	for i := range rows {
+		rows[i].Bench = b.name
+	}
+	r.Rows = append(r.Rows, rows...)
+	if err != nil {
+		r.Rows = append(r.Rows, row{Bench: b.name, Operation: b.name, Note: err.Error()})
+		e.say("%s: %v", b.name, err)
+		if errors.Is(err, errSkipped) {
+			err = nil
+		}
+	}
+	e.say("%s took %s", b.name, time.Since(began).Round(100*time.Millisecond))
+	for _, row := range rows {
+		e.say("  %s", row.line())
+	}
+	return err
+}
