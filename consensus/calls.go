@@ -289,7 +289,7 @@ func (l *line) end(number uint64) {
 }
 
 // callsAtOnce is how many calls of one stream are served at a time; more wait in the stream.
-const callsAtOnce = 512
+const callsAtOnce = 256
 
 // serveCalls answers a peer's calls until its stream ends.
 func (r *Replica) serveCalls(peer ID, s *stream) {

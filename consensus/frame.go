@@ -56,7 +56,9 @@ func (k frameKind) limit() int {
 		return maxFrame
 	case frameSnapshot:
 		return maxConfiguration + maxSmallFrame
-	case frameSubmit, frameReply:
+	case frameSubmit:
+		return MaxCommand + maxSmallFrame
+	case frameReply:
 		return maxPayload + maxSmallFrame
 	case frameVote, framePreVote, frameTimeout, frameAnswer, frameFailed, frameWorking, frameReadIndex, frameWaitApplied, frameMember:
 		return maxSmallFrame
@@ -64,7 +66,7 @@ func (k frameKind) limit() int {
 	return 0
 }
 
-// maxPayload bounds a forwarded command or the response to one.
+// maxPayload bounds the response to a forwarded command.
 const maxPayload = 1 << 20
 
 func readFrame(r *bufio.Reader) (frameKind, []byte, error) {

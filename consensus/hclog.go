@@ -40,7 +40,7 @@ func (l *raftLog) emit(level slog.Level, msg string, args []any) {
 		}
 		attrs = append(attrs, slog.String(key, brief(all[i+1])))
 	}
-	l.to.LogAttrs(nil, level, l.name, attrs...) //nolint:staticcheck // SA1012: raft's logger has no context to hand on
+	l.to.LogAttrs(lifetime(nil), level, l.name, attrs...) // raft has no context to hand on
 }
 
 // brief renders a value, at most 200 bytes of it.

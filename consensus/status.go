@@ -30,6 +30,7 @@ const (
 	Closed
 )
 
+// String returns the state's name in lower case.
 func (s State) String() string {
 	switch s {
 	case Joining:
