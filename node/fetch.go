@@ -72,12 +72,18 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 			return begin(m)
 		},
 	}
-	var result exchange.Result
-	var err error
 	if d.id.Custodian() == d.node.Trust() {
-		result, err = d.node.custodian.Load().Open(ctx, q, sink)
-	} else {
-		result, err = d.node.client.Fetch(ctx, q, sink)
+		result, err := d.node.custodian.Load().Open(ctx, q, sink)
+		return result, d.node.releaseProblem(d.id, s, err)
+	}
+	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
+	defer watch.stop(nil)
+	result, err := d.node.client.Fetch(ctx, q, func(piece exchange.Segment) error {
+		defer watch.hear()
+		return sink(piece)
+	})
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		err = &exchange.Refusal{Outcome: policy.Unavailable}
 	}
 	return result, d.node.releaseProblem(d.id, s, err)
 }
