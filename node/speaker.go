@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +22,16 @@ const (
 	speakPause = 250 * time.Millisecond
 	// publishBudget keeps a statement of pointers below its limit with room for the rest of the envelope.
 	publishBudget = federation.MaxStatement - 4096
+	// refusedPause is how long it waits when the region does not hear this trust for now: each try is written down there.
+	refusedPause = 5 * time.Second
 	// keptOutcomes is how many outcomes are remembered for those who come to wait late.
 	keptOutcomes = 4096
 	// sayTimeout is how long somebody who waits is kept waiting for the region before they are told that it cannot agree now.
 	sayTimeout = 5 * time.Second
 )
+
+// publishEntries is where the ids of entries that publish a document begin: they are the least urgent.
+const publishEntries record.EntryID = 3 << 56
 
 // outcome is what became of an outbox entry.
 type outcome struct {
@@ -46,9 +53,13 @@ type speaker struct {
 
 	mu      sync.Mutex
 	settled map[record.EntryID]outcome
-	order   []record.EntryID // of settled, oldest first
-	changed chan struct{}    // closed and replaced when settled changes
+	moved   map[record.EntryID]record.EntryID // entries that are said again under another id
+	order   []record.EntryID                  // of settled and moved, oldest first
+	changed chan struct{}                     // closed and replaced when statements have been settled
 }
+
+// errNotHeard is returned for a statement that the region does not accept for now, whatever it says.
+var errNotHeard = errors.New("the region does not hear this trust now")
 
 func newSpeaker(n *Node) *speaker {
 	return &speaker{
@@ -56,14 +67,24 @@ func newSpeaker(n *Node) *speaker {
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
 		},
-		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), changed: make(chan struct{}),
+		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
+		changed: make(chan struct{}),
 	}
 }
 
 // run speaks until ctx ends.
 func (s *speaker) run(ctx context.Context) {
+	recovered := false
 	for ctx.Err() == nil {
-		busy, err := s.step(ctx)
+		var busy bool
+		var err error
+		if !recovered {
+			err = s.recover(ctx)
+			recovered = err == nil
+		}
+		if recovered {
+			busy, err = s.step(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
 			s.logger.Debug("statement waits", slog.Any("error", err))
 		}
@@ -71,7 +92,10 @@ func (s *speaker) run(ctx context.Context) {
 			continue
 		}
 		pause := time.Second
-		if err != nil {
+		switch {
+		case errors.Is(err, errNotHeard):
+			pause = refusedPause
+		case err != nil:
 			pause = speakPause
 		}
 		timer := time.NewTimer(pause)
@@ -103,7 +127,7 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("statement in flight: %w", err)
 	}
-	result, err := s.replica.Submit(ctx, flight.Envelope, priorityOf(flight.Entries))
+	result, err := s.replica.Submit(ctx, flight.Envelope, priorityOf(statement.Kind))
 	if err != nil {
 		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
 	}
@@ -112,7 +136,7 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
 	}
 	if response.Outcome == index.Refused && notYet(response.Code) {
-		return true, fmt.Errorf("%s: %s", response.Code, response.Detail)
+		return true, fmt.Errorf("%s: %s: %w", response.Code, response.Detail, errNotHeard)
 	}
 	// Until this node's own copy has applied the statement, what was recorded locally is what protects the patient.
 	if err := s.replica.WaitApplied(ctx, result.Index); err != nil {
@@ -139,6 +163,7 @@ func refusalText(r index.Response) string {
 	return r.Code.String() + ": " + r.Detail
 }
 
+// settle notes what became of a statement, first on disk and then for those who wait.
 func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.Outcome, at uint64, code index.Code) error {
 	if err := s.records.Complete(ctx, o); err != nil && !errors.Is(err, record.ErrInFlight) {
 		return fmt.Errorf("note the outcome: %w", err)
@@ -147,8 +172,8 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 		// Signed on an old head, by a folder that was restored from a backup: the same things are said again in the right place.
 		s.logger.Warn("statement was out of its chain; saying it again", slog.Uint64("seq", o.Seq), slog.String("code", code.String()))
 		for _, id := range flight.Entries {
-			if _, err := s.records.Retry(ctx, id); err != nil {
-				return fmt.Errorf("say again: %w", err)
+			if err := s.again(ctx, id); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -159,16 +184,84 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range flight.Entries {
-		s.settled[id] = outcome{index: at, refused: o.Refused}
-		s.order = append(s.order, id)
-	}
-	for len(s.order) > keptOutcomes {
-		delete(s.settled, s.order[0])
-		s.order = s.order[1:]
+		// Nobody waits for a pointer by its entry, and there are so many that others would be forgotten.
+		if id < publishEntries {
+			s.settled[id] = outcome{index: at, refused: o.Refused}
+			s.remember(id)
+		}
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return nil
+}
+
+// remember bounds what is kept for those who wait. The caller holds mu.
+func (s *speaker) remember(id record.EntryID) {
+	s.order = append(s.order, id)
+	for len(s.order) > keptOutcomes {
+		delete(s.settled, s.order[0])
+		delete(s.moved, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+// again puts an entry that was refused for its place, not for what it says, back into the outbox.
+func (s *speaker) again(ctx context.Context, id record.EntryID) error {
+	next, err := s.records.Retry(ctx, id)
+	if isAbsent(err) {
+		return nil // done before a crash
+	}
+	if err != nil {
+		return fmt.Errorf("say again: %w", err)
+	}
+	if next != 0 {
+		s.mu.Lock()
+		s.moved[id] = next
+		s.remember(id)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// recover says again what a crash has left refused for its place in the chain.
+func (s *speaker) recover(ctx context.Context) error {
+	rejected, err := s.records.Rejected(ctx, keptOutcomes)
+	if err != nil {
+		return fmt.Errorf("read what was refused: %w", err)
+	}
+	for _, r := range rejected {
+		for _, code := range []index.Code{index.Fork, index.Gap, index.BrokenChain} {
+			if strings.HasPrefix(r.Reason, code.String()+": ") {
+				if err := s.again(ctx, r.Entry.ID); err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// free reports whether nothing of a kind waits in the outbox or is on its way.
+func (s *speaker) free(ctx context.Context, kind federation.Kind) (bool, error) {
+	flight, found, err := s.records.InFlight(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the statement in flight: %w", err)
+	}
+	if found {
+		signed, err := federation.DecodeSigned(flight.Envelope)
+		if err != nil {
+			return false, fmt.Errorf("statement in flight: %w", err)
+		}
+		if statement, err := signed.Statement(); err != nil || statement.Kind == kind {
+			return false, err
+		}
+	}
+	pending, err := s.records.Pending(ctx, federation.MaxPointers)
+	if err != nil {
+		return false, fmt.Errorf("read the outbox: %w", err)
+	}
+	return !slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return e.Kind == kind }), nil
 }
 
 // compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's
@@ -224,13 +317,17 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 			}
 			publish.Pointers = append(publish.Pointers, e.Pointer)
 		case federation.KindWithdraw:
-			if withdraw.Reason = e.Reason; len(entries) > 0 {
-				return withdraw, entries, nil
+			if len(entries) > 0 && e.Reason != withdraw.Reason {
+				return withdraw, entries, nil // a statement gives one reason
 			}
+			withdraw.Reason = e.Reason
 			withdraw.Documents = append(withdraw.Documents, e.Document)
 		default:
 			body, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: kind, Body: e.Body})
-			return body, []record.EntryID{e.ID}, err
+			if err != nil {
+				return nil, nil, fmt.Errorf("outbox entry of kind %s: %w", kind, err)
+			}
+			return body, []record.EntryID{e.ID}, nil
 		}
 		entries = append(entries, e.ID)
 	}
@@ -240,13 +337,15 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	return publish, entries, nil
 }
 
-func priorityOf(entries []record.EntryID) consensus.Priority {
-	for _, id := range entries {
-		if id.Urgent() {
-			return consensus.Urgent
-		}
+// priorityOf says whether every copy must follow at once: what a patient has said, what must no longer be found, and who
+// takes part. Replicas also refuse a consensus group with members that their copy of the roster does not have yet.
+func priorityOf(k federation.Kind) consensus.Priority {
+	switch k {
+	case federation.KindDirective, federation.KindWithdraw, federation.KindEnrol, federation.KindSuspend, federation.KindApprove:
+		return consensus.Urgent
+	default:
+		return consensus.Bulk
 	}
-	return consensus.Bulk
 }
 
 // wait returns what became of an entry. When the region cannot agree in time it fails with CodeNoQuorum; the entry stays in
@@ -256,6 +355,9 @@ func (s *speaker) wait(ctx context.Context, id record.EntryID) (outcome, error) 
 	err := s.told(ctx, func() (bool, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		for next, ok := s.moved[id]; ok; next, ok = s.moved[id] {
+			id = next
+		}
 		var ok bool
 		o, ok = s.settled[id]
 		return ok, nil

@@ -13,6 +13,9 @@ import (
 
 const (
 	stewardPause = time.Second
+	// rosterPause is how old a roster is before the consensus group follows it. Replicas refuse a group with members that they
+	// have not heard of, and an entry that they refuse holds up those behind it; by then they have applied the enrolment.
+	rosterPause = 100 * time.Millisecond
 	// promotionLag is how many entries an observer may be behind and still become a voter.
 	promotionLag = 1000
 )
@@ -94,12 +97,18 @@ func (n *Node) steward(ctx context.Context) {
 		case <-tick.C:
 		case <-n.rosterChanged:
 		}
+		roster := n.ledger.Roster()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rosterPause):
+		}
 		st := n.replica.Status()
 		if st.State != consensus.Leader {
 			continue
 		}
 		g := group{self: n.ID(), voters: nodeIDs(st.Voters), observers: nodeIDs(st.Observers)}
-		for _, c := range plan(g, n.ledger.Roster(), func(id federation.NodeID) bool { return n.caughtUp(id, st.Applied) }) {
+		for _, c := range plan(g, roster, func(id federation.NodeID) bool { return n.caughtUp(id, st.Applied) }) {
 			if err := n.change(ctx, c); err != nil {
 				if !errors.Is(err, consensus.ErrNotLeader) && ctx.Err() == nil {
 					n.logger.Warn("group change failed; trying again", slog.String("node", c.id.Short()), slog.Any("error", err))
