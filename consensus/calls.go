@@ -154,7 +154,6 @@ type line struct {
 	mu      sync.Mutex
 	number  uint64
 	waiting map[uint64]chan reply // nil once the line is dead
-	used    time.Time
 }
 
 // do makes a call. sent is false when the peer cannot have seen it.

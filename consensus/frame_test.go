@@ -28,16 +28,16 @@ func requests() map[frameKind]struct {
 } {
 	h := header(testID(1))
 	ae := &raft.AppendEntriesRequest{
-		RPCHeader: h, Leader: []byte(testID(1)), Term: 5, PrevLogEntry: 9, PrevLogTerm: 4, LeaderCommitIndex: 8,
+		RPCHeader: h, Term: 5, PrevLogEntry: 9, PrevLogTerm: 4, LeaderCommitIndex: 8,
 		Entries: []*raft.Log{
 			{Index: 10, Term: 5, Type: raft.LogCommand, Data: []byte("data")},
 			{Index: 11, Term: 5, Type: raft.LogNoop, Data: []byte{}},
 		},
 	}
-	vote := &raft.RequestVoteRequest{RPCHeader: h, Candidate: []byte(testID(1)), Term: 6, LastLogIndex: 11, LastLogTerm: 5, LeadershipTransfer: true}
+	vote := &raft.RequestVoteRequest{RPCHeader: h, Term: 6, LastLogIndex: 11, LastLogTerm: 5, LeadershipTransfer: true}
 	pre := &raft.RequestPreVoteRequest{RPCHeader: h, Term: 6, LastLogIndex: 11, LastLogTerm: 5}
 	install := &raft.InstallSnapshotRequest{
-		RPCHeader: h, Leader: []byte(testID(1)), SnapshotVersion: 1, Term: 5, LastLogIndex: 9, LastLogTerm: 4,
+		RPCHeader: h, SnapshotVersion: 1, Term: 5, LastLogIndex: 9, LastLogTerm: 4,
 		Configuration: []byte("config"), ConfigurationIndex: 3, Size: 1 << 40,
 	}
 	timeout := &raft.TimeoutNowRequest{RPCHeader: h}

@@ -6,8 +6,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Requests start with the sender's protocol version and id. raft's deprecated fields for addresses are not sent: an
-// address is an id, and the receiver fills them in from the identity that TLS proved.
+// Requests start with the sender's protocol version and id. raft's deprecated fields for addresses are not used: an
+// address is an id.
 
 func encodeHeader(e *encoder, h raft.RPCHeader) {
 	e.uint(uint64(h.ProtocolVersion))
@@ -64,7 +64,6 @@ func decodeAppend(body []byte) (*raft.AppendEntriesRequest, error) {
 	d := &decoder{b: body}
 	a := &raft.AppendEntriesRequest{RPCHeader: decodeHeader(d), Term: d.uint()}
 	a.PrevLogEntry, a.PrevLogTerm, a.LeaderCommitIndex = d.uint(), d.uint(), d.uint()
-	a.Leader = a.ID
 	count := d.uint()
 	if count > maxEntries {
 		return nil, fmt.Errorf("%w: %d entries", errFrame, count)
@@ -98,7 +97,6 @@ func decodeVote(body []byte) (*raft.RequestVoteRequest, error) {
 	v := &raft.RequestVoteRequest{
 		RPCHeader: decodeHeader(d), Term: d.uint(), LastLogIndex: d.uint(), LastLogTerm: d.uint(), LeadershipTransfer: d.bool(),
 	}
-	v.Candidate = v.ID
 	return v, d.end()
 }
 
@@ -136,7 +134,6 @@ func decodeInstall(body []byte) (*raft.InstallSnapshotRequest, error) {
 	s.Term, s.LastLogIndex, s.LastLogTerm = d.uint(), d.uint(), d.uint()
 	s.Configuration, s.ConfigurationIndex = d.bytes(), d.uint()
 	s.Size = int64(d.uint())
-	s.Leader = s.ID
 	return s, d.end()
 }
 
