@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +18,9 @@ import (
 const (
 	introducePause   = 5 * time.Second
 	introduceTimeout = 3 * time.Second
+	// mostIntroduced bounds how many nodes that the roster does not know are let in, whoever vouches for them: a region
+	// grows by a few trusts while a node is away, and each one let in without the region's word is a risk.
+	mostIntroduced = 256
 )
 
 // errNotMember is returned for a node that takes no part in the region.
@@ -25,7 +28,8 @@ var errNotMember = errors.New("not an active node of the region")
 
 // admission says who may talk to this node: the active nodes of the roster. A node whose copy of the roster is old, or that
 // has none yet, also lets in those that a member has introduced; otherwise it could never hear of a leader that joined while
-// it was away. The roster overrules an introduction as soon as it knows the node.
+// it was away. The roster overrules an introduction as soon as it knows the node, and all introductions end once this node's
+// copy of the roster is known to be recent.
 type admission struct {
 	self   federation.NodeID
 	roster func() *federation.Roster
@@ -34,10 +38,11 @@ type admission struct {
 	introduced map[federation.NodeID]string // addresses
 }
 
+// newAdmission returns an admission that knows the roster, and the nodes that the sponsor named when this one joined.
 func newAdmission(self federation.NodeID, roster func() *federation.Roster, seeds []seedPeer) *admission {
 	a := &admission{self: self, roster: roster, introduced: make(map[federation.NodeID]string)}
 	for _, s := range seeds {
-		if id, err := federation.ParseNodeID(s.Node); err == nil {
+		if id, err := federation.ParseNodeID(s.Node); err == nil && dialable(s.Address) && len(a.introduced) < mostIntroduced {
 			a.introduced[id] = s.Address
 		}
 	}
@@ -78,17 +83,52 @@ func (a *admission) resolve(p endpoint.PeerID) (string, error) {
 	return "", fmt.Errorf("node %s: %w", id.Short(), errNotMember)
 }
 
-// introduce takes note of nodes that a member vouches for, and forgets those that the roster knows by now.
-func (a *admission) introduce(peers map[federation.NodeID]string) {
+// mayIntroduce reports whether a node's word about others counts: the roster's active nodes, and before there is a roster
+// those that the sponsor named. Who was only introduced introduces nobody: a stranger would bring in all of their friends.
+func (a *admission) mayIntroduce(id federation.NodeID) bool {
+	roster := a.roster()
+	if roster.RegionID.IsZero() {
+		return a.member(id)
+	}
+	return roster.Active(id)
+}
+
+// introduce takes note of nodes that by vouches for, and forgets those that the roster knows by now. It returns how many
+// there was no room for, or whose address is none.
+func (a *admission) introduce(by federation.NodeID, peers map[federation.NodeID]string) (ignored int) {
+	if !a.mayIntroduce(by) {
+		return len(peers)
+	}
 	roster := a.roster()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.Copy(a.introduced, peers)
 	for id := range a.introduced {
-		if _, _, known := roster.Node(id); known || id == a.self {
+		if _, _, known := roster.Node(id); known {
 			delete(a.introduced, id)
 		}
 	}
+	for id, addr := range peers {
+		_, _, known := roster.Node(id)
+		_, again := a.introduced[id]
+		switch {
+		case known || id == a.self:
+		case !dialable(addr), !again && len(a.introduced) >= mostIntroduced:
+			ignored++
+		default:
+			a.introduced[id] = addr
+		}
+	}
+	return ignored
+}
+
+// settle ends all introductions: the roster is known to be recent, so whoever it does not know is a stranger. It reports
+// whether there were any.
+func (a *admission) settle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	some := len(a.introduced) > 0
+	clear(a.introduced)
+	return some
 }
 
 // known returns the nodes that can be asked: of the roster, or introduced.
@@ -105,29 +145,57 @@ func (a *admission) known() []federation.NodeID {
 	delete(seen, a.self)
 	out := make([]federation.NodeID, 0, len(seen))
 	for id := range seen {
-		if a.member(id) {
+		if a.mayIntroduce(id) {
 			out = append(out, id)
 		}
 	}
 	return out
 }
 
-// greeter asks members for introductions while this node has no leader.
+// dialable reports whether an address is one that a packet can be sent to: a host and a port from 1 to 65535.
+func dialable(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0 && host != "" && !unspecified(host) && len(addr) <= 256
+}
+
+// greeter asks members for introductions while this node has no leader, and ends them once it has a recent roster.
 func (n *Node) greeter(ctx context.Context) {
 	tick := time.NewTicker(introducePause)
 	defer tick.Stop()
 	for {
-		if st := n.replica.Status(); st.Leader == "" {
+		switch {
+		case n.replica.Status().Leader == "":
 			for _, id := range n.admission.known() {
 				if err := n.greet(ctx, id); err != nil && ctx.Err() == nil {
 					n.logger.Debug("no introduction", slog.String("node", id.Short()), slog.Any("error", err))
 				}
+			}
+		case n.recent():
+			if n.admission.settle() {
+				n.evictStrangers()
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// recent reports whether this node takes part and its copy of the agreed state was proven to be up to date just now.
+func (n *Node) recent() bool {
+	age := n.lease.Age(n.lease.Current())
+	return age >= 0 && age <= n.lease.Limit() && n.ledger.Roster().Active(n.ID())
+}
+
+// evictStrangers closes the connections with those who are no members.
+func (n *Node) evictStrangers() {
+	for _, c := range n.door.Connections() {
+		// Who is on the join lane is no member yet: another's enrolment must not throw them out of their own.
+		if c.Lane != endpoint.LaneJoin && !n.admission.member(federation.NodeID(c.Peer)) {
+			n.door.Evict(c.Peer)
 		}
 	}
 }
@@ -141,11 +209,13 @@ func (n *Node) greet(ctx context.Context, id federation.NodeID) error {
 	}
 	peers := make(map[federation.NodeID]string, len(reply.GetPeers()))
 	for _, p := range reply.GetPeers() {
-		if len(p.GetNode()) == len(federation.NodeID{}) && checkAddress(p.GetAddress()) == nil {
+		if len(p.GetNode()) == len(federation.NodeID{}) {
 			peers[federation.NodeID(p.GetNode())] = p.GetAddress()
 		}
 	}
-	n.admission.introduce(peers)
+	if ignored := n.admission.introduce(id, peers); ignored > 0 {
+		n.logger.Warn("introductions ignored: too many, or without a usable address", slog.String("node", id.Short()), slog.Int("ignored", ignored))
+	}
 	return nil
 }
 

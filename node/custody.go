@@ -9,7 +9,6 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/policy"
@@ -39,20 +38,15 @@ func (a agreed) Pointer(ctx context.Context, id federation.DocumentID) (federati
 		p, ok = pointer, found && !withdrawn
 		return err
 	})
-	if err == nil && !ok && id.Custodian() == a.n.Trust() {
-		// Own staff read what was taken in while the region could not be told.
-		if doc, err := a.n.records.Document(ctx, id); err == nil && doc.State.Phase == record.Queued {
-			return doc.Pointer(), true, nil
-		}
-	}
 	return p, ok, err
 }
 
 // Facts returns what a decision rests on.
 func (a agreed) Facts(ctx context.Context, q policy.Request) (policy.Facts, error) {
+	local := a.n.refusalsBefore(ctx, q.Document.Subject)
 	var f policy.Facts
 	err := a.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		f = a.n.rules.facts(r, a.n.ledger.Roster(), a.n.localRefusals(ctx), factsQuery{
+		f = a.n.rules.facts(r, a.n.ledger.Roster(), local, factsQuery{
 			requester: q.User.Trust, custodian: q.Document.Custodian, subject: q.Document.Subject, now: q.Now,
 		})
 		return nil
@@ -60,19 +54,33 @@ func (a agreed) Facts(ctx context.Context, q policy.Request) (policy.Facts, erro
 	return f, err
 }
 
-// localRefusals returns the objections that count here before the region has agreed on them.
-func (n *Node) localRefusals(ctx context.Context) refusals {
-	return func(subject federation.Subject) ([]policy.Directive, error) {
-		kept, err := n.records.Refusals(ctx, subject)
-		if err != nil {
-			return nil, err
-		}
-		out := make([]policy.Directive, 0, len(kept))
-		for _, k := range kept {
-			out = append(out, policy.Directive{ID: k.Directive.ID, Effect: k.Directive.Effect, By: n.Trust()})
-		}
-		return out, nil
+// refusalsBefore returns the objections that count here before the region has agreed on them, read now and once more when
+// they are asked for. It must be called before the agreed state is read: an objection that is agreed on in between has left
+// the record store and is not in the older view of the agreed state, and would be in neither.
+func (n *Node) refusalsBefore(ctx context.Context, subject federation.Subject) refusals {
+	before := make(map[federation.Subject][]policy.Directive)
+	subjects, failed := n.linked(ctx, subject)
+	for _, s := range subjects {
+		kept, err := n.localRefusals(ctx, s)
+		before[s], failed = kept, errors.Join(failed, err)
 	}
+	return func(s federation.Subject) ([]policy.Directive, error) {
+		kept, err := n.localRefusals(ctx, s)
+		return append(kept, before[s]...), errors.Join(failed, err)
+	}
+}
+
+// localRefusals returns the objections that count here before the region has agreed on them.
+func (n *Node) localRefusals(ctx context.Context, subject federation.Subject) ([]policy.Directive, error) {
+	kept, err := n.records.Refusals(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]policy.Directive, 0, len(kept))
+	for _, k := range kept {
+		out = append(out, policy.Directive{ID: k.Directive.ID, Effect: k.Directive.Effect, By: n.Trust()})
+	}
+	return out, nil
 }
 
 // held is what this node holds, as exchange asks for it.
@@ -93,6 +101,19 @@ func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Do
 // Manifest returns the manifest as it was published.
 func (h held) Manifest(ctx context.Context, id federation.DocumentID) ([]byte, error) {
 	return h.n.records.Manifest(ctx, id)
+}
+
+// Unpublished returns the pointer of a document that the region does not know of, because it cannot be reached or has
+// refused it: own staff read what their trust holds all the same.
+func (h held) Unpublished(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
+	doc, err := h.n.records.Document(ctx, id)
+	switch {
+	case isAbsent(err), errors.Is(err, record.ErrErased):
+		return federation.Pointer{}, false, nil
+	case err != nil:
+		return federation.Pointer{}, false, err
+	}
+	return doc.Pointer(), doc.State.Phase == record.Queued || doc.State.Phase == record.Refused, nil
 }
 
 // evidence is the audit log as exchange writes to it.
@@ -182,18 +203,10 @@ func clipText(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// onRoster closes the doors to those who take no part any more.
+// onRoster has the doors closed to those who take no part any more. Hooks must be quick: doorkeeper does it.
 func (n *Node) onRoster(*federation.Roster) {
 	signal(n.rosterChanged)
-	if n.door == nil {
-		return
-	}
-	for _, c := range n.door.Connections() {
-		// Who is on the join lane is no member yet: another's enrolment must not throw them out of their own.
-		if id := federation.NodeID(c.Peer); c.Lane != endpoint.LaneJoin && !n.admission.member(id) {
-			n.tasks.Go(func() { n.door.Evict(c.Peer) })
-		}
-	}
+	signal(n.strangers)
 	if c := n.custodian.Load(); c != nil {
 		c.RulesChanged()
 	}

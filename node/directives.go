@@ -42,7 +42,13 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 	if err := n.records.AddRefusal(ctx, number, d); err != nil {
 		return nil, n.storeProblem(err)
 	}
-	n.custodian.Load().SubjectChanged(subject)
+	if subjects, err := n.linked(ctx, subject); err != nil {
+		n.custodian.Load().RulesChanged() // who else is this patient cannot be told: every release decides anew
+	} else {
+		for _, s := range subjects {
+			n.custodian.Load().SubjectChanged(s)
+		}
+	}
 	reply := &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.ID[:])}, State: "objected"}
 	kept, err := n.records.Refusals(ctx, subject)
 	if err != nil {
@@ -75,25 +81,18 @@ func (n *Node) commitDirective(ctx context.Context, id record.EntryID, reply *ad
 }
 
 func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest) (*admin.ObjectReply, error) {
-	// What was objected to here and is not agreed on yet must be agreed on first: the withdrawal names it.
-	kept, err := n.records.Refusals(ctx, subject)
-	if err != nil {
-		return nil, n.storeProblem(err)
-	}
-	for _, k := range kept {
-		if _, err := n.speaker.wait(ctx, k.Entry); err != nil {
-			return nil, err
-		}
+	reply := &admin.ObjectReply{State: "shared", Committed: true}
+	if err := n.settleObjections(ctx, subject, q, reply); err != nil {
+		return nil, err
 	}
 	var active []index.Directive
-	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
 		active, err = index.Directives(r, subject)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	reply := &admin.ObjectReply{State: "shared", Committed: true}
 	for _, old := range active {
 		d := federation.Directive{Subject: old.Subject, Effect: federation.Withdrew, Target: old.ID, By: q.GetBy(), Evidence: q.GetEvidence()}
 		if _, err := rand.Read(d.ID[:]); err != nil {
@@ -117,6 +116,85 @@ func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subjec
 		}
 	}
 	return reply, nil
+}
+
+// settleObjections waits until what was objected to here is agreed on: the withdrawal names it. An objection that the region
+// has refused will never be: it counts here only, and so it is withdrawn here.
+func (n *Node) settleObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest, reply *admin.ObjectReply) error {
+	subjects, err := n.linked(ctx, subject)
+	if err != nil {
+		return err
+	}
+	for _, s := range subjects {
+		err := n.speaker.told(ctx, func() (bool, error) {
+			kept, err := n.records.Refusals(ctx, s)
+			if err != nil {
+				return false, n.storeProblem(err)
+			}
+			waiting := 0
+			for _, k := range kept {
+				entry, refused, err := n.refusedDirective(ctx, k.Directive.ID)
+				switch {
+				case err != nil:
+					return false, err
+				case !refused:
+					waiting++
+					continue
+				}
+				if err := n.withdrawHere(ctx, k.Directive, entry, q); err != nil {
+					return false, err
+				}
+				reply.Directives = append(reply.Directives, hex.EncodeToString(k.Directive.ID[:]))
+			}
+			return waiting == 0, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawHere ends an objection that counts at this node only.
+func (n *Node) withdrawHere(ctx context.Context, d federation.Directive, entry record.EntryID, q *admin.ObjectRequest) error {
+	note := federation.Directive{ID: d.ID, Subject: d.Subject, By: q.GetBy(), Evidence: q.GetEvidence()}
+	if err := n.noteDirective(ctx, note, "withdrawal of an objection that the region had refused"); err != nil {
+		return err
+	}
+	if err := n.records.ClearRefusal(ctx, d.Subject, d.ID); err != nil {
+		return n.storeProblem(err)
+	}
+	if err := n.records.Dismiss(ctx, entry); err != nil && !isAbsent(err) {
+		return n.storeProblem(err)
+	}
+	return nil
+}
+
+// refusedDirective returns the entry of a directive that the region has refused.
+func (n *Node) refusedDirective(ctx context.Context, id federation.DirectiveID) (record.EntryID, bool, error) {
+	rejected, err := n.records.Rejected(ctx, keptOutcomes)
+	if err != nil {
+		return 0, false, n.storeProblem(err)
+	}
+	for _, r := range rejected {
+		if r.Entry.Kind != federation.KindDirective {
+			continue
+		}
+		body, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: federation.KindDirective, Body: r.Entry.Body})
+		if d, ok := body.(federation.Directive); err == nil && ok && d.ID == id {
+			return r.Entry.ID, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// linked returns the subjects that are the same patient, the one asked for first.
+func (n *Node) linked(ctx context.Context, subject federation.Subject) (out []federation.Subject, err error) {
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		out, err = index.Linked(r, subject)
+		return err
+	})
+	return out, err
 }
 
 func (n *Node) noteDirective(ctx context.Context, d federation.Directive, what string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -136,7 +137,8 @@ func (n *Node) patient(text string) (record.NHSNumber, error) {
 
 func (n *Node) diskFull(err error) error {
 	free, total := n.space.Free()
-	return admin.Errorf(admin.CodeDiskFull, "%v: %d MiB of %d MiB are free at %s. Nothing was lost; make room and run it again", err, free>>20, total>>20, n.options.Data)
+	n.logger.Warn("too little free space", slog.Any("error", err))
+	return admin.Errorf(admin.CodeDiskFull, "too little space is free for it at %s: %d MiB of %d MiB, of which a reserve is kept. Nothing was lost; make room and run it again", n.options.Data, free>>20, total>>20)
 }
 
 // storeProblem says what a failed write means.

@@ -1,27 +1,22 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
 
-	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
-	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 const (
 	defaultRole    = "clinician"
 	defaultPurpose = "TREAT"
 	locateLimit    = 100
-	// maxRounds bounds how many pages of pointers one locate reads to fill a page of those that the user may see.
-	maxRounds = 20
 )
 
 // asker is who asks and why, with the defaults of a single operator filled in.
@@ -59,19 +54,14 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 	}
 	subject := n.records.Subject(number)
 	reply := &admin.LocateReply{Sites: n.sites(), AsOf: n.asOf()}
-	seen, err := n.seen(ctx, who, subject, index.Cursor(q.GetCursor()), limit)
+	seen, err := n.page(ctx, who, subject, q.GetCursor(), limit)
 	if err != nil {
 		return nil, err
-	}
-	if q.GetCursor() == "" {
-		if err := n.addOwn(ctx, who, subject, &seen); err != nil {
-			return nil, err
-		}
 	}
 	for _, p := range seen.pointers {
 		reply.Documents = append(reply.Documents, located(p))
 	}
-	reply.Next = string(seen.next)
+	reply.Next = seen.next
 	err = n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
@@ -101,100 +91,6 @@ func roleCodes() string {
 		out += r.Code
 	}
 	return out
-}
-
-// visible is a page of what a user may see.
-type visible struct {
-	pointers []federation.Pointer
-	next     index.Cursor
-}
-
-// seen reads pointers until a page of those that the user may see is full.
-func (n *Node) seen(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor index.Cursor, limit int) (visible, error) {
-	var out visible
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		may := n.sight(ctx, r, who, subject)
-		for range maxRounds {
-			page, err := index.Locate(r, index.Query{Subject: subject, Cursor: cursor, Limit: min(limit+1, index.MaxPage)})
-			if err != nil {
-				return admin.Errorf(admin.CodeBadInput, "%v", err)
-			}
-			for _, p := range page.Pointers {
-				if !may(p) {
-					continue
-				}
-				if len(out.pointers) == limit {
-					out.next = index.After(subject, out.pointers[limit-1])
-					return nil
-				}
-				out.pointers = append(out.pointers, p)
-			}
-			if cursor = page.Next; cursor == "" {
-				return nil
-			}
-		}
-		out.next = cursor
-		return nil
-	})
-	return out, err
-}
-
-// sight returns whether a user may know of a pointer. The facts about a custodian are gathered once.
-func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject) func(federation.Pointer) bool {
-	now := time.Now().UTC()
-	facts := make(map[federation.TrustID]policy.Facts)
-	return func(p federation.Pointer) bool {
-		f, ok := facts[p.Custodian()]
-		if !ok {
-			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
-			f = n.rules.facts(r, n.ledger.Roster(), n.localRefusals(ctx), factsQuery{
-				requester: n.Trust(), custodian: p.Custodian(), subject: subject, now: now, age: 0, limit: policy.MaxLease,
-			})
-			facts[p.Custodian()] = f
-		}
-		d := policy.Decide(policy.Request{
-			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
-			Relationship: who.GetRelationship(), Document: policy.DocumentOf(p), Now: now,
-		}, f)
-		return d.Visible && d.Permitted()
-	}
-}
-
-// addOwn adds the documents that this trust holds and the region has not heard of yet, such as those taken in while it
-// cannot be reached: its own staff see them at once. They come with the first page.
-func (n *Node) addOwn(ctx context.Context, who *admin.Asker, subject federation.Subject, v *visible) error {
-	page, err := n.records.BySubject(ctx, subject, 0, index.MaxPage)
-	if err != nil {
-		return n.storeProblem(err)
-	}
-	known := make(map[federation.DocumentID]bool, len(v.pointers))
-	for _, p := range v.pointers {
-		known[p.Document] = true
-	}
-	var own []federation.Pointer
-	gone := make(map[federation.DocumentID]bool)
-	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		may := n.sight(ctx, r, who, subject)
-		for _, d := range page.Documents {
-			p := d.Pointer()
-			switch {
-			case d.State.Phase == record.Withdrawn:
-				gone[d.ID] = true
-			case d.State.Phase == record.Queued && !known[d.ID] && may(p):
-				own = append(own, p)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	v.pointers = slices.DeleteFunc(v.pointers, func(p federation.Pointer) bool { return gone[p.Document] })
-	if len(own) > 0 {
-		v.pointers = append(v.pointers, own...)
-		slices.SortStableFunc(v.pointers, func(a, b federation.Pointer) int { return cmp.Compare(b.Date.Unix(), a.Date.Unix()) })
-	}
-	return nil
 }
 
 func located(p federation.Pointer) *admin.Located {

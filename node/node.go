@@ -66,8 +66,10 @@ type Node struct {
 	client    *exchange.Client
 	rules     *ruleBook
 	speaker   *speaker
+	rewritten atomic.Bool // the audit log is not the one that the region has agreed on
 
 	rosterChanged chan struct{} // capacity 1
+	strangers     chan struct{} // capacity 1: somebody may have become one
 	applied       chan struct{} // capacity 1
 
 	cancel  context.CancelFunc
@@ -92,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{
 		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(),
-		rosterChanged: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
+		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	for _, step := range []func(context.Context) error{
 		n.openFolder, n.openStores, n.openDoor, n.openConsensus, n.openExchange, n.openServices,

@@ -78,7 +78,7 @@ func newRPCServer(permit func(ctx context.Context, method string) error) *grpc.S
 		grpc.Creds(laneCredentials{}),
 		grpc.MaxConcurrentStreams(128),
 		grpc.MaxRecvMsgSize(1<<20), grpc.MaxSendMsgSize(1<<20), grpc.MaxHeaderListSize(16<<10),
-		grpc.ConnectionTimeout(5*time.Second),
+		grpc.ConnectionTimeout(5*time.Second), grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute, MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: 30 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {

@@ -25,12 +25,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
-const (
-	checkpointEvery   = 10 * time.Second
-	checkpointEntries = 1000
-	checkpointLook    = time.Second
-	foundPause        = 200 * time.Millisecond
-)
+// foundPause is how often a node looks whether it can settle in its region.
+const foundPause = 200 * time.Millisecond
 
 func (n *Node) openStores(ctx context.Context) error {
 	o := n.options
@@ -117,7 +113,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {
@@ -245,65 +241,4 @@ func (n *Node) observe(ctx context.Context) {
 		case <-n.applied:
 		}
 	}
-}
-
-// watch ends the node when consensus has stopped itself: going on could make replicas differ.
-func (n *Node) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if st := n.replica.Status(); st.State == consensus.Stopped {
-			n.fail(admin.Errorf(admin.CodeIntegrity, "the node stops because its copy of the region's state cannot go on: %v", st.Cause))
-			return
-		}
-		for _, f := range n.gossip.Forks() {
-			n.logger.Error("another node's state differs from ours at the same point: one of them is damaged or lies", slog.Any("fork", f))
-		}
-	}
-}
-
-// checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new.
-func (n *Node) checkpoints(ctx context.Context) {
-	tick := time.NewTicker(checkpointLook)
-	defer tick.Stop()
-	var last time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if !n.ledger.Roster().Active(n.ID()) {
-			continue
-		}
-		if err := n.checkpoint(ctx, &last); err != nil && ctx.Err() == nil {
-			n.logger.Debug("checkpoint waits", slog.Any("error", err))
-		}
-	}
-}
-
-func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
-	var old index.Checkpoint
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
-		old, _, err = index.CheckpointOf(r, n.ID())
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	size := n.audit.Size()
-	if size <= old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
-		return nil
-	}
-	c, err := n.audit.Checkpoint(ctx, n.ID(), old.Size)
-	if err != nil {
-		return err
-	}
-	*last = time.Now()
-	return n.speaker.say(ctx, c)
 }

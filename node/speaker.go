@@ -30,9 +30,6 @@ const (
 	sayTimeout = 5 * time.Second
 )
 
-// publishEntries is where the ids of entries that publish a document begin: they are the least urgent.
-const publishEntries record.EntryID = 3 << 56
-
 // outcome is what became of an outbox entry.
 type outcome struct {
 	index   uint64 // place in the region's log
@@ -51,6 +48,8 @@ type speaker struct {
 	now     func() time.Time
 	wake    chan struct{} // capacity 1
 
+	complained map[record.EntryID]bool // of run only
+
 	mu      sync.Mutex
 	settled map[record.EntryID]outcome
 	moved   map[record.EntryID]record.EntryID // entries that are said again under another id
@@ -68,7 +67,7 @@ func newSpeaker(n *Node) *speaker {
 			return federation.Compose(place, body, n.keys.statement)
 		},
 		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), complained: make(map[record.EntryID]bool),
 	}
 }
 
@@ -185,7 +184,7 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 	defer s.mu.Unlock()
 	for _, id := range flight.Entries {
 		// Nobody waits for a pointer by its entry, and there are so many that others would be forgotten.
-		if id < publishEntries {
+		if !id.Publishes() {
 			s.settled[id] = outcome{index: at, refused: o.Refused}
 			s.remember(id)
 		}
@@ -271,9 +270,9 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	if err != nil {
 		return record.InFlight{}, false, fmt.Errorf("read the outbox: %w", err)
 	}
-	body, entries, err := s.gather(pending)
-	if err != nil || len(entries) == 0 {
-		return record.InFlight{}, false, err
+	body, entries := s.gather(pending)
+	if len(entries) == 0 {
+		return record.InFlight{}, false, nil
 	}
 	place := federation.Place{Trust: s.trust, At: s.now().UTC()}
 	err = s.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
@@ -292,8 +291,9 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	return flight, true, s.records.SetInFlight(ctx, flight)
 }
 
-// gather takes from what waits the first entry, and those after it that go into the same statement.
-func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID, error) {
+// gather takes from what waits the first entry, and those after it that go into the same statement. What cannot be told is
+// passed over: others must not wait for it.
+func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID) {
 	var kind federation.Kind
 	var entries []record.EntryID
 	var publish federation.Publish
@@ -301,7 +301,7 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	size := 0
 	for _, e := range pending {
 		if e.Err != nil {
-			s.logger.Error("an entry cannot be told to the region; run 'ridgeway scrub'", slog.String("document", string(e.Document)), slog.Any("error", e.Err))
+			s.complain(e, e.Err)
 			continue
 		}
 		if kind == 0 {
@@ -313,32 +313,42 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 		switch kind {
 		case federation.KindPublish:
 			if size += len(federation.EncodePointer(e.Pointer)); size > publishBudget {
-				return publish, entries, nil
+				return publish, entries
 			}
 			publish.Pointers = append(publish.Pointers, e.Pointer)
 		case federation.KindWithdraw:
 			if len(entries) > 0 && e.Reason != withdraw.Reason {
-				return withdraw, entries, nil // a statement gives one reason
+				return withdraw, entries // a statement gives one reason
 			}
 			withdraw.Reason = e.Reason
 			withdraw.Documents = append(withdraw.Documents, e.Document)
 		default:
 			body, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: kind, Body: e.Body})
-			if err != nil {
-				return nil, nil, fmt.Errorf("outbox entry of kind %s: %w", kind, err)
+			if err == nil {
+				return body, []record.EntryID{e.ID}
 			}
-			return body, []record.EntryID{e.ID}, nil
+			s.complain(e, err)
+			kind = 0
+			continue
 		}
 		entries = append(entries, e.ID)
 	}
 	if kind == federation.KindWithdraw {
-		return withdraw, entries, nil
+		return withdraw, entries
 	}
-	return publish, entries, nil
+	return publish, entries
 }
 
 // priorityOf says whether every copy must follow at once: what a patient has said, what must no longer be found, and who
 // takes part. Replicas also refuse a consensus group with members that their copy of the roster does not have yet.
+// complain reports an entry that cannot be told, once.
+func (s *speaker) complain(e record.OutboxEntry, err error) {
+	if !s.complained[e.ID] {
+		s.complained[e.ID] = true
+		s.logger.Error("an entry cannot be told to the region; run 'ridgeway scrub'", slog.String("kind", e.Kind.String()), slog.String("document", string(e.Document)), slog.Any("error", err))
+	}
+}
+
 func priorityOf(k federation.Kind) consensus.Priority {
 	switch k {
 	case federation.KindDirective, federation.KindWithdraw, federation.KindEnrol, federation.KindSuspend, federation.KindApprove:

@@ -22,7 +22,7 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	reply := &admin.StatusReply{
 		Version: n.version, Region: n.membership.Region, RegionId: federation.Digest(n.membership.RegionID).String(), Trust: string(n.Trust()), Name: n.membership.Name,
 		Node: n.ID().String(), Address: n.options.Settings.advertised(), State: stateWord(st.State), Applied: st.Applied, Committed: st.Commit,
-		AsOf: n.asOf(), Sites: n.sites(), AuditEntries: n.audit.Size(), Started: n.started.UnixMicro(), Disk: n.space.Level().String(),
+		AsOf: n.asOf(), Sites: n.sites(), AuditEntries: n.audit.Size(), Started: n.started.UnixMicro(), Disk: strings.ReplaceAll(n.space.Level().String(), "-", "_"),
 	}
 	reply.DiskFree, reply.DiskTotal = n.space.Free()
 	if id, err := federation.ParseNodeID(string(st.Leader)); err == nil {
@@ -104,6 +104,9 @@ func (n *Node) warnings(s *admin.StatusReply, rejected uint64) []string {
 	}
 	if n.space.Level() != storage.LevelOK {
 		add("the disk is filling up: below a tenth (6.4 GiB of a large one) nothing more is taken in, below half of that the node only reads")
+	}
+	if n.rewritten.Load() {
+		add("the audit log is not the one that the region has agreed on: it was rewritten, or the folder was restored from an old backup. Run 'ridgeway audit verify', keep the folder, and tell your information governance lead")
 	}
 	if rejected > 0 {
 		add("the region refused %d of this trust's statements", rejected)

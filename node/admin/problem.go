@@ -89,7 +89,7 @@ func FromStatus(err error) error {
 	}
 	switch st.Code() {
 	case codes.Canceled:
-		return &Error{Code: CodeInterrupted, Message: "stopped before it was done"}
+		return &Error{Code: CodeInterrupted, Message: "stopped before it was done: run the same command again"}
 	case codes.Unavailable:
 		return &Error{Code: CodeUnavailable, Message: "the node stopped answering: " + st.Message()}
 	default:

@@ -48,9 +48,10 @@ func Listen(data string) (net.Listener, error) {
 	return l, nil
 }
 
-// NewServer returns a gRPC server for the socket, with srv registered.
+// NewServer returns a gRPC server for the socket, with srv registered. Its Stop returns when no call runs any more, so that
+// what the calls use can be closed then.
 func NewServer(srv AdminServer) *grpc.Server {
-	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			reply, err := h(ctx, req)
 			return reply, ToStatus(err)

@@ -23,7 +23,8 @@
 // The metadata.csv of a scanning bureau, with the header FILEPATH,PAGE COUNT,GP-PRACTICE-CODE,NHS-NO,SECTION,SUB-SECTION,SCAN-DATE,
 // SCAN-ID,USER-ID,UPLOAD, is taken too: dates are dd/mm/yyyy, and files named "1of2_Lloyd_George_Record_[...]" are grouped.
 //
-// Invariants:
+// # Invariants
+//
 //   - Every row has exactly one result. Good documents go in, bad rows are listed with their line; a document goes in whole or not at all.
 //   - Running the same manifest again changes nothing: the Taker knows a document by its content, and says that it is held.
 //   - Nothing outside the folder is opened, whatever a path or a symbolic link says.

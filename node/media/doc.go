@@ -1,11 +1,11 @@
 // Package media says what a document's bytes are and cuts single pages out of them.
 //
-// It stands between the outside world and the record store: whatever takes a file in (the manifest, HL7, FHIR) asks
-// Inspect what it is, how many pages it has and, for a multi-page TIFF, which bytes each page needs; whatever sends
-// a page (the custodian, the portal) asks Assemble for a file of only those pages. It knows no patient, no identifier
-// and no store.
+// It stands between the outside world and the record store: whatever takes a file in asks Inspect what it is, how many
+// pages it has and, for a multi-page TIFF, which bytes each page needs; whatever hands pages on asks Assemble for a file
+// of only those pages. It knows no patient, no identifier and no store.
 //
-// Invariants:
+// # Invariants
+//
 //   - Detection is by content. The name only confirms or contradicts it; it never makes a file something its bytes are not,
 //     except that markup under the name of plain text stays plain text.
 //   - The extents of a page hold that page's bytes and the 8-byte header, never the data of another page, and

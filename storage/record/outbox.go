@@ -29,6 +29,9 @@ const (
 // Urgent reports whether the entry goes ahead of bulk publishing in the region's log too: directives and withdrawals do.
 func (e EntryID) Urgent() bool { return e>>priorityShift <= priorityWithdraw }
 
+// Publishes reports whether the entry publishes a document. There can be a million of these, and of others only few.
+func (e EntryID) Publishes() bool { return e>>priorityShift == priorityPublish }
+
 // An OutboxEntry is one thing that the region is to be told.
 type OutboxEntry struct {
 	ID       EntryID

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+const (
+	checkpointEvery   = 10 * time.Second
+	checkpointEntries = 1000
+	checkpointLook    = time.Second
+)
+
+// errRewritten is returned when this node's audit log is not the one that the region has agreed on.
+var errRewritten = errors.New("the audit log does not go on from what the region has agreed on")
+
+// checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new. One
+// checkpoint waits for the region at a time: each is proven against the one before, so that all but the first of several
+// would be refused.
+func (n *Node) checkpoints(ctx context.Context) {
+	tick := time.NewTicker(checkpointLook)
+	defer tick.Stop()
+	var last time.Time
+	free := false // of a checkpoint that an earlier run of the program has left in the outbox
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !n.ledger.Roster().Active(n.ID()) {
+			continue
+		}
+		var err error
+		if !free {
+			if free, err = n.speaker.free(ctx, federation.KindCheckpoint); err == nil && !free {
+				continue
+			}
+		}
+		if err == nil {
+			err = n.checkpoint(ctx, &last)
+		}
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, errRewritten):
+			// Nothing here can mend it, and the evidence must be seen by people.
+			n.rewritten.Store(true)
+			n.logger.Error("the audit log is not the one that the region has agreed on: run 'ridgeway audit verify'", slog.Any("error", err))
+			return
+		default:
+			n.logger.Debug("checkpoint waits", slog.Any("error", err))
+		}
+	}
+}
+
+// checkpoint has the region agree on the audit log as it is, if it is time to. It waits as long as that takes.
+func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
+	var old index.Checkpoint
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
+		old, _, err = index.CheckpointOf(r, n.ID())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	size := n.audit.Size()
+	if size < old.Size {
+		return fmt.Errorf("%d entries are here, the region agreed on %d: %w", size, old.Size, errRewritten)
+	}
+	if size == old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
+		return nil
+	}
+	c, err := n.audit.Checkpoint(ctx, n.ID(), old.Size)
+	if err != nil {
+		return err
+	}
+	*last = time.Now()
+	id, err := n.records.Enqueue(ctx, c)
+	if err != nil {
+		return fmt.Errorf("queue a checkpoint: %w", err)
+	}
+	for {
+		o, err := n.speaker.wait(ctx, id)
+		switch {
+		case admin.CodeOf(err) == admin.CodeNoQuorum:
+		case err != nil:
+			return err
+		case o.refused == "":
+			return nil
+		case strings.HasPrefix(o.refused, index.InconsistentAudit.String()+": "):
+			return fmt.Errorf("%s: %w", o.refused, errRewritten)
+		default:
+			// Another was agreed on meanwhile; the next one goes on from there.
+			return errors.Join(fmt.Errorf("the region refused a checkpoint: %s", o.refused), n.records.Dismiss(ctx, id))
+		}
+	}
+}
