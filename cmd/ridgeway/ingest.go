@@ -77,7 +77,11 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 			}
 			result, err := ingest.File(cmd.Context(), cfg, args[0], row)
 			if err != nil {
-				return ingestProblem(err)
+				problem := ingestProblem(err)
+				if errors.Is(problem, context.Canceled) {
+					return problem
+				}
+				return admin.Errorf(admin.CodeOf(problem), "%s was not taken in: %v", args[0], problem)
 			}
 			return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, nil)
 		},

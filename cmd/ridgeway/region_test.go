@@ -46,9 +46,9 @@ func (p *place) invitation(t *testing.T, data, trust string, more ...string) str
 }
 
 // joined is another trust, joined by the sponsor's invitation, with its node up.
-func (p *place) joined(t *testing.T, sponsor, data, trust string) *running {
+func (p *place) joined(t *testing.T, sponsor, data, trust string, more ...string) *running {
 	t.Helper()
-	p.json(t, "join", "--data", data, "--listen", port(t), dev, "--yes", p.invitation(t, sponsor, trust))
+	p.json(t, append([]string{"join", "--data", data, "--listen", port(t), dev, "--yes", p.invitation(t, sponsor, trust)}, more...)...)
 	return p.serve(t, data)
 }
 

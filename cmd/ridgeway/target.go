@@ -172,11 +172,10 @@ func (t *target) unfinished(err error) error {
 	if kept == 0 {
 		return err
 	}
-	reason := err.Error()
+	reason, _, _ := strings.Cut(err.Error(), ": run the same command again")
 	if errors.Is(err, context.Canceled) {
 		reason = "stopped before it was done"
 	}
-	reason, _ = strings.CutSuffix(reason, ": run the same command again to go on")
 	return admin.Errorf(admin.CodeOf(err), "%s. %s of the document are kept in %s: run the same command again to go on", strings.TrimSuffix(reason, "."), size(kept), t.partPath())
 }
 
