@@ -107,9 +107,6 @@ func (d *Decoder) Finish() error {
 	return d.err
 }
 
-// Left returns how many bytes are unread.
-func (d *Decoder) Left() int { return len(d.buf) }
-
 // Fixed reads n bytes.
 func (d *Decoder) Fixed(n int) []byte {
 	if d.err != nil || n < 0 || n > len(d.buf) {
@@ -212,9 +209,15 @@ func checkText(s string, limit int) string {
 		return "is not UTF-8"
 	}
 	for _, r := range s {
-		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r == 0x2028 || r == 0x2029 {
+		if !TextRune(r) {
 			return fmt.Sprintf("has a control character U+%04X", r)
 		}
 	}
 	return ""
+}
+
+// TextRune reports whether text that is signed or stored may hold r: no control characters but newline and tab, and not the
+// separators U+2028 and U+2029, which some viewers break lines at.
+func TextRune(r rune) bool {
+	return (r >= 0x20 || r == '\n' || r == '\t') && r != 0x7f && r != 0x2028 && r != 0x2029
 }

@@ -119,12 +119,12 @@ func DecodeResponse(b []byte) (Response, error) {
 	return r, nil
 }
 
-// clip cuts s to maxDetail bytes of text that the wire takes.
+// clip cuts s to one line of at most maxDetail bytes of text that the encoding takes.
 func clip(s string) string {
 	out := make([]rune, 0, len(s))
 	n := 0
 	for _, r := range s {
-		if r < 0x20 || r == 0x7f || r == 0x2028 || r == 0x2029 || r == utf8.RuneError {
+		if !federation.TextRune(r) || r == '\n' || r == '\t' || r == utf8.RuneError {
 			r = '?'
 		}
 		if n += utf8.RuneLen(r); n > maxDetail {

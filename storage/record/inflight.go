@@ -194,7 +194,7 @@ func cut(text string) string {
 	out := make([]rune, 0, len(text))
 	size := 0
 	for _, r := range text {
-		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r == 0x2028 || r == 0x2029 {
+		if !federation.TextRune(r) {
 			r = ' '
 		}
 		if size += len(string(r)); size > maxReason {
