@@ -22,7 +22,7 @@ const (
 	maxNesting = 32
 )
 
-// Compile checks the text of an agreement and readies it. The text must parse, conform to Schema in Cedar's strict mode,
+// Compile checks the text of an agreement and readies it. The text must parse, conform to schema.cedarschema in Cedar's strict mode,
 // and name only roles, purposes, levels of confidentiality and ODS codes that can exist; Cedar's validator itself does
 // not look at those. It fails with a *TextError that wraps ErrAgreement and names every fault by line and column.
 func Compile(text string) (*Agreement, error) {

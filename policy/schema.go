@@ -1,7 +1,7 @@
 package policy
 
 import (
-	_ "embed" // the schema is published as a file
+	_ "embed" // the schema is a file that editors and other tools of Cedar read
 	"sync"
 
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
@@ -10,9 +10,6 @@ import (
 
 //go:embed schema.cedarschema
 var schemaText string
-
-// Schema returns the Cedar schema that agreements are checked against, as published.
-func Schema() string { return schemaText }
 
 // resolvedSchema is read-only once made.
 var resolvedSchema = sync.OnceValue(func() *resolved.Schema {

@@ -44,16 +44,6 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// ParseKind returns the kind with this name.
-func ParseKind(s string) (Kind, error) {
-	for k := Intent; k.Valid(); k++ {
-		if kindNames[k] == s {
-			return k, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a kind of audit entry", s)
-}
-
 // A Ref names an entry of the same log: its index plus one. Zero names none.
 type Ref uint64
 

@@ -186,30 +186,6 @@ const (
 	Test                 // invented patients: every valid number is taken
 )
 
-// ParseMode returns the mode that s names: live or test.
-func ParseMode(s string) (Mode, error) {
-	switch s {
-	case "live":
-		return Live, nil
-	case "test":
-		return Test, nil
-	default:
-		return 0, fmt.Errorf("mode %q is neither live nor test", s)
-	}
-}
-
-// String returns the mode's name.
-func (m Mode) String() string {
-	switch m {
-	case Live:
-		return "live"
-	case Test:
-		return "test"
-	default:
-		return "invalid"
-	}
-}
-
 // Check judges the range of n. In a live region a test number is an *NHSNumberError, and a number from outside the
 // issued ranges gets a warning for people to look at; it is taken all the same, because ranges are a convention.
 func (m Mode) Check(n NHSNumber) (warning string, err error) {
