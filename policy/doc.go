@@ -3,7 +3,7 @@
 // It stands beside storage, above the vocabulary and below everything that releases or shows a document. Decide is a pure
 // function over a request and the facts that were agreed. The custodian runs it before a byte leaves; the requester's
 // node runs the same function over the same facts to leave out, before anything is counted, what a user may not know of.
-// A custodian's sharing agreement is Cedar text, checked against Schema when it is written and when it is loaded.
+// A custodian's sharing agreement is Cedar text, checked against schema.cedarschema when it is written and when it is loaded.
 //
 // # Invariants
 //
@@ -25,4 +25,9 @@
 // # Limits
 //
 // Agreement text is at most 192 KiB and 2,000 rules; a rule is at most 16 KiB, nested at most 32 deep.
+//
+// # Compatibility
+//
+// Outcomes and their names are published and appended, never reordered. Agreements are text that trusts have signed, and are
+// read again at every start: roles, purposes, actions and attributes of the schema are added to, never renamed or removed.
 package policy

@@ -5,7 +5,7 @@
 // holds the node's data folder (Folder), its master key (MasterKey), the sealing of values (Sealer), and the gates
 // that close before the disk is full (Space).
 //
-// What holds:
+// # Invariants
 //
 //   - A write that was acknowledged is on the disk and under a mark that lies outside of Badger. Open compares the
 //     files with the mark before Badger sees them; where they differ it refuses with ErrDamaged and has changed nothing.

@@ -7,7 +7,7 @@
 // its key, and asks its caller whether that peer is admitted and where it is; it knows nothing of
 // trusts, statements or documents. It is the only package that knows QUIC.
 //
-// Invariants:
+// # Invariants
 //
 //   - A stream or packet is never handed over, in either direction, unless the other end has proved
 //     to hold the key of a peer that Config.Admit admits at that moment. The join lane is the one

@@ -4,7 +4,7 @@
 // them out: storage/record holds the lists of chunks that make up documents and is the one who knows which chunks are
 // referenced; node/ingest puts content in; federation/exchange sends chunks.
 //
-// What holds:
+// # Invariants
 //
 //   - Put, and Batch.Commit, return nil only when every byte is durable and under the guard's mark.
 //   - What is read has been authenticated and has the digest that was asked for.

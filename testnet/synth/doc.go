@@ -4,7 +4,8 @@
 // photographs, charts, structured documents, images) and imports nothing of the product. What it makes is for showing and for
 // load, never for clinical use, and says SYNTHETIC on every page and in every file's metadata.
 //
-// Invariants:
+// # Invariants
+//
 //   - The same seed gives the same patients and documents, and the same bytes, on every machine: no clock, no global
 //     randomness, no map order, whole-number arithmetic. PNG and JPEG files depend on the encoders of the Go release that built the program.
 //   - Patients(n) is the beginning of Patients(n+1). A document's bytes do not depend on which others were made, or when.
