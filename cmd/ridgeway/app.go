@@ -111,10 +111,22 @@ func (a *app) say(format string, args ...any) {
 // note prints a line for people on standard error, so that standard output stays what was asked for.
 func (a *app) note(format string, args ...any) { line(a.err, fmt.Sprintf(format, args...)) }
 
+// named fails unless --data names a folder.
+func (a *app) named() error {
+	switch {
+	case a.data == "":
+		return admin.Errorf(admin.CodeBadInput, "which node is meant? Name its data folder with --data, or with RIDGEWAY_DATA")
+	case strings.HasPrefix(a.data, "-"):
+		return admin.Errorf(admin.CodeBadInput, "--data needs the name of a folder, and got %s: see 'ridgeway --help'", a.data)
+	default:
+		return nil
+	}
+}
+
 // connect reaches the node of --data.
 func (a *app) connect(ctx context.Context) (admin.AdminClient, func() error, error) {
-	if a.data == "" {
-		return nil, nil, admin.Errorf(admin.CodeBadInput, "which node is meant? Name its data folder with --data, or with RIDGEWAY_DATA")
+	if err := a.named(); err != nil {
+		return nil, nil, err
 	}
 	return admin.Dial(ctx, a.data)
 }

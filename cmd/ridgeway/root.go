@@ -10,8 +10,8 @@ func (a *app) root() *cobra.Command {
 		Short: "Find and stream a patient's documents across the trusts of a health region",
 		Long: `Ridgeway joins the trusts of a health region. Every trust keeps its own records
 on its own node; together the nodes agree on an index of which document is where
-and who may see it. A document is streamed straight from the trust that holds it,
-which decides on every byte.
+and who may see it. A document is streamed straight from the trust that holds
+it, which decides on every byte.
 
 See it work:         ridgeway demo
 Found a region:      ridgeway init, then ridgeway serve
@@ -55,22 +55,22 @@ func exitStatusTopic() *cobra.Command {
 		Short: "What the exit statuses and error codes mean",
 		Long: `With --json a failure is {"error": {"code": ..., "message": ...}}.
 
-status  codes                      meaning
-0                                  it was done
-1       INTERNAL                   something unexpected; the message says more
-2       BAD_INPUT, CONFIG          the command, its input or the configuration is
-                                   wrong; nothing was changed
-3       NOT_FOUND                  no such document, or none that you may know of
-4       DENIED                     the custodian's rules or the patient refuse
-5       STALE_POLICY, UNAVAILABLE, a site, the node or the region cannot be reached
-        NO_QUORUM                  now; try again later
-6       INTEGRITY                  bytes are not what they must be
-7       DISK_FULL                  too little space is free
-8       IN_USE, WRONG_KEY,         the data folder or the port cannot be used
+status  codes                     meaning
+0                                 it was done
+1       INTERNAL                  something unexpected; the message says more
+2       BAD_INPUT, CONFIG         the command, its input or the configuration
+                                  is wrong; nothing was changed
+3       NOT_FOUND                 no such document, or none you may know of
+4       DENIED                    the custodian's rules or the patient refuse
+5       STALE_POLICY, NO_QUORUM,  a trust, the node or the region cannot be
+        UNAVAILABLE               reached now; try again later
+6       INTEGRITY                 bytes are not what they must be
+7       DISK_FULL                 too little space is free
+8       IN_USE, WRONG_KEY,        the data folder or the port cannot be used
         DATA_FOLDER
-9       INVITATION                 the invitation cannot be redeemed
-10      PARTLY                     some of many were refused; the list says which
-130     INTERRUPTED                stopped with Ctrl-C; it can be run again
+9       INVITATION                the invitation cannot be redeemed
+10      PARTLY                    some of many were refused; they are listed
+130     INTERRUPTED               stopped with Ctrl-C; it can be run again
 
 A node that is stopped with Ctrl-C ends with 0: that is how it is stopped.`,
 	}

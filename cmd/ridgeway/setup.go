@@ -35,8 +35,8 @@ func (s *settingFlags) flags(cmd *cobra.Command) {
 
 // settings returns file, environment and flags in their order of precedence.
 func (a *app) settings(s *settingFlags) (node.Settings, error) {
-	if a.data == "" {
-		return node.Settings{}, admin.Errorf(admin.CodeBadInput, "which node is meant? Name its data folder with --data, or with RIDGEWAY_DATA")
+	if err := a.named(); err != nil {
+		return node.Settings{}, err
 	}
 	out, err := node.LoadSettings(a.data, s.config, a.getenv)
 	if err != nil {

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, text, want string }{
+		{"short", "one two", "one two"},
+		{"long", "one two three four", "one two\nthree four"},
+		{"long with an indent", "  one two three four", "  one two\n  three\n  four"},
+		{"a word too long", "see rw1.AAAAAAAAAAAAAAAA there", "see\nrw1.AAAAAAAAAAAAAAAA\nthere"},
+		{"lines", "one\n  two", "one\n  two"},
+		{"characters, not bytes", "äöü äöü äö", "äöü äöü äö"},
+	} {
+		if got := wrap(c.text, 10); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestTableFitsTheScreen(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	table(&b, 1, [][]string{
+		{"TRUST", "NAME", "ADDRESS"},
+		{"RYJ", strings.Repeat("a long name ", 10), "[2001:db8::1]:7401"},
+		{"RAS", "Hillingdon", "127.0.0.1:7402"},
+	})
+	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	for _, l := range lines {
+		if n := utf8.RuneCountInString(l); n > screenWidth {
+			t.Errorf("%d columns: %s", n, l)
+		}
+	}
+	if !strings.Contains(lines[1], "…  [2001:db8::1]:7401") || strings.Index(lines[2], "127") != len([]rune(lines[1]))-len("[2001:db8::1]:7401") {
+		t.Errorf("the columns do not stand under each other:\n%s", &b)
+	}
+}
+
+// pty runs ridgeway on a terminal of 80 columns, and returns what it drew there.
+func (p *place) pty(t *testing.T, args ...string) (status int, screen string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	defer master.Close()
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: screenWidth})
+	}
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	cmd := p.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	var drawn bytes.Buffer
+	var reading sync.WaitGroup
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reading.Go(func() { _, _ = drawn.ReadFrom(master) }) // ends with EIO when the last of the other side is closed
+	_ = slave.Close()
+	_ = cmd.Wait()
+	reading.Wait()
+	return cmd.ProcessState.ExitCode(), drawn.String()
+}
+
+// widest returns the most columns that any line of a screen takes.
+func widest(screen string) int {
+	most := 0
+	for line := range strings.FieldsFuncSeq(screen, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		most = max(most, utf8.RuneCountInString(strings.TrimRight(line, " ")))
+	}
+	return most
+}
+
+func TestOnTerminal(t *testing.T) {
+	t.Parallel()
+	p := sharedNode(t)
+	p.write(t, "terminal.bin", string(noise(24<<20)))
+	document := p.ingest(t, "d1", "9990000158", "terminal.bin")
+
+	t.Run("messages are wrapped", func(t *testing.T) {
+		status, screen := p.pty(t, "fetch", "--data", "d1", "RYJ-0000000000000000", "--out", "none.bin")
+		if n := widest(screen); status != 3 || n > screenWidth || !strings.Contains(strings.Join(strings.Fields(screen), " "), "'ridgeway locate' lists those there are") {
+			t.Errorf("status %d, %d columns:\n%s", status, n, screen)
+		}
+	})
+	t.Run("a bar while it runs and a line when it is done", func(t *testing.T) {
+		status, screen := p.pty(t, "fetch", "--data", "d1", document, "--out", "terminal-got.bin")
+		if status != 0 || !strings.Contains(screen, "fetch") || !strings.Contains(screen, "%") || !strings.Contains(screen, "terminal-got.bin: 24.0 MiB from RYJ, verified") {
+			t.Errorf("status %d:\n%q", status, screen)
+		}
+		if n := widest(screen); n > screenWidth+10 { // with what sets the colour and clears the line
+			t.Errorf("%d columns:\n%q", n, screen)
+		}
+	})
+	t.Run("no bar in JSON", func(t *testing.T) {
+		if status, screen := p.pty(t, "fetch", "--data", "d1", document, "--out", "terminal-got.bin", "--json"); status != 0 || strings.Contains(screen, "%") {
+			t.Errorf("status %d:\n%q", status, screen)
+		}
+	})
+	t.Run("tables", func(t *testing.T) {
+		for _, args := range [][]string{{"status", "--data", "d1"}, {"locate", "--data", "d1", patient}} {
+			if status, screen := p.pty(t, args...); status != 0 || widest(screen) > screenWidth {
+				t.Errorf("status %d, %d columns:\n%s", status, widest(screen), screen)
+			}
+		}
+	})
+	t.Run("not on a terminal", func(t *testing.T) {
+		e := p.run(t, "fetch", "--data", "d1", document, "--out", "terminal-got.bin")
+		if e.status != 0 || strings.ContainsAny(e.out+e.errOut, "\r\x1b%") {
+			t.Errorf("got %v", e)
+		}
+	})
+}
