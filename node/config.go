@@ -186,7 +186,8 @@ func (s Settings) checkKey(data string) []string {
 		return []string{"master key: --insecure-dev-keys says to keep it in the data folder, but another place is named as well: keep one"}
 	case given == 0 && !s.InsecureDevKeys:
 		return []string{"master key: none is named. It must not lie in the data folder: set master_key_file, master_key_command or RIDGEWAY_MASTER_KEY.\n" +
-			"    To make one: head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/ridgeway.key; chmod 600 /etc/ridgeway.key\n" +
+			"    To make one, outside the data folder:\n" +
+			"      (umask 077; od -An -tx1 -N32 /dev/urandom | tr -d ' \\n' > KEYFILE)\n" +
 			"    For a trial without real patients: --insecure-dev-keys"}
 	}
 	if s.MasterKeyFile != "" {
