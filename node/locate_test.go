@@ -1,0 +1,163 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+const patientA = "9434765919"
+
+// heldBack is a region that agrees on nothing while mu is held.
+type heldBack struct {
+	consensus.Machine
+	mu *sync.Mutex
+}
+
+func (m heldBack) Apply(tx *consensus.Tx, index uint64, cmd []byte) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.Machine.Apply(tx, index, cmd)
+}
+
+// mutableNode is settledNode with a way to keep the region from agreeing on anything, until the test ends.
+func mutableNode(t *testing.T) (n *Node, mute func()) {
+	t.Helper()
+	var mu sync.Mutex
+	n = settledNode(t, func(o *Options) {
+		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, &mu} }
+	})
+	return n, func() {
+		eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+		mu.Lock()
+		t.Cleanup(mu.Unlock)
+	}
+}
+
+// takeLetters takes in letters from number on.
+func takeLetters(t *testing.T, n *Node, from, count int) []federation.DocumentID {
+	t.Helper()
+	ids := make([]federation.DocumentID, 0, count)
+	for i := from; i < from+count; i++ {
+		item := textItem(fmt.Sprintf("Letter %d", i), fmt.Sprintf("letter %d", i))
+		item.Date = item.Date.AddDate(0, 0, i)
+		receipt, err := n.Take(t.Context(), item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, receipt.Document)
+	}
+	return ids
+}
+
+// listAll reads a listing page by page and returns how often each document was in it.
+func listAll(t *testing.T, n *Node, limit int) map[federation.DocumentID]int {
+	t.Helper()
+	got := make(map[federation.DocumentID]int)
+	for cursor, pages := "", 0; ; pages++ {
+		reply, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA, Limit: uint32(limit), Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(reply.GetDocuments()) > limit || pages > 100 {
+			t.Fatalf("page %d has %d documents, asked for %d", pages, len(reply.GetDocuments()), limit)
+		}
+		for _, d := range reply.GetDocuments() {
+			got[federation.DocumentID(d.GetDocument())]++
+		}
+		if cursor = reply.GetNext(); cursor == "" {
+			return got
+		}
+	}
+}
+
+func TestEveryDocumentIsListedOnceWhateverThePage(t *testing.T) {
+	n, mute := mutableNode(t)
+	published := takeLetters(t, n, 0, 7)
+	mute()
+	queued := takeLetters(t, n, 7, 6)
+	check := func(want ...federation.DocumentID) {
+		t.Helper()
+		for _, limit := range []int{1, 2, 5, 6, 7, 13, 100} {
+			got := listAll(t, n, limit)
+			for _, id := range want {
+				if got[id] != 1 {
+					t.Errorf("limit %d: %s is listed %d times", limit, id, got[id])
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("limit %d: %d documents, want %d", limit, len(got), len(want))
+			}
+		}
+	}
+	check(append(published, queued...)...)
+	// What is withdrawn here is gone from every page, though the region still lists it.
+	for _, id := range []federation.DocumentID{published[0], published[6], queued[0]} {
+		if err := n.records.Withdraw(t.Context(), id, "wrong patient"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(append(published[1:6:6], queued[1:]...)...)
+}
+
+func TestForeignCursorsAreBadInput(t *testing.T) {
+	n, mute := mutableNode(t)
+	mute()
+	takeLetters(t, n, 0, 1)
+	for _, cursor := range []string{"x", "own.", "own.-1.0", "own.0.-1", "own.a.b", "own.0"} {
+		if _, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA, Cursor: cursor}); admin.CodeOf(err) != admin.CodeBadInput {
+			t.Errorf("%q: got %v, want BAD_INPUT", cursor, err)
+		}
+	}
+	for _, cursor := range []string{"own.9.0", "own.0.18446744073709551615"} {
+		if _, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA, Cursor: cursor}); err != nil && admin.CodeOf(err) != admin.CodeBadInput {
+			t.Errorf("%q: %v", cursor, err)
+		}
+	}
+}
+
+func TestUnpublishedDocumentsAreForOwnStaffOnly(t *testing.T) {
+	n, mute := mutableNode(t)
+	mute()
+	id := takeLetters(t, n, 0, 1)[0]
+	if _, found, err := (agreed{n}).Pointer(t.Context(), id); err != nil || found {
+		t.Errorf("the region is said to know of %s: %v, %v", id, found, err)
+	}
+	if p, found, err := (held{n}).Unpublished(t.Context(), id); err != nil || !found || p.Document != id {
+		t.Errorf("own staff do not find it: %v, %v", found, err)
+	}
+	if got, _, err := collect(t, n, &admin.FetchRequest{Document: string(id)}); err != nil || string(got) != "letter 0" {
+		t.Errorf("own staff read %q, %v", got, err)
+	}
+	if err := n.records.Withdraw(t.Context(), id, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := collect(t, n, &admin.FetchRequest{Document: string(id)}); admin.CodeOf(err) != admin.CodeNotFound {
+		t.Errorf("withdrawn: got %v, want NOT_FOUND", err)
+	}
+}
+
+func TestObjectionCountsWhileTheRegionAgreesOnIt(t *testing.T) {
+	n := settledNode(t, nil)
+	number, err := n.patient(patientA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := n.records.Subject(number)
+	d := federation.Directive{ID: federation.DirectiveID{1}, Subject: subject, Effect: federation.Object, By: "dr1"}
+	if err := n.records.AddRefusal(t.Context(), number, d); err != nil {
+		t.Fatal(err)
+	}
+	// The objection leaves the record store after the facts were begun with and before they are read.
+	local := n.refusalsBefore(t.Context(), subject)
+	if err := n.records.ClearRefusal(t.Context(), subject, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := local(subject); err != nil || len(kept) == 0 {
+		t.Errorf("got %v, %v: the objection is in neither place", kept, err)
+	}
+}
