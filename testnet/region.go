@@ -23,6 +23,10 @@ const (
 	defaultVoters = 5
 	// atOnce is how many nodes are started or stopped at a time. It is fsyncs that are waited for, so more than the cores.
 	atOnce = 8
+	// crowd is how many nodes one machine runs as if each had its own; crowdElection is what the time-out of elections grows
+	// by for each node when there are more.
+	crowd         = 8
+	crowdElection = 60 * time.Millisecond
 	// stopTimeout bounds the orderly stop of one node.
 	stopTimeout = 15 * time.Second
 )
@@ -46,7 +50,7 @@ type RegionOptions struct {
 	// is active when NewRegion has enrolled the others, and it fails.
 	Approvals int
 	Lease     time.Duration                                         // 0: the node's default
-	Election  time.Duration                                         // 0: the node's default
+	Election  time.Duration                                         // 0: the node's default; on UDP more for more than eight trusts
 	Tune      func(trust federation.TrustID, c *consensus.Config)   // changes consensus settings; may be nil
 	Small     bool                                                  // little memory a node; set it for more than a few
 	Admin     bool                                                  // each node serves its admin socket; not possible in virtual time
@@ -130,6 +134,10 @@ func newRegion(o RegionOptions) (*Region, error) {
 	if o.Voters == 0 {
 		o.Voters = defaultVoters
 	}
+	if n := len(o.Members); o.Election == 0 && o.Network == nil && n > crowd {
+		// One machine does the work of all: an election must not be lost to who happens to run.
+		o.Election = time.Duration(n) * crowdElection
+	}
 	if o.Statfs == nil {
 		o.Statfs = RoomyStatfs
 	}
@@ -189,13 +197,24 @@ func (r *Region) join(ctx context.Context, sponsor *node.Node, t federation.Trus
 	if err != nil {
 		return fmt.Errorf("invite %s: %w", t, err)
 	}
-	joined, err := node.Join(ctx, node.JoinOptions{
-		Data: m.data, Settings: m.settings, Invitation: invited.GetInvitation(), Trust: t, Now: time.Now(), Logger: r.opts.Logger,
-		Socket: r.listener(m, new(socketRef)),
+	// On a busy machine the region may not agree in time on so many enrolments at once: a join that was cut off is repeated.
+	var joined node.Joined
+	var failed error
+	err = WaitFor(ctx, string(t)+" to join", func(ctx context.Context) error {
+		joined, failed = node.Join(ctx, node.JoinOptions{
+			Data: m.data, Settings: m.settings, Invitation: invited.GetInvitation(), Trust: t, Now: time.Now(), Logger: r.opts.Logger,
+			Socket: r.listener(m, new(socketRef)),
+		})
+		if admin.CodeOf(failed) == admin.CodeUnavailable {
+			return failed
+		}
+		return nil
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s joins: %w", t, err)
+		return err
+	case failed != nil:
+		return fmt.Errorf("%s joins: %w", t, failed)
 	case joined.Pending:
 		return fmt.Errorf("%s waits for approvals", t)
 	}
