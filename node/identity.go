@@ -110,6 +110,9 @@ func loadMembership(f *storage.Folder) (membership, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("decode membership: %w", err)
 	}
+	if len(m.RegionID) != len(federation.Digest{}) || len(m.SubjectKey) != 32 || !m.Trust.Valid() {
+		return m, folderProblem(f.Dir(), fmt.Errorf("the membership: %w", storage.ErrIntegrity))
+	}
 	return m, nil
 }
 

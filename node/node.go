@@ -195,7 +195,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 func (n *Node) openDoor(context.Context) error {
 	var err error
 	n.ledger, err = index.New(index.Config{
-		Logger: n.logger, OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onAgreement, OnRestore: n.onRestore,
+		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onAgreement, OnRestore: n.onRestore,
 	})
 	if err != nil {
 		return err

@@ -43,9 +43,6 @@ func (n *Node) openStores(ctx context.Context) error {
 		return n.storeOpenProblem("document store", err)
 	}
 	n.onClose(func(context.Context) error { return n.blobs.Close() })
-	if len(n.membership.SubjectKey) != 32 {
-		return folderProblem(o.Data, fmt.Errorf("the subject key: %w", storage.ErrIntegrity))
-	}
 	n.records, err = record.Open(ctx, record.Options{
 		Dir: n.folder.Path("records"), Trust: n.Trust(), Sealer: n.folder.Sealer("records"), SubjectKey: [32]byte(n.membership.SubjectKey),
 		IDKey: storage.DeriveKey([32]byte(n.keys.node.Seed()), "document ids"), Logger: n.logger, Space: n.space, Small: o.Small,

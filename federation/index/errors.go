@@ -15,6 +15,8 @@ var (
 	ErrOrder = errors.New("command out of order")
 	// ErrSnapshot is returned by Restore when a snapshot fails a check.
 	ErrSnapshot = errors.New("snapshot refused")
+	// ErrRegion is returned for a charter, or a snapshot, of another region than the one that the Ledger is of.
+	ErrRegion = errors.New("this is another region")
 	// ErrNotEmpty is returned by Restore when the store has a state already.
 	ErrNotEmpty = errors.New("store is not empty")
 	// ErrCursor is returned by Locate for a cursor that it did not make, or made for another subject.

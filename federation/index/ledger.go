@@ -15,6 +15,7 @@ import (
 // in its order. They must be quick and must not call the Ledger's Machine methods. Each may be nil.
 type Config struct {
 	Logger       *slog.Logger                 // required
+	Region       federation.Digest            // the only region whose charter counts; zero: whichever comes first
 	OnRoster     func(*federation.Roster)     // the roster changed
 	OnDirective  func(federation.Subject)     // what a patient has said changed; once for each subject of the patient
 	OnAgreement  func(federation.TrustID)     // a trust set its rules
@@ -66,7 +67,7 @@ func New(cfg Config) (*Ledger, error) {
 func (l *Ledger) Roster() *federation.Roster { return l.roster.Load() }
 
 // Load takes the roster from a state that was there before this Ledger, and calls OnRoster. Call it once a replica is open; a
-// roster that is newer already stays. It fails with ErrCorrupt.
+// roster that is newer already stays. It fails with ErrCorrupt and ErrRegion.
 func (l *Ledger) Load(r Reader) error {
 	m, err := readMeta(r)
 	if err != nil {
@@ -77,6 +78,9 @@ func (l *Ledger) Load(r Reader) error {
 	}
 	roster, err := readRoster(r)
 	if err != nil {
+		return err
+	}
+	if err := l.ours(roster); err != nil {
 		return err
 	}
 	l.publish(roster, m.rosterIndex)
@@ -106,6 +110,7 @@ func (l *Ledger) publish(roster *federation.Roster, index uint64) {
 //  1. ErrUnknownStatement when an active trust signed a statement that this program is too old for,
 //  2. ErrCorrupt when a row cannot be read or contradicts another,
 //  3. ErrOrder when index is not above that of the last command that wrote,
+//  4. ErrRegion when the command founds another region than Config.Region: who orders commands is not to be trusted,
 //
 // and with what tx fails with. cmd is not kept.
 func (l *Ledger) Apply(tx *consensus.Tx, index uint64, cmd []byte) ([]byte, error) {
@@ -125,6 +130,9 @@ func (l *Ledger) apply(tx txn, index uint64, cmd []byte) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
+	if err := l.ours(ch.roster); err != nil {
+		return Response{}, err
+	}
 	if response.Outcome == Refused {
 		l.cfg.Logger.Debug("statement refused", slog.Uint64("index", index), slog.String("code", response.Code.String()),
 			slog.String("trust", string(p.statement.Trust)), slog.Uint64("seq", p.statement.Seq))
@@ -135,6 +143,14 @@ func (l *Ledger) apply(tx txn, index uint64, cmd []byte) (Response, error) {
 		l.mu.Unlock()
 	}
 	return response, nil
+}
+
+// ours fails with ErrRegion for the roster of another region.
+func (l *Ledger) ours(roster *federation.Roster) error {
+	if roster == nil || l.cfg.Region.IsZero() || roster.RegionID == l.cfg.Region {
+		return nil
+	}
+	return fmt.Errorf("region %s in place of %s: %w", roster.RegionID, l.cfg.Region, ErrRegion)
 }
 
 // forget drops a snapshot that was verified but not put into service: a state at its index or later, of which Applied did not
@@ -208,12 +224,15 @@ func (l *Ledger) SnapshotSize(r consensus.Reader) (int64, error) { return snapsh
 func (l *Ledger) Snapshot(r consensus.Reader, w io.Writer) error { return writeSnapshot(r, w) }
 
 // Restore fills an empty store by applying every envelope of a snapshot with all checks. It fails with ErrNotEmpty, with
-// ErrSnapshot when any check fails, with ErrUnknownStatement when this program is too old for it, and with what src or store
+// ErrSnapshot when any check fails, with ErrRegion when it is of another region, with ErrUnknownStatement when this program is too old for it, and with what src or store
 // fail with. The Ledger itself takes the new state up when Applied is called.
 func (l *Ledger) Restore(src io.Reader, store consensus.Store) error {
 	m, roster, err := restore(src, store)
 	if err != nil {
 		return err
+	}
+	if err := l.ours(roster); err != nil {
+		return fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	l.cfg.Logger.Info("snapshot verified", slog.Uint64("index", m.index), slog.Uint64("statements", m.statements))
 	l.mu.Lock()

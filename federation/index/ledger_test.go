@@ -208,3 +208,34 @@ func TestNamesOfCodesAndOutcomes(t *testing.T) {
 		t.Errorf("outcomes: %q", got)
 	}
 }
+
+func TestAnotherRegionIsRefused(t *testing.T) {
+	other := grown(t, Config{})
+	cfg := Config{Region: federation.Digest{1}}
+	r := emptyRegion(t, cfg)
+	if err := r.ledger.Restore(bytes.NewReader(other.snapshot()), consensus.NewMemoryStore()); !errors.Is(err, ErrRegion) || !errors.Is(err, ErrSnapshot) {
+		t.Errorf("its snapshot: got %v, want ErrRegion and ErrSnapshot", err)
+	}
+	r.ledger.Applied(1 << 40)
+	if !r.ledger.Roster().RegionID.IsZero() {
+		t.Error("the roster of a snapshot that was refused is in service")
+	}
+	if err := r.ledger.Load(other.store); !errors.Is(err, ErrRegion) {
+		t.Errorf("its state: got %v, want ErrRegion", err)
+	}
+	var charter []byte
+	err := Statements(other.store, 0, func(_ uint64, s federation.Signed) (bool, error) {
+		charter = s.Encode()
+		return false, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.apply(charter); !errors.Is(err, ErrRegion) {
+		t.Errorf("its charter: got %v, want ErrRegion", err)
+	}
+	same := newLedger(t, Config{Region: other.ledger.Roster().RegionID})
+	if err := same.Restore(bytes.NewReader(other.snapshot()), consensus.NewMemoryStore()); err != nil {
+		t.Errorf("the region itself: %v", err)
+	}
+}
