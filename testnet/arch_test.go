@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"node":                {"federation/...", "consensus", "storage/...", "policy", "node/..."},
 	"testnet/synth":       {"federation", "node/media"},
 	"testnet":             {"federation/...", "consensus", "storage/...", "policy", "node/...", "testnet/..."},
+	"testnet/tour":        {"federation/...", "node/...", "testnet", "testnet/synth"},
 	"testnet/bench":       {"federation/...", "consensus", "storage/...", "policy", "node/...", "testnet/..."},
 	"cmd/ridgeway":        {"federation", "node/...", "testnet/..."},
 }

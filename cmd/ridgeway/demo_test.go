@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// demonstrate runs the demo command in this process and returns its exit status and output.
+func demonstrate(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code := run(t.Context(), append([]string{"demo"}, args...), terminal{in: strings.NewReader(""), out: &out, err: &errOut, getenv: func(string) string { return "" }})
+	return code, out.String(), errOut.String()
+}
+
+func TestDemonstrationHolds(t *testing.T) {
+	dir := t.TempDir() + "/kept"
+	for _, again := range []bool{false, true} {
+		code, out, errOut := demonstrate(t, "--json", "--trusts", "3", "--patients", "3", "--documents", "9", "--dir", dir)
+		var got struct {
+			OK    bool
+			Steps []struct {
+				Name, Detail string
+				OK           bool
+				Milliseconds float64
+			}
+			Error problem
+		}
+		dec := json.NewDecoder(strings.NewReader(out))
+		if err := dec.Decode(&got); err != nil || dec.More() {
+			t.Fatalf("standard output is not one JSON object (%v):\n%s", err, out)
+		}
+		if code != 0 || !got.OK || len(got.Steps) != 11 {
+			t.Fatalf("again %v: status %d, ok %v, %d steps, %+v\n%s", again, code, got.OK, len(got.Steps), got.Error, errOut)
+		}
+		for _, s := range got.Steps {
+			if !s.OK || s.Name == "" || s.Detail == "" {
+				t.Errorf("step %+v", s)
+			}
+		}
+	}
+}
+
+func TestDemonstrationRefusesWhatItCannotShow(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(full+"/something", []byte("else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"too few trusts": {"--trusts", "2"}, "too many trusts": {"--trusts", "51"}, "no patients": {"--patients", "0"},
+		"a folder with something else in it": {"--dir", full},
+	} {
+		code, out, _ := demonstrate(t, append(args, "--json")...)
+		if code != exitStatus[admin.CodeBadInput] || !strings.Contains(out, `"BAD_INPUT"`) {
+			t.Errorf("%s: status %d, %s", name, code, out)
+		}
+	}
+}
