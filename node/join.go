@@ -186,7 +186,7 @@ func sponsorProblem(inv invitation, err error) error {
 	if st, ok := status.FromError(err); ok {
 		switch st.Code() {
 		case codes.PermissionDenied:
-			return admin.Errorf(admin.CodeInvitation, "the sponsor refuses: %s", st.Message())
+			return admin.Errorf(admin.CodeInvitation, "the sponsor refuses the invitation: %s", st.Message())
 		case codes.Unavailable, codes.DeadlineExceeded:
 		default:
 			return admin.Errorf(admin.CodeUnavailable, "the sponsor at %s could not enrol %s: %s", inv.Address, inv.Trust, st.Message())

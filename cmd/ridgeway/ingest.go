@@ -75,15 +75,7 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 			if manifest != "" {
 				return a.ingestMany(cmd.Context(), cfg, manifest, args[0])
 			}
-			result, err := ingest.File(cmd.Context(), cfg, args[0], row)
-			if err != nil {
-				problem := ingestProblem(err)
-				if errors.Is(problem, context.Canceled) {
-					return problem
-				}
-				return admin.Errorf(admin.CodeOf(problem), "%s was not taken in: %v", args[0], problem)
-			}
-			return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, nil)
+			return a.ingestOne(cmd.Context(), cfg, taker, args[0], row)
 		},
 	}
 	f := cmd.Flags()
@@ -124,6 +116,23 @@ func oneOrMany(cmd *cobra.Command, many bool, path string) error {
 	default:
 		return needs(cmd, of...)
 	}
+}
+
+func (a *app) ingestOne(ctx context.Context, cfg ingest.Config, taker *streamTaker, file string, row ingest.Row) error {
+	if st, err := os.Stat(file); err == nil {
+		bar := a.meter("ingest", st.Size(), true)
+		defer bar.stop()
+		taker.sent = bar.add
+	}
+	result, err := ingest.File(ctx, cfg, file, row)
+	if err != nil {
+		problem := ingestProblem(err)
+		if errors.Is(problem, context.Canceled) {
+			return problem
+		}
+		return admin.Errorf(admin.CodeOf(problem), "%s was not taken in: %v", file, problem)
+	}
+	return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, nil)
 }
 
 func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folder string) error {

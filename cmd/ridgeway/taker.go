@@ -22,6 +22,7 @@ type streamTaker struct {
 	client admin.AdminClient
 	ctx    func() (context.Context, context.CancelFunc)
 	end    context.CancelFunc
+	sent   func(n int64) // told of bytes sent, by the goroutine that calls Take; may be nil
 
 	mu   sync.Mutex
 	free []takeStream
@@ -44,7 +45,7 @@ func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receip
 	if err != nil {
 		return ingest.Receipt{}, admin.FromStatus(err)
 	}
-	if err := send(stream, item); err != nil {
+	if err := t.send(stream, item); err != nil {
 		// The node ends a stream with the reason; a failed send itself only says that it has.
 		if _, why := stream.Recv(); why != nil {
 			err = why
@@ -81,7 +82,7 @@ func (t *streamTaker) give(s takeStream) {
 	t.mu.Unlock()
 }
 
-func send(stream takeStream, item ingest.Item) error {
+func (t *streamTaker) send(stream takeStream, item ingest.Item) error {
 	steps := []*admin.TakeRequest{{Step: &admin.TakeRequest_Document{Document: &admin.Document{
 		Patient: item.Patient, Type: item.Type, Title: item.Title, Date: item.Date.UnixMicro(), Category: item.Category, Specialty: item.Specialty,
 		Author: item.Author, Confidentiality: item.Confidentiality, Language: item.Language, Supersedes: string(item.Supersedes),
@@ -94,14 +95,14 @@ func send(stream takeStream, item ingest.Item) error {
 			}
 		}
 		steps = nil
-		if err := sendFile(stream, p); err != nil {
+		if err := t.sendFile(stream, p); err != nil {
 			return err
 		}
 	}
 	return stream.Send(&admin.TakeRequest{Step: &admin.TakeRequest_End{End: true}})
 }
 
-func sendFile(stream takeStream, p ingest.Part) error {
+func (t *streamTaker) sendFile(stream takeStream, p ingest.Part) error {
 	r := io.NewSectionReader(p.Content, 0, p.Size)
 	for {
 		buf := make([]byte, min(takePiece, p.Size+1))
@@ -109,6 +110,9 @@ func sendFile(stream takeStream, p ingest.Part) error {
 		if n > 0 {
 			if err := stream.Send(&admin.TakeRequest{Step: &admin.TakeRequest_Data{Data: buf[:n]}}); err != nil {
 				return err
+			}
+			if t.sent != nil {
+				t.sent(int64(n))
 			}
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
