@@ -114,6 +114,10 @@ func runChild(ctx context.Context, args []string, in io.Reader, out, diag io.Wri
 		switch args[0] {
 		case "node":
 			err = childNode(ctx, args[1], in, out)
+		case "found":
+			err = childFound(ctx, args[1], args[2], in, out)
+		case "join":
+			err = childJoin(ctx, args[1], args[2], args[3], in, out)
 		case "fill":
 			err = childFill(ctx, args[1], out)
 		case "wire":
@@ -134,6 +138,10 @@ func runChild(ctx context.Context, args []string, in io.Reader, out, diag io.Wri
 //	drain DOCUMENT N        fetch the document N times at once, over and over; answers at once
 //	take DOCUMENT           fetch the document once; answers with the seconds
 //	small N DOCUMENT...     fetch the documents, N at once; answers with the seconds
+//	rate DOCUMENT SECONDS   fetch the document for so long; answers with MB/s
+//	keep N BYTES            take in N documents of so many bytes; answers with their ids
+//	wait DOCUMENT...        wait until the documents can be fetched
+//	invite TRUST            answers with an invitation
 func childNode(ctx context.Context, data string, in io.Reader, out io.Writer) error {
 	settings, err := node.LoadSettings(data, "", func(string) string { return "" })
 	if err != nil {
@@ -205,7 +213,7 @@ func childAnswer(ctx context.Context, n *node.Node, words []string) (string, err
 		})
 		return fmt.Sprint(time.Since(began).Seconds()), err
 	default:
-		return "", fmt.Errorf("unknown word %q", words[0])
+		return childRecord(ctx, n, words)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,7 +29,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 		return runChild(ctx, args[1:], in, out, diag)
 	}
 	e := &env{out: diag}
-	var only, save string
+	var only, save, profile string
 	var asJSON bool
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(diag)
@@ -40,6 +41,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 	fs.StringVar(&e.dir, "dir", "", "folder on a real disk for everything that is written; empty: the system's temporary folder")
 	fs.BoolVar(&asJSON, "json", false, "print JSON instead of Markdown")
 	fs.StringVar(&save, "save", "", "write the JSON to this `file` as well")
+	fs.StringVar(&profile, "cpuprofile", "", "write a profile of this process, ours and the load on it, to this `file`")
 	if err := fs.Parse(args); err != nil || fs.NArg() > 0 || e.runs < 1 || e.peers != "auto" && e.peers != "none" {
 		_, _ = fmt.Fprintln(diag, "bench: see -help for what there is to set")
 		return 2
@@ -54,6 +56,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 		return 1
 	}
 	defer e.close()
+	stop, err := profiled(profile)
+	if err != nil {
+		_, _ = fmt.Fprintln(diag, "bench:", err)
+		return 1
+	}
+	defer stop()
 	r := &report{Machine: machineOf(e.dir), Date: time.Now().UTC(), Runs: e.runs, Quick: e.quick}
 	code := 0
 	for _, b := range chosen {
@@ -76,6 +84,24 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 		return 1
 	}
 	return code
+}
+
+// profiled begins a profile; the function returned ends it.
+func profiled(path string) (func(), error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close() // a profile that is cut short says so when it is read
+	}, nil
 }
 
 // benchmark is one entry of -only.

@@ -117,7 +117,7 @@ func (o *orthanc) upload(ctx context.Context, n, size, clients int) ([]stored, t
 	o.serial++
 	files := make([][]byte, n)
 	for i := range files {
-		files[i] = dicom(o.serial, i, size)
+		files[i] = dicomFile(o.serial, i, size)
 	}
 	out := make([]stored, n)
 	began := time.Now()
@@ -190,8 +190,8 @@ func (o *orthanc) sender(ctx context.Context, n, size int) (sample, error) {
 	}, nil
 }
 
-// dicom makes a secondary capture image of about size bytes: a file as DICOM PS3.10 says, explicit VR, little endian.
-func dicom(run, n, size int) []byte {
+// dicomFile makes a secondary capture image of about size bytes: a file as DICOM PS3.10 says, explicit VR, little endian.
+func dicomFile(run, n, size int) []byte {
 	const class, syntax = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.1.2.1"
 	uid := func(kind, n int) string { return fmt.Sprintf("1.2.826.0.1.3680043.10.999.%d.%d.%d", kind, run, n) }
 	rows := uint16(256)

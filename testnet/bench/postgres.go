@@ -138,7 +138,7 @@ func (p *postgres) fill(ctx context.Context, pointers int) error {
 		}
 	}
 	p.script = filepath.Join(p.dir, "locate.sql")
-	text := fmt.Sprintf("\\set n random(0, %d)\nselect * from pointer where subject = (lpad(to_hex(:n), 32, '0'))::uuid order by date desc limit 50;\n", patients-1)
+	text := fmt.Sprintf("\\set n random(0, %d)\nselect * from pointer where subject = (lpad(to_hex((:n)::int), 32, '0'))::uuid order by date desc limit 50;\n", patients-1)
 	return os.WriteFile(p.script, []byte(text), 0o644)
 }
 

@@ -117,19 +117,25 @@ func (s *speaker) tell(ctx context.Context, to *consensus.Replica, body federati
 	return accept(ctx, to, cmd, p)
 }
 
+// accept submits a command, again when it is not known what became of it, as a node does: the second time it is a
+// repetition, and changes nothing.
 func accept(ctx context.Context, to *consensus.Replica, cmd []byte, p consensus.Priority) error {
-	result, err := to.Submit(ctx, cmd, p)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		result, err := to.Submit(ctx, cmd, p)
+		if err != nil {
+			if ctx.Err() == nil && (errors.Is(err, consensus.ErrOutcomeUnknown) || errors.Is(err, consensus.ErrNoQuorum)) {
+				continue
+			}
+			return err
+		}
+		response, err := index.DecodeResponse(result.Response)
+		if err == nil && response.Outcome == index.Refused {
+			err = fmt.Errorf("refused: %s %s", response.Code, response.Detail)
+		}
 		return err
 	}
-	response, err := index.DecodeResponse(result.Response)
-	if err != nil {
-		return err
-	}
-	if response.Outcome != index.Accepted {
-		return fmt.Errorf("%s: %s %s", response.Outcome, response.Code, response.Detail)
-	}
-	return nil
 }
 
 // replicaOptions say how one member is.
