@@ -23,6 +23,9 @@ import (
 // The error is, or wraps: ErrNotAdmitted (one end refuses the other), ErrWrongPeer, ErrVersion,
 // ErrLane, ErrUnreachable, ErrBusy, ErrInvalid, ErrEvicted, ErrClosed, or that of ctx.
 //
+// A peer that does not answer at the address that Resolve gives, or whose place another has taken, is called at the address
+// from which it is connected to this node, if it is.
+//
 // A connection whose peer has died or restarted since looks open until something was sent on it:
 // such a stream fails later with ErrPeerRestarted or ErrUnreachable, and the next Dial makes a new
 // connection.
@@ -123,6 +126,10 @@ func (e *Endpoint) run(ctx context.Context, c *call, at slot, to PeerID) {
 		err = fmt.Errorf("%w: resolve: %w", ErrUnreachable, err)
 	} else {
 		c.sess, err = e.connect(ctx, at, addr, to)
+		if seen := e.seen(to); seen != nil && (errors.Is(err, ErrUnreachable) || errors.Is(err, ErrWrongPeer)) && ctx.Err() == nil {
+			// It has moved, and cannot say so as long as nobody calls it back.
+			c.sess, err = e.handshake(ctx, at, seen, to)
+		}
 	}
 	c.err = err
 	e.mu.Lock()
@@ -136,6 +143,23 @@ func (e *Endpoint) run(ctx context.Context, c *call, at slot, to PeerID) {
 		e.log.Debug("dial failed", slog.String("peer", to.Short()), slog.String("lane", at.lane.String()), slog.Any("reason", err))
 	}
 	close(c.done)
+}
+
+// seen returns the address from which a peer has connections open with this node, nil when it has none. A node's one socket
+// both calls and is called, and TLS has proven who is there.
+func (e *Endpoint) seen(to PeerID) *net.UDPAddr {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.peers[to]
+	if p == nil {
+		return nil
+	}
+	for _, s := range p.in {
+		if addr, ok := s.conn.RemoteAddr().(*net.UDPAddr); ok && s.alive() {
+			return addr
+		}
+	}
+	return nil
 }
 
 // connect makes a connection to the first address of addr that answers.

@@ -444,3 +444,37 @@ func TestLostSocketIsReported(t *testing.T) {
 		}
 	})
 }
+
+// b moves; the roster keeps its old place, where nobody is or somebody else.
+//
+//	a --> old place   nobody answers
+//	a <-- b           from its other place
+//	a --> b           where it called from
+func TestPeerThatMovedIsCalledBackWhereItCallsFrom(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		place string // where the roster has b
+	}{
+		{"nobody is at its old place", "10.0.0.99:7400"},
+		{"another is at its old place", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRegion(t)
+				a, b, other := r.node(1), r.node(2), r.node(3)
+				r.mu.Lock()
+				if r.where[b.ID()] = tt.place; tt.place == "" {
+					r.where[b.ID()] = other.Addr().String()
+				}
+				r.mu.Unlock()
+				if _, err := a.Dial(within(t, time.Minute), LaneControl, echo, b.ID()); err == nil {
+					t.Fatal("dialled where b is not")
+				}
+				dial(t, b, LaneControl, echo, a.ID())
+				if err := say(dial(t, a, LaneControl, echo, b.ID()), "hello"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
