@@ -43,10 +43,9 @@ func (n *Node) openStores(ctx context.Context) error {
 		return n.storeOpenProblem("document store", err)
 	}
 	n.onClose(func(context.Context) error { return n.blobs.Close() })
-	n.records, err = record.Open(ctx, record.Options{
-		Dir: n.folder.Path("records"), Trust: n.Trust(), Sealer: n.folder.Sealer("records"), SubjectKey: [32]byte(n.membership.SubjectKey),
-		IDKey: storage.DeriveKey([32]byte(n.keys.node.Seed()), "document ids"), Logger: n.logger, Space: n.space, Small: o.Small,
-	})
+	records := recordOptions(n.folder, n.membership, n.keys)
+	records.Logger, records.Space, records.Small = n.logger, n.space, o.Small
+	n.records, err = record.Open(ctx, records)
 	if err != nil {
 		return n.storeOpenProblem("record store", err)
 	}
@@ -110,7 +109,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.memory} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {

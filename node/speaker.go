@@ -375,6 +375,16 @@ func (s *speaker) wait(ctx context.Context, id record.EntryID) (outcome, error) 
 	return o, err
 }
 
+// waitLong is wait without patience's end: it goes on until the region has agreed, or ctx ends.
+func (s *speaker) waitLong(ctx context.Context, id record.EntryID) (outcome, error) {
+	for {
+		o, err := s.wait(ctx, id)
+		if admin.CodeOf(err) != admin.CodeNoQuorum {
+			return o, err
+		}
+	}
+}
+
 // told returns once done says so; it is asked again whenever statements have been settled. It fails as wait does.
 func (s *speaker) told(ctx context.Context, done func() (bool, error)) error {
 	signal(s.wake)

@@ -39,6 +39,10 @@ func (n *Node) Invite(ctx context.Context, q *admin.InviteRequest) (*admin.Invit
 	if t, ok := roster.Trust(trust); ok {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s (%s) is in the region already (%s)", trust, t.Name, t.Standing)
 	}
+	// From here on there can be others: a founder that lost its copy of the state must know that there is a region.
+	if err := n.remember(ctx, &knownRegion{}); err != nil {
+		return nil, n.storeProblem(err)
+	}
 	life := time.Duration(q.GetValidSeconds()) * time.Second
 	if life == 0 {
 		life = invitationLife
@@ -47,7 +51,7 @@ func (n *Node) Invite(ctx context.Context, q *admin.InviteRequest) (*admin.Invit
 		return nil, admin.Errorf(admin.CodeBadInput, "--valid %v is not within one second and one year", life)
 	}
 	now := time.Now().UTC()
-	inv := invitation{Trust: trust, Sponsor: n.ID(), Address: n.options.Settings.advertised(), Region: roster.Region, Name: name, Expires: now.Add(life).Truncate(time.Microsecond)}
+	inv := invitation{Trust: trust, Sponsor: n.ID(), Address: n.address(), Region: roster.Region, Name: name, Expires: now.Add(life).Truncate(time.Microsecond)}
 	if err := inv.draw(); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	roster := n.ledger.Roster()
 	reply := &admin.StatusReply{
 		Version: n.version, Region: n.membership.Region, RegionId: federation.Digest(n.membership.RegionID).String(), Trust: string(n.Trust()), Name: n.membership.Name,
-		Node: n.ID().String(), Address: n.options.Settings.advertised(), State: stateWord(st.State), Applied: st.Applied, Committed: st.Commit,
+		Node: n.ID().String(), Address: n.address(), State: stateWord(st.State), Applied: st.Applied, Committed: st.Commit,
 		AsOf: n.asOf(), Sites: n.sites(), AuditEntries: n.audit.Size(), Started: n.started.UnixMicro(), Disk: strings.ReplaceAll(n.space.Level().String(), "-", "_"),
 	}
 	reply.DiskFree, reply.DiskTotal = n.space.Free()

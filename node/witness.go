@@ -11,7 +11,6 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
-	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 const (
@@ -88,19 +87,16 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 	if err != nil {
 		return fmt.Errorf("queue a checkpoint: %w", err)
 	}
-	for {
-		o, err := n.speaker.wait(ctx, id)
-		switch {
-		case admin.CodeOf(err) == admin.CodeNoQuorum:
-		case err != nil:
-			return err
-		case o.refused == "":
-			return nil
-		case strings.HasPrefix(o.refused, index.InconsistentAudit.String()+": "):
-			return fmt.Errorf("%s: %w", o.refused, errRewritten)
-		default:
-			// Another was agreed on meanwhile; the next one goes on from there.
-			return errors.Join(fmt.Errorf("the region refused a checkpoint: %s", o.refused), n.records.Dismiss(ctx, id))
-		}
+	o, err := n.speaker.waitLong(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case o.refused == "":
+		return nil
+	case strings.HasPrefix(o.refused, index.InconsistentAudit.String()+": "):
+		return fmt.Errorf("%s: %w", o.refused, errRewritten)
+	default:
+		// Another was agreed on meanwhile; the next one goes on from there.
+		return errors.Join(fmt.Errorf("the region refused a checkpoint: %s", o.refused), n.records.Dismiss(ctx, id))
 	}
 }
