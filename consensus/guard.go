@@ -111,6 +111,7 @@ type guard struct {
 	snapshot  int64 // largest snapshot
 	// patience is how long this replica hears of no leader before it lets an observer, promoted meanwhile, lead it.
 	patience time.Duration
+	adopted  atomic.Value // ID of the last leader that was let in after a silence
 
 	counts  [refusals]atomic.Uint64
 	counted func(refusal) // metrics; may be nil
@@ -222,8 +223,12 @@ func (g *guard) leader(peer ID, term uint64) *refusedError {
 }
 
 // usurper judges a leader that the configuration here gives no vote. It may be the configuration that is old: voters were
-// added while this replica lagged or was away. Whoever hears of a leader is not in that position.
+// added while this replica lagged or was away. Whoever hears of a leader is not in that position. One that was let in goes on
+// to lead for as long as raft follows it: bringing this replica up to date takes more than one request.
 func (g *guard) usurper(c raft.Configuration, peer ID) *refusedError {
+	if _, leader := g.raft.LeaderWithID(); leader == raft.ServerID(peer) && g.adopted.Load() == peer {
+		return nil
+	}
 	last := g.raft.LastContact()
 	if last.Before(g.started) {
 		last = g.started
@@ -236,11 +241,10 @@ func (g *guard) usurper(c raft.Configuration, peer ID) *refusedError {
 		if silence < g.patience {
 			return refuse(refusedNotVoter, "%s leads", peer)
 		}
-		return nil
-	}
-	if silence < orphaned {
+	} else if silence < orphaned {
 		return refuse(refusedNotConfigured, "%s leads", peer)
 	}
+	g.adopted.Store(peer)
 	return nil
 }
 

@@ -243,6 +243,17 @@ func TestGuardJudges(t *testing.T) {
 		{"the same after a long silence", testID(4), ae(testID(4), 3, 10), func(g *guard, r *fakeRaft) {
 			g.started, r.contact, r.leader = time.Now().Add(-time.Hour), time.Now().Add(-2*orphaned), ""
 		}, fine, false},
+		{"the same once it was let in and is followed", testID(4), ae(testID(4), 3, 10), func(g *guard, r *fakeRaft) {
+			r.contact, r.leader = time.Now(), testID(4)
+			g.adopted.Store(testID(4))
+		}, fine, false},
+		{"the same once it is followed no more", testID(4), ae(testID(4), 3, 10), func(g *guard, r *fakeRaft) {
+			r.contact, r.leader = time.Now(), ""
+			g.adopted.Store(testID(4))
+		}, refusedNotConfigured, false},
+		{"a leader that was removed and goes on", testID(4), ae(testID(4), 3, 10), func(_ *guard, r *fakeRaft) {
+			r.contact, r.leader = time.Now(), testID(4)
+		}, refusedNotConfigured, false},
 		{"the same while leading", testID(4), ae(testID(4), 4, 10), func(g *guard, r *fakeRaft) {
 			g.started, r.contact, r.leader, r.state = time.Now().Add(-time.Hour), time.Now().Add(-2*orphaned), testID(1), raft.Leader
 		}, refusedNotConfigured, false},
