@@ -54,9 +54,7 @@ func TestThirtyNodesWithFiveVoters(t *testing.T) {
 		everywhere := func(docs []federation.DocumentID) {
 			s.Helper()
 			for _, at := range s.r.Up() {
-				for _, id := range docs {
-					s.until(10*time.Second, "locate", func() error { return s.sees(at, patient, id) })
-				}
+				s.until(10*time.Second, "all to be located", func() error { return s.sees(at, patient, docs...) })
 			}
 		}
 		var docs []federation.DocumentID

@@ -215,18 +215,22 @@ func codeOf(err error) admin.Code {
 	return admin.CodeOf(err)
 }
 
-// sees wants a trust to locate a patient's document.
-func (s *stage) sees(at federation.TrustID, patient synth.Patient, id federation.DocumentID) error {
+// sees wants a trust to locate a patient's documents.
+func (s *stage) sees(at federation.TrustID, patient synth.Patient, ids ...federation.DocumentID) error {
 	found, err := s.r.Locate(s.ctx, at, patient.NHSNumber)
 	if err != nil {
 		return err
 	}
+	known := make(map[string]bool)
 	for _, d := range found.GetDocuments() {
-		if d.GetDocument() == string(id) {
-			return nil
+		known[d.GetDocument()] = true
+	}
+	for _, id := range ids {
+		if !known[string(id)] {
+			return fmt.Errorf("%s does not know of %s", at, id)
 		}
 	}
-	return fmt.Errorf("%s does not know of %s", at, id)
+	return nil
 }
 
 // others returns the trusts of the region but these.
