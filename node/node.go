@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,7 +193,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) openDoor(context.Context) error {
+func (n *Node) openDoor(ctx context.Context) error {
 	var err error
 	n.ledger, err = index.New(index.Config{
 		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onAgreement, OnRestore: n.onRestore,
@@ -200,7 +201,11 @@ func (n *Node) openDoor(context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.admission = newAdmission(n.ID(), n.ledger.Roster, n.membership.Peers)
+	known, _, err := readRegion(ctx, n.records)
+	if err != nil {
+		return err
+	}
+	n.admission = newAdmission(n.ID(), n.ledger.Roster, append(slices.Clone(n.membership.Peers), known.Peers...))
 	socket, err := openSocket(n.options.Socket, n.options.Settings.Listen)
 	if err != nil {
 		return err
@@ -262,7 +267,12 @@ func (n *Node) openConsensus(ctx context.Context) error {
 	if err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.ledger.Load(r) }); err != nil {
 		return fmt.Errorf("load the agreed state: %w", err)
 	}
-	if len(n.membership.Charter) > 0 {
+	founded, err := n.founded(ctx)
+	if err != nil {
+		return err
+	}
+	// Once: a founder that has lost its copy of the state must not begin a second history beside the region's.
+	if len(n.membership.Charter) > 0 && !founded {
 		if err := n.replica.Bootstrap(ctx); err != nil && !errors.Is(err, consensus.ErrNotEmpty) {
 			return fmt.Errorf("found the region: %w", err)
 		}
@@ -272,10 +282,8 @@ func (n *Node) openConsensus(ctx context.Context) error {
 
 func consensusProblem(data string, err error) error {
 	switch {
-	case errors.Is(err, consensus.ErrDamaged):
-		return admin.Errorf(admin.CodeIntegrity, "%s: the copy of the region's state is damaged (%v). Nothing was changed. Records held here are not touched by this; move the folder %s/region away and rejoin the region", data, err, data)
-	case errors.Is(err, consensus.ErrLogLost):
-		return admin.Errorf(admin.CodeIntegrity, "%s: %v. The node must not vote with a log that lost acknowledged entries; move the folder %s/region away and rejoin the region", data, err, data)
+	case errors.Is(err, consensus.ErrDamaged), errors.Is(err, consensus.ErrLogLost):
+		return admin.Errorf(admin.CodeIntegrity, "%s: the copy of the region's state cannot be trusted: %v.\nNothing was changed, and the records held here are not touched by it. 'ridgeway recover --data %s' sets the copy aside; the node then gets another from the region", data, err, data)
 	case errors.Is(err, consensus.ErrInUse):
 		return admin.Errorf(admin.CodeInUse, "%s is in use by another process: stop it first", data)
 	default:

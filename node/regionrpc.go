@@ -33,9 +33,21 @@ func (s regionServer) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.
 	return reply, nil
 }
 
+// Rejoin takes the vote of the caller away. Nobody can take another's.
+func (s regionServer) Rejoin(ctx context.Context, _ *wire.RejoinRequest) (*wire.RejoinReply, error) {
+	id, _, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.n.replica.Demote(ctx, replicaID(id)); err != nil {
+		return nil, status.Errorf(codes.FailedPrecondition, "the vote cannot be taken away here: %v", err)
+	}
+	return &wire.RejoinReply{}, nil
+}
+
 // permitMember lets active members call the Region service and nothing else.
 func (n *Node) permitMember(ctx context.Context, method string) error {
-	if method != wire.Region_Status_FullMethodName {
+	if method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName {
 		return status.Error(codes.PermissionDenied, "no such method")
 	}
 	id, _, err := caller(ctx)

@@ -332,6 +332,78 @@ func (x *StatusReply) GetPeers() []*Peer {
 	return nil
 }
 
+type RejoinRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejoinRequest) Reset() {
+	*x = RejoinRequest{}
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejoinRequest) ProtoMessage() {}
+
+func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
+func (*RejoinRequest) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
+}
+
+type RejoinReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejoinReply) Reset() {
+	*x = RejoinReply{}
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejoinReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejoinReply) ProtoMessage() {}
+
+func (x *RejoinReply) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejoinReply.ProtoReflect.Descriptor instead.
+func (*RejoinReply) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
+}
+
 var File_federation_wire_wire_proto protoreflect.FileDescriptor
 
 const file_federation_wire_wire_proto_rawDesc = "" +
@@ -361,11 +433,14 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\x04R\aapplied\x12\x12\n" +
 	"\x04root\x18\x04 \x01(\fR\x04root\x12,\n" +
-	"\x05peers\x18\x05 \x03(\v2\x16.ridgeway.wire.v1.PeerR\x05peers2M\n" +
+	"\x05peers\x18\x05 \x03(\v2\x16.ridgeway.wire.v1.PeerR\x05peers\"\x0f\n" +
+	"\rRejoinRequest\"\r\n" +
+	"\vRejoinReply2M\n" +
 	"\x04Join\x12E\n" +
-	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply2R\n" +
+	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply2\x9c\x01\n" +
 	"\x06Region\x12H\n" +
-	"\x06Status\x12\x1f.ridgeway.wire.v1.StatusRequest\x1a\x1d.ridgeway.wire.v1.StatusReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
+	"\x06Status\x12\x1f.ridgeway.wire.v1.StatusRequest\x1a\x1d.ridgeway.wire.v1.StatusReply\x12H\n" +
+	"\x06Rejoin\x12\x1f.ridgeway.wire.v1.RejoinRequest\x1a\x1d.ridgeway.wire.v1.RejoinReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
 
 var (
 	file_federation_wire_wire_proto_rawDescOnce sync.Once
@@ -379,23 +454,27 @@ func file_federation_wire_wire_proto_rawDescGZIP() []byte {
 	return file_federation_wire_wire_proto_rawDescData
 }
 
-var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_federation_wire_wire_proto_goTypes = []any{
 	(*EnrolRequest)(nil),  // 0: ridgeway.wire.v1.EnrolRequest
 	(*EnrolReply)(nil),    // 1: ridgeway.wire.v1.EnrolReply
 	(*Peer)(nil),          // 2: ridgeway.wire.v1.Peer
 	(*StatusRequest)(nil), // 3: ridgeway.wire.v1.StatusRequest
 	(*StatusReply)(nil),   // 4: ridgeway.wire.v1.StatusReply
+	(*RejoinRequest)(nil), // 5: ridgeway.wire.v1.RejoinRequest
+	(*RejoinReply)(nil),   // 6: ridgeway.wire.v1.RejoinReply
 }
 var file_federation_wire_wire_proto_depIdxs = []int32{
 	2, // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
 	2, // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
 	0, // 2: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
 	3, // 3: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
-	1, // 4: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
-	4, // 5: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
+	5, // 4: ridgeway.wire.v1.Region.Rejoin:input_type -> ridgeway.wire.v1.RejoinRequest
+	1, // 5: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
+	4, // 6: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
+	6, // 7: ridgeway.wire.v1.Region.Rejoin:output_type -> ridgeway.wire.v1.RejoinReply
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -412,7 +491,7 @@ func file_federation_wire_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_federation_wire_wire_proto_rawDesc), len(file_federation_wire_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

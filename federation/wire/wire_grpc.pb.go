@@ -131,6 +131,7 @@ var Join_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Region_Status_FullMethodName = "/ridgeway.wire.v1.Region/Status"
+	Region_Rejoin_FullMethodName = "/ridgeway.wire.v1.Region/Rejoin"
 )
 
 // RegionClient is the client API for Region service.
@@ -142,6 +143,9 @@ type RegionClient interface {
 	// Status tells how far the node's copy of the agreed state has come, and who is in its roster: a node that was away
 	// learns from it of nodes that joined meanwhile, one of which may lead.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	// Rejoin takes the caller's vote away, because it has lost what it voted on. Only the leader can; the caller becomes a
+	// voter again when it has caught up.
+	Rejoin(ctx context.Context, in *RejoinRequest, opts ...grpc.CallOption) (*RejoinReply, error)
 }
 
 type regionClient struct {
@@ -162,6 +166,16 @@ func (c *regionClient) Status(ctx context.Context, in *StatusRequest, opts ...gr
 	return out, nil
 }
 
+func (c *regionClient) Rejoin(ctx context.Context, in *RejoinRequest, opts ...grpc.CallOption) (*RejoinReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejoinReply)
+	err := c.cc.Invoke(ctx, Region_Rejoin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegionServer is the server API for Region service.
 // All implementations must embed UnimplementedRegionServer
 // for forward compatibility.
@@ -171,6 +185,9 @@ type RegionServer interface {
 	// Status tells how far the node's copy of the agreed state has come, and who is in its roster: a node that was away
 	// learns from it of nodes that joined meanwhile, one of which may lead.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	// Rejoin takes the caller's vote away, because it has lost what it voted on. Only the leader can; the caller becomes a
+	// voter again when it has caught up.
+	Rejoin(context.Context, *RejoinRequest) (*RejoinReply, error)
 	mustEmbedUnimplementedRegionServer()
 }
 
@@ -183,6 +200,9 @@ type UnimplementedRegionServer struct{}
 
 func (UnimplementedRegionServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedRegionServer) Rejoin(context.Context, *RejoinRequest) (*RejoinReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rejoin not implemented")
 }
 func (UnimplementedRegionServer) mustEmbedUnimplementedRegionServer() {}
 func (UnimplementedRegionServer) testEmbeddedByValue()                {}
@@ -223,6 +243,24 @@ func _Region_Status_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Region_Rejoin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejoinRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionServer).Rejoin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Region_Rejoin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionServer).Rejoin(ctx, req.(*RejoinRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Region_ServiceDesc is the grpc.ServiceDesc for Region service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -233,6 +271,10 @@ var Region_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Status",
 			Handler:    _Region_Status_Handler,
+		},
+		{
+			MethodName: "Rejoin",
+			Handler:    _Region_Rejoin_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/ridgeway-exchange/ridgeway/node"
+)
+
+func (a *app) recoverCommand() *cobra.Command {
+	var s settingFlags
+	cmd := &cobra.Command{
+		Use:   "recover",
+		Short: "Set a damaged copy of the region's state aside",
+		Long: `For a node that 'ridgeway serve' refuses to start because its copy of the region's
+state is damaged or has lost entries. Sets that copy aside in the data folder; the
+node gets another from the region when it is served, and has no vote until it has
+caught up. Records, documents and the audit log are not touched. The node must not
+be running. Refuses where nobody else could give the state back.
+
+JSON: data, recovered.`,
+		Example: `  ridgeway recover --data d1 --master-key-file /etc/ridgeway.key`,
+		Args:    argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := a.settings(&s)
+			if err != nil {
+				return err
+			}
+			if err := node.Recover(cmd.Context(), a.data, settings); err != nil {
+				return err
+			}
+			if a.json {
+				return a.emit(map[string]any{"data": a.data, "recovered": true})
+			}
+			a.say("The copy of the region's state is set aside. Start the node: it gets another.")
+			return nil
+		},
+	}
+	s.flags(cmd)
+	return cmd
+}
