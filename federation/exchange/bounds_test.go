@@ -29,15 +29,16 @@ func TestMemoryIsBoundedByChunksUnderWay(t *testing.T) {
 	const gib = 1 << 30 / federation.ChunkSize
 	for _, tt := range []struct {
 		name              string
+		chunks            int
 		path              Path
 		bulk              bool
 		custodian, client int64 // most chunks that are buffered
 	}{
-		{"one stream", Path{}, false, 3, 1},
-		{"eight stripes", Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, true, 3 * 8, 128 + 8},
+		{"one stream", gib, Path{}, false, 3, 1},
+		{"eight stripes", gib / 4, Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, true, 3 * 8, 128 + 8},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			chunks := gib
+			chunks := tt.chunks / scaled
 			if testing.Short() {
 				chunks /= 16
 			}

@@ -81,7 +81,7 @@ func (w *wired) settled() { w.audit.settled() }
 
 func TestDocumentTravelsBetweenRealEndpoints(t *testing.T) {
 	w := newWired(t)
-	parts := [][]byte{noise(12*mib+9, 1), []byte("cover page")}
+	parts := [][]byte{noise(9*mib+9, 1), []byte("cover page")}
 	id := w.publish(parts...)
 	for _, bulk := range []bool{false, true} {
 		q := requestFor(id)
@@ -109,7 +109,7 @@ func TestDocumentTravelsBetweenRealEndpoints(t *testing.T) {
 
 func TestRefusalAndRevocationCrossRealEndpoints(t *testing.T) {
 	w := newWired(t)
-	id := w.publish(noise(40*mib, 1))
+	id := w.publish(noise(20*mib, 1))
 	q := requestFor(id)
 	q.Role = "admin"
 	if _, err := w.client.Fetch(t.Context(), q, noSink(t)); !errors.Is(err, ErrNotFound) {
@@ -124,7 +124,7 @@ func TestRefusalAndRevocationCrossRealEndpoints(t *testing.T) {
 		}
 		return nil
 	})
-	if !errors.Is(err, ErrNotFound) || n > 100 {
+	if !errors.Is(err, ErrNotFound) || n > 60 {
 		t.Errorf("got %v after %d chunks", err, n)
 	}
 	if e := w.audit.last(); e.Kind != Interrupted {
@@ -135,13 +135,13 @@ func TestRefusalAndRevocationCrossRealEndpoints(t *testing.T) {
 func TestConnectionThatIsLostIsTakenUpAgain(t *testing.T) {
 	for _, bulk := range []bool{false, true} {
 		w := newWired(t)
-		content := noise(40*mib, 1)
+		content := noise(10*mib, 1)
 		q := requestFor(w.publish(content))
 		q.Bulk, q.Whole = bulk, true
 		n := 0
 		var got []byte
 		res, err := w.client.Fetch(t.Context(), q, func(s Segment) error {
-			if n++; n == 5 || n == 50 {
+			if n++; n == 5 || n == 20 {
 				w.here.Evict(w.there.ID())
 			}
 			got = append(got, s.Data...)

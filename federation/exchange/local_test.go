@@ -1,0 +1,117 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+func TestBreakingTheGlass(t *testing.T) {
+	objection := []policy.Directive{{ID: federation.DirectiveID{1}, Effect: federation.Object, Version: 4}}
+	for _, tt := range []struct {
+		name string
+		hook func(context.Context, Assertion) error
+		want error
+	}{
+		{"allowed", func(context.Context, Assertion) error { return nil }, nil},
+		{"refused by the custodian's gate", func(context.Context, Assertion) error { return errBroken }, ErrNotFound},
+		{"no gate", nil, ErrNotFound},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, func(_ *world, c *CustodianConfig, _ *ClientConfig) { c.Emergency = tt.hook })
+			q := requestFor(w.publish([]byte("x")))
+			w.ledger.facts.Directives, w.fresh.err = objection, errBroken
+			q.Emergency, q.Purpose = "unconscious in A&E", "BTG"
+			asked := ""
+			w.audit.onAppend = func(Event) { asked = w.asked.kinds() }
+			_, err := w.client.Fetch(context.Background(), q, func(Segment) error { return nil })
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			w.wg.Wait()
+			e := w.audit.events[0]
+			if asked != "asked" && asked != "asked received" {
+				t.Errorf("the custodian was asked before the requester had it in writing: %q", asked)
+			}
+			if e.Glass != (tt.want == nil) || e.Emergency != q.Emergency {
+				t.Errorf("entry %+v", e)
+			}
+		})
+	}
+	t.Run("legally restricted", func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *CustodianConfig, _ *ClientConfig) {
+			c.Emergency = func(context.Context, Assertion) error { return nil }
+		})
+		q := requestFor(w.publish([]byte("x")))
+		d := w.store.documents[q.Document]
+		d.LegallyRestricted = true
+		w.store.documents[q.Document] = d
+		q.Emergency, q.Purpose = "unconscious in A&E", "BTG"
+		if _, err := w.client.Fetch(context.Background(), q, noSink(t)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestOwnStaffReadOwnRecords(t *testing.T) {
+	w := newWorld(t)
+	content := noise(mib, 4)
+	id := w.publishAs(federation.Restricted, content)
+	w.fresh.err = errBroken // the region is out of reach
+	w.ledger.facts.Directives = []policy.Directive{{Effect: federation.Object, Version: 1}}
+	q := requestFor(id)
+	q.Role = "records-staff"
+	var got fetched
+	res, err := w.custodian.Open(context.Background(), q, got.sink)
+	if err != nil || string(got.parts[1]) != string(content) || res.Bytes != int64(len(content)) {
+		t.Fatalf("got %v, %d bytes", err, res.Bytes)
+	}
+	if w.audit.kinds() != "intent released" || !w.audit.last().Local {
+		t.Errorf("audit %q", w.audit.kinds())
+	}
+	q.Role = "admin"
+	if _, err := w.custodian.Open(context.Background(), q, noSink(t)); !errors.Is(err, ErrNotFound) || w.audit.last().Kind != Refused {
+		t.Errorf("administrator: got %v, entry %s", err, w.audit.last().Kind)
+	}
+	q.Role, q.Document = "doctor", federation.NewDocumentID(holder, federation.DocumentKey{88})
+	if _, err := w.custodian.Open(context.Background(), q, noSink(t)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("no such document: got %v", err)
+	}
+	w.audit.err = errBroken
+	q.Document = id
+	if _, err := w.custodian.Open(context.Background(), q, noSink(t)); !errors.Is(err, ErrAudit) {
+		t.Errorf("without audit: got %v", err)
+	}
+	w.custodian.Close()
+	if _, err := w.custodian.Open(context.Background(), q, noSink(t)); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: got %v", err)
+	}
+}
+
+// unpublished is a store with one document that the region does not know of.
+type unpublished struct {
+	*store
+	pointer federation.Pointer
+}
+
+func (u unpublished) Unpublished(_ context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
+	return u.pointer, id == u.pointer.Document, nil
+}
+
+func TestDocumentThatIsNotPublishedYetIsForOwnStaffOnly(t *testing.T) {
+	w := newWorld(t)
+	id := w.publish([]byte("x"))
+	pointer := w.ledger.pointers[id]
+	w.custodian.cfg.Records = unpublished{w.store, pointer}
+	w.client.cfg.Directory = &ledger{roster: w.ledger.roster, pointers: map[federation.DocumentID]federation.Pointer{id: pointer}}
+	delete(w.ledger.pointers, id)
+	if _, err := w.custodian.Open(context.Background(), requestFor(id), func(Segment) error { return nil }); err != nil {
+		t.Errorf("own staff: got %v", err)
+	}
+	if _, err := w.client.Fetch(context.Background(), requestFor(id), noSink(t)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("peer: got %v", err)
+	}
+}
