@@ -55,7 +55,12 @@ func TestInterruptAtThePrompt(t *testing.T) {
 	p := sharedNode(t)
 	line := p.invitation(t, "d1", "RWE")
 	for answer, stop := range map[string]bool{"": true, "no\n": false} {
-		in, typed := io.Pipe()
+		in, typed, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		defer typed.Close() // only at the end: nobody answers
 		r, err := p.launch(in, "join", "--data", "prompt", "--listen", port(t), dev, line, "--json")
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +77,6 @@ func TestInterruptAtThePrompt(t *testing.T) {
 		} else if _, err := io.WriteString(typed, answer); err != nil {
 			t.Fatal(err)
 		}
-		_ = typed.Close()
 		r.wait(t).failure(t, admin.CodeInterrupted)
 		if _, err := os.Stat(p.path("prompt")); err == nil {
 			t.Error("a data folder was made all the same")
