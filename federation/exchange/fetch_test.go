@@ -363,3 +363,34 @@ func TestRequesterWithoutAuditShowsNothing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestManifestIsAnnouncedOnceBeforeTheContent(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		for _, content := range [][]byte{{}, noise(600_000, 1)} {
+			w := newWorld(t)
+			q := requestFor(w.publish(content))
+			var order []string
+			q.Begin = func(m federation.Manifest) error {
+				if m.Document != q.Document || m.Bytes() != int64(len(content)) {
+					t.Errorf("announced %+v", m)
+				}
+				order = append(order, "begin")
+				return nil
+			}
+			fetch := w.client.Fetch
+			if local {
+				fetch = w.custodian.Open
+			}
+			if _, err := fetch(context.Background(), q, func(Segment) error { order = append(order, "segment"); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if len(order) != 1+federation.ChunkCount(int64(len(content))) || order[0] != "begin" || slices.Index(order[1:], "begin") >= 0 {
+				t.Errorf("order %v", order)
+			}
+			q.Begin = func(federation.Manifest) error { return errBroken }
+			if _, err := fetch(context.Background(), q, noSink(t)); !errors.Is(err, errBroken) {
+				t.Errorf("got %v", err)
+			}
+		}
+	}
+}
