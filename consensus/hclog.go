@@ -5,6 +5,8 @@ import (
 	"io"
 	stdlog "log" //nolint:depguard // hclog.Logger names its type
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -30,8 +32,16 @@ func (l *raftLog) Log(level hclog.Level, msg string, args ...any) {
 	}
 }
 
+// expected are the texts of what happens whenever a peer is away, joins or restarts. Whoever runs the node hears of that by
+// other ways; raft repeats it many times a second.
+var expected = []string{"failed to appendEntries to", "failed to heartbeat to", "failed to pipeline appendEntries", "appendEntries rejected", "failed to get previous log", "failed to make requestVote RPC", "failed to contact"}
+
 func (l *raftLog) emit(level slog.Level, msg string, args []any) {
-	attrs := []slog.Attr{slog.String("text", msg)}
+	// Losing the quorum begins like losing one peer, and is no small thing.
+	if !strings.Contains(msg, "quorum") && slices.ContainsFunc(expected, func(text string) bool { return strings.HasPrefix(msg, text) }) {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{slog.String("from", l.name), slog.String("text", msg)}
 	all := append(append([]any{}, l.args...), args...)
 	for i := 0; i+1 < len(all); i += 2 {
 		key, ok := all[i].(string)
@@ -40,7 +50,7 @@ func (l *raftLog) emit(level slog.Level, msg string, args []any) {
 		}
 		attrs = append(attrs, slog.String(key, brief(all[i+1])))
 	}
-	l.to.LogAttrs(lifetime(nil), level, l.name, attrs...) // raft has no context to hand on
+	l.to.LogAttrs(lifetime(nil), level, "raft", attrs...) // raft has no context to hand on
 }
 
 // brief renders a value, at most 200 bytes of it.

@@ -198,7 +198,7 @@ func (g *region) config(id ID) Config {
 		Storage: SmallStorage(), TrailingLogs: 64, SnapshotThreshold: 1 << 40,
 	}
 	if os.Getenv("CONSENSUS_LOG") != "" {
-		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("replica", string(id[:1]))
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With(slog.String("replica", string(id[:1])))
 	}
 	if g.tune != nil {
 		g.tune(&c)

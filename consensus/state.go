@@ -284,6 +284,7 @@ func (r *stateReader) members() (membership, error) {
 type badgerLog struct{ log *slog.Logger }
 
 func (l badgerLog) Errorf(f string, a ...any) { l.log.Error("badger", slog.String("text", trim(f, a))) }
+
 func (l badgerLog) Warningf(f string, a ...any) {
 	l.log.Warn("badger", slog.String("text", trim(f, a)))
 }

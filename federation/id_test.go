@@ -29,9 +29,11 @@ func TestDocumentIDs(t *testing.T) {
 		}
 	}
 	text := string(id)
-	for _, in := range []string{"", "RYJ", "RYJ-", text + "0", text[:len(text)-1], strings.Replace(text, "-", "", 1), "RY-" + text[4:], "RYJ-" + text, "RYJ-U" + text[5:],
+	for _, in := range []string{
+		"", "RYJ", "RYJ-", text + "0", text[:len(text)-1], strings.Replace(text, "-", "", 1), "RY-" + text[4:], "RYJ-" + text, "RYJ-U" + text[5:],
 		// base 32 decoders pass over line breaks; an id must have one form
-		text[:10] + "\n" + text[11:], text[:len(text)-1] + "\n", text[:len(text)-1] + "\r"} {
+		text[:10] + "\n" + text[11:], text[:len(text)-1] + "\n", text[:len(text)-1] + "\r",
+	} {
 		if DocumentID(in).Valid() || DocumentID(in).Custodian() != "" || DocumentID(in).Key() != (DocumentKey{}) {
 			t.Errorf("%q is valid", in)
 		}

@@ -23,12 +23,14 @@ func drawPointer(t *rapid.T) Pointer {
 	code := func(label string) string {
 		return rapid.OneOf(rapid.SampledFrom(dictionary), rapid.StringMatching(`[0-9A-Za-z^/-]{1,64}`)).Draw(t, label)
 	}
-	p := Pointer{Document: NewDocumentID("RYJ", DocumentKey(rapid.SliceOfN(rapid.Byte(), 10, 10).Draw(t, "key"))),
+	p := Pointer{
+		Document:        NewDocumentID("RYJ", DocumentKey(rapid.SliceOfN(rapid.Byte(), 10, 10).Draw(t, "key"))),
 		Confidentiality: Confidentiality(rapid.IntRange(1, 6).Draw(t, "confidentiality")),
 		Type:            rapid.SampledFrom(dictionary[1:]).Draw(t, "type"), Category: code("category"), Specialty: code("specialty"), ContentType: code("content"), Language: code("language"),
 		Title: drawText(t, maxTitle, "title"), Author: drawText(t, maxAuthor, "author"), Status: DocumentStatus(rapid.IntRange(1, 2).Draw(t, "status")),
 		Date: drawTime(t, "date"), Parts: rapid.IntRange(0, maxPages).Draw(t, "parts"), Pages: rapid.IntRange(0, maxPages).Draw(t, "pages"),
-		Bytes: rapid.Int64Range(0, maxBytes).Draw(t, "bytes")}
+		Bytes: rapid.Int64Range(0, maxBytes).Draw(t, "bytes"),
+	}
 	copy(p.Subject[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "subject"))
 	p.Subject[0], p.Manifest = 1, Digest{rapid.Byte().Draw(t, "manifest"), 1}
 	if rapid.Bool().Draw(t, "supersedes") {

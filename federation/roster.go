@@ -61,8 +61,10 @@ type Roster struct {
 
 // NewRoster returns the roster of a region with these trusts. It keeps the slices; the caller must not change them.
 func NewRoster(charter Charter, region Digest, trusts []Trust) *Roster {
-	r := &Roster{Region: charter.Region, RegionID: region, Approvals: charter.Approvals, Voters: charter.Voters,
-		trusts: make(map[TrustID]Trust, len(trusts)), nodes: make(map[NodeID]TrustID, len(trusts))}
+	r := &Roster{
+		Region: charter.Region, RegionID: region, Approvals: charter.Approvals, Voters: charter.Voters,
+		trusts: make(map[TrustID]Trust, len(trusts)), nodes: make(map[NodeID]TrustID, len(trusts)),
+	}
 	for _, t := range trusts {
 		r.trusts[t.ID] = t
 		for _, n := range t.Nodes {

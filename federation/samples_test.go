@@ -15,8 +15,10 @@ func testKey(seed byte) ed25519.PrivateKey {
 var testTime = time.Date(2026, 11, 22, 3, 4, 5, 678901000, time.UTC)
 
 func testMember(trust TrustID, seed byte) Member {
-	m := Member{Trust: trust, Name: "Imperial College Healthcare", Governing: true, StatementKey: PublicOf(testKey(seed)),
-		AuditKey: PublicOf(testKey(seed + 1)), NodeKey: PublicOf(testKey(seed + 2)), Address: "node.example.nhs.uk:7000"}
+	m := Member{
+		Trust: trust, Name: "Imperial College Healthcare", Governing: true, StatementKey: PublicOf(testKey(seed)),
+		AuditKey: PublicOf(testKey(seed + 1)), NodeKey: PublicOf(testKey(seed + 2)), Address: "node.example.nhs.uk:7000",
+	}
 	m.Prove(testKey(seed))
 	return m
 }
@@ -24,9 +26,11 @@ func testMember(trust TrustID, seed byte) Member {
 func testDocument(n byte) DocumentID { return NewDocumentID("RYJ", DocumentKey{9: n, 0: 0xA0}) }
 
 func testPointer(n byte) Pointer {
-	return Pointer{Subject: Subject{1, n}, Document: testDocument(n), Confidentiality: Normal, Manifest: Sum([]byte{n}),
+	return Pointer{
+		Subject: Subject{1, n}, Document: testDocument(n), Confidentiality: Normal, Manifest: Sum([]byte{n}),
 		Type: "823681000000100", Category: "823651000000106", Specialty: "300", ContentType: "application/pdf", Language: "en-GB",
-		Title: "Outpatient letter", Author: "Dr A. Example", Status: Current, Date: testTime, Parts: 1, Pages: 3, Bytes: 123456}
+		Title: "Outpatient letter", Author: "Dr A. Example", Status: Current, Date: testTime, Parts: 1, Pages: 3, Bytes: 123456,
+	}
 }
 
 func sealedPointer(n byte) Pointer {
@@ -37,9 +41,11 @@ func sealedPointer(n byte) Pointer {
 
 func testManifest() Manifest {
 	return Manifest{Document: testDocument(1), Subject: Subject{1, 1}, Parts: []Part{
-		{ContentType: "image/tiff", Name: "scan.tif", Size: ChunkSize + 1, SHA256: Sum([]byte("part")), SHA1: [20]byte{1, 2, 3}, PageCount: 2,
+		{
+			ContentType: "image/tiff", Name: "scan.tif", Size: ChunkSize + 1, SHA256: Sum([]byte("part")), SHA1: [20]byte{1, 2, 3}, PageCount: 2,
 			Pages:  []Page{{Directory: 12, Extents: []Extent{{Offset: 0, Length: 10}, {Offset: 20, Length: 100}}}, {}},
-			Chunks: []Digest{Sum([]byte("a")), Sum([]byte("b"))}},
+			Chunks: []Digest{Sum([]byte("a")), Sum([]byte("b"))},
+		},
 		{ContentType: "application/x-local", Name: "Ärztebrief.bin"},
 	}}
 }

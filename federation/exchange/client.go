@@ -102,8 +102,13 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		name string
 		set  bool
 	}{
-		{"Node", !cfg.Node.IsZero()}, {"Trust", cfg.Trust.Valid()}, {"Key", len(cfg.Key) == ed25519.PrivateKeySize},
-		{"Directory", cfg.Directory != nil}, {"Dialer", cfg.Dialer != nil}, {"Audit", cfg.Audit != nil}, {"Logger", cfg.Logger != nil},
+		{"Node", !cfg.Node.IsZero()},
+		{"Trust", cfg.Trust.Valid()},
+		{"Key", len(cfg.Key) == ed25519.PrivateKeySize},
+		{"Directory", cfg.Directory != nil},
+		{"Dialer", cfg.Dialer != nil},
+		{"Audit", cfg.Audit != nil},
+		{"Logger", cfg.Logger != nil},
 	} {
 		if !f.set {
 			missing = append(missing, errors.New("no "+f.name))

@@ -133,8 +133,14 @@ func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
 		name string
 		set  bool
 	}{
-		{"Node", !cfg.Node.IsZero()}, {"Trust", cfg.Trust.Valid()}, {"Ledger", cfg.Ledger != nil}, {"Records", cfg.Records != nil},
-		{"Chunks", cfg.Chunks != nil}, {"Audit", cfg.Audit != nil}, {"Lease", cfg.Lease != nil}, {"Logger", cfg.Logger != nil},
+		{"Node", !cfg.Node.IsZero()},
+		{"Trust", cfg.Trust.Valid()},
+		{"Ledger", cfg.Ledger != nil},
+		{"Records", cfg.Records != nil},
+		{"Chunks", cfg.Chunks != nil},
+		{"Audit", cfg.Audit != nil},
+		{"Lease", cfg.Lease != nil},
+		{"Logger", cfg.Logger != nil},
 	} {
 		if !f.set {
 			missing = append(missing, errors.New("no "+f.name))
@@ -156,8 +162,10 @@ func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
 		cfg.Rand = rand.Reader
 	}
 	limits := cfg.Limits.withDefaults()
-	c := &Custodian{cfg: cfg, limits: limits, gate: newGate(limits, cfg.Clock), replays: newReplays(),
-		guards: map[*guard]struct{}{}, conns: map[net.Conn]struct{}{}}
+	c := &Custodian{
+		cfg: cfg, limits: limits, gate: newGate(limits, cfg.Clock), replays: newReplays(),
+		guards: map[*guard]struct{}{}, conns: map[net.Conn]struct{}{},
+	}
 	var err error
 	if c.metrics, err = newCustodianMetrics(cfg.Metrics, c); err != nil {
 		return nil, fmt.Errorf("custodian metrics: %w", err)

@@ -36,13 +36,15 @@ func newWired(t testing.TB, tweaks ...tweak) *wired {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := endpoint.New(endpoint.Config{Conn: conn, Key: keyOf(trust, "node"), Logger: slog.New(slog.DiscardHandler),
+		e, err := endpoint.New(endpoint.Config{
+			Conn: conn, Key: keyOf(trust, "node"), Logger: slog.New(slog.DiscardHandler),
 			Admit: func(endpoint.PeerID) error { return nil },
 			Resolve: func(id endpoint.PeerID) (string, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				return addrs[id], nil
-			}})
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -250,9 +250,11 @@ func (f *fetch) learn(encoded []byte) error {
 // assertion returns what all assertions of the fetch have in common.
 func (f *fetch) assertion() Assertion {
 	q, c := f.request, f.client
-	return Assertion{Trust: c.cfg.Trust, User: q.User, Role: q.Role, Purpose: q.Purpose, Relationship: q.Relationship,
+	return Assertion{
+		Trust: c.cfg.Trust, User: q.User, Role: q.Role, Purpose: q.Purpose, Relationship: q.Relationship,
 		Emergency: q.Emergency, Subject: f.pointer.Subject, Document: q.Document, Manifest: f.pointer.Manifest,
-		Node: c.cfg.Node, Transfer: f.result.Transfer, Selection: q.Selection, Bulk: q.Bulk}
+		Node: c.cfg.Node, Transfer: f.result.Transfer, Selection: q.Selection, Bulk: q.Bulk,
+	}
 }
 
 // auditAsked begins to write the entry that the user is about to get bytes; at most once. It goes on beside the request's

@@ -124,8 +124,13 @@ func TestSelectionBringsTheChunksThatCoverIt(t *testing.T) {
 			}
 		})
 	}
-	for _, sel := range []Selection{{Part: 3}, {Part: 2, Pages: []int{4}}, {Part: 2, Pages: []int{0}}, {Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}},
-		{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}}} {
+	for _, sel := range []Selection{
+		{Part: 3},
+		{Part: 2, Pages: []int{4}},
+		{Part: 2, Pages: []int{0}},
+		{Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}},
+		{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}},
+	} {
 		q := requestFor(id)
 		q.Selection = sel
 		if _, err := w.client.Fetch(context.Background(), q, nil); !errors.Is(err, ErrNotFound) {

@@ -77,17 +77,22 @@ func newWorld(t testing.TB, tweaks ...tweak) *world {
 	}
 	w.ledger = &ledger{roster: rosterOf(nil), pointers: map[federation.DocumentID]federation.Pointer{}, facts: policy.Facts{
 		RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
-		Agreement: agreement, AgreementVersion: 1}}
+		Agreement: agreement, AgreementVersion: 1,
+	}}
 	w.store = &store{manifests: map[federation.DocumentID][]byte{}, documents: map[federation.DocumentID]policy.Document{}, chunks: map[federation.Digest][]byte{}}
 	w.bind = func(stripe int) [BindingSize]byte { return [BindingSize]byte{byte(stripe + 1)} }
 	w.from = func(int) federation.NodeID { return nodeOf(asker) }
 	if w.lease, err = NewLease(LeaseConfig{Source: w.fresh, Clock: w.clock, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	cc := CustodianConfig{Node: nodeOf(holder), Trust: holder, Ledger: w.ledger, Records: w.store, Chunks: w.store, Audit: w.audit,
-		Lease: w.lease, Logger: log, Clock: w.clock, Identify: identifyEnd, Path: func(net.Conn) (Path, bool) { return w.path, true }}
-	rc := ClientConfig{Node: nodeOf(asker), Trust: asker, Key: w.key, Directory: w.ledger, Audit: w.asked, Logger: log,
-		Dialer: DialerFunc(w.connect), Identify: identifyEnd, Clock: w.clock, Limits: ClientLimits{Backoff: time.Microsecond}}
+	cc := CustodianConfig{
+		Node: nodeOf(holder), Trust: holder, Ledger: w.ledger, Records: w.store, Chunks: w.store, Audit: w.audit,
+		Lease: w.lease, Logger: log, Clock: w.clock, Identify: identifyEnd, Path: func(net.Conn) (Path, bool) { return w.path, true },
+	}
+	rc := ClientConfig{
+		Node: nodeOf(asker), Trust: asker, Key: w.key, Directory: w.ledger, Audit: w.asked, Logger: log,
+		Dialer: DialerFunc(w.connect), Identify: identifyEnd, Clock: w.clock, Limits: ClientLimits{Backoff: time.Microsecond},
+	}
 	for _, tweak := range tweaks {
 		tweak(w, &cc, &rc)
 	}
@@ -204,8 +209,10 @@ func rosterOf(change func(map[federation.TrustID]*federation.Trust)) *federation
 	byID := map[federation.TrustID]*federation.Trust{}
 	for _, id := range []federation.TrustID{holder, asker, other} {
 		key := federation.PublicOf(keyOf(id, "node"))
-		byID[id] = &federation.Trust{ID: id, Standing: federation.Active, StatementKey: federation.PublicOf(keyOf(id, "statement")),
-			Nodes: []federation.RosterNode{{ID: federation.NodeOf(key), Key: key, Standing: federation.Active}}}
+		byID[id] = &federation.Trust{
+			ID: id, Standing: federation.Active, StatementKey: federation.PublicOf(keyOf(id, "statement")),
+			Nodes: []federation.RosterNode{{ID: federation.NodeOf(key), Key: key, Standing: federation.Active}},
+		}
 	}
 	if change != nil {
 		change(byID)
@@ -333,6 +340,7 @@ func (a *auditor) Append(_ context.Context, e Event) (uint64, error) {
 		a.open++
 	case Released, Interrupted:
 		a.open--
+	case Refused, Asked, Received, Failed:
 	}
 	if a.changed.L == nil {
 		a.changed.L = &a.mu

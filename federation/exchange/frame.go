@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -88,7 +89,7 @@ func readPayload(r io.Reader, n int) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(min(n, 64<<10))
 	if m, err := io.CopyN(&b, r, int64(n)); err != nil {
-		if m > 0 && err == io.EOF {
+		if m > 0 && errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
@@ -111,8 +112,10 @@ func decodePath(b []byte) (Path, error) {
 	if len(b) != pathSize {
 		return Path{}, fmt.Errorf("path of %d bytes: %w", len(b), ErrProtocol)
 	}
-	return Path{Sent: binary.BigEndian.Uint64(b), Lost: binary.BigEndian.Uint64(b[8:]),
-		RTT: time.Duration(binary.BigEndian.Uint32(b[16:])) * time.Microsecond}, nil
+	return Path{
+		Sent: binary.BigEndian.Uint64(b), Lost: binary.BigEndian.Uint64(b[8:]),
+		RTT: time.Duration(binary.BigEndian.Uint32(b[16:])) * time.Microsecond,
+	}, nil
 }
 
 // grant is the custodian's permission.
@@ -166,8 +169,8 @@ func decodeRefusal(b []byte) (*Refusal, error) {
 	return r, nil
 }
 
-func appendWant(b []byte, first, count int) []byte {
-	b = appendFrame(b, frameWant, wantSize)
+func wantFrame(first, count int) []byte {
+	b := appendFrame(nil, frameWant, wantSize)
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(first)), uint64(count))
 }
 

@@ -18,11 +18,13 @@ import (
 )
 
 func sampleAssertion() Assertion {
-	return Assertion{Trust: asker, User: "u1", Role: "doctor", Purpose: "TREAT", Relationship: "enc-1", Emergency: "e", Subject: patient,
+	return Assertion{
+		Trust: asker, User: "u1", Role: "doctor", Purpose: "TREAT", Relationship: "enc-1", Emergency: "e", Subject: patient,
 		Document: federation.NewDocumentID(holder, federation.DocumentKey{1}), Manifest: federation.Digest{2}, Node: federation.NodeID{3},
 		Custodian: federation.NodeID{4}, Binding: [BindingSize]byte{5}, Nonce: [16]byte{6}, Transfer: Transfer{7},
 		At: time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC), Start: 300, Push: maxSequence, Bulk: true, Have: true,
-		Selection: Selection{Part: 2, Pages: []int{1, 700}, Ranges: []federation.Extent{{Offset: 9, Length: 1 << 33}}}}
+		Selection: Selection{Part: 2, Pages: []int{1, 700}, Ranges: []federation.Extent{{Offset: 9, Length: 1 << 33}}},
+	}
 }
 
 func TestAssertionIsReadBackAsItWasWritten(t *testing.T) {
@@ -152,8 +154,10 @@ func TestRefusalTextThatIsNotPlainIsReplaced(t *testing.T) {
 func TestPlanCountsEveryChunkOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 40*federation.ChunkSize).Draw(t, "size")
-		m := &federation.Manifest{Parts: []federation.Part{{Size: 1, Chunks: make([]federation.Digest, 1)},
-			{Size: size, Chunks: make([]federation.Digest, federation.ChunkCount(size))}}}
+		m := &federation.Manifest{Parts: []federation.Part{
+			{Size: 1, Chunks: make([]federation.Digest, 1)},
+			{Size: size, Chunks: make([]federation.Digest, federation.ChunkCount(size))},
+		}}
 		s := Selection{Part: 2}
 		for range rapid.IntRange(1, 8).Draw(t, "ranges") {
 			offset := rapid.Int64Range(0, size-1).Draw(t, "offset")
@@ -236,7 +240,7 @@ func FuzzReceipt(f *testing.F) {
 func FuzzFrames(f *testing.F) {
 	f.Add(grant{intent: 1, digest: federation.Digest{1}, manifest: []byte("m")}.append(nil))
 	f.Add(appendRefusal(nil, policy.Denied, "no"))
-	f.Add(appendWant(nil, 1, 2))
+	f.Add(wantFrame(1, 2))
 	f.Add(Path{Sent: 1, RTT: time.Second}.append(appendFrame(nil, framePath, pathSize)))
 	f.Add(append(appendChunkHeader(nil, piece{}, 3), "abc"...))
 	f.Fuzz(func(t *testing.T, b []byte) {

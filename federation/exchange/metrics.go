@@ -23,17 +23,26 @@ type custodianMetrics struct {
 func newCustodianMetrics(registry prometheus.Registerer, c *Custodian) (*custodianMetrics, error) {
 	m := &custodianMetrics{
 		registry: registry,
-		releases: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ridgeway_exchange_releases_total",
-			Help: "Releases that began, by how they ended."}, []string{"outcome"}),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ridgeway_exchange_refusals_total",
-			Help: "Requests refused, by outcome."}, []string{"outcome"}),
-		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{Name: "ridgeway_exchange_turned_away_total",
-			Help: "Requests over a limit, not heard."}),
+		releases: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ridgeway_exchange_releases_total",
+			Help: "Releases that began, by how they ended.",
+		}, []string{"outcome"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ridgeway_exchange_refusals_total",
+			Help: "Requests refused, by outcome.",
+		}, []string{"outcome"}),
+		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ridgeway_exchange_turned_away_total",
+			Help: "Requests over a limit, not heard.",
+		}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "ridgeway_exchange_sent_bytes_total", Help: "Content sent to peers."}),
-		firstByte: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ridgeway_exchange_grant_seconds",
-			Help: "From the start of a request to its grant, decided and audited.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
+		firstByte: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ridgeway_exchange_grant_seconds",
+			Help: "From the start of a request to its grant, decided and audited.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+		}),
 	}
-	m.collectors = []prometheus.Collector{m.releases, m.refusals, m.turnedAway, m.bytes, m.firstByte,
+	m.collectors = []prometheus.Collector{
+		m.releases, m.refusals, m.turnedAway, m.bytes, m.firstByte,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ridgeway_exchange_active_releases", Help: "Releases under way."},
 			func() float64 { return float64(c.Active()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ridgeway_exchange_buffered_bytes", Help: "Chunks read and not sent yet."},
@@ -51,7 +60,8 @@ func newCustodianMetrics(registry prometheus.Registerer, c *Custodian) (*custodi
 	return m, errors.Join(errs...)
 }
 
-func (m *custodianMetrics) refused(o policy.Outcome)  { m.refusals.WithLabelValues(o.String()).Inc() }
+func (m *custodianMetrics) refused(o policy.Outcome) { m.refusals.WithLabelValues(o.String()).Inc() }
+
 func (m *custodianMetrics) released(o policy.Outcome) { m.releases.WithLabelValues(o.String()).Inc() }
 
 func (m *custodianMetrics) close() {

@@ -52,8 +52,10 @@ func (f *fetch) pull(ctx context.Context) error {
 		return err
 	}
 	plan := f.known()
-	p := &puller{fetch: f, plan: plan, node: first.node, head: min(f.next+firstPush, plan.total), next: f.next,
-		total: plan.total - f.next, ready: map[int]*[]byte{}}
+	p := &puller{
+		fetch: f, plan: plan, node: first.node, head: min(f.next+firstPush, plan.total), next: f.next,
+		total: plan.total - f.next, ready: map[int]*[]byte{},
+	}
 	p.moved.L = &p.mu
 	f.client.bulk.Add(1)
 	defer f.client.bulk.Add(-1)

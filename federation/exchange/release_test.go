@@ -64,7 +64,7 @@ func TestRefusalsAreTypedSafeAndAudited(t *testing.T) {
 			if !errors.Is(err, tt.want) || !errors.As(err, &r) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
-			if r.Text == "" || strings.Contains(r.Text, "objec") || tt.want == ErrNotFound && r.Text != policy.NotFound.Safe() {
+			if r.Text == "" || strings.Contains(r.Text, "objec") || errors.Is(tt.want, ErrNotFound) && r.Text != policy.NotFound.Safe() {
 				t.Errorf("text %q", r.Text)
 			}
 			w.wg.Wait()
@@ -160,8 +160,10 @@ func TestReplayedAssertionIsRefused(t *testing.T) {
 		{"same connection, half a minute later", "used before", nil, func(w *world) { w.clock.pass(maxSkew) }},
 		{"same connection, too late", "clock", nil, func(w *world) { w.clock.pass(maxSkew + time.Second) }},
 		{"another connection", "another connection", func(n int) [BindingSize]byte { return [BindingSize]byte{byte(n)} }, nil},
-		{"another connection after a restart", "another connection", func(n int) [BindingSize]byte { return [BindingSize]byte{byte(n)} },
-			func(w *world) { w.custodian.replays = newReplays() }},
+		{
+			"another connection after a restart", "another connection", func(n int) [BindingSize]byte { return [BindingSize]byte{byte(n)} },
+			func(w *world) { w.custodian.replays = newReplays() },
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -164,8 +164,10 @@ func (p *plan) at(seq int) piece {
 	index := r.first + seq - r.seq
 	part := &p.manifest.Parts[r.part]
 	offset := int64(index) * federation.ChunkSize
-	return piece{seq: seq, part: r.part, index: index, digest: part.Chunks[index], offset: offset,
-		size: int(min(federation.ChunkSize, part.Size-offset))}
+	return piece{
+		seq: seq, part: r.part, index: index, digest: part.Chunks[index], offset: offset,
+		size: int(min(federation.ChunkSize, part.Size-offset)),
+	}
 }
 
 // bytes returns how many bytes the chunks from start on have.

@@ -138,7 +138,7 @@ func (s *session) want(first, count int) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
 		return s.explain(fmt.Errorf("deadline of a want: %w", err))
 	}
-	if _, err := s.conn.Write(appendWant(nil, first, count)); err != nil {
+	if _, err := s.conn.Write(wantFrame(first, count)); err != nil {
 		return s.explain(fmt.Errorf("ask for more: %w", err))
 	}
 	return nil
@@ -209,8 +209,10 @@ func (s *session) header() (int, error) {
 func (s *session) finish() {
 	defer s.stop()
 	c := s.fetch.client
-	r := Receipt{Assertion: federation.Sum(s.signed), Manifest: s.fetch.pointer.Manifest, Intent: s.intent,
-		Chunks: uint64(s.chunks), Bytes: uint64(s.bytes), At: c.now()}
+	r := Receipt{
+		Assertion: federation.Sum(s.signed), Manifest: s.fetch.pointer.Manifest, Intent: s.intent,
+		Chunks: uint64(s.chunks), Bytes: uint64(s.bytes), At: c.now(),
+	}
 	signed := sign(receiptContext, r.encode(), c.cfg.Key)
 	err := s.conn.SetWriteDeadline(time.Now().Add(c.limits.Silence))
 	if err == nil {

@@ -66,8 +66,10 @@ func (c *Custodian) handle(ctx context.Context, conn net.Conn) {
 		return
 	}
 	_, trust, _ := c.cfg.Ledger.Roster().Node(node) // believe has found it
-	r := &release{custodian: c, assertion: a, signed: signed, key: trust.StatementKey,
-		event: Event{Peer: node, PeerTrust: trust.ID}}
+	r := &release{
+		custodian: c, assertion: a, signed: signed, key: trust.StatementKey,
+		event: Event{Peer: node, PeerTrust: trust.ID},
+	}
 	done := c.cfg.Lease.use()
 	defer done()
 	defer r.end()

@@ -19,7 +19,7 @@ func TestOversizeAndForeignRequestsAreRefused(t *testing.T) {
 		bytes []byte
 	}{
 		{"oversize", appendFrame(nil, frameRequest, MaxRequest+1)},
-		{"another frame", appendWant(nil, 0, 1)},
+		{"another frame", wantFrame(0, 1)},
 		{"unknown frame", appendFrame(nil, 99, 0)},
 		{"too short", append(appendFrame(nil, frameRequest, 3), 1, 2, 3)},
 		{"garbage", []byte("GET / HTTP/1.1\r\n\r\n")},
@@ -169,10 +169,10 @@ func TestForgedReceiptIsNotKept(t *testing.T) {
 
 func TestWantsOutsideOfTheSelectionEndTheStream(t *testing.T) {
 	for name, frames := range map[string][]byte{
-		"outside":      appendWant(nil, 2, 2),
-		"none":         appendWant(nil, 0, 0),
-		"overflow":     appendWant(nil, -1, -1),
-		"too often":    repeat(appendWant(nil, 0, 3), 60),
+		"outside":      wantFrame(2, 2),
+		"none":         wantFrame(0, 0),
+		"overflow":     wantFrame(-1, -1),
+		"too often":    repeat(wantFrame(0, 3), 60),
 		"not a want":   appendFrame(nil, frameGrant, 0),
 		"long receipt": appendFrame(nil, frameReceipt, 2000),
 	} {

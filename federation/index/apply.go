@@ -85,8 +85,10 @@ func (a *applier) apply(tx txn, index uint64, p *prepared) (Response, change, er
 }
 
 func (a *applier) refused(tx txn, m *meta, c *call, ref *refusal) (Response, change, error) {
-	err := record(tx, m, Refusal{Index: c.index, Code: ref.code, Trust: c.statement.Trust, Kind: c.statement.Kind,
-		Seq: c.statement.Seq, Statement: c.digest, Detail: ref.detail})
+	err := record(tx, m, Refusal{
+		Index: c.index, Code: ref.code, Trust: c.statement.Trust, Kind: c.statement.Kind,
+		Seq: c.statement.Seq, Statement: c.digest, Detail: ref.detail,
+	})
 	return Response{Outcome: Refused, Code: ref.code, Detail: ref.detail}, change{}, err
 }
 

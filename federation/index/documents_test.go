@@ -147,8 +147,11 @@ func TestTheLargestPublicationKeepsWithinTheLimitsOfConsensus(t *testing.T) {
 }
 
 func TestPlacesPutLaterDatesFirst(t *testing.T) {
-	dates := []time.Time{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 1, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 59, 0, time.UTC),
-		time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(1850, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC), {}}
+	dates := []time.Time{
+		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 1, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 59, 0, time.UTC),
+		time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(1850, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
+		{},
+	}
 	last := place(0)
 	for _, d := range dates {
 		p := pointerOf("RYJ", alice, 1)

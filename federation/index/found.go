@@ -85,9 +85,11 @@ func (c *call) putTrust(t federation.Trust) {
 
 // putMember writes a trust as it was proposed, active, and takes its keys.
 func (c *call) putMember(m federation.Member) {
-	c.putTrust(federation.Trust{ID: m.Trust, Name: m.Name, Governing: m.Governing, Standing: federation.Active,
+	c.putTrust(federation.Trust{
+		ID: m.Trust, Name: m.Name, Governing: m.Governing, Standing: federation.Active,
 		StatementKey: m.StatementKey, AuditKey: m.AuditKey,
-		Nodes: []federation.RosterNode{{ID: m.Node(), Key: m.NodeKey, Address: m.Address, Standing: federation.Active}}})
+		Nodes: []federation.RosterNode{{ID: m.Node(), Key: m.NodeKey, Address: m.Address, Standing: federation.Active}},
+	})
 	c.takeKey(m.StatementKey, m.Trust, federation.RoleStatement)
 	c.takeKey(m.AuditKey, m.Trust, federation.RoleAudit)
 	c.takeKey(m.NodeKey, m.Trust, federation.RoleNode)

@@ -47,9 +47,16 @@ func FuzzApply(f *testing.F) {
 // Arbitrary bodies, signed by a trust whose turn it is: an honest key and a hostile program.
 func FuzzApplySigned(f *testing.F) {
 	seed := fuzzRegion(f)
-	for _, body := range []federation.Body{publication(pointerOf("RYJ", bob, 2)), objection(1, alice), federation.Link{Prior: alice, Survivor: bob},
-		federation.Enrol{Member: newTrust("RAS").member(true)}, federation.Suspend{Trust: "RYJ"}, federation.Agreement{Version: 1, Effective: seed.now},
-		federation.Withdraw{Documents: []federation.DocumentID{documentOf("RYJ", 1)}}, federation.Approve{}, sealedCheckpoint(seed.trust("RYJ"))} {
+	for _, body := range []federation.Body{
+		publication(pointerOf("RYJ", bob, 2)), objection(1, alice),
+		federation.Link{Prior: alice, Survivor: bob},
+		federation.Enrol{Member: newTrust("RAS").member(true)},
+		federation.Suspend{Trust: "RYJ"},
+		federation.Agreement{Version: 1, Effective: seed.now},
+		federation.Withdraw{Documents: []federation.DocumentID{documentOf("RYJ", 1)}},
+		federation.Approve{},
+		sealedCheckpoint(seed.trust("RYJ")),
+	} {
 		f.Add(uint8(body.Kind()), federation.EncodeBody(body))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {

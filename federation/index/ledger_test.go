@@ -174,8 +174,13 @@ func TestASnapshotThatIsNotPutIntoServiceIsForgotten(t *testing.T) {
 }
 
 func TestResponsesReadBack(t *testing.T) {
-	for _, r := range []Response{{Outcome: Accepted}, {Outcome: Accepted, Detail: "1 of 2 approvals"}, {Outcome: Duplicate},
-		{Outcome: Refused, Code: TooManyTrusts, Detail: "ü"}, {Outcome: Refused, Code: 200}} {
+	for _, r := range []Response{
+		{Outcome: Accepted},
+		{Outcome: Accepted, Detail: "1 of 2 approvals"},
+		{Outcome: Duplicate},
+		{Outcome: Refused, Code: TooManyTrusts, Detail: "ü"},
+		{Outcome: Refused, Code: 200},
+	} {
 		got, err := DecodeResponse(EncodeResponse(r))
 		if err != nil || got != r {
 			t.Errorf("%v: %v, %v", r, got, err)
@@ -185,8 +190,10 @@ func TestResponsesReadBack(t *testing.T) {
 	if got, err := DecodeResponse(long); err != nil || len(got.Detail) > maxDetail {
 		t.Errorf("%d bytes of detail, %v", len(got.Detail), err)
 	}
-	for name, b := range map[string][]byte{"empty": nil, "version 2": {2, 1, 0, 0}, "no outcome": {1, 0, 0, 0}, "outcome 4": {1, 4, 0, 0},
-		"refused without code": {1, 3, 0, 0}, "accepted with code": {1, 1, 3, 0}, "longer": {1, 1, 0, 0, 0}} {
+	for name, b := range map[string][]byte{
+		"empty": nil, "version 2": {2, 1, 0, 0}, "no outcome": {1, 0, 0, 0}, "outcome 4": {1, 4, 0, 0},
+		"refused without code": {1, 3, 0, 0}, "accepted with code": {1, 1, 3, 0}, "longer": {1, 1, 0, 0, 0},
+	} {
 		if got, err := DecodeResponse(b); !errors.Is(err, ErrResponse) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}

@@ -124,6 +124,8 @@ func CountsOf(r Reader) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	return Counts{Statements: m.statements, Refusals: m.refusals, Pointers: m.pointers, Withdrawn: m.withdrawn,
-		Directives: m.directives, Links: m.links, EnvelopeBytes: m.envelopes}, nil
+	return Counts{
+		Statements: m.statements, Refusals: m.refusals, Pointers: m.pointers, Withdrawn: m.withdrawn,
+		Directives: m.directives, Links: m.links, EnvelopeBytes: m.envelopes,
+	}, nil
 }

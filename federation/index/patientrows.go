@@ -89,8 +89,10 @@ func (r breakGlassRow) encode() []byte {
 }
 
 func decodeBreakGlass(d *federation.Decoder) breakGlassRow {
-	return breakGlassRow{trust: federation.TrustID(d.Text(rowText)), at: d.Time(), custodian: federation.TrustID(d.Text(rowText)),
-		user: d.Text(rowText), reason: d.Text(rowText), until: d.Time()}
+	return breakGlassRow{
+		trust: federation.TrustID(d.Text(rowText)), at: d.Time(), custodian: federation.TrustID(d.Text(rowText)),
+		user: d.Text(rowText), reason: d.Text(rowText), until: d.Time(),
+	}
 }
 
 // agreementRow finds the envelope that has an agreement's text.

@@ -146,8 +146,10 @@ func (c *call) breakGlass(b federation.BreakGlass) error {
 }
 
 func (r breakGlassRow) public(s federation.Subject, index uint64) *BreakGlass {
-	return &BreakGlass{BreakGlass: federation.BreakGlass{Subject: s, Custodian: r.custodian, User: r.user, Reason: r.reason, Until: r.until},
-		Trust: r.trust, At: r.at, Index: index}
+	return &BreakGlass{
+		BreakGlass: federation.BreakGlass{Subject: s, Custodian: r.custodian, User: r.user, Reason: r.reason, Until: r.until},
+		Trust:      r.trust, At: r.at, Index: index,
+	}
 }
 
 // Linked returns the subjects that are one patient with s, s first, then in the order in which links lead to them.

@@ -44,8 +44,10 @@ func (c *call) propose(body federation.Body) error {
 	if !c.signer.Governing {
 		return refuse(NotGoverning, "%s does not govern", c.signer.ID)
 	}
-	p := proposalRow{index: c.index, by: c.signer.ID, at: c.statement.At, kind: c.statement.Kind, body: c.statement.Body,
-		approvals: []federation.TrustID{c.signer.ID}}
+	p := proposalRow{
+		index: c.index, by: c.signer.ID, at: c.statement.At, kind: c.statement.Kind, body: c.statement.Body,
+		approvals: []federation.TrustID{c.signer.ID},
+	}
 	if counted(c.roster, p.approvals) >= needed(c.roster) {
 		c.carryOut(body)
 		return nil
@@ -211,8 +213,10 @@ func Proposals(r Reader) ([]Proposal, error) {
 		if err != nil {
 			return nil, corrupt(proposalKey(p.digest), err)
 		}
-		out = append(out, Proposal{Digest: p.digest, By: p.by, At: p.at, Body: body, Approvals: p.approvals,
-			Counted: counted(roster, p.approvals), Needed: needed(roster)})
+		out = append(out, Proposal{
+			Digest: p.digest, By: p.by, At: p.at, Body: body, Approvals: p.approvals,
+			Counted: counted(roster, p.approvals), Needed: needed(roster),
+		})
 	}
 	return out, nil
 }

@@ -73,8 +73,10 @@ func directives(r Reader, s federation.Subject, want func(Directive) bool) ([]Di
 			if err != nil {
 				return false, err
 			}
-			d := Directive{Directive: federation.Directive{Subject: subject, Effect: row.effect, Target: row.target, By: row.by, Evidence: row.evidence},
-				Trust: row.trust, At: row.at, Index: row.index, WithdrawnBy: row.withdrawn}
+			d := Directive{
+				Directive: federation.Directive{Subject: subject, Effect: row.effect, Target: row.target, By: row.by, Evidence: row.evidence},
+				Trust:     row.trust, At: row.at, Index: row.index, WithdrawnBy: row.withdrawn,
+			}
 			if copy(d.ID[:], key[len(prefix):]) != len(d.ID) {
 				return false, corrupt(key, federation.ErrMalformed)
 			}

@@ -48,8 +48,10 @@ func newTrust(id federation.TrustID) *testTrust {
 }
 
 func (t *testTrust) member(governing bool) federation.Member {
-	m := federation.Member{Trust: t.id, Name: "Trust " + string(t.id), Governing: governing, StatementKey: federation.PublicOf(t.statement),
-		AuditKey: federation.PublicOf(t.audit), NodeKey: federation.PublicOf(t.node), Address: "127.0.0.1:7000"}
+	m := federation.Member{
+		Trust: t.id, Name: "Trust " + string(t.id), Governing: governing, StatementKey: federation.PublicOf(t.statement),
+		AuditKey: federation.PublicOf(t.audit), NodeKey: federation.PublicOf(t.node), Address: "127.0.0.1:7000",
+	}
 	m.Prove(t.statement)
 	return m
 }
@@ -70,8 +72,10 @@ func newLedger(t tester, cfg Config) *Ledger {
 
 // emptyRegion has a ledger without a charter.
 func emptyRegion(t tester, cfg Config) *testRegion {
-	return &testRegion{t: t, ledger: newLedger(t, cfg), store: consensus.NewMemoryStore(), now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC),
-		trusts: map[federation.TrustID]*testTrust{}}
+	return &testRegion{
+		t: t, ledger: newLedger(t, cfg), store: consensus.NewMemoryStore(), now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC),
+		trusts: map[federation.TrustID]*testTrust{},
+	}
 }
 
 // founded has RYJ as its founder, who governs, and needs this many approvals.
@@ -258,9 +262,11 @@ func documentOf(id federation.TrustID, n int) federation.DocumentID {
 
 // pointerOf is the n-th document of a trust, for a patient, an hour older than the one before.
 func pointerOf(id federation.TrustID, subject federation.Subject, n int) federation.Pointer {
-	return federation.Pointer{Subject: subject, Document: documentOf(id, n), Confidentiality: federation.Normal, Manifest: federation.Sum([]byte{byte(n)}),
+	return federation.Pointer{
+		Subject: subject, Document: documentOf(id, n), Confidentiality: federation.Normal, Manifest: federation.Sum([]byte{byte(n)}),
 		Type: "823681000000100", ContentType: "application/pdf", Title: fmt.Sprint("Letter ", n), Status: federation.Current,
-		Date: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(-time.Duration(n) * time.Hour), Parts: 1, Bytes: 60000}
+		Date: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(-time.Duration(n) * time.Hour), Parts: 1, Bytes: 60000,
+	}
 }
 
 func publication(pointers ...federation.Pointer) federation.Publish {

@@ -63,10 +63,12 @@ const (
 	TooManyTrusts                     // the region is full
 )
 
-var codeNames = [...]string{"none", "malformed", "no-region", "region-exists", "unknown-trust", "bad-signature", "trust-suspended", "fork", "gap",
+var codeNames = [...]string{
+	"none", "malformed", "no-region", "region-exists", "unknown-trust", "bad-signature", "trust-suspended", "fork", "gap",
 	"broken-chain", "not-governing", "bad-member", "trust-exists", "key-in-use", "no-proposal", "already-approved", "no-such-trust", "last-governing",
 	"no-change", "bad-rotation", "bad-pointer", "directive-exists", "no-directive", "bad-agreement", "link-cycle", "too-many-links", "bad-checkpoint",
-	"inconsistent-audit", "incomplete", "too-many-trusts"}
+	"inconsistent-audit", "incomplete", "too-many-trusts",
+}
 
 // String returns the code's stable name.
 func (c Code) String() string {

@@ -125,8 +125,11 @@ func TestSuspendedTrustsSayNothing(t *testing.T) {
 	if r.standing("Y05868") != federation.Suspended || r.ledger.Roster().Active(r.trust("Y05868").nodeID()) {
 		t.Fatal("not suspended")
 	}
-	for _, body := range []federation.Body{publication(pointerOf("Y05868", alice, 2)), objection(1, alice),
-		federation.Withdraw{Documents: []federation.DocumentID{documentOf("Y05868", 1)}}, federation.Suspend{Trust: "Y05868", Lift: true}} {
+	for _, body := range []federation.Body{
+		publication(pointerOf("Y05868", alice, 2)), objection(1, alice),
+		federation.Withdraw{Documents: []federation.DocumentID{documentOf("Y05868", 1)}},
+		federation.Suspend{Trust: "Y05868", Lift: true},
+	} {
 		r.refuse("Y05868", body, TrustSuspended)
 	}
 	if got := locateAll(t, r.store, alice); len(got) != 1 {
