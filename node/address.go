@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,9 +20,6 @@ const (
 	// doubleTimeout is how long another process with this node's keys has to answer.
 	doubleTimeout = 3 * time.Second
 )
-
-// errDouble is returned when another process has this node's keys.
-var errDouble = errors.New("another process runs on a copy of this data folder")
 
 // address returns where others reach this node. A port of 0 stands for the one that the system has chosen.
 func (n *Node) address() string {
@@ -61,11 +57,12 @@ func (n *Node) keepAddress(ctx context.Context) {
 			n.double(own.Address)
 			return
 		default:
-			err := n.tellAddress(ctx)
-			if errors.Is(err, errDouble) {
+			// Before anything is asked of the region: two of one identity cut each other off from it.
+			if n.answers(ctx, own.Address) {
 				n.double(own.Address)
 				return
 			}
+			err := n.tellAddress(ctx)
 			if err != nil && ctx.Err() == nil && !complained {
 				complained = true
 				n.logger.Warn("others may not reach this node: the region has its old address", slog.String("theirs", own.Address), slog.String("ours", n.address()), slog.Any("error", err))
@@ -75,7 +72,7 @@ func (n *Node) keepAddress(ctx context.Context) {
 }
 
 func (n *Node) double(there string) {
-	n.fail(admin.Errorf(admin.CodeInUse, "%v, at %s: a node's folder serves one process only. Decide which is to go on, and delete the other's folder", errDouble, there))
+	n.fail(admin.Errorf(admin.CodeInUse, "another process runs on a copy of this data folder, at %s: a node's folder serves one process only. Decide which is to go on, and delete the other's folder", there))
 }
 
 // tellAddress has the region agree on this node's address. It waits as long as that takes.
@@ -94,9 +91,6 @@ func (n *Node) tellAddress(ctx context.Context) error {
 	own, _, known := latest.Roster().Node(n.ID())
 	if !known || !latest.Roster().Active(n.ID()) || own.Address == n.address() {
 		return nil
-	}
-	if n.answers(ctx, own.Address) {
-		return errDouble
 	}
 	if free, err := n.speaker.free(ctx, federation.KindRotate); err != nil || !free {
 		return err // an earlier run has queued one, of which the region will hear first

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -90,20 +91,23 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 
 // bytes sends a part, or a range of it, as it comes.
 func (d *delivery) bytes(ctx context.Context) error {
-	from, end := d.asked.GetOffset(), int64(-1)
+	from, length, end := d.asked.GetOffset(), d.asked.GetLength(), int64(-1)
+	if length > math.MaxInt64-from {
+		length = 0 // to the end: no part is that long
+	}
 	begin := func(m federation.Manifest) error {
 		p := m.Parts[d.part-1]
 		if from > p.Size || from == p.Size && p.Size > 0 {
 			return admin.Errorf(admin.CodeBadInput, "part %d of %s has %d bytes: there is nothing from byte %d on", d.part, d.id, p.Size, from)
 		}
-		if end = p.Size; d.asked.GetLength() > 0 {
-			end = min(from+d.asked.GetLength(), p.Size)
+		if end = p.Size; length > 0 {
+			end = min(from+length, p.Size)
 		}
 		return d.head(m, end-from)
 	}
 	selection := exchange.Selection{Part: d.part}
-	if from > 0 || d.asked.GetLength() > 0 {
-		selection.Ranges = []federation.Extent{{Offset: from, Length: d.asked.GetLength()}}
+	if from > 0 || length > 0 {
+		selection.Ranges = []federation.Extent{{Offset: from, Length: length}}
 	}
 	result, err := d.open(ctx, selection, begin, func(s exchange.Segment) error {
 		lo, hi := max(from-s.Offset, 0), min(end-s.Offset, int64(len(s.Data)))

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -174,6 +176,8 @@ func proposal(k keys, trust federation.TrustID, name, address string) federation
 
 // createFolder makes the data folder with keys, membership and settings, whole or not at all.
 func createFolder(ctx context.Context, data string, settings Settings, k keys, m membership) error {
+	keyFile := filepath.Join(data, storage.DevKeyFile)
+	_, before := os.Stat(keyFile)
 	master, err := settings.masterKey(ctx, data, true)
 	if err != nil {
 		return err
@@ -184,9 +188,24 @@ func createFolder(ctx context.Context, data string, settings Settings, k keys, m
 	}
 	f, err := storage.CreateFolder(data, k.nodeID().String(), master, secrets)
 	if err != nil {
+		if errors.Is(err, storage.ErrExists) && settings.InsecureDevKeys && errors.Is(before, os.ErrNotExist) {
+			_ = os.Remove(keyFile) // made a moment ago, in a folder that is somebody else's
+		}
 		return folderProblem(data, err)
 	}
-	return errors.Join(settings.save(data), f.Close())
+	return errors.Join(settings.save(data), restrict(data), f.Close())
+}
+
+// restrict closes a data folder to others: it may have been made by hand, and what the stores write in it is open to all.
+func restrict(data string) error {
+	info, err := os.Stat(data)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	if err := os.Chmod(data, 0o700); err != nil {
+		return admin.Errorf(admin.CodeDataFolder, "%s is open to other users of this machine, and cannot be closed to them (%v): run chmod 700", data, err)
+	}
+	return nil
 }
 
 // folderProblem says what a failure to open a data folder means and what to do.

@@ -91,7 +91,11 @@ func Join(ctx context.Context, o JoinOptions) (Joined, error) {
 	for _, p := range reply.GetPeers() {
 		m.Peers = append(m.Peers, seedPeer{Node: federation.Digest(p.GetNode()).String(), Trust: federation.TrustID(p.GetTrust()), Address: p.GetAddress()})
 	}
-	if err := errors.Join(m.save(f), o.Settings.save(o.Data), f.Close()); err != nil {
+	// The membership last: it is what says that the node has joined.
+	if err := errors.Join(o.Settings.save(o.Data), restrict(o.Data)); err != nil {
+		return Joined{}, errors.Join(err, f.Close())
+	}
+	if err := errors.Join(m.save(f), f.Close()); err != nil {
 		return Joined{}, err
 	}
 	return Joined{Node: k.nodeID(), Offer: offer, Pending: reply.GetPending()}, nil
@@ -109,7 +113,9 @@ func joiningFolder(ctx context.Context, o JoinOptions) (*storage.Folder, keys, e
 		if err != nil {
 			return nil, keys{}, folderProblem(o.Data, err)
 		}
-		if _, err := f.LoadSecret(secretMembership); err == nil {
+		if _, err := f.LoadSecret(secretMembership); err != nil && !isAbsent(err) {
+			return nil, keys{}, errors.Join(folderProblem(o.Data, err), f.Close())
+		} else if err == nil {
 			return nil, keys{}, errors.Join(admin.Errorf(admin.CodeDataFolder, "%s has joined a region already: start it with 'ridgeway serve --data %s'", o.Data, o.Data), f.Close())
 		}
 		k, err := loadKeys(f)

@@ -84,6 +84,9 @@ type Node struct {
 // Open opens a data folder and starts its node. It returns once the node can be asked, which may be before it has a leader.
 // The errors are *admin.Error and say what to do.
 func Open(ctx context.Context, o Options) (*Node, error) {
+	if _, err := os.Stat(o.Data); errors.Is(err, os.ErrNotExist) {
+		return nil, admin.Errorf(admin.CodeDataFolder, "there is no data folder %s: make one with 'ridgeway init' or 'ridgeway join'", o.Data)
+	}
 	if err := o.Settings.Check(o.Data); err != nil {
 		return nil, err
 	}
@@ -168,9 +171,6 @@ func (n *Node) fail(err error) {
 
 func (n *Node) openFolder(ctx context.Context) error {
 	data := n.options.Data
-	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
-		return admin.Errorf(admin.CodeDataFolder, "there is no data folder %s: make one with 'ridgeway init' or 'ridgeway join'", data)
-	}
 	master, err := n.options.Settings.masterKey(ctx, data, false)
 	if err != nil {
 		return err
@@ -179,6 +179,9 @@ func (n *Node) openFolder(ctx context.Context) error {
 		return folderProblem(data, err)
 	}
 	n.onClose(func(context.Context) error { return n.folder.Close() })
+	if err := restrict(data); err != nil {
+		return err
+	}
 	if n.keys, err = loadKeys(n.folder); err != nil {
 		return folderProblem(data, err)
 	}

@@ -243,6 +243,12 @@ func (s *speaker) recover(ctx context.Context) error {
 
 // free reports whether nothing of a kind waits in the outbox or is on its way.
 func (s *speaker) free(ctx context.Context, kind federation.Kind) (bool, error) {
+	waits, err := s.waits(ctx, func(k federation.Kind, _ []byte) bool { return k == kind })
+	return !waits, err
+}
+
+// waits reports whether something that matches waits in the outbox or is on its way. What is about documents has no body.
+func (s *speaker) waits(ctx context.Context, matches func(federation.Kind, []byte) bool) (bool, error) {
 	flight, found, err := s.records.InFlight(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read the statement in flight: %w", err)
@@ -252,15 +258,15 @@ func (s *speaker) free(ctx context.Context, kind federation.Kind) (bool, error) 
 		if err != nil {
 			return false, fmt.Errorf("statement in flight: %w", err)
 		}
-		if statement, err := signed.Statement(); err != nil || statement.Kind == kind {
-			return false, err
+		if statement, err := signed.Statement(); err != nil || matches(statement.Kind, statement.Body) {
+			return true, err
 		}
 	}
 	pending, err := s.records.Pending(ctx, federation.MaxPointers)
 	if err != nil {
 		return false, fmt.Errorf("read the outbox: %w", err)
 	}
-	return !slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return e.Kind == kind }), nil
+	return slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return matches(e.Kind, e.Body) }), nil
 }
 
 // compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's

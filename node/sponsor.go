@@ -36,19 +36,20 @@ func (n *Node) Invite(ctx context.Context, q *admin.InviteRequest) (*admin.Invit
 	if roster.RegionID.IsZero() {
 		return nil, admin.Errorf(admin.CodeNoQuorum, "the region is not founded yet: wait until 'ridgeway status' shows a leader")
 	}
-	if t, ok := roster.Trust(trust); ok {
+	// A trust that is suspended may come back with other keys, such as after it lost them.
+	if t, ok := roster.Trust(trust); ok && t.Standing != federation.Suspended {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s (%s) is in the region already (%s)", trust, t.Name, t.Standing)
 	}
 	// From here on there can be others: a founder that lost its copy of the state must know that there is a region.
 	if err := n.remember(ctx, &knownRegion{}); err != nil {
 		return nil, n.storeProblem(err)
 	}
-	life := time.Duration(q.GetValidSeconds()) * time.Second
-	if life == 0 {
-		life = invitationLife
-	}
-	if life < time.Second || life > 365*24*time.Hour {
-		return nil, admin.Errorf(admin.CodeBadInput, "--valid %v is not within one second and one year", life)
+	const year = 365 * 24 * time.Hour
+	life := invitationLife
+	if s := q.GetValidSeconds(); s < 0 || s > int64(year/time.Second) {
+		return nil, admin.Errorf(admin.CodeBadInput, "--valid of %d seconds is not within one second and one year", s)
+	} else if s > 0 {
+		life = time.Duration(s) * time.Second
 	}
 	now := time.Now().UTC()
 	inv := invitation{Trust: trust, Sponsor: n.ID(), Address: n.address(), Region: roster.Region, Name: name, Expires: now.Add(life).Truncate(time.Microsecond)}
@@ -158,6 +159,10 @@ func checkMember(encoded []byte, inv record.Invitation, caller federation.NodeID
 	switch {
 	case m.Trust != inv.Trust:
 		return m, status.Errorf(codes.PermissionDenied, "the invitation is for %s, not for %s", inv.Trust, m.Trust)
+	case m.Name != inv.Name:
+		return m, status.Errorf(codes.PermissionDenied, "the invitation is for a trust of another name, %q", inv.Name)
+	case checkAddress(m.Address) != nil:
+		return m, status.Errorf(codes.InvalidArgument, "others cannot reach %q: give an address with a host and a port with --advertise", m.Address)
 	case m.Node() != caller:
 		return m, status.Error(codes.PermissionDenied, "the proposed node is not the one that asks")
 	case m.Check() != nil:
@@ -168,8 +173,11 @@ func checkMember(encoded []byte, inv record.Invitation, caller federation.NodeID
 
 // enrol proposes the member, unless it is in the roster already because an earlier answer got lost.
 func (n *Node) enrol(ctx context.Context, m federation.Member) (pending bool, err error) {
-	if _, t, ok := n.ledger.Roster().Node(m.Node()); ok && t.ID == m.Trust {
-		return t.Standing == federation.Proposed, nil
+	if n.ledger.Roster().Active(m.Node()) {
+		return false, nil
+	}
+	if waits, err := n.proposed(ctx, m); err != nil || waits {
+		return waits, err
 	}
 	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "proposed to enrol " + string(m.Trust) + " with node " + m.Node().String()}); err != nil {
 		return false, status.Error(codes.Unavailable, "the sponsor's audit log cannot be written")
@@ -181,6 +189,29 @@ func (n *Node) enrol(ctx context.Context, m federation.Member) (pending bool, er
 		return false, status.Error(codes.FailedPrecondition, err.Error())
 	}
 	return !n.ledger.Roster().Active(m.Node()), nil
+}
+
+// proposed reports whether a member waits for approvals already, because it asks again. While its proposal is on its way to
+// the region it has to ask again later: each repetition would be another statement.
+func (n *Node) proposed(ctx context.Context, m federation.Member) (bool, error) {
+	said := federation.EncodeBody(federation.Enrol{Member: m})
+	queued, err := n.speaker.waits(ctx, func(k federation.Kind, body []byte) bool { return k == federation.KindEnrol && bytes.Equal(body, said) })
+	if err != nil || queued {
+		return false, status.Error(codes.Unavailable, "the region cannot agree now: what was asked before is still on its way to it; try again when its voters can be reached")
+	}
+	waits := false
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		open, err := index.Proposals(r)
+		for _, p := range open {
+			enrol, ok := p.Body.(federation.Enrol)
+			waits = waits || ok && enrol.Member == m
+		}
+		return err
+	})
+	if err != nil {
+		return false, status.Error(codes.Internal, "the region's proposals cannot be read")
+	}
+	return waits, nil
 }
 
 // Suspend proposes to suspend a trust, or to lift that.
