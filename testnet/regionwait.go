@@ -117,3 +117,27 @@ func (r *Region) agreements(ctx context.Context, n *node.Node) error {
 		return nil
 	})
 }
+
+// Witnessed waits until the region has agreed on a checkpoint of the audit log of every node that runs. A node whose log is
+// empty has none.
+func (r *Region) Witnessed(ctx context.Context) error {
+	return WaitFor(ctx, "checkpoints of all audit logs", func(ctx context.Context) error {
+		for _, t := range r.Up() {
+			n, err := r.live(t)
+			if err != nil {
+				return err
+			}
+			err = n.Agreed(ctx, consensus.Local(), func(reader consensus.Reader) error {
+				c, found, err := index.CheckpointOf(reader, n.ID())
+				if err == nil && (!found || c.Size == 0) {
+					err = fmt.Errorf("none of %s", t)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

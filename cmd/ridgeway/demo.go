@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,173 +17,168 @@ import (
 // demoLimit ends a demonstration that hangs: it should take seconds.
 const demoLimit = 10 * time.Minute
 
+// demoOptions is what demo was asked for.
+type demoOptions struct {
+	tour          tour.Options
+	dir           string
+	once, verbose bool
+}
+
 func (a *app) demoCommand() *cobra.Command {
-	var o tour.Options
-	var dir string
-	var once, verbose bool
+	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See a region of four trusts work, with invented patients",
 		Long: `Starts a region in this one process: each trust its own node with its own data
 folder and its own UDP socket on this machine. Invented patients' documents are
-taken in, found from another trust and streamed under consent; a connection is
-cut, a patient objects, the leader is lost, a trust restarts, and the evidence is
+taken in, found from another trust and streamed to it; a connection is cut, a
+patient objects, the leader is lost, a trust restarts, and the evidence is
 verified. Then it stays up, and prints commands to try, until Ctrl-C.
 
 All patients and documents are invented, the same for the same --seed. The master
 keys lie in the data folders, which no real node may do.
 
-JSON: ok, seconds, dir, steps (name, ok, milliseconds, detail). With --json it
-ends after the walk, as with --once. Status 0 only if every step held.`,
+JSON: ok, seconds, steps (name, ok, milliseconds, detail), dir (with --dir), and
+error when a step did not hold. With --json it ends after the walk, as with
+--once. Status 0 only if every step held.`,
 		Example: `  ridgeway demo
   ridgeway demo --once --trusts 5 --documents 200
   ridgeway demo --once --json | jq .ok`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Trusts < tour.MinTrusts || o.Trusts > tour.MaxTrusts {
-				return admin.Errorf(admin.CodeBadInput, "--trusts %d: give %d to %d", o.Trusts, tour.MinTrusts, tour.MaxTrusts)
+			if err := o.check(); err != nil {
+				return err
 			}
-			if o.Patients < 1 || o.Documents < 1 || o.Patients > 10_000 || o.Documents > 100_000 {
-				return admin.Errorf(admin.CodeBadInput, "--patients and --documents are from 1 to 10000 and from 1 to 100000")
+			if o.verbose {
+				o.tour.Region.Logger = a.logger("info")
 			}
-			if verbose {
-				o.Region.Logger = a.logger("info")
-			}
-			return a.demo(cmd.Context(), o, dir, once || a.json)
+			o.once = o.once || a.json
+			return a.demo(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&once, "once", false, "end after the walk")
-	f.IntVar(&o.Trusts, "trusts", 4, "how many trusts, 3 to 50")
-	f.IntVar(&o.Patients, "patients", 12, "how many invented patients")
-	f.IntVar(&o.Documents, "documents", 60, "how many invented documents, besides the case note")
-	f.Uint64Var(&o.Seed, "seed", 1, "the same seed invents the same patients and documents")
-	f.StringVar(&dir, "dir", "", "keep the data in this folder (default: a temporary one, removed at the end)")
-	f.BoolVar(&verbose, "verbose", false, "show the nodes' logs")
+	f.BoolVar(&o.once, "once", false, "end after the walk")
+	f.IntVar(&o.tour.Trusts, "trusts", 4, "how many trusts, 3 to 50")
+	f.IntVar(&o.tour.Patients, "patients", 12, "how many invented patients")
+	f.IntVar(&o.tour.Documents, "documents", 60, "how many invented documents, besides the case note")
+	f.Uint64Var(&o.tour.Seed, "seed", 1, "the same seed invents the same patients and documents")
+	f.StringVar(&o.dir, "dir", "", "keep the data in this folder, and go on with it the next time\n(default: a temporary one, removed at the end)")
+	f.BoolVar(&o.verbose, "verbose", false, "show the nodes' logs on standard error")
 	return cmd
 }
 
-func (a *app) demo(ctx context.Context, o tour.Options, dir string, once bool) error {
-	keep := dir != ""
-	dir, reopen, err := demoFolder(dir, o.Trusts)
-	if err != nil {
-		return err
-	}
-	if !keep {
-		defer func() { _ = os.RemoveAll(dir) }()
-	}
-	o.Reopen = reopen
-	o.Region.Dir, o.Region.Small, o.Region.Admin, o.Region.Version = dir, true, true, version
-	o.Tell = func(line string) { a.say("%s", line) }
-	a.say("A region of %d trusts in one process. Every patient and document is invented.", o.Trusts)
-	a.say("The master keys lie in the data folders: this is a demonstration.")
-	a.say("")
-	walk, cancel := context.WithTimeout(ctx, demoLimit)
-	defer cancel()
-	started := time.Now()
-	t, err := tour.Start(walk, o)
-	took := time.Since(started)
-	if t == nil {
-		return err
-	}
-	if err == nil && !once {
-		a.say("\nEvery step held, in %.1f s. The region stays up until Ctrl-C.", took.Seconds())
-		a.invite(t, dir)
-		<-ctx.Done()
-		a.say("\nStopping.")
-	}
-	closed := t.Close()
-	if err == nil && closed != nil && !errors.Is(closed, context.Canceled) {
-		err = fmt.Errorf("stop the region: %w", closed)
-	}
-	return a.demoEnd(ctx, t, dir, keep, took, err)
-}
-
-// demoEnd says how the walk went.
-func (a *app) demoEnd(ctx context.Context, t *tour.Tour, dir string, keep bool, took time.Duration, err error) error {
-	if a.json {
-		out := map[string]any{"ok": err == nil, "seconds": float64(took.Milliseconds()) / 1000, "steps": t.Steps()}
-		if keep {
-			out["dir"] = dir
-		}
-		if err != nil {
-			out["error"] = problem{Code: string(admin.CodeOf(err)), Message: err.Error()}
-		}
-		if emitted := a.emit(out); emitted != nil {
-			return emitted
-		}
-		if err != nil {
-			return errShown{admin.CodeOf(err)}
-		}
-		return nil
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
-	}
-	a.say("\nEvery step held, in %.1f s.", took.Seconds())
-	if keep {
-		a.say("The data is kept in %s.", dir)
+func (o *demoOptions) check() error {
+	switch t := o.tour; {
+	case t.Trusts < tour.MinTrusts || t.Trusts > tour.MaxTrusts:
+		return admin.Errorf(admin.CodeBadInput, "--trusts %d: give %d to %d", t.Trusts, tour.MinTrusts, tour.MaxTrusts)
+	case t.Patients < 1 || t.Patients > 10_000:
+		return admin.Errorf(admin.CodeBadInput, "--patients %d: give 1 to 10000", t.Patients)
+	case t.Documents < 1 || t.Documents > 100_000:
+		return admin.Errorf(admin.CodeBadInput, "--documents %d: give 1 to 100000", t.Documents)
 	}
 	return nil
 }
 
-// demoFolder returns the folder of the demonstration, made if need be, and whether a region is in it already.
-func demoFolder(dir string, trusts int) (string, bool, error) {
-	if dir == "" {
-		tmp, err := os.MkdirTemp("", "ridgeway-demo-")
-		if err != nil {
-			return "", false, fmt.Errorf("make a folder for the demonstration: %w", err)
-		}
-		return tmp, false, nil
-	}
-	abs, err := filepath.Abs(dir)
+func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
+	dir, reopen, err := demoFolder(o.dir, o.tour.Trusts)
 	if err != nil {
-		return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+		return err
 	}
-	entries, err := os.ReadDir(abs)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		if err := os.MkdirAll(abs, 0o700); err != nil {
-			return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+	if o.dir == "" {
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	o.tour.Reopen = reopen
+	o.tour.Region.Dir, o.tour.Region.Small, o.tour.Region.Admin, o.tour.Region.Version = dir, true, true, version
+	o.tour.Tell = func(line string) { a.say("%s", line) }
+	a.demoGreeting(o, dir)
+	walk, cancel := context.WithTimeout(ctx, demoLimit)
+	defer cancel()
+	started := time.Now()
+	t, err := tour.Start(walk, o.tour)
+	took := time.Since(started)
+	if t == nil {
+		return err
+	}
+	if err == nil {
+		a.say("\nEvery step held, in %.1f s.", took.Seconds())
+		if !o.once {
+			a.demoCommands(t)
+			<-ctx.Done()
+			a.say("\nStopping.")
 		}
-		return abs, false, nil
 	}
-	if err != nil {
-		return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+	if closed := t.Close(); err == nil && closed != nil {
+		err = fmt.Errorf("stop the region: %w", closed)
 	}
-	for _, m := range tour.Members(trusts) {
-		if _, err := os.Stat(filepath.Join(abs, string(m.Trust), "FORMAT")); err != nil {
-			return "", false, admin.Errorf(admin.CodeBadInput, "--dir %s is not empty and does not hold a demonstration of %d trusts: name an empty folder, or one of an earlier demonstration with the same --trusts", dir, trusts)
-		}
-	}
-	return abs, true, nil
+	return a.demoEnd(ctx, t, o.dir, took, err)
 }
 
-// invite prints commands to try from a second terminal.
-func (a *app) invite(t *tour.Tour, dir string) {
-	self := "ridgeway"
-	if exe, err := os.Executable(); err == nil {
-		self = exe
-		if strings.Contains(exe, "go-build") {
-			self = "go run ./cmd/ridgeway"
+// demoGreeting says what is about to be seen.
+func (a *app) demoGreeting(o demoOptions, dir string) {
+	a.say("Ridgeway lets the hospitals of a region find and read each other's records.")
+	a.say("Each keeps its own records on its own node; nothing is collected anywhere.")
+	a.say("")
+	a.say("This demonstration runs the nodes of %d trusts in one process. They talk over", o.tour.Trusts)
+	a.say("UDP on this machine as they would over a network. Every patient and document")
+	a.say("is INVENTED. The master keys lie in the data folders because this is a")
+	a.say("demonstration; a real node refuses that. The data is in")
+	a.say("  %s", dir)
+	a.say("")
+}
+
+// demoEnd says how the walk went. In JSON it is the only thing that is printed.
+func (a *app) demoEnd(ctx context.Context, t *tour.Tour, kept string, took time.Duration, err error) error {
+	if a.json {
+		out := map[string]any{"ok": err == nil, "seconds": float64(took.Milliseconds()) / 1000, "steps": t.Steps()}
+		if kept != "" {
+			out["dir"] = kept
+		}
+		code := admin.CodeOf(err)
+		if ctx.Err() != nil {
+			code = admin.CodeInterrupted
+		}
+		if err != nil {
+			out["error"] = problem{Code: string(code), Message: err.Error()}
+		}
+		if emitted := a.emit(out); emitted != nil || err == nil {
+			return emitted
+		}
+		return errShown{code}
+	}
+	if kept != "" {
+		a.say("The data is kept in %s; the same command goes on with it.", kept)
+	}
+	return err
+}
+
+// demoFolder returns the folder of the demonstration, made if need be, and whether a region is in it already.
+func demoFolder(dir string, trusts int) (path string, reopen bool, err error) {
+	if dir == "" {
+		path, err = os.MkdirTemp("", "ridgeway-demo-")
+		if err != nil {
+			err = fmt.Errorf("make a folder for the demonstration: %w", err)
+		}
+		return path, false, err
+	}
+	if path, err = filepath.Abs(dir); err != nil {
+		return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+	}
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && len(entries) == 0:
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+		}
+		return path, false, nil
+	case err != nil:
+		return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
+	}
+	all := tour.Members(tour.MaxTrusts)
+	for i, m := range all {
+		_, err := os.Stat(filepath.Join(path, string(m.Trust), "FORMAT"))
+		if there := err == nil; there != (i < trusts) {
+			return "", false, admin.Errorf(admin.CodeBadInput, "--dir %s is not empty, and is not what a whole demonstration of %d trusts left behind: name an empty folder, or give --trusts as the first time", dir, trusts)
 		}
 	}
-	note, holder := t.CaseNote()
-	reader := t.Region().Trusts()[1]
-	number := t.Patient().NHSNumber
-	a.say("\nTry this from a second terminal. The patient is %s.\n", t.Person())
-	for _, c := range []struct{ what, args string }{
-		{"find their documents, as " + string(reader), fmt.Sprintf("locate --data %s %s", filepath.Join(dir, string(reader)), number)},
-		{"read three pages of the case note that " + string(holder) + " holds", fmt.Sprintf("fetch --data %s %s --pages 1-3 --out pages.tiff", filepath.Join(dir, string(reader)), note)},
-		{"read all of it", fmt.Sprintf("fetch --data %s %s --out note.tiff", filepath.Join(dir, string(reader)), note)},
-		{"object on the patient's behalf, then try to read again", fmt.Sprintf("object --data %s %s", filepath.Join(dir, string(reader)), number)},
-		{"withdraw that", fmt.Sprintf("object --data %s %s --withdraw", filepath.Join(dir, string(reader)), number)},
-		{"see how the region is", fmt.Sprintf("status --data %s", filepath.Join(dir, string(holder)))},
-		{"verify the evidence", fmt.Sprintf("audit verify --data %s", filepath.Join(dir, string(holder)))},
-	} {
-		a.say("  # %s", c.what)
-		a.say("  %s %s", self, c.args)
-	}
+	return path, true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -17,16 +18,19 @@ const (
 	MaxTrusts = 50
 )
 
+// defaultPages is how long the case note is.
+const defaultPages = 200
+
 // Options say what to walk through.
 type Options struct {
 	Region    testnet.RegionOptions // Members and Seed are set by the tour
 	Trusts    int                   // MinTrusts to MaxTrusts
 	Patients  int                   // at least 1
 	Documents int                   // of all patients, the case note not counted; at least 1
-	Pages     int                   // of the case note; 0 is 200
+	Pages     int                   // of the case note, at least 2; 0 is 200
 	Seed      uint64
 	Reopen    bool              // the folder holds the region of an earlier tour
-	Tell      func(line string) // is told what happens, line by line; may be nil
+	Tell      func(line string) // is told what happens, in lines of at most Width characters; may be nil
 }
 
 // Step is one step of a tour and how it went.
@@ -34,21 +38,24 @@ type Step struct {
 	Name         string  `json:"name"`
 	OK           bool    `json:"ok"`
 	Milliseconds float64 `json:"milliseconds"`
-	Detail       string  `json:"detail"`
+	Detail       string  `json:"detail"` // what was seen, or why it did not hold, or "not reached"
 }
 
-// Tour is a walk under way.
+// Tour is a walk under way. It belongs to one goroutine.
 type Tour struct {
-	o       Options
-	region  *testnet.Region
-	trusts  []federation.TrustID
-	steps   []Step
-	people  []synth.Patient
-	source  *synth.Source
-	focus   synth.Patient // whose record the tour follows
+	o      Options
+	region *testnet.Region
+	trusts []federation.TrustID
+	steps  []Step
+	people []synth.Patient
+	source *synth.Source
+
+	focus   synth.Patient      // whose record the tour follows
+	reader  federation.TrustID // whose clinician reads it
+	desk    federation.TrustID // where the patient objects
+	note    held               // the case note
+	content []byte             // of note
 	taken   []held
-	note    held // the case note
-	content []byte
 }
 
 // held is a document that was taken in.
@@ -57,7 +64,7 @@ type held struct {
 	trust   federation.TrustID
 	patient synth.Patient
 	doc     synth.Document
-	size    int
+	file    string // below the trust's folder of records
 }
 
 // step is a thing to do, told in a sentence.
@@ -69,14 +76,14 @@ type step struct {
 // ErrStep is returned when a step did not hold.
 var ErrStep = errors.New("a step did not hold")
 
-// Start founds the region and walks all steps. The region stays up, and is the caller's to close, even when a step failed;
-// it is nil when it could not be founded. It fails with ErrStep.
+// Start founds the region and walks all steps. The region stays up, and is the caller's to close with Close, even when a step
+// failed. It fails with ErrStep; any other error says what is wrong with the options, and then the Tour is nil.
 func Start(ctx context.Context, o Options) (*Tour, error) {
-	if o.Trusts < MinTrusts || o.Trusts > MaxTrusts || o.Patients < 1 || o.Documents < 1 {
-		return nil, fmt.Errorf("a tour has %d to %d trusts, and at least one patient and one document", MinTrusts, MaxTrusts)
+	if o.Trusts < MinTrusts || o.Trusts > MaxTrusts || o.Patients < 1 || o.Documents < 1 || o.Pages < 0 || o.Pages == 1 {
+		return nil, fmt.Errorf("a tour has %d to %d trusts, at least one patient and one document, and a case note of at least 2 pages", MinTrusts, MaxTrusts)
 	}
 	if o.Pages == 0 {
-		o.Pages = 200
+		o.Pages = defaultPages
 	}
 	if o.Tell == nil {
 		o.Tell = func(string) {}
@@ -87,42 +94,73 @@ func Start(ctx context.Context, o Options) (*Tour, error) {
 		t.trusts = append(t.trusts, m.Trust)
 	}
 	t.people = t.source.Patients(o.Patients)
-	t.focus = t.people[0]
+	t.focus, t.reader, t.desk = t.people[0], t.trusts[1], t.trusts[2]
+	t.tellMembers()
 	plan := t.plan()
 	for i, s := range plan {
-		started := time.Now()
-		o.Tell(fmt.Sprintf("%d. %s", i+1, s.title))
-		detail, err := s.run(ctx)
-		took := time.Since(started)
-		ms := float64(took.Microseconds()) / 1000
-		if err != nil {
-			t.steps = append(t.steps, Step{Name: s.name, Milliseconds: ms, Detail: err.Error()})
+		if err := t.walk(ctx, i+1, s); err != nil {
 			for _, rest := range plan[i+1:] {
 				t.steps = append(t.steps, Step{Name: rest.name, Detail: "not reached"})
 			}
-			o.Tell(fmt.Sprintf("   did NOT hold, after %s: %v", round(took), err))
-			return t, fmt.Errorf("%s: %w: %w", s.name, ErrStep, err)
+			return t, err
 		}
-		t.steps = append(t.steps, Step{Name: s.name, OK: true, Milliseconds: ms, Detail: detail})
-		for _, line := range wrap(detail, 74) {
-			o.Tell("   " + line)
-		}
-		o.Tell(fmt.Sprintf("   (%s)", round(took)))
 	}
 	return t, nil
+}
+
+// walk takes one step.
+func (t *Tour) walk(ctx context.Context, number int, s step) error {
+	t.o.Tell("")
+	t.tell(fmt.Sprintf("%2d. ", number), s.title)
+	started := time.Now()
+	detail, err := s.run(ctx)
+	spent := time.Since(started)
+	done := Step{Name: s.name, OK: err == nil, Milliseconds: float64(spent.Microseconds()) / 1000, Detail: detail}
+	if err != nil {
+		done.Detail = err.Error()
+		word := "This did NOT hold"
+		if ctx.Err() != nil {
+			word = "Stopped before it was done"
+		}
+		t.tell("    ", fmt.Sprintf("%s, after %s.", word, took(spent)))
+		err = fmt.Errorf("step %d, %s: %w: %w", number, s.name, ErrStep, err)
+	} else {
+		t.tell("    ", detail)
+		t.tell("    ", fmt.Sprintf("[%s]", took(spent)))
+	}
+	t.steps = append(t.steps, done)
+	return err
+}
+
+// tell tells text in lines that begin with prefix, or as much white space.
+func (t *Tour) tell(prefix, text string) {
+	for _, line := range wrap(text, Width-1-len(prefix)) {
+		t.o.Tell(prefix + line)
+		prefix = fmt.Sprintf("%*s", len(prefix), "")
+	}
 }
 
 // Steps returns how the steps went, in order.
 func (t *Tour) Steps() []Step { return t.steps }
 
-// Region returns the region; nil when it could not be founded.
-func (t *Tour) Region() *testnet.Region { return t.region }
-
 // Patient returns whose record the tour followed.
 func (t *Tour) Patient() synth.Patient { return t.focus }
 
-// CaseNote returns the id of the case note and who holds it.
-func (t *Tour) CaseNote() (federation.DocumentID, federation.TrustID) { return t.note.id, t.note.trust }
+// Reader returns the trust whose clinician read the record, and its data folder.
+func (t *Tour) Reader() (federation.TrustID, string) { return t.reader, t.region.Data(t.reader) }
+
+// CaseNote returns the id of the case note.
+func (t *Tour) CaseNote() federation.DocumentID { return t.note.id }
+
+// Holder returns the trust that holds the case note, its data folder, and the folder with the files that it took in.
+func (t *Tour) Holder() (trust federation.TrustID, data, records string) {
+	return t.note.trust, t.region.Data(t.note.trust), t.records(t.note.trust)
+}
+
+// records is the folder with the files that a trust takes in.
+func (t *Tour) records(id federation.TrustID) string {
+	return filepath.Join(t.o.Region.Dir, "records", string(id))
+}
 
 // Close stops the region.
 func (t *Tour) Close() error {
@@ -132,13 +170,16 @@ func (t *Tour) Close() error {
 	return t.region.Close()
 }
 
-func round(d time.Duration) time.Duration {
-	switch {
-	case d > time.Second:
-		return d.Round(10 * time.Millisecond)
-	case d > 10*time.Millisecond:
-		return d.Round(time.Millisecond)
-	default:
-		return d.Round(10 * time.Microsecond)
+// other returns a running trust that is none of those given; the last of them when there is no other.
+func (t *Tour) other(than ...federation.TrustID) federation.TrustID {
+	for _, id := range t.region.Up() {
+		taken := false
+		for _, x := range than {
+			taken = taken || x == id
+		}
+		if !taken {
+			return id
+		}
 	}
+	return than[len(than)-1]
 }
