@@ -35,8 +35,8 @@ taken in, found from another trust and streamed to it; a connection is cut, a
 patient objects, the leader is lost, a trust restarts, and the evidence is
 verified. Then it stays up, and prints commands to try, until Ctrl-C.
 
-All patients and documents are invented, the same for the same --seed. The master
-keys lie in the data folders, which no real node may do.
+All patients and documents are invented, the same for the same --seed. The
+master keys lie in the data folders, which no real node may do.
 
 JSON: ok, seconds, steps (name, ok, milliseconds, detail), dir (with --dir), and
 error when a step did not hold. With --json it ends after the walk, as with

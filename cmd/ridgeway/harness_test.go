@@ -26,7 +26,7 @@ import (
 const actAsRidgeway = "RIDGEWAY_TEST_ACT"
 
 // patience is how long a test waits for what must come. It is only ever used up by a test that fails.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(actAsRidgeway) != "" {

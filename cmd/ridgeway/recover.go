@@ -11,11 +11,11 @@ func (a *app) recoverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recover",
 		Short: "Set a damaged copy of the region's state aside",
-		Long: `For a node that 'ridgeway serve' refuses to start because its copy of the region's
-state is damaged or has lost entries. Sets that copy aside in the data folder; the
-node gets another from the region when it is served, and has no vote until it has
-caught up. Records, documents and the audit log are not touched. The node must not
-be running. Refuses where nobody else could give the state back.
+		Long: `For a node that 'ridgeway serve' refuses to start because its copy of the
+region's state is damaged or has lost entries. Sets that copy aside in the data
+folder; the node gets another from the region when it is served, and has no vote
+until it has caught up. Records, documents and the audit log are not touched.
+The node must not be running. Refuses where nobody else could give it back.
 
 JSON: data, recovered.`,
 		Example: `  ridgeway recover --data d1 --master-key-file /etc/ridgeway.key`,
