@@ -16,6 +16,16 @@
 //
 // No goroutine and no timer belongs to a packet: the reader of a socket waits for the first arrival itself.
 //
+// # Scenarios
+//
+// Each Test of a scenario founds a region of complete nodes in virtual time, plays on it, heals everything, and then wants
+// Region.Ready, Region.Published and Region.CheckInvariants to hold. Attackers are programs of their own with a node's keys, or
+// with none that anybody knows; they encode what they say themselves.
+//
+//   - RIDGEWAY_SEEDS=n runs each scenario with the seeds 1 to n; without it there are one to five, and fewer with -short.
+//   - -run 'TestRevocation/seed_4$' with RIDGEWAY_SEEDS=4 or more runs one seed again.
+//   - REGION_LOG=debug makes a failure print all that the nodes logged, and not only the last lines.
+//
 // # Invariants
 //
 //   - A killed host is silent from that instant: nothing that it still writes gets out, as if the power had gone.

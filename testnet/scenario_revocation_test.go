@@ -97,6 +97,8 @@ func (s *stage) viewer(at federation.TrustID, id federation.DocumentID, to io.Wr
 		select {
 		case <-stop:
 			return
+		case <-s.ctx.Done():
+			return
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
