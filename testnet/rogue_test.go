@@ -111,8 +111,10 @@ type way struct {
 
 func ways() []way {
 	return []way{
-		{"raft", endpoint.LaneRaft, raftService}, {"control, calls", endpoint.LaneControl, regionService},
-		{"control, gossip", endpoint.LaneControl, gossipService}, {"document", endpoint.LaneDocument, releaseService},
+		{"raft", endpoint.LaneRaft, raftService},
+		{"control, calls", endpoint.LaneControl, regionService},
+		{"control, gossip", endpoint.LaneControl, gossipService},
+		{"document", endpoint.LaneDocument, releaseService},
 	}
 }
 

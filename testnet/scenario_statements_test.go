@@ -136,8 +136,10 @@ func (g *rogue) forged(victims federation.DocumentID) []attempt {
 	for _, victim := range []federation.TrustID{ryj, ras, r1k} {
 		place := g.head(victim)
 		for _, body := range []federation.Body{
-			federation.Publish{Pointers: []federation.Pointer{g.invented(victim)}}, objection, agreement,
-			federation.Suspend{Trust: victim, Reason: "forged"}, federation.Link{Prior: federation.Subject{1}, Survivor: federation.Subject{2}},
+			federation.Publish{Pointers: []federation.Pointer{g.invented(victim)}},
+			objection, agreement,
+			federation.Suspend{Trust: victim, Reason: "forged"},
+			federation.Link{Prior: federation.Subject{1}, Survivor: federation.Subject{2}},
 		} {
 			out = append(out, attempt{"forged " + body.Kind().String() + " of " + string(victim), g.say(place, body, g.statement).Encode(), index.Refused, index.BadSignature})
 		}

@@ -38,9 +38,18 @@ func TestInterruptWhileTheNodeIsSilent(t *testing.T) {
 		}
 	}()
 	for _, args := range [][]string{
-		{"status"}, {"locate", patient}, {"fetch", "RYJ-0000000000000000", "--out", "x"}, {"object", patient}, {"withdraw", "RYJ-0000000000000000"},
-		{"suspend", "RAS"}, {"approve", strings.Repeat("0", 64)}, {"audit", "verify"}, {"scrub"}, {"invite", "--trust", "RAS", "--name", "N"},
-		append([]string{"ingest", "letter.pdf"}, particulars(patient)...), {"ingest", "--manifest", "records.csv", "."},
+		{"status"},
+		{"locate", patient},
+		{"fetch", "RYJ-0000000000000000", "--out", "x"},
+		{"object", patient},
+		{"withdraw", "RYJ-0000000000000000"},
+		{"suspend", "RAS"},
+		{"approve", strings.Repeat("0", 64)},
+		{"audit", "verify"},
+		{"scrub"},
+		{"invite", "--trust", "RAS", "--name", "N"},
+		append([]string{"ingest", "letter.pdf"}, particulars(patient)...),
+		{"ingest", "--manifest", "records.csv", "."},
 	} {
 		r := p.start(t, append(args, "--data", "d1", "--json")...)
 		c := <-called

@@ -119,8 +119,10 @@ func benchAudit(ctx context.Context, e *env) ([]row, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // only measured
-	entry := audit.Entry{Kind: audit.Intent, Trust: custodian, User: "dr.example", Role: "clinician", Purpose: "TREAT", Subject: subjectOf(1),
-		Document: federation.NewDocumentID(custodian, federation.DocumentKey{1}), Custodian: custodian, Outcome: "PERMIT", Rules: "region; agreement 1 of RYJ, rule direct-care"}
+	entry := audit.Entry{
+		Kind: audit.Intent, Trust: custodian, User: "dr.example", Role: "clinician", Purpose: "TREAT", Subject: subjectOf(1),
+		Document: federation.NewDocumentID(custodian, federation.DocumentKey{1}), Custodian: custodian, Outcome: "PERMIT", Rules: "region; agreement 1 of RYJ, rule direct-care",
+	}
 	f, err := os.Create(filepath.Join(dir, "plain"))
 	if err != nil {
 		return nil, err

@@ -50,8 +50,10 @@ func newSpeaker(i int) *speaker {
 }
 
 func (s *speaker) member() federation.Member {
-	m := federation.Member{Trust: s.id, Name: "Trust " + string(s.id), Governing: true, StatementKey: federation.PublicOf(s.statement),
-		AuditKey: federation.PublicOf(s.audit), NodeKey: federation.PublicOf(s.node), Address: "127.0.0.1:1"}
+	m := federation.Member{
+		Trust: s.id, Name: "Trust " + string(s.id), Governing: true, StatementKey: federation.PublicOf(s.statement),
+		AuditKey: federation.PublicOf(s.audit), NodeKey: federation.PublicOf(s.node), Address: "127.0.0.1:1",
+	}
 	m.Prove(s.statement)
 	return m
 }

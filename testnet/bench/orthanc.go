@@ -213,12 +213,23 @@ func dicomFile(run, n, size int) []byte {
 		vr            string
 		value         []byte
 	}{
-		{8, 0x16, "UI", []byte(class)}, {8, 0x18, "UI", []byte(uid(3, n))}, {8, 0x60, "CS", []byte("OT")},
-		{0x10, 0x10, "PN", fmt.Appendf(nil, "Bench^%d", n/perPatient)}, {0x10, 0x20, "LO", fmt.Appendf(nil, "B%d.%d", run, n/perPatient)},
-		{0x20, 0xd, "UI", []byte(uid(1, n/perPatient))}, {0x20, 0xe, "UI", []byte(uid(2, n/perPatient))},
-		{0x20, 0x13, "IS", fmt.Appendf(nil, "%d", n)}, {0x28, 2, "US", u16(1)}, {0x28, 4, "CS", []byte("MONOCHROME2")},
-		{0x28, 0x10, "US", u16(rows)}, {0x28, 0x11, "US", u16(columns)}, {0x28, 0x100, "US", u16(8)}, {0x28, 0x101, "US", u16(8)},
-		{0x28, 0x102, "US", u16(7)}, {0x28, 0x103, "US", u16(0)}, {0x7fe0, 0x10, "OB", pixels},
+		{8, 0x16, "UI", []byte(class)},
+		{8, 0x18, "UI", []byte(uid(3, n))},
+		{8, 0x60, "CS", []byte("OT")},
+		{0x10, 0x10, "PN", fmt.Appendf(nil, "Bench^%d", n/perPatient)},
+		{0x10, 0x20, "LO", fmt.Appendf(nil, "B%d.%d", run, n/perPatient)},
+		{0x20, 0xd, "UI", []byte(uid(1, n/perPatient))},
+		{0x20, 0xe, "UI", []byte(uid(2, n/perPatient))},
+		{0x20, 0x13, "IS", fmt.Appendf(nil, "%d", n)},
+		{0x28, 2, "US", u16(1)},
+		{0x28, 4, "CS", []byte("MONOCHROME2")},
+		{0x28, 0x10, "US", u16(rows)},
+		{0x28, 0x11, "US", u16(columns)},
+		{0x28, 0x100, "US", u16(8)},
+		{0x28, 0x101, "US", u16(8)},
+		{0x28, 0x102, "US", u16(7)},
+		{0x28, 0x103, "US", u16(0)},
+		{0x7fe0, 0x10, "OB", pixels},
 	} {
 		out = element(out, e.group, e.number, e.vr, e.value)
 	}

@@ -122,18 +122,6 @@ func freePorts(n int) ([]int, error) {
 	return out, nil
 }
 
-// answers probes whether somebody accepts TCP connections.
-func answers(addr string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return err
-		}
-		return c.Close()
-	}
-}
-
 // capture runs a program to its end and returns what it printed.
 func capture(ctx context.Context, in io.Reader, cmd *exec.Cmd) (string, error) {
 	var out, diag bytes.Buffer

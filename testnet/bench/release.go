@@ -50,8 +50,10 @@ func (e *env) region(ctx context.Context, network *testnet.Network) (*testnet.Re
 }
 
 func (e *env) regionOptions(dir string, network *testnet.Network) testnet.RegionOptions {
-	o := testnet.RegionOptions{Dir: dir, Network: network, Voters: 3,
-		Members: []testnet.Member{{Trust: custodian, Name: "Imperial"}, {Trust: reader, Name: "Hillingdon"}, {Trust: third, Name: "Central"}}}
+	o := testnet.RegionOptions{
+		Dir: dir, Network: network, Voters: 3,
+		Members: []testnet.Member{{Trust: custodian, Name: "Imperial"}, {Trust: reader, Name: "Hillingdon"}, {Trust: third, Name: "Central"}},
+	}
 	if e.quick {
 		o.Election = 2 * time.Second // other work on the machine must not elect
 	}

@@ -141,7 +141,6 @@ func accept(ctx context.Context, to *consensus.Replica, cmd []byte, p consensus.
 // replicaOptions say how one member is.
 type replicaOptions struct {
 	dir     string
-	id      consensus.ID // empty: by the key
 	key     []byte
 	sealer  *storage.Sealer // nil: one of its own
 	silence bool

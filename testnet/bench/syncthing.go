@@ -101,8 +101,10 @@ func (s *syncthing) share(ctx context.Context, ports []int) error {
 		if err := s.call(ctx, i, http.MethodPost, "/rest/config/devices", other, nil); err != nil {
 			return err
 		}
-		folder := map[string]any{"id": "bench", "path": s.folders[i], "type": []string{"sendonly", "receiveonly"}[i], "fsWatcherEnabled": false,
-			"rescanIntervalS": 0, "devices": []map[string]any{{"deviceID": ids[0]}, {"deviceID": ids[1]}}}
+		folder := map[string]any{
+			"id": "bench", "path": s.folders[i], "type": []string{"sendonly", "receiveonly"}[i], "fsWatcherEnabled": false,
+			"rescanIntervalS": 0, "devices": []map[string]any{{"deviceID": ids[0]}, {"deviceID": ids[1]}},
+		}
 		if err := s.call(ctx, i, http.MethodPost, "/rest/config/folders", folder, nil); err != nil {
 			return err
 		}

@@ -124,9 +124,12 @@ func kinds(docs []held) string {
 	}
 	text := ""
 	for _, k := range []struct{ contentType, one, many string }{
-		{"application/pdf", "letter in PDF", "letters in PDF"}, {"image/tiff", "scan in TIFF", "scans in TIFF"},
-		{"image/jpeg", "photograph", "photographs"}, {"image/png", "chart", "charts"},
-		{"text/xml", "structured summary (CDA)", "structured summaries (CDA)"}, {"application/dicom", "CT image (DICOM)", "CT images (DICOM)"},
+		{"application/pdf", "letter in PDF", "letters in PDF"},
+		{"image/tiff", "scan in TIFF", "scans in TIFF"},
+		{"image/jpeg", "photograph", "photographs"},
+		{"image/png", "chart", "charts"},
+		{"text/xml", "structured summary (CDA)", "structured summaries (CDA)"},
+		{"application/dicom", "CT image (DICOM)", "CT images (DICOM)"},
 	} {
 		if n[k.contentType] > 0 {
 			if text != "" {
