@@ -54,7 +54,6 @@ func (a *app) demoCommands(t *tour.Tour) {
 		}
 		a.say("%s", broken(words, tour.Width-4))
 	}
-	a.say("")
 }
 
 // itself is how the visitor can run this program.
