@@ -123,10 +123,13 @@ const (
 
 // EncodePointer returns the canonical bytes of p, for the index's own rows.
 func EncodePointer(p Pointer) []byte {
-	var e Encoder
+	e := Encoder{buf: make([]byte, 0, pointerRoom)}
 	e.pointer(p)
 	return e.Bytes()
 }
+
+// pointerRoom is more than most pointers take. Without it the buffer is grown six times for each.
+const pointerRoom = 256
 
 // DecodePointer reads what EncodePointer wrote for a document of custodian. It fails with ErrMalformed.
 func DecodePointer(custodian TrustID, b []byte) (Pointer, error) {
