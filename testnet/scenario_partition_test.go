@@ -11,6 +11,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 )
 
 // TestLeaderCutOffWhilePublishing cuts the leader off at a random moment while everybody takes documents in.
@@ -24,15 +25,12 @@ func TestLeaderCutOffWhilePublishing(t *testing.T) {
 		var busy sync.WaitGroup
 		for i, at := range s.r.Trusts() {
 			pace := s.between(60*time.Millisecond, 180*time.Millisecond)
-			contents := make([][]byte, 40)
-			for j := range contents {
-				contents[j] = s.content(300 + j)
+			items := make([]ingest.Item, 40)
+			for j := range items {
+				items[j] = s.item(s.patients[i], s.content(300+j))
 			}
-			item := s.item(s.patients[i], nil)
 			busy.Go(func() {
-				for _, c := range contents {
-					item := item
-					item.Parts = s.item(s.patients[i], c).Parts
+				for _, item := range items {
 					receipt, err := s.r.Take(s.ctx, at, item)
 					if err != nil {
 						s.Errorf("%s cannot take in: %v", at, err)
