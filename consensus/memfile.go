@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -152,16 +153,17 @@ func (s *summed) ReadByte() (byte, error) {
 }
 
 func onlyZeros(r *bufio.Reader) (bool, error) {
+	piece, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
 	for {
-		b, err := r.ReadByte()
+		n, err := r.Read(piece)
+		if !bytes.Equal(piece[:n], zeros[:n]) {
+			return false, nil
+		}
 		if errors.Is(err, io.EOF) {
 			return true, nil
 		}
 		if err != nil {
 			return false, err
-		}
-		if b != 0 {
-			return false, nil
 		}
 	}
 }
