@@ -26,13 +26,23 @@ func mustCompile(t testing.TB, text string) *Agreement {
 func good(t testing.TB) (Request, Facts) {
 	t.Helper()
 	doc := federation.NewDocumentID("RYJ", federation.DocumentKey{1})
-	return Request{
-			User: User{Trust: "RAS", ID: "u1", Role: "doctor"}, Action: Open, Purpose: "TREAT", Now: now,
-			Document: Document{ID: doc, Custodian: "RYJ", Subject: federation.Subject{1}, Type: "373942005", Confidentiality: federation.Normal, Date: now},
-		}, Facts{
-			RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true,
-			Agreement: mustCompile(t, DefaultAgreement("RYJ")), AgreementVersion: 3, LeaseAge: time.Second, LeaseLimit: 10 * time.Second,
-		}
+	r := Request{
+		User:     User{Trust: "RAS", ID: "u1", Role: "doctor"},
+		Action:   Open,
+		Purpose:  "TREAT",
+		Now:      now,
+		Document: Document{ID: doc, Custodian: "RYJ", Subject: federation.Subject{1}, Type: "373942005", Confidentiality: federation.Normal, Date: now},
+	}
+	return r, Facts{
+		RegionActive:      true,
+		RequesterStanding: federation.Active,
+		CustodianStanding: federation.Active,
+		Complete:          true,
+		Agreement:         mustCompile(t, DefaultAgreement("RYJ")),
+		AgreementVersion:  3,
+		LeaseAge:          time.Second,
+		LeaseLimit:        10 * time.Second,
+	}
 }
 
 func objectionAt(id byte, version uint64) Directive {
