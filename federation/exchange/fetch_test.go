@@ -148,7 +148,10 @@ func TestSelectionBringsTheChunksThatCoverIt(t *testing.T) {
 
 func TestCutStreamResumesToIdenticalBytes(t *testing.T) {
 	content := noise(4*mib/scaled+312345, 5)
-	cuts := 0
+	cuts, want := 0, 200
+	if testing.Short() { // rapid then checks a fifth, each with at least two cuts
+		want /= 5
+	}
 	source := newWorld(t)
 	id := source.publish(content)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -183,8 +186,8 @@ func TestCutStreamResumesToIdenticalBytes(t *testing.T) {
 		}
 		cuts += len(at)
 	})
-	if cuts < 200 {
-		t.Errorf("%d cuts, want at least 200", cuts)
+	if cuts < want {
+		t.Errorf("%d cuts, want at least %d", cuts, want)
 	}
 }
 
