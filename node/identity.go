@@ -104,7 +104,7 @@ func loadMembership(f *storage.Folder) (membership, error) {
 	var m membership
 	b, err := f.LoadSecret(secretMembership)
 	if errors.Is(err, storage.ErrNotFound) {
-		return m, admin.Errorf(admin.CodeDataFolder, "%s was made but never joined a region: run 'ridgeway join' again with a valid invitation", f.Dir())
+		return m, admin.Errorf(admin.CodeDataFolder, "%s was made but never joined a region: run 'ridgeway join' again, with the same invitation when it waits for approval, else with a valid one", f.Dir())
 	}
 	if err != nil {
 		return m, fmt.Errorf("load membership: %w", err)

@@ -20,8 +20,12 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
-// joinTimeout bounds the conversation with the sponsor: it commits an enrolment within it.
-const joinTimeout = 15 * time.Second
+const (
+	// joinTimeout bounds the conversation with the sponsor: it commits an enrolment within it.
+	joinTimeout = 15 * time.Second
+	// approvalPause is how often a newcomer asks whether the others have approved.
+	approvalPause = 2 * time.Second
+)
 
 // JoinOptions say how to join a region.
 type JoinOptions struct {
@@ -33,6 +37,16 @@ type JoinOptions struct {
 	Now    time.Time
 	Socket func(listen string) (net.PacketConn, error) // nil: a UDP socket
 	Logger *slog.Logger                                // nil: silent
+	// Waiting is told how far the approval has come, at first and whenever that changes, while other trusts must approve; Join
+	// then asks again until the enrolment is in force or ctx ends. When it is nil, Join returns Pending instead.
+	Waiting func(Approval)
+}
+
+// Approval is how far the approval of an enrolment has come.
+type Approval struct {
+	Have, Need int
+	// Trouble is why the sponsor could not be asked the last time; nil when it could.
+	Trouble error
 }
 
 // Offer is what an invitation says, for people to check before it is used.
@@ -57,14 +71,18 @@ func ReadInvitation(line string, now time.Time) (Offer, error) {
 
 // Joined is what a node became by joining.
 type Joined struct {
-	Node    federation.NodeID
-	Offer   Offer
-	Pending bool // other governing trusts must approve first
+	Node  federation.NodeID
+	Offer Offer
+	// Pending says that other governing trusts must approve first, and how far that has come. The folder cannot be served
+	// until Join was repeated after they have.
+	Pending  bool
+	Approval Approval
 }
 
 // Join makes a data folder, redeems the invitation with the sponsor and keeps what the sponsor tells of the region. The node
 // takes part once it is served. When Join was cut off it can be repeated with the same folder and invitation: the keys of
-// the first try are used again, so that the sponsor recognises the same newcomer.
+// the first try are used again, so that the sponsor recognises the same newcomer. Where the region's charter asks for the
+// approval of other trusts, the sponsor tells what the node needs only once they have given it.
 func Join(ctx context.Context, o JoinOptions) (Joined, error) {
 	offer, err := ReadInvitation(o.Invitation, o.Now)
 	if err != nil {
@@ -83,22 +101,73 @@ func Join(ctx context.Context, o JoinOptions) (Joined, error) {
 	if err != nil {
 		return Joined{}, err
 	}
+	joined, err := joinAs(ctx, o, f, k, offer)
+	return joined, errors.Join(err, f.Close())
+}
+
+// joinAs redeems the invitation with the keys of a folder.
+func joinAs(ctx context.Context, o JoinOptions, f *storage.Folder, k keys, offer Offer) (Joined, error) {
+	// The settings first: whoever runs the command again need not say them again.
+	if err := errors.Join(o.Settings.save(o.Data), restrict(o.Data)); err != nil {
+		return Joined{}, err
+	}
+	joined := Joined{Node: k.nodeID(), Offer: offer}
 	reply, err := redeem(ctx, o, k)
 	if err != nil {
-		return Joined{}, errors.Join(err, f.Close())
+		return Joined{}, err
+	}
+	if reply.GetPending() && o.Waiting != nil {
+		if reply, err = awaitApproval(ctx, o, k, reply); err != nil {
+			return Joined{}, err
+		}
+	}
+	if reply.GetPending() {
+		joined.Pending, joined.Approval = true, approvalOf(reply)
+		return joined, nil
 	}
 	m := membership{Trust: offer.Trust, Name: offer.Name, Region: reply.GetName(), RegionID: reply.GetRegion(), SubjectKey: reply.GetSubjectKey()}
 	for _, p := range reply.GetPeers() {
 		m.Peers = append(m.Peers, seedPeer{Node: federation.Digest(p.GetNode()).String(), Trust: federation.TrustID(p.GetTrust()), Address: p.GetAddress()})
 	}
 	// The membership last: it is what says that the node has joined.
-	if err := errors.Join(o.Settings.save(o.Data), restrict(o.Data)); err != nil {
-		return Joined{}, errors.Join(err, f.Close())
+	return joined, m.save(f)
+}
+
+func approvalOf(r *wire.EnrolReply) Approval {
+	return Approval{Have: int(r.GetApprovals()), Need: int(r.GetNeeded())}
+}
+
+// awaitApproval asks the sponsor again and again, until the enrolment is in force or the sponsor refuses.
+func awaitApproval(ctx context.Context, o JoinOptions, k keys, reply *wire.EnrolReply) (*wire.EnrolReply, error) {
+	now := approvalOf(reply)
+	o.Waiting(now)
+	tick := time.NewTicker(approvalPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, admin.Errorf(admin.CodeInterrupted, "stopped while it waits for approval (%d of %d): run the same command again, with the same folder and invitation, to go on", now.Have, now.Need)
+		case <-tick.C:
+		}
+		next, err := redeem(ctx, o, k)
+		switch {
+		case ctx.Err() != nil:
+			continue // said above
+		case admin.CodeOf(err) == admin.CodeUnavailable:
+			// The sponsor is away; it will be back.
+			if now.Trouble == nil {
+				now.Trouble = err
+				o.Waiting(now)
+			}
+		case err != nil:
+			return nil, err
+		case !next.GetPending():
+			return next, nil
+		case approvalOf(next) != now:
+			now = approvalOf(next)
+			o.Waiting(now)
+		}
 	}
-	if err := errors.Join(m.save(f), f.Close()); err != nil {
-		return Joined{}, err
-	}
-	return Joined{Node: k.nodeID(), Offer: offer, Pending: reply.GetPending()}, nil
 }
 
 // joiningFolder makes the data folder, or opens the one that an earlier try left behind.
@@ -131,6 +200,10 @@ func joiningFolder(ctx context.Context, o JoinOptions) (*storage.Folder, keys, e
 	f, err := storage.CreateFolder(o.Data, k.nodeID().String(), master, k.secrets())
 	if err != nil {
 		return nil, keys{}, folderProblem(o.Data, err)
+	}
+	// An init that was cut off may have left one behind; it is of keys that are gone.
+	if err := f.DeleteSecret(secretMembership); err != nil && !isAbsent(err) {
+		return nil, keys{}, errors.Join(folderProblem(o.Data, err), f.Close())
 	}
 	return f, k, nil
 }
@@ -176,6 +249,9 @@ func redeem(ctx context.Context, o JoinOptions, k keys) (*wire.EnrolReply, error
 	reply, err := wire.NewJoinClient(conn).Enrol(ctx, &wire.EnrolRequest{Invitation: id[:], Proof: joinProof(token, binding, member), Member: member})
 	if err != nil {
 		return nil, sponsorProblem(inv, err)
+	}
+	if reply.GetPending() {
+		return reply, nil
 	}
 	if len(reply.GetRegion()) != 32 || len(reply.GetSubjectKey()) != 32 {
 		return nil, admin.Errorf(admin.CodeInternal, "the sponsor's answer is incomplete: both ends may run versions that do not fit")

@@ -26,6 +26,12 @@ func freeAddr(t *testing.T) string {
 // startNode founds a region of one and serves it until the test ends.
 func startNode(t *testing.T, change func(*Options)) *Node {
 	t.Helper()
+	return foundNode(t, 1, change)
+}
+
+// foundNode is startNode in a region that asks for so many approvals.
+func foundNode(t *testing.T, approvals int, change func(*Options)) *Node {
+	t.Helper()
 	o := Options{
 		Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
 		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil },
@@ -33,7 +39,7 @@ func startNode(t *testing.T, change func(*Options)) *Node {
 	if change != nil {
 		change(&o)
 	}
-	_, err := Init(t.Context(), InitOptions{Data: o.Data, Settings: o.Settings, Region: "Test", Trust: "RYJ", Name: "Imperial", Now: time.Now()})
+	_, err := Init(t.Context(), InitOptions{Data: o.Data, Settings: o.Settings, Region: "Test", Trust: "RYJ", Name: "Imperial", Approvals: approvals, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

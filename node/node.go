@@ -68,6 +68,7 @@ type Node struct {
 	rules     *ruleBook
 	speaker   *speaker
 	rewritten atomic.Bool // the audit log is not the one that the region has agreed on
+	badJoins  tally
 
 	rosterChanged chan struct{} // capacity 1
 	strangers     chan struct{} // capacity 1: somebody may have become one

@@ -39,6 +39,9 @@ func (n *Node) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if more := n.badJoins.due(time.Now()); more > 0 {
+			n.logger.Warn("more invitations were refused", slog.Int("count", more))
+		}
 		if err := n.stopped(); err != nil {
 			n.fail(err)
 			return

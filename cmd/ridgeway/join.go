@@ -17,7 +17,7 @@ import (
 func (a *app) joinCommand() *cobra.Command {
 	var s settingFlags
 	var trust string
-	var yes bool
+	var yes, noWait bool
 	cmd := &cobra.Command{
 		Use:   "join INVITATION",
 		Short: "Join a region with an invitation",
@@ -25,7 +25,11 @@ func (a *app) joinCommand() *cobra.Command {
 sent it. Compare the check words with that trust over the telephone first. If it
 was cut off, run it again with the same folder and invitation.
 
-JSON: region, trust, node, data, listen, pending.`,
+Where the region asks for the approval of several trusts, it waits until they
+have approved: only then is the node told what it needs to take part. Ctrl-C
+stops the wait and running it again goes on. --no-wait ends with what there is.
+
+JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 		Example: `  ridgeway join --data d2 --listen 127.0.0.1:7402 \
     --master-key-file /etc/ridgeway.key rw1.AQNSQVM...`,
 		Args: argument(1, "one invitation"),
@@ -49,26 +53,49 @@ JSON: region, trust, node, data, listen, pending.`,
 					return err
 				}
 			}
+			if !noWait {
+				o.Waiting = func(p node.Approval) { a.sayWaiting(offer, p) }
+			}
 			joined, err := node.Join(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			a.warnDevKeys(settings)
-			if a.json {
-				return a.emit(map[string]any{"region": offer.Region, "trust": offer.Trust, "node": joined.Node.String(), "data": a.data, "listen": settings.Listen, "pending": joined.Pending})
-			}
-			a.say("Joined the region %q as %s (%s), node %s.", offer.Region, offer.Trust, offer.Name, joined.Node.Short())
-			if joined.Pending {
-				a.say("Other trusts must approve first: 'ridgeway status' at the sponsor shows how many.")
-			}
-			a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(settings))
-			return nil
+			return a.showJoined(settings, joined)
 		},
 	}
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "ask nothing")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the approval of other trusts")
 	cmd.Flags().StringVar(&trust, "trust", "", "your ODS code: refuse an invitation for another trust")
 	return cmd
+}
+
+// sayWaiting says what a join waits for. It goes to standard error: it is no part of the answer.
+func (a *app) sayWaiting(offer node.Offer, p node.Approval) {
+	if p.Trouble != nil {
+		a.note("The sponsor does not answer now (%v); asking again.", p.Trouble)
+		return
+	}
+	a.note("%s waits for the approval of other trusts: %d of %d have approved. 'ridgeway status' at each shows the proposal, 'ridgeway approve' approves it. Ctrl-C stops waiting; the same command goes on.", offer.Trust, p.Have, p.Need)
+}
+
+func (a *app) showJoined(s node.Settings, joined node.Joined) error {
+	offer := joined.Offer
+	if a.json {
+		return a.emit(map[string]any{
+			"region": offer.Region, "trust": offer.Trust, "node": joined.Node.String(), "data": a.data, "listen": s.Listen,
+			"pending": joined.Pending, "approvals": joined.Approval.Have, "needed": joined.Approval.Need,
+		})
+	}
+	if joined.Pending {
+		a.say("%s (%s) is proposed to the region %q: %d of %d trusts have approved.", offer.Trust, offer.Name, offer.Region, joined.Approval.Have, joined.Approval.Need)
+		a.say("It has not joined yet: run the same command again, with the same folder and invitation, once they have.")
+		return nil
+	}
+	a.say("Joined the region %q as %s (%s), node %s.", offer.Region, offer.Trust, offer.Name, joined.Node.Short())
+	a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(s))
+	return nil
 }
 
 func (a *app) confirmJoin(ctx context.Context, o node.Offer) error {

@@ -88,9 +88,11 @@ type EnrolReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Region        []byte                 `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`                           // 32 bytes: the region's id, digest of its charter's statement
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`                               // the region's name
-	SubjectKey    []byte                 `protobuf:"bytes,3,opt,name=subject_key,json=subjectKey,proto3" json:"subject_key,omitempty"` // 32 bytes: key under which the region makes pseudonyms
-	Peers         []*Peer                `protobuf:"bytes,4,rep,name=peers,proto3" json:"peers,omitempty"`                             // whom to talk to until the caller has its own copy of the roster
-	Pending       bool                   `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`                        // the enrolment waits for approvals by other governing trusts
+	SubjectKey    []byte                 `protobuf:"bytes,3,opt,name=subject_key,json=subjectKey,proto3" json:"subject_key,omitempty"` // 32 bytes: key under which the region makes pseudonyms; empty while pending
+	Peers         []*Peer                `protobuf:"bytes,4,rep,name=peers,proto3" json:"peers,omitempty"`                             // whom to talk to until the caller has its own copy of the roster; none while pending
+	Pending       bool                   `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`                        // the enrolment waits for approvals by other governing trusts: the caller asks again later
+	Approvals     uint32                 `protobuf:"varint,6,opt,name=approvals,proto3" json:"approvals,omitempty"`                    // while pending: how many there are
+	Needed        uint32                 `protobuf:"varint,7,opt,name=needed,proto3" json:"needed,omitempty"`                          // and how many there must be
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +160,20 @@ func (x *EnrolReply) GetPending() bool {
 		return x.Pending
 	}
 	return false
+}
+
+func (x *EnrolReply) GetApprovals() uint32 {
+	if x != nil {
+		return x.Approvals
+	}
+	return 0
+}
+
+func (x *EnrolReply) GetNeeded() uint32 {
+	if x != nil {
+		return x.Needed
+	}
+	return 0
 }
 
 type Peer struct {
@@ -414,7 +430,7 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"invitation\x18\x01 \x01(\fR\n" +
 	"invitation\x12\x14\n" +
 	"\x05proof\x18\x02 \x01(\fR\x05proof\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\fR\x06member\"\xa1\x01\n" +
+	"\x06member\x18\x03 \x01(\fR\x06member\"\xd7\x01\n" +
 	"\n" +
 	"EnrolReply\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\fR\x06region\x12\x12\n" +
@@ -422,7 +438,9 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\vsubject_key\x18\x03 \x01(\fR\n" +
 	"subjectKey\x12,\n" +
 	"\x05peers\x18\x04 \x03(\v2\x16.ridgeway.wire.v1.PeerR\x05peers\x12\x18\n" +
-	"\apending\x18\x05 \x01(\bR\apending\"J\n" +
+	"\apending\x18\x05 \x01(\bR\apending\x12\x1c\n" +
+	"\tapprovals\x18\x06 \x01(\rR\tapprovals\x12\x16\n" +
+	"\x06needed\x18\a \x01(\rR\x06needed\"J\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x14\n" +
 	"\x05trust\x18\x02 \x01(\tR\x05trust\x12\x18\n" +
