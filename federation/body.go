@@ -152,18 +152,23 @@ type DirectiveEffect uint8
 
 // The effects.
 const (
-	Object   DirectiveEffect = iota + 1 // the patient objects: nothing of theirs is shared
+	Object   DirectiveEffect = iota + 1 // the patient objects: nothing in Scope is shared
 	Withdrew                            // the patient withdraws the directive named by Target
+	Consent                             // the patient agrees that what is in Scope is shared
 )
 
-// Directive is what one patient has said about sharing, recorded by a trust. Its scope is the whole record.
+// Directive is what one patient has said about sharing, recorded by a trust.
 type Directive struct {
-	ID       DirectiveID
-	Subject  Subject
-	Effect   DirectiveEffect
-	Target   DirectiveID // Withdrew: the directive withdrawn; else zero
-	By       string      // staff id of who recorded it, at most 128 bytes
-	Evidence string      // on what evidence, at most 1,024 bytes
+	ID         DirectiveID
+	Subject    Subject
+	Effect     DirectiveEffect
+	Target     DirectiveID // Withdrew: the directive withdrawn; else zero
+	By         string      // staff id of who recorded it, at most 128 bytes
+	Evidence   string      // on what evidence, at most 1,024 bytes
+	Scope      Scope       // what it is about; a withdrawal has none
+	Except     []Scope     // at most MaxExceptions: there an objection says nothing, and a consent refuses
+	Until      time.Time   // it is in force until then; zero: until it is withdrawn
+	Supersedes DirectiveID // the directive of the same patient whose place it takes; zero: none
 }
 
 // Agreement sets the signing trust's own sharing rules.

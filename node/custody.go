@@ -94,7 +94,7 @@ func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Do
 	}
 	return policy.Document{
 		ID: doc.ID, Custodian: h.n.Trust(), Subject: doc.Subject, Type: doc.Type, Category: doc.Category, Specialty: doc.Specialty,
-		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date,
+		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date, Sensitivity: doc.Labels,
 	}, nil
 }
 

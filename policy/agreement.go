@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"iter"
 	"slices"
+	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -10,25 +12,36 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// Agreement is a compiled agreement. It is immutable and safe for concurrent use. A nil one permits nothing.
+// Agreement is a compiled agreement. It means the same for as long as it lives and is safe for concurrent use. A nil one
+// permits nothing.
 type Agreement struct {
 	text   string
 	digest federation.Digest
 	rules  []rule
-	// index has, for an action and a trust that some rule names as the principal's, the rules that can apply to that
-	// trust's users, in the order of the text. The empty trust stands for every trust that no rule names. It keeps the
-	// cost of a decision from growing with the rules that a custodian has for other trusts.
-	index map[place][]int
+	places map[cedar.PolicyID]int // of a rule in rules
+	uses   attributes             // what the rules can tell of a request
+
+	// general has, for an action and a role, the rules that can apply to a user of any trust; named has, for an action and a
+	// trust, those whose head names that trust. Both are in the order of the text. They keep the cost of a decision from
+	// growing with the rules that a custodian has for others.
+	general [len(allActions)][][]int32
+	named   map[place][]int32
+
+	users     memo[userKey, parts]
+	documents memo[documentKey, parts]
+	contexts  memo[contextKey, cedar.Record]
 }
 
 type place struct {
-	action string
+	action int
 	trust  federation.TrustID
 }
 
 type rule struct {
 	id     cedar.PolicyID
+	name   string // as a Reason has it
 	reason string
+	says   [len(allActions)]string
 	policy *cedar.Policy
 }
 
@@ -49,14 +62,21 @@ func (a *Agreement) Rules() []string {
 
 // candidates are the rules that can apply to one request; it is a cedar.PolicyIterator.
 type candidates struct {
-	rules []rule
-	at    []int
+	rules          []rule
+	general, named []int32
 }
 
 // All returns the rules in the order of the text.
 func (c candidates) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
-		for _, i := range c.at {
+		x, y := c.general, c.named
+		for len(x) > 0 || len(y) > 0 {
+			var i int32
+			if len(y) == 0 || len(x) > 0 && x[0] < y[0] {
+				i, x = x[0], x[1:]
+			} else {
+				i, y = y[0], y[1:]
+			}
 			if !yield(c.rules[i].id, c.rules[i].policy) {
 				return
 			}
@@ -70,12 +90,12 @@ func (a *Agreement) evaluate(r Request, action string, version uint64) (bool, []
 	if a == nil {
 		return false, []Reason{{Rule: "agreement", Text: "no agreement is in force", Source: custodian}}
 	}
-	e := entitiesOf(r)
-	decision, diag := cedar.Authorize(a.candidates(action, r.User.Trust), e, cedar.Request{
-		Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: contextOf(r),
+	e := a.entitiesOf(r)
+	decision, diag := cedar.Authorize(a.candidates(action, r.User), e, cedar.Request{
+		Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r),
 	})
 	if len(diag.Errors) > 0 {
-		var why []Reason
+		why := make([]Reason, 0, len(diag.Errors))
 		for _, fail := range diag.Errors {
 			why = append(why, Reason{Rule: "agreement/" + string(fail.PolicyID), Text: "failed to evaluate, which refuses: " + fail.Message, Version: version, Source: custodian})
 		}
@@ -85,63 +105,95 @@ func (a *Agreement) evaluate(r Request, action string, version uint64) (bool, []
 		return false, []Reason{{Rule: "agreement", Text: "no rule permits " + action, Version: version, Source: custodian}}
 	}
 	why := make([]Reason, 0, len(diag.Reasons)+1)
+	at := slices.Index(allActions[:], action)
 	for _, reason := range diag.Reasons {
-		i := slices.IndexFunc(a.rules, func(r rule) bool { return r.id == reason.PolicyID })
-		verb := "permits " + action
-		if decision != cedar.Allow {
-			verb = "forbids " + action
-		}
-		if text := a.rules[i].reason; text != "" {
-			verb += ": " + text
-		}
-		why = append(why, Reason{Rule: "agreement/" + string(reason.PolicyID), Text: verb, Version: version, Source: custodian})
+		rule := &a.rules[a.places[reason.PolicyID]]
+		why = append(why, Reason{Rule: rule.name, Text: rule.says[at], Version: version, Source: custodian})
 	}
 	return decision == cedar.Allow, why
 }
 
-func (a *Agreement) candidates(action string, trust federation.TrustID) candidates {
-	at, named := a.index[place{action, trust}]
-	if !named {
-		at = a.index[place{action, ""}]
+func (a *Agreement) candidates(action string, u User) candidates {
+	at := slices.Index(allActions[:], action)
+	c := candidates{rules: a.rules, named: a.named[place{at, u.Trust}]}
+	if role, known := rolePlace[u.Role]; known {
+		c.general = a.general[at][role]
 	}
-	return candidates{rules: a.rules, at: at}
+	return c
 }
 
-// reindex fills the index from the scopes of the rules.
+// reindex readies the rules for decisions.
 func (a *Agreement) reindex() {
-	a.index = map[place][]int{}
-	trusts := []federation.TrustID{""}
-	for _, r := range a.rules {
-		if t := principalTrust(r.policy); t != "" && !slices.Contains(trusts, t) {
-			trusts = append(trusts, t)
-		}
+	a.named, a.places = map[place][]int32{}, make(map[cedar.PolicyID]int, len(a.rules))
+	for action := range a.general {
+		a.general[action] = make([][]int32, len(roleTable))
 	}
-	for _, action := range []string{actionSee, actionOpen, actionGlass} {
-		for _, trust := range trusts {
-			at := []int{}
-			for i, r := range a.rules {
-				if t := principalTrust(r.policy); (t == "" || t == trust) && coversAction(r.policy, action) {
-					at = append(at, i)
+	for i := range a.rules {
+		r := &a.rules[i]
+		a.places[r.id] = i
+		a.uses |= mentions(r.policy)
+		r.name = "agreement/" + string(r.id)
+		for action, name := range allActions {
+			r.says[action] = says(r, name)
+			if !coversAction(r.policy, name) {
+				continue
+			}
+			if t := principalTrust(r.policy); t != "" {
+				p := place{action, t}
+				a.named[p] = append(a.named[p], int32(i)) //nolint:gosec // at most maxRules
+				continue
+			}
+			for role, described := range roleTable {
+				if coversRole(r.policy, described) {
+					a.general[action][role] = append(a.general[action][role], int32(i)) //nolint:gosec // at most maxRules
 				}
 			}
-			a.index[place{action, trust}] = at
 		}
+	}
+}
+
+func says(r *rule, action string) string {
+	verb := "permits "
+	if r.policy.Effect() == cedar.Forbid {
+		verb = "forbids "
+	}
+	if r.reason == "" {
+		return verb + action
+	}
+	return verb + action + ": " + r.reason
+}
+
+// principalEntity returns what the rule's head says that the user is or is in, or the zero value.
+func principalEntity(p *cedar.Policy) cedar.EntityUID {
+	switch s := (*ast.Policy)(p.AST()).Principal.(type) {
+	case ast.ScopeTypeEq:
+		return s.Entity
+	case ast.ScopeTypeIn:
+		return s.Entity
+	case ast.ScopeTypeIsIn:
+		return s.Entity
+	default:
+		return cedar.EntityUID{}
 	}
 }
 
 // principalTrust returns the only trust whose users the rule's head can match, or "" when it may match others'.
 func principalTrust(p *cedar.Policy) federation.TrustID {
-	var e cedar.EntityUID
-	switch s := (*ast.Policy)(p.AST()).Principal.(type) {
-	case ast.ScopeTypeIn:
-		e = s.Entity
-	case ast.ScopeTypeIsIn:
-		e = s.Entity
-	}
-	if e.Type != typeTrust {
+	switch e := principalEntity(p); e.Type {
+	case typeTrust:
+		return federation.TrustID(e.ID)
+	case typeUser:
+		trust, _, _ := strings.Cut(string(e.ID), "/")
+		return federation.TrustID(trust)
+	default:
 		return ""
 	}
-	return federation.TrustID(e.ID)
+}
+
+// coversRole reports whether the rule's head can match a user in the role.
+func coversRole(p *cedar.Policy, r Role) bool {
+	e := principalEntity(p)
+	return e.Type != typeRole || string(e.ID) == r.Code || string(e.ID) == r.Group
 }
 
 func coversAction(p *cedar.Policy, action string) bool {
@@ -156,4 +208,18 @@ func coversAction(p *cedar.Policy, action string) bool {
 	default:
 		return true
 	}
+}
+
+// names returns every entity id of the type that the rules name, sorted: for "Trust" the trusts, and so on.
+func (a *Agreement) names(t cedar.EntityType) []string {
+	var found []string
+	for _, r := range a.rules {
+		for _, e := range named(r.policy) {
+			if e.Type == t {
+				found = append(found, string(e.ID))
+			}
+		}
+	}
+	slices.SortFunc(found, cmp.Compare)
+	return slices.Compact(found)
 }

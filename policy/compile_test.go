@@ -8,8 +8,6 @@ import (
 
 	cedar "github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
-
-	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 func TestTextIsRefusedWithItsPlace(t *testing.T) {
@@ -60,15 +58,16 @@ func TestDefaultAgreementCompiles(t *testing.T) {
 func TestEntitiesConformToTheSchema(t *testing.T) {
 	r, _ := good(t)
 	r.Document.Date = now
-	e := entitiesOf(r)
+	a := &Agreement{uses: usesEverything}
+	e := a.entitiesOf(r)
 	v := validate.New(resolvedSchema())
 	for _, entity := range []cedar.Entity{e.user, e.document} {
 		if err := v.Entity(entity); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, action := range []string{actionSee, actionOpen, actionGlass} {
-		if err := v.Request(cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: contextOf(r)}); err != nil {
+	for _, action := range allActions {
+		if err := v.Request(cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r)}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -117,7 +116,7 @@ func BenchmarkDecide(b *testing.B) {
 func TestRulesForOtherTrustsAreNotEvaluated(t *testing.T) {
 	a := mustCompile(t, DefaultAgreement("RYJ")+`@id("other") permit (principal in Trust::"RXX", action, resource);`)
 	var got []string
-	for id := range a.candidates(actionOpen, federation.TrustID("RAS")).All() {
+	for id := range a.candidates(actionOpen, User{Trust: "RAS", Role: "doctor"}).All() {
 		got = append(got, string(id))
 	}
 	if fmt.Sprint(got) != "[direct-care]" {

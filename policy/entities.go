@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	cedar "github.com/cedar-policy/cedar-go"
@@ -13,22 +15,32 @@ const (
 	typeRole            = cedar.EntityType("Role")
 	typePurpose         = cedar.EntityType("Purpose")
 	typeConfidentiality = cedar.EntityType("Confidentiality")
+	typeSensitivity     = cedar.EntityType("Sensitivity")
+	typeRelationship    = cedar.EntityType("Relationship")
 	typeUser            = cedar.EntityType("User")
 	typeDocument        = cedar.EntityType("Document")
 	typeAction          = cedar.EntityType("Action")
 )
 
 const (
-	actionSee   = "see"
-	actionOpen  = "open"
-	actionGlass = "open_break_glass"
+	actionSee    = "see"
+	actionOpen   = "open"
+	actionGlass  = "open_break_glass"
+	actionExport = "export"
 )
+
+// allActions are the actions of the schema; a place in it is an index of Agreement.general.
+var allActions = [...]string{actionSee, actionOpen, actionGlass, actionExport}
+
+// noRelationship is what relationship_kind is when the user claims none: an entity's id is better not empty.
+const noRelationship = "none"
 
 func uid(t cedar.EntityType, id string) cedar.EntityUID {
 	return cedar.NewEntityUID(t, cedar.String(id))
 }
 
-// fixedEntities are the roles and levels with what they are in; read-only once made.
+// fixedEntities are the roles and levels with what they are in; read-only once made. Parents are all ancestors, so that
+// Cedar need not walk.
 var fixedEntities = func() cedar.EntityMap {
 	m := cedar.EntityMap{}
 	for _, r := range roleTable {
@@ -40,60 +52,251 @@ var fixedEntities = func() cedar.EntityMap {
 	}
 	for c := federation.Unrestricted; c <= federation.VeryRestricted; c++ {
 		e := cedar.Entity{UID: uid(typeConfidentiality, c.String())}
-		if c < federation.VeryRestricted {
-			e.Parents = cedar.NewEntityUIDSet(uid(typeConfidentiality, (c + 1).String()))
+		var above []cedar.EntityUID
+		for d := c + 1; d <= federation.VeryRestricted; d++ {
+			above = append(above, uid(typeConfidentiality, d.String()))
+		}
+		if above != nil {
+			e.Parents = cedar.NewEntityUIDSet(above...)
 		}
 		m[e.UID] = e
 	}
 	return m
 }()
 
-// entities are what one decision looks at. They are built from typed structs, so that no attribute can be absent.
+// entities are what one decision looks at; a cedar.EntityGetter. They are built from typed structs, and have every
+// attribute that a rule of the agreement mentions.
 type entities struct{ user, document cedar.Entity }
 
 // Get returns an entity by its id, as Cedar asks for it.
 func (e *entities) Get(id cedar.EntityUID) (cedar.Entity, bool) {
-	switch id {
-	case e.user.UID:
-		return e.user, true
-	case e.document.UID:
-		return e.document, true
+	switch id.Type {
+	case typeUser:
+		return e.user, id == e.user.UID
+	case typeDocument:
+		return e.document, id == e.document.UID
 	}
 	f, ok := fixedEntities[id]
 	return f, ok
 }
 
-func entitiesOf(r Request) *entities {
-	trust, userRole := uid(typeTrust, string(r.User.Trust)), uid(typeRole, r.User.Role)
-	custodian := uid(typeTrust, string(r.Document.Custodian))
-	date := r.Document.Date
-	if date.IsZero() {
-		date = time.Unix(0, 0)
+// entitiesOf builds what the request is about, as far as the rules can tell.
+func (a *Agreement) entitiesOf(r Request) *entities {
+	e := &entities{
+		// A staff id is unique within its trust only.
+		user:     cedar.Entity{UID: uid(typeUser, string(r.User.Trust)+"/"+r.User.ID)},
+		document: cedar.Entity{UID: uid(typeDocument, string(r.Document.ID))},
 	}
-	return &entities{
-		user: cedar.Entity{
-			// A staff id is unique within its trust only.
-			UID:     uid(typeUser, string(r.User.Trust)+"/"+r.User.ID),
-			Parents: cedar.NewEntityUIDSet(trust, userRole),
-			Attributes: cedar.NewRecord(cedar.RecordMap{
-				"id": cedar.String(r.User.ID), "trust": trust, "role": userRole,
-			}),
-		},
-		document: cedar.Entity{
-			UID:     uid(typeDocument, string(r.Document.ID)),
-			Parents: cedar.NewEntityUIDSet(custodian),
-			Attributes: cedar.NewRecord(cedar.RecordMap{
-				"id": cedar.String(r.Document.ID), "custodian": custodian, "type": cedar.String(r.Document.Type),
-				"category": cedar.String(r.Document.Category), "specialty": cedar.String(r.Document.Specialty),
-				"author": cedar.String(r.Document.Author), "confidentiality": uid(typeConfidentiality, r.Document.Confidentiality.String()),
-				"dated": cedar.Boolean(!r.Document.Date.IsZero()), "date": cedar.NewDatetime(date),
-			}),
-		},
+	u := userKey{trust: r.User.Trust, role: r.User.Role}
+	if a.uses&usesID != 0 {
+		u.id = r.User.ID
 	}
+	parts, ok := a.users.get(u)
+	if !ok {
+		parts = userParts(u, a.uses)
+		a.users.put(u, parts)
+	}
+	e.user.Parents, e.user.Attributes = parts.parents, parts.attributes
+	d := a.documentKey(r.Document)
+	if a.uses&(usesID|usesAuthor|usesDate) != 0 { // each document has its own: keeping them would only cost
+		parts = documentParts(d, a.uses)
+	} else if parts, ok = a.documents.get(d); !ok {
+		parts = documentParts(d, a.uses)
+		a.documents.put(d, parts)
+	}
+	e.document.Parents, e.document.Attributes = parts.parents, parts.attributes
+	return e
 }
 
-func contextOf(r Request) cedar.Record {
-	return cedar.NewRecord(cedar.RecordMap{
-		"purpose": uid(typePurpose, r.Purpose), "relationship": cedar.String(r.Relationship), "now": cedar.NewDatetime(r.Now),
-	})
+// parts are what an entity has beside its id.
+type parts struct {
+	parents    cedar.EntityUIDSet
+	attributes cedar.Record
+}
+
+type userKey struct {
+	trust    federation.TrustID
+	role, id string
+}
+
+func userParts(k userKey, uses attributes) parts {
+	trust, role := uid(typeTrust, string(k.trust)), uid(typeRole, k.role)
+	above := []cedar.EntityUID{trust, role}
+	for group := range fixedEntities[role].Parents.All() {
+		above = append(above, group)
+	}
+	all := newRecordOf(uses)
+	all.set(usesID, "id", cedar.String(k.id))
+	all.set(usesTrust, "trust", trust)
+	all.set(usesRole, "role", role)
+	return parts{cedar.NewEntityUIDSet(above...), all.record()}
+}
+
+// documentKey is a document as the rules can tell it from others: what none of them mentions is left out.
+type documentKey struct {
+	custodian                            federation.TrustID
+	id, typ, category, specialty, author string
+	sensitivity                          string // sorted, with a space after each
+	confidentiality                      federation.Confidentiality
+	dated                                bool
+	milliseconds                         int64
+}
+
+func (a *Agreement) documentKey(d Document) documentKey {
+	k := documentKey{custodian: d.Custodian}
+	if a.uses&usesConfidentiality != 0 {
+		k.confidentiality = d.Confidentiality
+	}
+	if a.uses&usesType != 0 {
+		k.typ = d.Type
+	}
+	if a.uses&usesCategory != 0 {
+		k.category = d.Category
+	}
+	if a.uses&usesSpecialty != 0 {
+		k.specialty = d.Specialty
+	}
+	if a.uses&usesAuthor != 0 {
+		k.author = d.Author
+	}
+	if a.uses&usesID != 0 {
+		k.id = string(d.ID)
+	}
+	if a.uses&(usesDate|usesDated) != 0 {
+		k.dated = !d.Date.IsZero()
+	}
+	if a.uses&usesDate != 0 && k.dated {
+		k.milliseconds = d.Date.UnixMilli()
+	}
+	if a.uses&usesSensitivity != 0 {
+		k.sensitivity = labelsOf(d)
+	}
+	return k
+}
+
+// labelsOf returns the labels of a document with all that they are kinds of. A sealed pointer does not say which it
+// bears, so that it bears them all: what a rule hides stays hidden.
+func labelsOf(d Document) string {
+	if !d.Sealed && len(d.Sensitivity) == 0 {
+		return ""
+	}
+	var all []string
+	if d.Sealed {
+		for _, s := range sensitivityTable {
+			all = append(all, s.Code)
+		}
+	}
+	for _, code := range d.Sensitivity {
+		for code != "" && !slices.Contains(all, code) {
+			all = append(all, code)
+			code = sensitivityGroup(code)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+func sensitivityGroup(code string) string {
+	for _, s := range sensitivityTable {
+		if s.Code == code {
+			return s.Group
+		}
+	}
+	return ""
+}
+
+func documentParts(k documentKey, uses attributes) parts {
+	custodian := uid(typeTrust, string(k.custodian))
+	all := newRecordOf(uses)
+	all.set(usesID, "id", cedar.String(k.id))
+	all.set(usesCustodian, "custodian", custodian)
+	all.set(usesType, "type", cedar.String(k.typ))
+	all.set(usesCategory, "category", cedar.String(k.category))
+	all.set(usesSpecialty, "specialty", cedar.String(k.specialty))
+	all.set(usesAuthor, "author", cedar.String(k.author))
+	all.set(usesConfidentiality, "confidentiality", uid(typeConfidentiality, k.confidentiality.String()))
+	all.set(usesDated, "dated", cedar.Boolean(k.dated))
+	if uses&usesDate != 0 {
+		all.set(usesDate, "date", cedar.NewDatetimeFromMillis(k.milliseconds))
+	}
+	if uses&usesSensitivity != 0 {
+		var labels []cedar.Value
+		for _, code := range strings.Fields(k.sensitivity) {
+			labels = append(labels, uid(typeSensitivity, code))
+		}
+		all.set(usesSensitivity, "sensitivity", cedar.NewSet(labels...))
+	}
+	return parts{cedar.NewEntityUIDSet(custodian), all.record()}
+}
+
+// contextKey is what rules can tell of a request beside who and what, the time and the evidence apart.
+type contextKey struct {
+	purpose                                string
+	kind                                   RelationshipKind
+	verified, consented, glass, outOfHours bool
+}
+
+func (a *Agreement) contextOf(r Request) cedar.Record {
+	k := contextKey{purpose: r.Purpose}
+	if a.uses&usesKind != 0 {
+		k.kind = r.Link.Kind
+	}
+	k.verified = a.uses&usesVerified != 0 && r.Link.Verified
+	k.consented = a.uses&usesConsented != 0 && r.consented
+	k.glass = a.uses&usesGlass != 0 && r.BreakGlass
+	k.outOfHours = a.uses&usesHours != 0 && outOfHours(r.Now)
+	if a.uses&(usesNow|usesRelationship) != 0 {
+		return contextRecord(k, r, a.uses)
+	}
+	c, ok := a.contexts.get(k)
+	if !ok {
+		c = contextRecord(k, r, a.uses)
+		a.contexts.put(k, c)
+	}
+	return c
+}
+
+func contextRecord(k contextKey, r Request, uses attributes) cedar.Record {
+	kind := string(k.kind)
+	if kind == "" {
+		kind = noRelationship
+	}
+	all := newRecordOf(uses)
+	all.set(usesPurpose, "purpose", uid(typePurpose, k.purpose))
+	all.set(usesRelationship, "relationship", cedar.String(r.Relationship))
+	all.set(usesKind, "relationship_kind", uid(typeRelationship, kind))
+	all.set(usesVerified, "relationship_verified", cedar.Boolean(k.verified))
+	all.set(usesConsented, "consented", cedar.Boolean(k.consented))
+	all.set(usesGlass, "break_glass", cedar.Boolean(k.glass))
+	all.set(usesHours, "out_of_hours", cedar.Boolean(k.outOfHours))
+	if uses&usesNow != 0 {
+		all.set(usesNow, "now", cedar.NewDatetime(r.Now))
+	}
+	return all.record()
+}
+
+// outOfHours reports whether general practice is closed: core hours are 08:00 to 18:30, Monday to Friday (General Medical
+// Services contract). Public holidays are not known here.
+func outOfHours(t time.Time) bool {
+	local := inLondon(t)
+	if day := local.Weekday(); day == time.Saturday || day == time.Sunday {
+		return true
+	}
+	minute := local.Hour()*60 + local.Minute()
+	return minute < 8*60 || minute >= 18*60+30
+}
+
+// inLondon returns t on British clocks. The rule is in the code, not in the time zone database, because two nodes must
+// not decide differently for having different databases: summer time is from 01:00 UTC on the last Sunday of March to
+// 01:00 UTC on the last Sunday of October (Summer Time Act 1972).
+func inLondon(t time.Time) time.Time {
+	t = t.UTC()
+	lastSunday := func(month time.Month) time.Time {
+		last := time.Date(t.Year(), month, 31, 1, 0, 0, 0, time.UTC) // both months have 31 days
+		return last.AddDate(0, 0, -int(last.Weekday()))
+	}
+	if !t.Before(lastSunday(time.March)) && t.Before(lastSunday(time.October)) {
+		return t.Add(time.Hour)
+	}
+	return t
 }

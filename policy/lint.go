@@ -25,23 +25,30 @@ func lint(text string, p *cedar.Policy) []Fault {
 			faults = append(faults, Fault{line, column, problem})
 		}
 	}
+	for _, e := range named(p) {
+		check(e)
+	}
+	return faults
+}
+
+// named returns every entity that the rule names, in the order of its text.
+func named(p *cedar.Policy) []cedar.EntityUID {
+	var all []cedar.EntityUID
 	tree := (*ast.Policy)(p.AST())
 	for _, scope := range []any{tree.Principal, tree.Action, tree.Resource} {
-		for _, e := range scopeEntities(scope) {
-			check(e)
-		}
+		all = append(all, scopeEntities(scope)...)
 	}
 	for _, c := range tree.Conditions {
 		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
 			if v, ok := n.(ast.NodeValue); ok {
 				if e, ok := v.Value.(cedar.EntityUID); ok {
-					check(e)
+					all = append(all, e)
 				}
 			}
 			return true
 		})
 	}
-	return faults
+	return all
 }
 
 func scopeEntities(scope any) []cedar.EntityUID {
@@ -71,6 +78,10 @@ func unknown(e cedar.EntityUID) string {
 	case typeConfidentiality:
 		_, err := federation.ParseConfidentiality(id)
 		ok = err == nil
+	case typeSensitivity:
+		ok = knownSensitivity(id)
+	case typeRelationship:
+		ok = id == noRelationship || knownRelationship(id)
 	case typeTrust:
 		ok = federation.TrustID(id).Valid()
 	case typeDocument:

@@ -48,15 +48,43 @@ type Document struct {
 	Author            string
 	Confidentiality   federation.Confidentiality
 	Date              time.Time // clinical date; zero when not known
-	LegallyRestricted bool      // of a class that statute keeps from sharing
+	Sensitivity       []string  // codes of Sensitivities: what the document bears
+	Sealed            bool      // only what a sealed pointer says is known: what is empty above is unknown, Sensitivity too
+	LegalClass        string    // a code of LegalClasses, empty for none; any other is taken for one
+	LegallyRestricted bool      // of a class that statute keeps from sharing, whichever it is
 }
 
-// DocumentOf returns what a pointer says of its document. Legal restriction does not stand in a pointer.
+// Restricted reports whether statute keeps the document from being shared.
+func (d Document) Restricted() bool { return d.LegallyRestricted || d.LegalClass != "" }
+
+// DocumentOf returns what a pointer says of its document. Legal restriction and sensitivity do not stand in a pointer: a
+// document that has one of them is published sealed.
 func DocumentOf(p federation.Pointer) Document {
 	return Document{
 		ID: p.Document, Custodian: p.Custodian(), Subject: p.Subject, Type: p.Type, Category: p.Category,
-		Specialty: p.Specialty, Author: p.Author, Confidentiality: p.Confidentiality, Date: p.Date,
+		Specialty: p.Specialty, Author: p.Author, Confidentiality: p.Confidentiality, Date: p.Date, Sealed: p.Sealed(),
 	}
+}
+
+// RelationshipKind says what makes a relationship between a user and a patient legitimate. Zero is none.
+type RelationshipKind string
+
+// The kinds of relationship.
+const (
+	NoRelationship RelationshipKind = ""
+	Referral       RelationshipKind = "referral"
+	Appointment    RelationshipKind = "appointment"
+	Admission      RelationshipKind = "admission"
+	RegisteredList RelationshipKind = "registered-list" // the patient is on the practice's list
+	MDT            RelationshipKind = "mdt"             // a multidisciplinary team discusses the patient
+	SelfClaimed    RelationshipKind = "self-claimed"
+)
+
+// Relationship is what the user says links them to the patient, and whether anybody else says so too.
+type Relationship struct {
+	Kind     RelationshipKind
+	Evidence string // such as an encounter's id; may be empty
+	Verified bool   // the requester's trust has found the evidence in its own systems
 }
 
 // Request is one thing that one user wants.
@@ -65,9 +93,12 @@ type Request struct {
 	Action       Action
 	Purpose      string // a code of Purposes
 	Relationship string // evidence of a legitimate relationship, such as an encounter id; may be empty
+	Link         Relationship
 	Document     Document
 	BreakGlass   bool // the user has broken the glass for this patient, with a reason, and the time for it has not run out
 	Now          time.Time
+
+	consented bool // a consent of the patient covers the request; Decide sets it for the agreement
 }
 
 // Directive is what a patient has said, as the facts have it.
@@ -77,6 +108,13 @@ type Directive struct {
 	Target  federation.DirectiveID // Withdrew: the directive withdrawn
 	Version uint64                 // log index at which the region agreed on it; of two, the larger is newer
 	By      federation.TrustID     // who recorded it
+
+	Scope      federation.Scope       // what it is about
+	Except     []federation.Scope     // there an objection says nothing, and a consent refuses
+	Until      time.Time              // in force until then; zero: until withdrawn
+	Supersedes federation.DirectiveID // the directive whose place it takes; zero: none
+	Withdrawn  bool                   // the region agreed on its withdrawal; it counts no more
+	Superseded bool                   // the region agreed on one that takes its place; it counts no more
 }
 
 // Facts are what the region and the custodian have agreed, as one copy of the agreed state had them. The zero value

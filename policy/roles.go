@@ -72,8 +72,28 @@ func Roles() []Role { return append([]Role(nil), roleTable...) }
 // Purposes returns the documented purposes. A request with any other purpose is refused.
 func Purposes() []Purpose { return append([]Purpose(nil), purposeTable...) }
 
+// rolePlace is where a role stands in roleTable; it never changes.
+var rolePlace = func() map[string]int {
+	places := make(map[string]int, len(roleTable))
+	for i, r := range roleTable {
+		places[r.Code] = i
+	}
+	return places
+}()
+
 func knownRole(code string) bool {
-	return slices.ContainsFunc(roleTable, func(r Role) bool { return r.Code == code })
+	_, known := rolePlace[code]
+	return known
+}
+
+// relationshipTable never changes after the program has started.
+var relationshipTable = []RelationshipKind{Referral, Appointment, Admission, RegisteredList, MDT, SelfClaimed}
+
+// Relationships returns the kinds of relationship that agreements can name.
+func Relationships() []RelationshipKind { return slices.Clone(relationshipTable) }
+
+func knownRelationship(code string) bool {
+	return code != "" && slices.Contains(relationshipTable, RelationshipKind(code))
 }
 
 func knownPurpose(code string) bool {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
@@ -29,7 +31,7 @@ func TestObjectionCountsHereUntilItIsCommitted(t *testing.T) {
 	closeStore(t, s)
 	s = open(t, testOptions(dir))
 	got, err := s.Refusals(ctx, subject)
-	if err != nil || len(got) != 2 || got[0].Directive != objection(subject, 1).Directive || !got[0].Recorded.Equal(testTime) {
+	if err != nil || len(got) != 2 || !cmp.Equal(got[0].Directive, objection(subject, 1).Directive) || !got[0].Recorded.Equal(testTime) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if n, err := s.NHSNumber(subject); err != nil || n != patient {
