@@ -15,7 +15,9 @@
 //
 // # Limits
 //
-// One node a trust. A fetch by page holds at most 512 MiB of the part in memory.
+// One node a trust. All fetches by page together hold at most 512 MiB of parts in memory, whole chunks counted; what cuts
+// pages out of a PDF needs about as much again. One that finds no room waits three seconds and is then UNAVAILABLE. A request
+// names at most 2,000 pages.
 //
 // # Compatibility
 //

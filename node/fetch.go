@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -13,16 +12,11 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/node/media"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
-const (
-	// sendPiece is how many bytes go into one message to the command line.
-	sendPiece = 512 << 10
-	// assembleLimit is how many bytes of a part are held in memory to cut pages out of it.
-	assembleLimit = 512 << 20
-)
+// sendPiece is how many bytes go into one message to the command line.
+const sendPiece = 512 << 10
 
 // Fetch gives the caller of the admin socket a document, or a part, pages or a range of it: a head, data in order, and a
 // last word. Every byte has been verified against what the region agreed on. It is the same for a document that is held
@@ -165,86 +159,6 @@ func (d *delivery) done(result exchange.Result) error {
 	return d.send(&admin.FetchReply{Step: &admin.FetchReply_Done{Done: &admin.Done{
 		Bytes: d.sent, Sha256: d.sum.Sum(nil), FirstByteMs: float64(result.FirstByte.Microseconds()) / 1000, Resumed: uint32(result.Resumed),
 	}}})
-}
-
-// pages fetches what the pages need and nothing else, and sends a file of only these.
-func (d *delivery) pages(ctx context.Context) error {
-	pages, err := media.ParsePages(d.asked.GetPages(), 0)
-	if err != nil {
-		return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
-	}
-	var m federation.Manifest
-	have := &patchwork{}
-	begin := func(got federation.Manifest) error {
-		m = got
-		p := m.Parts[d.part-1]
-		if pages, err = media.ParsePages(d.asked.GetPages(), p.PageCount); err != nil {
-			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
-		}
-		if len(p.Pages) == 0 && p.Size > assembleLimit {
-			return admin.Errorf(admin.CodeBadInput, "pages cannot be cut out of a %s of %d MiB: fetch the whole", p.ContentType, p.Size>>20)
-		}
-		return nil
-	}
-	result, err := d.open(ctx, exchange.Selection{Part: d.part, Pages: pages}, begin, func(s exchange.Segment) error {
-		if have.size += int64(len(s.Data)); have.size > assembleLimit {
-			return admin.Errorf(admin.CodeBadInput, "these pages need more than %d MiB: ask for fewer at a time", assembleLimit>>20)
-		}
-		have.pieces = append(have.pieces, piece{s.Offset, slices.Clone(s.Data)})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := d.head(m, -1); err != nil {
-		return err
-	}
-	p := m.Parts[d.part-1]
-	source := media.Source{ContentType: p.ContentType, Pages: p.PageCount, Spans: spansOf(p.Pages), Bytes: have, Size: p.Size}
-	if err := media.Assemble(ctx, d, source, pages); err != nil {
-		if errors.Is(err, media.ErrUnsupported) || errors.Is(err, media.ErrPages) {
-			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
-		}
-		return fmt.Errorf("cut pages out of %s: %w", d.id, err)
-	}
-	return d.done(result)
-}
-
-// patchwork is a part of which only some pieces are there, in ascending order.
-type patchwork struct {
-	pieces []piece
-	size   int64
-}
-
-type piece struct {
-	at   int64
-	data []byte
-}
-
-// ReadAt reads what is there; a gap is an error, never zeros.
-func (w *patchwork) ReadAt(b []byte, off int64) (int, error) {
-	n := 0
-	for n < len(b) {
-		at := off + int64(n)
-		i, found := slices.BinarySearchFunc(w.pieces, at, func(p piece, at int64) int {
-			switch {
-			case p.at+int64(len(p.data)) <= at:
-				return -1
-			case p.at > at:
-				return 1
-			default:
-				return 0
-			}
-		})
-		if !found {
-			if i == len(w.pieces) {
-				return n, io.EOF
-			}
-			return n, fmt.Errorf("byte %d was not fetched", at)
-		}
-		n += copy(b[n:], w.pieces[i].data[at-w.pieces[i].at:])
-	}
-	return n, nil
 }
 
 // releaseProblem says what a release that failed means.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -69,6 +70,7 @@ type Node struct {
 	speaker   *speaker
 	rewritten atomic.Bool // the audit log is not the one that the region has agreed on
 	badJoins  tally
+	cutting   *semaphore.Weighted // bytes of memory for cutting pages out
 
 	rosterChanged chan struct{} // capacity 1
 	strangers     chan struct{} // capacity 1: somebody may have become one
@@ -98,7 +100,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	n := &Node{
-		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(),
+		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), cutting: semaphore.NewWeighted(assembleLimit),
 		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	for _, step := range []func(context.Context) error{

@@ -248,7 +248,8 @@ func TestBadFetchOptions(t *testing.T) {
 			p.fails(t, admin.CodeBadInput, c.words, append(args, c.flags...)...)
 		})
 	}
-	for _, flags := range [][]string{{"--pages", "2-3"}, {"--range", "100000-"}, {"--part", "2"}} {
+	p.fails(t, admin.CodeBadInput, []string{id, "--pages", "no page 2", "has one page"}, "fetch", "--data", "d1", id, "--out", "options.bin", "--pages", "2-3")
+	for _, flags := range [][]string{{"--range", "100000-"}, {"--part", "2"}} {
 		words := []string{id, "no such part, page or range", "ridgeway locate"}
 		p.fails(t, admin.CodeNotFound, words, append([]string{"fetch", "--data", "d1", id, "--out", "options.bin"}, flags...)...)
 	}

@@ -68,7 +68,7 @@ file written), first_byte_ms, resumed, resumed_at (bytes), retries.`,
 	}
 	o.who.flags(cmd)
 	cmd.Flags().StringVar(&o.out, "out", "", "file to write, or - for standard output (default: named after the document)")
-	cmd.Flags().StringVar(&o.pages, "pages", "", "only these pages, such as 1-3,7")
+	cmd.Flags().StringVar(&o.pages, "pages", "", "only these pages, such as 1-3,7 or 5- for the rest")
 	cmd.Flags().StringVar(&o.bytes, "range", "", "only these bytes, such as 0-1023 or 4096-")
 	cmd.Flags().Uint32Var(&o.part, "part", 1, "which part of a document of several files")
 	return cmd

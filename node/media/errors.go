@@ -18,6 +18,8 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrPages is returned when a page selection cannot be read or names pages that the document does not have.
 	ErrPages = errors.New("page selection")
+	// ErrOpenRange is returned, as an ErrPages, when a range goes to the end and the number of pages is not known.
+	ErrOpenRange = errors.New("a range to the end needs the number of pages")
 )
 
 // CorruptError says what is wrong with a damaged file and where.

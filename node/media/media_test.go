@@ -328,6 +328,11 @@ func TestParsePages(t *testing.T) {
 			t.Errorf("%q: got %v, %v; want ErrPages", in, got, err)
 		}
 	}
+	for in, open := range map[string]bool{"5-": true, "1,3-,2": true, " 5 - ": true, "5-,x": false, "5-,3-1": false, "0-": false, "70000-": false} {
+		if got, err := ParsePages(in, 0); !errors.Is(err, ErrPages) || errors.Is(err, ErrOpenRange) != open {
+			t.Errorf("%q without a count: got %v, %v", in, got, err)
+		}
+	}
 	if _, err := ParsePages(strings.Repeat("1-65536,", 50)+"1", 0); !errors.Is(err, ErrPages) {
 		t.Errorf("many ranges: %v", err)
 	}

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,7 +9,8 @@ import (
 )
 
 // ParsePages reads a page selection such as "1-3,7" or "5-" (to the end) for a document of count pages and returns the pages,
-// ascending, each once. A count of 0 means unknown: then a range needs its end, and pages go up to 65,536.
+// ascending, each once. A count of 0 means unknown: then pages go up to 65,536, and a selection with a range to the end that is
+// right otherwise fails with ErrOpenRange, to be parsed again once the count is known.
 // Every error is an ErrPages that says which part is wrong.
 func ParsePages(s string, count int) ([]int, error) {
 	last := count
@@ -16,9 +18,12 @@ func ParsePages(s string, count int) ([]int, error) {
 		count, last = 0, maxTIFFPages
 	}
 	var pages []int
+	open := false
 	for part := range strings.SplitSeq(s, ",") {
 		from, to, err := parseRange(strings.TrimSpace(part), count)
-		if err != nil {
+		if errors.Is(err, ErrOpenRange) {
+			open, to = true, from
+		} else if err != nil {
 			return nil, err
 		}
 		for _, p := range [...]int{from, to} {
@@ -36,6 +41,9 @@ func ParsePages(s string, count int) ([]int, error) {
 			pages = append(pages, p)
 		}
 	}
+	if open {
+		return nil, fmt.Errorf("%w: %w: %q", ErrPages, ErrOpenRange, s)
+	}
 	slices.Sort(pages)
 	return slices.Compact(pages), nil
 }
@@ -50,6 +58,8 @@ func parseRange(part string, count int) (from, to int, err error) {
 		return from, from, nil
 	case strings.TrimSpace(high) == "" && count > 0:
 		return from, max(from, count), nil
+	case strings.TrimSpace(high) == "":
+		return from, from, ErrOpenRange
 	default:
 		to, err = parsePage(part, high)
 		return from, to, err
