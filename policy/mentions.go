@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"sync"
+
+	cedar "github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+)
+
+// attributes are the names that the rules of an agreement mention. Building a Cedar record costs more than evaluating a
+// rule over it, and a rule cannot tell that an attribute is absent which it does not mention.
+type attributes uint32
+
+const (
+	usesID attributes = 1 << iota // of the user or the document
+	usesTrust
+	usesRole
+	usesCustodian
+	usesType
+	usesCategory
+	usesSpecialty
+	usesAuthor
+	usesConfidentiality
+	usesSensitivity
+	usesDated
+	usesDate
+	usesPurpose
+	usesRelationship
+	usesKind
+	usesVerified
+	usesConsented
+	usesGlass
+	usesHours
+	usesNow
+
+	usesEverything = usesNow<<1 - 1
+)
+
+// attributeNames has every attribute of schema.cedarschema; it never changes.
+var attributeNames = map[string]attributes{
+	"id": usesID, "trust": usesTrust, "role": usesRole, "custodian": usesCustodian, "type": usesType, "category": usesCategory,
+	"specialty": usesSpecialty, "author": usesAuthor, "confidentiality": usesConfidentiality, "sensitivity": usesSensitivity,
+	"dated": usesDated, "date": usesDate, "purpose": usesPurpose, "relationship": usesRelationship, "relationship_kind": usesKind,
+	"relationship_verified": usesVerified, "consented": usesConsented, "break_glass": usesGlass, "out_of_hours": usesHours, "now": usesNow,
+}
+
+// mentions returns what the rule's conditions mention. Heads mention no attribute.
+func mentions(p *cedar.Policy) attributes {
+	var found attributes
+	name := func(op ast.StrOpNode) bool {
+		bit, known := attributeNames[string(op.Value)]
+		if !known {
+			bit = usesEverything
+		}
+		found |= bit
+		// context.purpose is about one attribute; context on its own is about all of them.
+		v, direct := op.Arg.(ast.NodeTypeVariable)
+		return !direct || v.Name != "context"
+	}
+	for _, c := range (*ast.Policy)(p.AST()).Conditions {
+		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
+			switch n := n.(type) {
+			case ast.NodeTypeAccess:
+				return name(n.StrOpNode)
+			case ast.NodeTypeHas:
+				return name(n.StrOpNode)
+			case ast.NodeTypeVariable:
+				if n.Name == "context" {
+					found = usesEverything
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// newRecordOf starts a record of those attributes that rules mention.
+func newRecordOf(uses attributes) recordOf { return recordOf{uses: uses, values: cedar.RecordMap{}} }
+
+type recordOf struct {
+	uses   attributes
+	values cedar.RecordMap
+}
+
+func (r recordOf) set(bit attributes, name string, v cedar.Value) {
+	if r.uses&bit != 0 {
+		r.values[cedar.String(name)] = v
+	}
+}
+
+func (r recordOf) record() cedar.Record { return cedar.NewRecord(r.values) }
+
+// maxMemo bounds what an agreement keeps of each kind.
+const maxMemo = 2048
+
+// memo keeps values that are dear to make. It is emptied when full: what recurs is soon there again.
+type memo[K comparable, V any] struct {
+	mu   sync.RWMutex
+	kept map[K]V
+}
+
+func (m *memo[K, V]) get(k K) (V, bool) {
+	m.mu.RLock()
+	v, ok := m.kept[k]
+	m.mu.RUnlock()
+	return v, ok
+}
+
+func (m *memo[K, V]) put(k K, v V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept == nil || len(m.kept) >= maxMemo {
+		m.kept = make(map[K]V)
+	}
+	m.kept[k] = v
+}
