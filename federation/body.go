@@ -7,12 +7,13 @@ import (
 )
 
 const (
-	bodyVersion = 1
-	maxName     = 128
-	maxAddress  = 256
-	maxReason   = 1024
-	maxCedar    = 192 << 10
-	maxProof    = 128
+	bodyVersion   = 1
+	scopedVersion = 2 // of a directive
+	maxName       = 128
+	maxAddress    = 256
+	maxReason     = 1024
+	maxCedar      = 192 << 10
+	maxProof      = 128
 )
 
 // Member is a trust with its keys and its node, as a charter or an enrolment proposes it.
@@ -157,7 +158,16 @@ const (
 	Consent                             // the patient agrees that what is in Scope is shared
 )
 
-// Directive is what one patient has said about sharing, recorded by a trust.
+// Directive is what one patient has said about sharing, recorded by a trust. What stands in the right column is there in
+// version 2 only, which is used for a Consent and whenever one of these fields is set.
+//
+//	size  field                     size  field
+//	16    id                        2+n   scope
+//	16    subject                   v+n   exceptions: count, scopes
+//	1     effect                    8     until
+//	16    target                    16    superseded directive
+//	v+n   by
+//	v+n   evidence
 type Directive struct {
 	ID         DirectiveID
 	Subject    Subject

@@ -2,7 +2,8 @@ package federation
 
 import "fmt"
 
-// Each body starts with its version, 1, and is canonical: EncodeBody of what DecodeBody gave is the same bytes.
+// Each body starts with its version, 1, and is canonical: EncodeBody of what DecodeBody gave is the same bytes. A directive
+// that version 1 cannot say is of version 2.
 
 // Body is what a statement says: one of Charter, Enrol, Approve, Suspend, Rotate, Publish, Withdraw, Directive, Agreement,
 // Link, Checkpoint and BreakGlass.
@@ -50,7 +51,11 @@ func (BreakGlass) Kind() Kind { return KindBreakGlass }
 // EncodeBody returns the canonical bytes of b.
 func EncodeBody(b Body) []byte {
 	var e Encoder
-	e.U8(bodyVersion)
+	version := uint8(bodyVersion)
+	if d, ok := b.(Directive); ok {
+		version = d.version()
+	}
+	e.U8(version)
 	b.encode(&e)
 	return e.Bytes()
 }
@@ -94,6 +99,15 @@ func (b Withdraw) encode(e *Encoder) {
 	e.Text(b.Reason)
 }
 
+// version returns the first that can say b. A consent is never of version 1: there, an older program would refuse it where
+// this one accepts it, and the two would part.
+func (b Directive) version() uint8 {
+	if b.Effect > Withdrew || !b.Scope.IsZero() || len(b.Except) > 0 || !b.Until.IsZero() || b.Supersedes != (DirectiveID{}) {
+		return scopedVersion
+	}
+	return bodyVersion
+}
+
 func (b Directive) encode(e *Encoder) {
 	e.Fixed(b.ID[:])
 	e.Fixed(b.Subject[:])
@@ -101,6 +115,13 @@ func (b Directive) encode(e *Encoder) {
 	e.Fixed(b.Target[:])
 	e.Text(b.By)
 	e.Text(b.Evidence)
+	if b.version() < scopedVersion {
+		return
+	}
+	e.Scope(b.Scope)
+	e.Scopes(b.Except)
+	e.Time(b.Until)
+	e.Fixed(b.Supersedes[:])
 }
 
 func (b Agreement) encode(e *Encoder) {
@@ -139,10 +160,11 @@ func (b BreakGlass) encode(e *Encoder) {
 // kind or the body's version is unknown.
 func DecodeBody(s Statement) (Body, error) {
 	d := NewDecoder(s.Kind.String()+" statement of "+string(s.Trust), s.Body)
-	if v := d.U8(); d.Err() == nil && v != bodyVersion {
+	v := d.U8()
+	if d.Err() == nil && v != bodyVersion && (v != scopedVersion || s.Kind != KindDirective) {
 		return nil, fmt.Errorf("%s statement, body version %d: %w", s.Kind, v, ErrVersion)
 	}
-	b := d.body(s)
+	b := d.body(s, v)
 	if b == nil {
 		return nil, fmt.Errorf("%s statement: %w", s.Kind, ErrVersion)
 	}
@@ -152,7 +174,7 @@ func DecodeBody(s Statement) (Body, error) {
 	return b, nil
 }
 
-func (d *Decoder) body(s Statement) Body {
+func (d *Decoder) body(s Statement, version uint8) Body {
 	switch s.Kind {
 	case KindCharter:
 		return d.charter()
@@ -174,7 +196,7 @@ func (d *Decoder) body(s Statement) Body {
 	case KindWithdraw:
 		return d.withdraw(s.Trust)
 	case KindDirective:
-		return d.directive()
+		return d.directive(version)
 	case KindAgreement:
 		return Agreement{Version: d.Uvarint(1 << 62), Effective: d.Time(), Expires: d.Time(), Cedar: d.Text(maxCedar)}
 	case KindLink:
@@ -250,15 +272,29 @@ func (d *Decoder) withdraw(custodian TrustID) Withdraw {
 	return b
 }
 
-func (d *Decoder) directive() Directive {
+func (d *Decoder) directive(version uint8) Directive {
 	var b Directive
 	d.Into(b.ID[:])
 	d.Into(b.Subject[:])
 	b.Effect = DirectiveEffect(d.U8())
 	d.Into(b.Target[:])
 	b.By, b.Evidence = d.Text(maxAuthor), d.Text(maxReason)
-	if d.Err() == nil && (b.Effect < Object || b.Effect > Withdrew || (b.Effect == Withdrew) != (b.Target != DirectiveID{}) || b.ID == DirectiveID{} || b.Subject.IsZero()) {
+	if version >= scopedVersion {
+		b.Scope, b.Except, b.Until = d.Scope(), d.Scopes(), d.Time()
+		d.Into(b.Supersedes[:])
+	}
+	if d.Err() != nil {
+		return b
+	}
+	switch {
+	case b.Effect < Object || b.Effect > Consent || (b.Effect == Withdrew) != (b.Target != DirectiveID{}) || b.ID == DirectiveID{} || b.Subject.IsZero():
 		d.Fail("effect %d, id and target do not go together", b.Effect)
+	case b.version() != version:
+		d.Fail("version %d of what version %d says", version, b.version())
+	case b.Effect == Withdrew && version >= scopedVersion:
+		d.Fail("a withdrawal is of the whole directive that it names")
+	case b.Supersedes == b.ID:
+		d.Fail("takes its own place")
 	}
 	return b
 }

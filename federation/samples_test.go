@@ -69,12 +69,30 @@ func testBodies() map[string]Body {
 		"withdraw":    Withdraw{Documents: []DocumentID{testDocument(1), testDocument(2)}, Reason: "filed twice"},
 		"object":      Directive{ID: DirectiveID{1}, Subject: Subject{1}, Effect: Object, By: "staff-17", Evidence: "by telephone"},
 		"withdrew":    Directive{ID: DirectiveID{2}, Subject: Subject{1}, Effect: Withdrew, Target: DirectiveID{1}, By: "staff-17"},
+		"consent":     Directive{ID: DirectiveID{3}, Subject: Subject{1}, Effect: Consent, By: "staff-17"},
+		"scoped":      scopedDirective(),
 		"agreement":   Agreement{Version: 3, Effective: testTime, Expires: testTime.AddDate(1, 0, 0), Cedar: "permit(principal, action, resource);\n"},
 		"forever":     Agreement{Version: 1 << 62, Effective: testTime, Cedar: strings.Repeat("/", maxCedar)},
 		"link":        Link{Prior: Subject{1}, Survivor: Subject{2}},
 		"checkpoint":  checkpoint,
 		"first-check": Checkpoint{Node: NodeID{1}, Size: 1, Root: Digest{1}, Proof: []Digest{}},
 		"break-glass": BreakGlass{Subject: Subject{1}, Custodian: "RAS", User: "staff-17", Reason: "unconscious", Until: testTime.Add(15 * time.Minute)},
+	}
+}
+
+// fullScope has every field set.
+func fullScope() Scope {
+	return Scope{
+		Trust: "RAS", Role: "nurse", Person: "staff-18", Custodian: "RYJ", Type: "373942005", Category: "823651000000106", Sensitivity: "HIV",
+		Document: testDocument(1), From: time.Date(1948, 7, 5, 0, 0, 0, 0, time.UTC), To: testTime, Purpose: "TREAT",
+	}
+}
+
+// scopedDirective has every field that version 2 added.
+func scopedDirective() Directive {
+	return Directive{
+		ID: DirectiveID{4}, Subject: Subject{1}, Effect: Object, By: "staff-17", Evidence: "by letter", Scope: fullScope(),
+		Except: []Scope{fullScope(), {Role: "pharmacist"}, {To: testTime}}, Until: testTime.AddDate(1, 0, 0), Supersedes: DirectiveID{1},
 	}
 }
 
