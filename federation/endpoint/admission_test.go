@@ -32,7 +32,7 @@ func TestAdmittedPeersTalkOnAllLanes(t *testing.T) {
 				if id, ok := Peer(s); !ok || id != ends[1].ID() {
 					t.Errorf("%s: peer is %s, want %s", lane, id, ends[1].ID())
 				}
-				if st, ok := TLSState(s); !ok || st.Version != tls.VersionTLS13 || st.NegotiatedProtocol != "ridgeway-"+lane.String() {
+				if st := s.sess.state(); st.Version != tls.VersionTLS13 || st.NegotiatedProtocol != "ridgeway-"+lane.String() {
 					t.Errorf("%s: TLS %x, protocol %q", lane, st.Version, st.NegotiatedProtocol)
 				}
 			}

@@ -30,20 +30,21 @@ import (
 // such a stream fails later with ErrPeerRestarted or ErrUnreachable, and the next Dial makes a new
 // connection.
 func (e *Endpoint) Dial(ctx context.Context, lane Lane, service Service, to PeerID) (net.Conn, error) {
-	return e.dial(ctx, slot{lane: lane}, service, to)
+	return e.dial(ctx, slot{lane: lane}, service, to, false)
 }
 
 // DialStriped opens a stream on the stripe-th connection of the document lane. Each stripe is a
 // connection with a congestion window of its own; stripe 0 is the connection that Dial uses. Other
-// stripes close when they have been idle for the idle timeout.
+// stripes close when they have been idle for the idle timeout. The peer hears of the stream with the first Write or Read,
+// so that a request and the stream's header travel in one packet.
 func (e *Endpoint) DialStriped(ctx context.Context, service Service, to PeerID, stripe int) (net.Conn, error) {
 	if stripe < 0 || stripe >= e.limits.Stripes {
 		return nil, fmt.Errorf("dial stripe %d of %d: %w", stripe, e.limits.Stripes, ErrInvalid)
 	}
-	return e.dial(ctx, slot{lane: LaneDocument, stripe: uint8(stripe)}, service, to)
+	return e.dial(ctx, slot{lane: LaneDocument, stripe: uint8(stripe)}, service, to, true)
 }
 
-func (e *Endpoint) dial(ctx context.Context, at slot, service Service, to PeerID) (net.Conn, error) {
+func (e *Endpoint) dial(ctx context.Context, at slot, service Service, to PeerID, together bool) (net.Conn, error) {
 	if !at.lane.valid() || at.lane == LaneJoin || service == 0 {
 		return nil, fmt.Errorf("dial %s, service %d: %w", at.lane, service, ErrInvalid)
 	}
@@ -52,7 +53,7 @@ func (e *Endpoint) dial(ctx context.Context, at slot, service Service, to PeerID
 		if err != nil {
 			return nil, fmt.Errorf("dial %s, lane %s: %w", to.Short(), at.lane, err)
 		}
-		stream, err := e.openStream(ctx, s, service)
+		stream, err := e.openStream(ctx, s, service, together)
 		if err == nil {
 			e.metrics.streams.WithLabelValues(at.lane.String(), "out").Inc()
 			return stream, nil
@@ -65,10 +66,10 @@ func (e *Endpoint) dial(ctx context.Context, at slot, service Service, to PeerID
 }
 
 // openStream waits for a place among the peer's streams, for OpenTimeout at most.
-func (e *Endpoint) openStream(ctx context.Context, s *session, service Service) (*Stream, error) {
+func (e *Endpoint) openStream(ctx context.Context, s *session, service Service, together bool) (*Stream, error) {
 	bounded, cancel := context.WithTimeout(ctx, e.limits.OpenTimeout)
 	defer cancel()
-	stream, err := s.start(bounded, service)
+	stream, err := s.start(bounded, service, together)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%w: no stream became free in %s", ErrBusy, e.limits.OpenTimeout)
 	}
@@ -337,7 +338,7 @@ func (e *Endpoint) DialJoin(ctx context.Context, addr string, expect PeerID) (ne
 	if err != nil {
 		return nil, fmt.Errorf("dial %s at %s to join: %w", expect.Short(), addr, err)
 	}
-	stream, err := e.openStream(ctx, s, ServiceJoin)
+	stream, err := e.openStream(ctx, s, ServiceJoin, false)
 	if err != nil {
 		s.close(closeDone, "")
 		return nil, fmt.Errorf("open stream to %s to join: %w", expect.Short(), err)

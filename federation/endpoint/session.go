@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,10 @@ type session struct {
 	grown    *grant
 	open     atomic.Int32 // incoming streams that are not closed yet
 	failed   atomic.Bool  // a stream has seen the connection fail
+
+	bound      sync.Once // guards what follows
+	binding    []byte
+	bindingErr error
 }
 
 // alive reports whether the connection is fit for new streams, as far as this end knows. quic-go
@@ -59,18 +64,32 @@ func (s *session) close(code closeCode, text string) {
 
 func (s *session) state() tls.ConnectionState { return s.conn.ConnectionState().TLS }
 
-// start opens a stream and writes its header.
-func (s *session) start(ctx context.Context, service Service) (*Stream, error) {
+// channel returns the binding of the session's connection. It does not change, and deriving it costs more than signing what
+// is bound to it.
+func (s *session) channel() ([]byte, error) {
+	s.bound.Do(func() {
+		state := s.state()
+		s.binding, s.bindingErr = state.ExportKeyingMaterial(bindingLabel, nil, bindingSize)
+	})
+	return s.binding, s.bindingErr
+}
+
+// start opens a stream. Its header is written, or goes out with the caller's first words if those follow at once.
+func (s *session) start(ctx context.Context, service Service, together bool) (*Stream, error) {
 	str, err := s.conn.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	header := encodeHeader(service)
-	if _, err := str.Write(header[:]); err != nil {
-		abort(str, ResetClosed)
-		return nil, s.explain(err)
+	stream := &Stream{str: str, sess: s, service: service}
+	stream.silent.Store(true)
+	if together {
+		return stream, nil
 	}
-	return &Stream{str: str, sess: s, service: service}, nil
+	if err := stream.speak(); err != nil {
+		abort(str, ResetClosed)
+		return nil, err
+	}
+	return stream, nil
 }
 
 // abort resets a raw stream that did not become a Stream.

@@ -1,8 +1,8 @@
 package endpoint
 
 import (
-	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +20,8 @@ type Stream struct {
 	// alone says that the connection was made for this stream and goes with it.
 	alone bool
 
-	wmu    sync.Mutex // held during a write; Close must not end the stream in the middle of one
+	wmu    sync.Mutex  // held during a write; Close must not end the stream in the middle of one
+	silent atomic.Bool // the header is still to be written, before anything else
 	closed atomic.Bool
 	ended  sync.Once
 }
@@ -31,6 +32,14 @@ var _ net.Conn = (*Stream)(nil)
 // that is os.ErrDeadlineExceeded when the deadline passed, a *ResetError when either end reset the
 // stream, and else one of this package's errors that says what became of the connection.
 func (s *Stream) Read(p []byte) (int, error) {
+	if s.silent.Load() {
+		s.wmu.Lock()
+		err := s.speak()
+		s.wmu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+	}
 	n, err := s.str.Read(p)
 	if err != nil {
 		return n, s.failed(err)
@@ -43,11 +52,43 @@ func (s *Stream) Read(p []byte) (int, error) {
 func (s *Stream) Write(p []byte) (int, error) {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
+	if s.silent.Load() {
+		return s.begin(p)
+	}
 	n, err := s.str.Write(p)
 	if err != nil {
 		return n, s.failed(err)
 	}
 	return n, nil
+}
+
+// mostTogether is the most bytes that are copied to send them along with the header.
+const mostTogether = 16 << 10
+
+// begin writes the header, and p behind it. The caller holds s.wmu.
+func (s *Stream) begin(p []byte) (int, error) {
+	header := encodeHeader(s.service)
+	first := min(len(p), mostTogether)
+	s.silent.Store(false)
+	n, err := s.str.Write(append(header[:], p[:first]...))
+	if n = max(n-headerSize, 0); err == nil && first < len(p) {
+		var more int
+		more, err = s.str.Write(p[first:])
+		n += more
+	}
+	if err != nil {
+		return n, s.failed(err)
+	}
+	return n, nil
+}
+
+// speak writes the header by itself, if it was not written. The caller holds s.wmu, or is the only one to know the stream.
+func (s *Stream) speak() error {
+	if !s.silent.Load() {
+		return nil
+	}
+	_, err := s.begin(nil)
+	return err
 }
 
 func (s *Stream) failed(err error) error {
@@ -64,6 +105,9 @@ func (s *Stream) CloseWrite() error {
 	defer s.wmu.Unlock()
 	if s.closed.Load() {
 		return net.ErrClosed
+	}
+	if err := s.speak(); err != nil {
+		return err
 	}
 	if err := s.str.Close(); err != nil {
 		// quic-go says only that the stream was cancelled; a write says by whom and why.
@@ -129,15 +173,12 @@ func (s *Stream) Lane() Lane { return s.sess.at.lane }
 // Service returns the service that the stream was opened for.
 func (s *Stream) Service() Service { return s.service }
 
-// TLSState returns what TLS knows about the connection of the stream.
-func (s *Stream) TLSState() tls.ConnectionState { return s.sess.state() }
-
 // Binding returns 32 bytes that are the same at both ends of a connection, and on no other
 // connection (RFC 9266 calls such a value a channel binding). All streams of one connection share
 // it: what is bound to it needs a nonce of its own.
 func (s *Stream) Binding() ([]byte, error) {
-	state := s.sess.state()
-	return state.ExportKeyingMaterial(bindingLabel, nil, bindingSize)
+	b, err := s.sess.channel()
+	return slices.Clone(b), err
 }
 
 const (
@@ -203,15 +244,6 @@ func Binding(conn net.Conn) ([]byte, error) {
 		return nil, ErrNotStream
 	}
 	return s.Binding()
-}
-
-// TLSState returns Stream.TLSState of conn, and false if conn is not a Stream.
-func TLSState(conn net.Conn) (tls.ConnectionState, bool) {
-	s, ok := streamOf(conn)
-	if !ok {
-		return tls.ConnectionState{}, false
-	}
-	return s.TLSState(), true
 }
 
 // StatsOf returns Stream.Stats of conn, and false if conn is not a Stream.

@@ -33,7 +33,7 @@ func TestBindingIsSharedByBothEndsAndByNobodyElse(t *testing.T) {
 			stripe int
 		}{{"control", LaneControl, 0}, {"document", LaneDocument, 0}, {"stripe", LaneDocument, 1}} {
 			for range 2 {
-				c, err := a.dial(within(t, time.Minute), slot{tc.lane, uint8(tc.stripe)}, tell, b.ID())
+				c, err := a.dial(within(t, time.Minute), slot{tc.lane, uint8(tc.stripe)}, tell, b.ID(), false)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -68,12 +68,46 @@ func TestOtherConnectionsHaveNoPeerAndNoBinding(t *testing.T) {
 	if _, ok := Peer(p); ok {
 		t.Error("a pipe has a peer")
 	}
-	if _, ok := TLSState(p); ok {
-		t.Error("a pipe has TLS")
-	}
 	if _, ok := StatsOf(p); ok {
 		t.Error("a pipe has statistics")
 	}
+}
+
+func TestStripedStreamIsHeardOfWithItsFirstWriteOrRead(t *testing.T) {
+	greets, long := Service(40), bytes.Repeat([]byte("x"), 3*mostTogether)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		a, b := r.node(1), r.node(2)
+		open := func(service Service) net.Conn {
+			c, err := a.DialStriped(within(t, time.Minute), service, b.ID(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+		listen(t, b, LaneDocument, greets, func(c net.Conn) { _, _ = c.Write([]byte("good day")); c.Close() })
+		if got, err := io.ReadAll(open(greets)); err != nil || string(got) != "good day" {
+			t.Errorf("read first: %q, %v", got, err)
+		}
+		c := open(echo)
+		if err := say(c, "short"); err != nil {
+			t.Errorf("written first: %v", err)
+		}
+		if err := say(c, string(long)); err != nil {
+			t.Errorf("written again: %v", err)
+		}
+		if err := say(open(echo), string(long)); err != nil {
+			t.Errorf("long: %v", err)
+		}
+		c = open(greets)
+		if err := c.(*Stream).CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		if got, err := io.ReadAll(c); err != nil || string(got) != "good day" {
+			t.Errorf("closed first: %q, %v", got, err)
+		}
+	})
 }
 
 type wrapped struct{ net.Conn }
@@ -323,6 +357,9 @@ func TestOnePeersStreamsAreBoundedAcrossConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
+			if _, err := s.Write([]byte{0}); err != nil { // until then the peer does not hear of it
+				t.Fatal(err)
+			}
 			synctest.Wait()
 		}
 		time.Sleep(time.Second)
