@@ -173,7 +173,8 @@ func (e *Endpoint) welcome(conn *quic.Conn) (*session, error) {
 			return nil, err
 		}
 	}
-	ack := encodeAck(version)
+	e.bury(s)
+	ack := encodeAck(version, e.life)
 	if _, err := str.Write(ack[:]); err != nil {
 		return nil, translate(err)
 	}
@@ -201,7 +202,7 @@ func (e *Endpoint) introduce(conn *quic.Conn, h hello) (*session, error) {
 	}
 	return &session{
 		ep: e, conn: conn, peer: id, proven: proven,
-		at: slot{lane, h.stripe}, since: time.Now(), grown: &grant{from: e.windows},
+		at: slot{lane, h.stripe}, life: h.life, since: time.Now(), grown: &grant{from: e.windows},
 	}, nil
 }
 

@@ -273,7 +273,7 @@ func (e *Endpoint) greet(ctx context.Context, s *session) error {
 	if err := str.SetDeadline(soon(e.limits.HelloTimeout)); err != nil {
 		return err
 	}
-	b := hello{lane: s.at.lane, versions: e.speaks, stripe: s.at.stripe}.encode()
+	b := hello{lane: s.at.lane, versions: e.speaks, stripe: s.at.stripe, life: e.life}.encode()
 	if _, err := str.Write(b[:]); err != nil {
 		return hailError(ctx, err)
 	}
@@ -284,7 +284,7 @@ func (e *Endpoint) greet(ctx context.Context, s *session) error {
 		return hailError(ctx, err)
 	}
 	str.CancelRead(quic.StreamErrorCode(ResetClosed))
-	if _, err := parseAck(ack[:], e.speaks); err != nil {
+	if _, s.life, err = parseAck(ack[:], e.speaks); err != nil {
 		return err
 	}
 	replaced, err := e.track(s)
@@ -294,6 +294,7 @@ func (e *Endpoint) greet(ctx context.Context, s *session) error {
 	if replaced != nil {
 		replaced.close(closeDone, "") // a dead one that nobody has removed yet
 	}
+	e.bury(s)
 	return nil
 }
 

@@ -478,3 +478,51 @@ func TestPeerThatMovedIsCalledBackWhereItCallsFrom(t *testing.T) {
 		})
 	}
 }
+
+func TestAnySignOfLifeOfARestartedPeerEndsItsOldConnections(t *testing.T) {
+	// Neither what is said on an open stream, if it is short, nor a keep-alive is answered with a stateless reset.
+	for _, tt := range []struct {
+		name string
+		meet func(t *testing.T, a, b *Endpoint)
+	}{
+		{"it calls on another lane", func(t *testing.T, a, b *Endpoint) { dial(t, b, LaneControl, silent, a.ID()) }},
+		{"it is called on another lane", func(t *testing.T, a, b *Endpoint) { dial(t, a, LaneControl, silent, b.ID()) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRegion(t)
+				a, b := r.node(1), r.node(2)
+				old := dial(t, a, LaneRaft, echo, b.ID())
+				if err := say(old, "before"); err != nil {
+					t.Fatal(err)
+				}
+				r.crash(b)
+				b = r.node(2)
+				start := time.Now()
+				tt.meet(t, a, b)
+				_, err := old.Read(make([]byte, 1))
+				wantErr(t, err, ErrPeerRestarted)
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("took %s", took)
+				}
+				if err := say(dial(t, a, LaneRaft, echo, b.ID()), "after"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestConnectionsOfOneLifeStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		a, b := r.node(1), r.node(2)
+		old := dial(t, a, LaneRaft, echo, b.ID())
+		dial(t, b, LaneControl, silent, a.ID())
+		dial(t, a, LaneControl, silent, b.ID())
+		dial(t, b, LaneRaft, silent, a.ID())
+		if err := say(old, "still here"); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -22,6 +22,7 @@ type Endpoint struct {
 	id        PeerID
 	cert      tls.Certificate
 	speaks    versions
+	life      life
 	log       *slog.Logger
 	complain  *rate.Limiter // bounds the log lines that strangers can cause
 	metrics   *metrics
@@ -82,6 +83,7 @@ func newEndpoint(cfg Config, speaks versions) (*Endpoint, error) {
 		id:       KeyID(public),
 		cert:     cert,
 		speaks:   speaks,
+		life:     newLife(),
 		log:      cfg.Logger.With(slog.String("component", "endpoint")),
 		complain: rate.NewLimiter(1, 10),
 		gate:     newGate(limits),

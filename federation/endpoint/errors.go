@@ -126,6 +126,7 @@ const (
 	closeReplaced
 	closeBusy
 	closeProtocol
+	closeRestarted
 )
 
 // reason returns the sentinel of a code as the end sees it that received it.
@@ -145,6 +146,8 @@ func (c closeCode) reason() error {
 		return ErrBusy
 	case closeProtocol:
 		return ErrProtocol
+	case closeRestarted:
+		return ErrPeerRestarted
 	case closeDone:
 		return ErrConnection
 	default:

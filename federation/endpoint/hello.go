@@ -11,18 +11,18 @@ import (
 //
 // Hello, 16 bytes:
 //
-//	0        4      5      6      7        8                16
-//	+--------+------+------+------+--------+----------------+
-//	| "RDGW" | lane | min  | max  | stripe | reserved, zero |
-//	+--------+------+------+------+--------+----------------+
+//	0        4      5      6      7        8      11               16
+//	+--------+------+------+------+--------+------+----------------+
+//	| "RDGW" | lane | min  | max  | stripe | life | reserved, zero |
+//	+--------+------+------+------+--------+------+----------------+
 //
 // min and max are the versions that the dialling end speaks. Acknowledgement, 8 bytes, where
 // version is the highest that both speak:
 //
-//	0        4         5                8
-//	+--------+---------+----------------+
-//	| "RDGW" | version | reserved, zero |
-//	+--------+---------+----------------+
+//	0        4         5      8
+//	+--------+---------+------+
+//	| "RDGW" | version | life |
+//	+--------+---------+------+
 //
 // A refusal is a CONNECTION_CLOSE with a closeCode and a line of text. Reserved bytes are sent as
 // zero and ignored when received, so that a later version can use them.
@@ -52,12 +52,14 @@ type hello struct {
 	lane     Lane
 	versions versions
 	stripe   uint8
+	life     life
 }
 
 func (h hello) encode() [helloSize]byte {
 	var b [helloSize]byte
 	copy(b[:], helloMagic[:])
 	b[4], b[5], b[6], b[7] = byte(h.lane), h.versions.min, h.versions.max, h.stripe
+	copy(b[8:11], h.life[:])
 	return b
 }
 
@@ -65,7 +67,7 @@ func parseHello(b []byte) (hello, error) {
 	if len(b) != helloSize || !bytes.Equal(b[:4], helloMagic[:]) {
 		return hello{}, fmt.Errorf("%w: not a hello", ErrProtocol)
 	}
-	h := hello{lane: Lane(b[4]), versions: versions{b[5], b[6]}, stripe: b[7]}
+	h := hello{lane: Lane(b[4]), versions: versions{b[5], b[6]}, stripe: b[7], life: life(b[8:11])}
 	if !h.lane.valid() {
 		return hello{}, fmt.Errorf("%w: hello for lane %d", ErrProtocol, b[4])
 	}
@@ -78,21 +80,22 @@ func parseHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-func encodeAck(version uint8) [ackSize]byte {
+func encodeAck(version uint8, l life) [ackSize]byte {
 	var b [ackSize]byte
 	copy(b[:], helloMagic[:])
 	b[4] = version
+	copy(b[5:], l[:])
 	return b
 }
 
-func parseAck(b []byte, offered versions) (uint8, error) {
+func parseAck(b []byte, offered versions) (uint8, life, error) {
 	if len(b) != ackSize || !bytes.Equal(b[:4], helloMagic[:]) {
-		return 0, fmt.Errorf("%w: not an acknowledgement", ErrProtocol)
+		return 0, life{}, fmt.Errorf("%w: not an acknowledgement", ErrProtocol)
 	}
 	if v := b[4]; v < offered.min || v > offered.max {
-		return 0, fmt.Errorf("%w: acknowledged version %d of %d to %d", ErrProtocol, v, offered.min, offered.max)
+		return 0, life{}, fmt.Errorf("%w: acknowledged version %d of %d to %d", ErrProtocol, v, offered.min, offered.max)
 	}
-	return b[4], nil
+	return b[4], life(b[5:8]), nil
 }
 
 // headerSize is the length of what Dial writes before the caller does: the service, then zeros.

@@ -7,10 +7,10 @@ import (
 
 func TestHelloSurvivesItsEncoding(t *testing.T) {
 	for _, h := range []hello{
-		{LaneRaft, versions{1, 1}, 0},
-		{LaneControl, versions{1, 255}, 0},
-		{LaneDocument, versions{2, 3}, 15},
-		{LaneJoin, versions{1, 2}, 0},
+		{LaneRaft, versions{1, 1}, 0, life{}},
+		{LaneControl, versions{1, 255}, 0, life{1, 2, 3}},
+		{LaneDocument, versions{2, 3}, 15, life{0, 0, 255}},
+		{LaneJoin, versions{1, 2}, 0, life{9}},
 	} {
 		b := h.encode()
 		got, err := parseHello(b[:])
@@ -21,7 +21,7 @@ func TestHelloSurvivesItsEncoding(t *testing.T) {
 }
 
 func TestMalformedHelloIsRefused(t *testing.T) {
-	good := hello{LaneRaft, versions{1, 2}, 0}.encode()
+	good := hello{lane: LaneRaft, versions: versions{1, 2}}.encode()
 	for _, tc := range []struct {
 		name string
 		at   int
@@ -46,7 +46,7 @@ func TestMalformedHelloIsRefused(t *testing.T) {
 }
 
 func TestReservedBytesOfAHelloAreIgnored(t *testing.T) {
-	b := hello{LaneRaft, versions{1, 1}, 0}.encode()
+	b := hello{lane: LaneRaft, versions: versions{1, 1}}.encode()
 	b[15] = 0xff
 	if _, err := parseHello(b[:]); err != nil {
 		t.Error(err)
@@ -73,22 +73,22 @@ func TestHighestCommonVersionIsChosen(t *testing.T) {
 
 func TestAcknowledgementOfAnotherVersionIsRefused(t *testing.T) {
 	for _, v := range []uint8{0, 1, 4} {
-		b := encodeAck(v)
-		if _, err := parseAck(b[:], versions{2, 3}); !errors.Is(err, ErrProtocol) {
+		b := encodeAck(v, life{})
+		if _, _, err := parseAck(b[:], versions{2, 3}); !errors.Is(err, ErrProtocol) {
 			t.Errorf("version %d: error %v", v, err)
 		}
 	}
-	b := encodeAck(3)
-	if got, err := parseAck(b[:], versions{2, 3}); err != nil || got != 3 {
+	b := encodeAck(3, life{7, 8, 9})
+	if got, l, err := parseAck(b[:], versions{2, 3}); err != nil || got != 3 || l != (life{7, 8, 9}) {
 		t.Errorf("got %d, %v", got, err)
 	}
-	if _, err := parseAck(b[:7], versions{2, 3}); !errors.Is(err, ErrProtocol) {
+	if _, _, err := parseAck(b[:7], versions{2, 3}); !errors.Is(err, ErrProtocol) {
 		t.Errorf("short: error %v", err)
 	}
 }
 
 func FuzzHello(f *testing.F) {
-	for _, h := range []hello{{LaneRaft, versions{1, 1}, 0}, {LaneDocument, versions{1, 9}, 200}} {
+	for _, h := range []hello{{LaneRaft, versions{1, 1}, 0, life{}}, {LaneDocument, versions{1, 9}, 200, life{1}}} {
 		b := h.encode()
 		f.Add(b[:])
 	}
@@ -112,10 +112,10 @@ func FuzzHello(f *testing.F) {
 }
 
 func FuzzAck(f *testing.F) {
-	b := encodeAck(1)
+	b := encodeAck(1, life{})
 	f.Add(b[:], uint8(1), uint8(1))
 	f.Fuzz(func(t *testing.T, b []byte, low, high uint8) {
-		v, err := parseAck(b, versions{low, high})
+		v, _, err := parseAck(b, versions{low, high})
 		if err == nil && (v < low || v > high) {
 			t.Fatalf("accepted version %d of %d to %d", v, low, high)
 		}

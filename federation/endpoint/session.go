@@ -28,6 +28,7 @@ type session struct {
 	peer     PeerID
 	proven   bool // peer is known; false on a joining connection without a certificate
 	at       slot
+	life     life // of the peer, as it said in the hello or its acknowledgement
 	outgoing bool
 	since    time.Time
 	grown    *grant
