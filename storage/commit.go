@@ -44,18 +44,23 @@ func (d *DB) Begin(ctx context.Context, w Write) (*Pending, error) {
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
-	if d.opt.Space != nil {
-		p := w.Purpose
-		if p == 0 {
-			p = d.purpose()
-		}
-		// A group can start a memtable and make Badger flush one; those bytes are on top of the write's own.
-		need := w.Bytes + d.queued.Load() + 3*d.opt.MemTable
-		if err := d.opt.Space.Allow(p, need); err != nil {
-			return nil, err
-		}
+	if err := d.Allow(w.Purpose, w.Bytes); err != nil {
+		return nil, err
 	}
 	return d.enqueue(ctx, &Pending{write: w, done: make(chan struct{})})
+}
+
+// Allow returns nil when a write of that many bytes would be let through now, ErrDiskFull when not. A zero purpose is the
+// profile's own.
+func (d *DB) Allow(p Purpose, bytes int64) error {
+	if d.opt.Space == nil {
+		return nil
+	}
+	if p == 0 {
+		p = d.purpose()
+	}
+	// A group can start a memtable and make Badger flush one; those bytes are on top of the write's own.
+	return d.opt.Space.Allow(p, bytes+d.queued.Load()+3*d.opt.MemTable)
 }
 
 // exclusive runs fn on the committer's goroutine, while no transaction is under way.

@@ -25,6 +25,9 @@ type Head struct {
 
 // Head returns the size and root of the log as it is.
 func (l *Log) Head() (Head, error) {
+	if err := l.settle(); err != nil {
+		return Head{}, err
+	}
 	f, err := l.head()
 	if err != nil {
 		return Head{}, err
@@ -59,6 +62,9 @@ func (l *Log) Checkpoint(ctx context.Context, node federation.NodeID, after uint
 // older is 0 or equals newer. It fails with ErrRange.
 func (l *Log) Consistency(older, newer uint64) ([]federation.Digest, error) {
 	var proof []federation.Digest
+	if err := l.settle(); err != nil {
+		return nil, err
+	}
 	err := l.db.View(func(txn *badger.Txn) error {
 		if err := within(txn, newer); err != nil {
 			return err
@@ -96,6 +102,9 @@ func (p Inclusion) Check(root federation.Digest) error {
 // storage.ErrIntegrity when the stored hashes do not prove it.
 func (l *Log) Inclusion(index, size uint64) (Inclusion, error) {
 	p := Inclusion{Index: index, Size: size}
+	if err := l.settle(); err != nil {
+		return p, err
+	}
 	err := l.db.View(func(txn *badger.Txn) error {
 		if err := within(txn, size); err != nil {
 			return err
@@ -147,6 +156,9 @@ func (l *Log) marked(ctx context.Context) (frontier, error) {
 		return frontier{}, storage.ErrReadOnly
 	}
 	if err := l.Err(); err != nil {
+		return frontier{}, err
+	}
+	if err := l.settle(); err != nil {
 		return frontier{}, err
 	}
 	f, err := l.flushMark(ctx)

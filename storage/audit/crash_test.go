@@ -37,10 +37,11 @@ func TestCopyOfTheFolderKeepsEveryAcknowledgedEntry(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(copied, "entries"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		marks := []string{"MARK", filepath.Join("entries", "GUARD")}
-		for _, name := range marks {
-			copyFile(t, filepath.Join(dir, name), filepath.Join(copied, name))
-		}
+		l.markMu.Lock()
+		copyFile(t, filepath.Join(dir, "MARK"), filepath.Join(copied, "MARK"))
+		l.markMu.Unlock()
+		copyAhead(t, l, copied)
+		copyFile(t, filepath.Join(dir, "entries", "GUARD"), filepath.Join(copied, "entries", "GUARD"))
 		copyFolder(t, filepath.Join(dir, "entries"), filepath.Join(copied, "entries"), "GUARD")
 		after := open(t, testOptions(copied))
 		if n := after.Size(); n < acknowledged {
@@ -54,6 +55,24 @@ func TestCopyOfTheFolderKeepsEveryAcknowledgedEntry(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// copyAhead copies the write-ahead file between two records: a crash leaves the file of one moment.
+func copyAhead(t *testing.T, l *Log, to string) {
+	t.Helper()
+	l.mu.Lock()
+	for l.writing {
+		l.changed.Wait()
+	}
+	l.writing = true
+	l.mu.Unlock()
+	copyFile(t, l.ahead.f.Name(), filepath.Join(to, "AHEAD"))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing = len(l.waiting) > 0; l.writing {
+		l.waiting[0].turn <- true
+	}
+	l.changed.Broadcast()
 }
 
 func copyFolder(t *testing.T, from, to, except string) {
@@ -165,7 +184,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 		for i := range b.N {
-			if err := m.write(uint64(i), emptyRoot); err != nil {
+			if err := m.write(mark{size: uint64(i), root: emptyRoot}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -22,7 +23,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
-// markEvery bounds how far the mark lags behind the log, and so how often it is synced beside the entries.
+// markEvery bounds how far the store and the mark lag behind what was appended.
 const markEvery = 100 * time.Millisecond
 
 // Options configure Open.
@@ -36,6 +37,8 @@ type Options struct {
 	Space   *storage.Space // asked before each write; nil asks nobody
 	Small   bool           // for many nodes in one process
 	Sync    func(*os.File) error
+
+	lag time.Duration // markEvery when 0
 }
 
 // A Log is an append-only Merkle log of sealed entries. It may be used by many goroutines at once.
@@ -48,19 +51,36 @@ type Log struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	dirty   chan struct{} // something was appended since the mark
-	stop    chan struct{} // closed by Close
-	done    chan struct{} // closed when the marker has ended
-	examine bool          // opened by Examine
+	ahead   *ahead
+	lost    map[uint64][]byte // entries that only the write-ahead file has; of a log opened by Examine
+	examine bool              // opened by Examine
+
+	lag      time.Duration // between an entry and its being put into the store
+	dirty    chan struct{} // capacity 1: something was appended
+	hurry    chan struct{} // capacity 1: somebody waits for the store
+	stop     chan struct{} // closed by Close
+	done     chan struct{} // closed when storeLoop has ended
+	unstored atomic.Int64  // bytes of the backlog
 
 	markMu sync.Mutex // one writer of the mark
 	mark   *markFile
 
-	mu     sync.Mutex
-	failed error // sticky
+	mu      sync.Mutex
+	changed sync.Cond // of what follows
+	waiting []*ticket // in line to be written, oldest first
+	writing bool      // one of the callers writes a group
+	size    uint64    // entries that are durable
+	backlog []row     // those of them that are not in the store yet, oldest first
+	written int64     // positions of the ring: its bytes counted on, lap after lap
+	freed   int64     // what lies before it can be overwritten
+	tries   uint64    // counts attempts to store the backlog
+	stuck   error     // why the latest could not begin
+	ended   bool      // no more attempts
+	failed  error     // sticky
+	closing bool
 
-	closing sync.Once
-	closed  error
+	closer sync.Once
+	closed error
 }
 
 // Open opens the log in opt.Dir, or starts one.
@@ -85,9 +105,9 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	l := newLog(db, &opt)
 	l.key, l.signer = opt.Key, signer
 	if err := l.start(ctx, opt); err != nil {
-		return nil, errors.Join(fmt.Errorf("open audit log %s: %w", opt.Dir, err), l.mark.close(), db.Close())
+		return nil, errors.Join(fmt.Errorf("open audit log %s: %w", opt.Dir, err), l.ahead.close(), l.mark.close(), db.Close())
 	}
-	go l.markLoop(context.WithoutCancel(ctx))
+	go l.storeLoop(context.WithoutCancel(ctx))
 	return l, nil
 }
 
@@ -112,17 +132,42 @@ func Examine(opt Options) (*Log, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	l.mark = m
+	if err := l.gather(opt.aheadPath()); err != nil {
+		return nil, errors.Join(err, m.close(), db.Close())
+	}
 	return l, nil
+}
+
+// gather looks for entries that only the write-ahead file has. What cannot be read of it is missing then.
+func (l *Log) gather(path string) error {
+	f, err := l.head()
+	if err != nil && !errors.Is(err, storage.ErrIntegrity) {
+		return err
+	}
+	l.size = f.size
+	a, err := openAhead(path, os.O_RDONLY)
+	if a == nil || err != nil {
+		return nil //nolint:nilerr // Verify finds the entries missing
+	}
+	if l.lost, err = a.scan(f.size); errors.Is(err, storage.ErrDamaged) {
+		err = nil
+	}
+	return errors.Join(err, a.close())
 }
 
 func newLog(db *storage.DB, opt *Options) *Log {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Log{
-		db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger,
-		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	l := &Log{
+		db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger, lag: opt.lag,
+		dirty: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+	if l.lag == 0 {
+		l.lag = markEvery
+	}
+	l.changed.L = &l.mu
+	return l
 }
 
 // store returns the settings of the log's Badger.
@@ -131,6 +176,8 @@ func (o *Options) store() storage.Options {
 }
 
 func (o *Options) markPath() string { return filepath.Join(o.Dir, "MARK") }
+
+func (o *Options) aheadPath() string { return filepath.Join(o.Dir, "AHEAD") }
 
 func markSealer(s *storage.Sealer) *storage.Sealer { return s.Derive("audit mark") }
 
@@ -157,7 +204,7 @@ func (o *Options) check() error {
 	return nil
 }
 
-// start brings the mark and the log together.
+// start brings the store, the mark and the write-ahead file together.
 func (l *Log) start(ctx context.Context, opt Options) error {
 	path := opt.markPath()
 	var found bool
@@ -171,16 +218,55 @@ func (l *Log) start(ctx context.Context, opt Options) error {
 	if err := l.adopt(ctx, found); err != nil {
 		return err
 	}
+	if err := l.openAhead(opt); err != nil {
+		return err
+	}
+	if err := l.replay(ctx); err != nil {
+		return err
+	}
 	if !found {
-		if err := l.mark.create(path); err != nil {
+		if err := l.mark.create(path, l.ahead.id); err != nil {
 			return err
 		}
 	}
-	if l.metrics, err = newMetrics(opt.Metrics, l.Size); err != nil {
+	f, err := l.flushMark(ctx)
+	if err != nil {
 		return err
 	}
-	_, err = l.flushMark(ctx)
+	l.size = f.size
+	l.metrics, err = newMetrics(opt.Metrics, l.Size)
 	return err
+}
+
+// openAhead opens the write-ahead file that the mark names, or makes one where there was none.
+func (l *Log) openAhead(opt Options) error {
+	path := opt.aheadPath()
+	var err error
+	if l.ahead, err = openAhead(path, os.O_RDWR); err != nil {
+		return err
+	}
+	if l.ahead == nil {
+		if l.mark.last.ahead != 0 {
+			return fmt.Errorf("write-ahead file %s is gone: %w", path, storage.ErrDamaged)
+		}
+		length := int64(aheadLength)
+		if opt.Small {
+			length = aheadLengthSmall
+		}
+		if err := createAhead(path, length); err != nil {
+			return err
+		}
+		if l.ahead, err = openAhead(path, os.O_RDWR); err != nil {
+			return err
+		}
+	}
+	if opt.Sync != nil {
+		l.ahead.sync = opt.Sync
+	}
+	if was := l.mark.last.ahead; was != 0 && was != l.ahead.id {
+		return fmt.Errorf("write-ahead file %s is of another log: %w", path, ErrRolledBack)
+	}
+	return l.ahead.mend()
 }
 
 // adopt checks the log against the mark, or starts one where there is neither.
@@ -206,107 +292,6 @@ func (l *Log) adopt(ctx context.Context, marked bool) error {
 	return l.db.Update(ctx, func(txn *badger.Txn) error { return txn.Set([]byte{rowHead}, (&frontier{}).encode()) })
 }
 
-// Append adds e to the log and returns its index, counted from 0. The entry is durable when Append returns without an
-// error. Many concurrent calls share one write to the disk.
-//
-//  1. ErrEntry: e cannot be encoded. 2. storage.ErrDiskFull, storage.ErrClosed, the context's error: nothing was written.
-//  3. ErrFailed: the log takes no more entries; whether this one is in it is not known.
-func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
-	plain, err := e.encode()
-	if err != nil {
-		return 0, err
-	}
-	if err := l.Err(); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	var index uint64
-	var inner error // what went wrong in the log itself, as against in the store
-	pending, err := l.db.Begin(ctx, storage.Write{Bytes: int64(len(plain)) + 512, Fn: func(txn *badger.Txn) error {
-		index, inner = l.write(txn, e.Subject, plain)
-		return inner
-	}})
-	if err == nil {
-		err = pending.Wait()
-	}
-	if err != nil {
-		return 0, l.refused(err, inner)
-	}
-	select {
-	case l.dirty <- struct{}{}:
-	default:
-	}
-	l.metrics.appended(e.Kind, time.Since(began))
-	return index, nil
-}
-
-// write puts the rows of one entry into txn.
-func (l *Log) write(txn *badger.Txn, subject federation.Subject, plain []byte) (uint64, error) {
-	f, err := loadHead(txn)
-	if err != nil {
-		return 0, err
-	}
-	index := f.size
-	key := entryKey(index)
-	sealed := l.sealer.Seal(nil, key, plain)
-	var hashes []byte
-	for _, h := range f.add(leafHash(sealed)) {
-		hashes = append(hashes, h[:]...)
-	}
-	if err := txn.Set(key, sealed); err != nil {
-		return 0, err
-	}
-	if err := txn.Set(hashesKey(index), hashes); err != nil {
-		return 0, err
-	}
-	if !subject.IsZero() {
-		if err := txn.Set(subjectKey(subject, index), nil); err != nil {
-			return 0, err
-		}
-	}
-	return index, txn.Set([]byte{rowHead}, f.encode())
-}
-
-// refused says what an unsuccessful write means for the log.
-func (l *Log) refused(err, inner error) error {
-	switch {
-	case errors.Is(err, storage.ErrDiskFull), errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrReadOnly),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("append to the audit log: %w", err)
-	case inner != nil && errors.Is(inner, badger.ErrTxnTooBig):
-		return fmt.Errorf("append to the audit log: %w: %w", ErrEntry, inner)
-	default:
-		return l.fail(err)
-	}
-}
-
-// Err returns nil while the log takes entries, and the cause wrapped in ErrFailed after it has failed.
-func (l *Log) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failed
-}
-
-// fail makes every later Append fail.
-func (l *Log) fail(cause error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed == nil {
-		l.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
-		l.logger.Error("audit log failed; nothing is released until it is opened again", slog.Any("error", cause))
-	}
-	return l.failed
-}
-
-// Size returns how many entries the log has.
-func (l *Log) Size() uint64 {
-	f, err := l.head()
-	if err != nil {
-		return 0
-	}
-	return f.size
-}
-
 func (l *Log) head() (frontier, error) {
 	var f frontier
 	err := l.db.View(func(txn *badger.Txn) (err error) {
@@ -316,41 +301,26 @@ func (l *Log) head() (frontier, error) {
 	return f, err
 }
 
-// Close writes a last mark and closes the files. It is idempotent.
+// failure tells the operator.
+func (l *Log) failure(cause error) {
+	l.logger.Error("audit log failed; nothing is released until it is opened again", slog.Any("error", cause))
+}
+
+// Close puts everything into the store, writes a last mark and closes the files. It is idempotent.
 func (l *Log) Close() error {
-	l.closing.Do(func() {
+	l.closer.Do(func() {
+		l.mu.Lock()
+		l.closing = true
+		for l.writing {
+			l.changed.Wait()
+		}
+		l.mu.Unlock()
 		close(l.stop)
 		<-l.done
 		l.metrics.unregister()
-		l.closed = errors.Join(l.db.Close(), l.mark.close())
+		l.closed = errors.Join(l.db.Close(), l.ahead.close(), l.mark.close())
 	})
 	return l.closed
-}
-
-// markLoop keeps the mark at most markEvery behind the log, and leaves it at the end of the log.
-func (l *Log) markLoop(ctx context.Context) {
-	defer close(l.done)
-	pause := time.NewTimer(markEvery)
-	defer pause.Stop()
-	for stopping := false; !stopping && l.Err() == nil; {
-		select {
-		case <-l.stop:
-			stopping = true
-		case <-l.dirty:
-		}
-		if _, err := l.flushMark(ctx); err != nil {
-			_ = l.fail(err) // sticky: the next Append returns it
-			return
-		}
-		pause.Reset(markEvery)
-		if stopping {
-			return
-		}
-		select {
-		case <-l.stop:
-		case <-pause.C:
-		}
-	}
 }
 
 // flushMark moves the mark to the end of the log and returns what is marked. Readers see an entry a little before it is
@@ -359,13 +329,13 @@ func (l *Log) flushMark(ctx context.Context) (frontier, error) {
 	l.markMu.Lock()
 	defer l.markMu.Unlock()
 	f, err := l.head()
-	if err != nil || l.mark.last.size == f.size {
+	if err != nil || l.mark.last.size == f.size && l.mark.last.ahead == l.ahead.id {
 		return f, err
 	}
 	if err := l.db.Barrier(ctx); err != nil {
 		return f, err
 	}
-	return f, l.mark.write(f.size, f.root())
+	return f, l.mark.write(mark{size: f.size, root: f.root(), ahead: l.ahead.id})
 }
 
 // newSigner returns the signer of checkpoint notes (C2SP signed-note, Ed25519).

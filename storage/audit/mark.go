@@ -19,11 +19,13 @@ type mark struct {
 	turn uint64 // counts writes; the greater of two slots is the later
 	size uint64
 	root tlog.Hash
+
+	ahead uint64 // the write-ahead file's id; 0 before there was one
 }
 
 // A markFile has two slots, written in turn, so that a write cut short leaves the one before:
 //
-//	offset 0     slot 0: length:2, sealed (turn:8, size:8, root:32)
+//	offset 0     slot 0: length:2, sealed (turn:8, size:8, root:32, id of the write-ahead file:8)
 //	offset 4096  slot 1: the same
 //
 // Sealing keeps out forgeries by whoever can write the disk but has no key. An old file put back with an old log is
@@ -37,7 +39,7 @@ type markFile struct {
 
 const (
 	markSlot  = 4096
-	markPlain = 8 + 8 + hashSize
+	markPlain = 8 + 8 + hashSize + 8
 )
 
 var markAAD = []byte("audit mark")
@@ -70,9 +72,9 @@ func openMark(path string, sealer *storage.Sealer) (m *markFile, found bool, err
 }
 
 // create makes the file with a mark at size 0 in place.
-func (m *markFile) create(path string) error {
+func (m *markFile) create(path string, ahead uint64) error {
 	first := make([]byte, 2*markSlot)
-	m.last = mark{turn: 1, root: emptyRoot}
+	m.last = mark{turn: 1, root: emptyRoot, ahead: ahead}
 	copy(first[markSlot:], m.encode(m.last))
 	if err := storage.WriteFileAtomic(path, first); err != nil {
 		return fmt.Errorf("create audit mark: %w", err)
@@ -84,9 +86,9 @@ func (m *markFile) create(path string) error {
 	return nil
 }
 
-// write makes size and root durable. The file does not change its length, so that one fdatasync is enough.
-func (m *markFile) write(size uint64, root tlog.Hash) error {
-	next := mark{turn: m.last.turn + 1, size: size, root: root}
+// write makes next durable. The file does not change its length, so that one fdatasync is enough.
+func (m *markFile) write(next mark) error {
+	next.turn = m.last.turn + 1
 	if _, err := m.f.WriteAt(m.encode(next), int64(next.turn%2)*markSlot); err != nil {
 		return fmt.Errorf("write audit mark: %w", err)
 	}
@@ -111,21 +113,27 @@ func (m *markFile) encode(v mark) []byte {
 	plain := binary.BigEndian.AppendUint64(nil, v.turn)
 	plain = binary.BigEndian.AppendUint64(plain, v.size)
 	plain = append(plain, v.root[:]...)
+	plain = binary.BigEndian.AppendUint64(plain, v.ahead)
 	out := make([]byte, 2, 2+markPlain+storage.SealOverhead)
 	binary.BigEndian.PutUint16(out, uint16(markPlain+storage.SealOverhead))
 	return m.sealer.Seal(out, markAAD, plain)
 }
 
+// decode reads a slot. One written before there was a write-ahead file lacks the last field.
 func (m *markFile) decode(slot []byte) (mark, bool) {
 	const n = markPlain + storage.SealOverhead
-	if int(binary.BigEndian.Uint16(slot)) != n {
+	size := int(binary.BigEndian.Uint16(slot))
+	if size != n && size != n-8 {
 		return mark{}, false
 	}
-	plain, err := m.sealer.Open(nil, markAAD, slot[2:2+n])
+	plain, err := m.sealer.Open(nil, markAAD, slot[2:2+size])
 	if err != nil {
 		return mark{}, false
 	}
-	v := mark{turn: binary.BigEndian.Uint64(plain), size: binary.BigEndian.Uint64(plain[8:]), root: tlog.Hash(plain[16:])}
+	v := mark{turn: binary.BigEndian.Uint64(plain), size: binary.BigEndian.Uint64(plain[8:]), root: tlog.Hash(plain[16 : 16+hashSize])}
+	if size == n {
+		v.ahead = binary.BigEndian.Uint64(plain[16+hashSize:])
+	}
 	return v, true
 }
 

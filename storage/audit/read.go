@@ -28,6 +28,9 @@ type Record struct {
 // At returns the entry at index. It fails with ErrRange, and with storage.ErrIntegrity when the entry is damaged.
 func (l *Log) At(index uint64) (Record, error) {
 	var r Record
+	if err := l.settle(); err != nil {
+		return r, err
+	}
 	err := l.db.View(func(txn *badger.Txn) error {
 		f, err := loadHead(txn)
 		if err != nil {
@@ -46,6 +49,9 @@ func (l *Log) At(index uint64) (Record, error) {
 // damaged entry it returns those before it and storage.ErrIntegrity; Verify lists all that is damaged.
 func (l *Log) Read(ctx context.Context, from uint64, limit int) ([]Record, error) {
 	var out []Record
+	if err := l.settle(); err != nil {
+		return nil, err
+	}
 	err := l.db.View(func(txn *badger.Txn) error {
 		f, err := loadHead(txn)
 		if err != nil {
@@ -70,6 +76,9 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int) ([]Record, error
 func (l *Log) load(txn *badger.Txn, index uint64) (Record, error) {
 	key := entryKey(index)
 	sealed, err := get(txn, key)
+	if only, ok := l.lost[index]; ok && errors.Is(err, storage.ErrIntegrity) {
+		sealed, err = only, nil
+	}
 	if err != nil {
 		return Record{}, fmt.Errorf("entry %d: %w", index, err)
 	}
@@ -138,6 +147,9 @@ type Page struct {
 func (l *Log) Search(ctx context.Context, f Filter, from Ref, limit int) (Page, error) {
 	var page Page
 	limit = min(limit, maxRead)
+	if err := l.settle(); err != nil {
+		return page, err
+	}
 	err := l.db.View(func(txn *badger.Txn) error {
 		head, err := loadHead(txn)
 		if err != nil || head.size == 0 || limit <= 0 {

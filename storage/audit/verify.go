@@ -50,10 +50,13 @@ func (r Report) OK() bool {
 // An entry that cannot be opened stands in the tree by its stored leaf hash, so that one damaged entry does not make
 // every later checkpoint fail: then the checkpoints say whether that hash is the one of the entry that was appended.
 func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Report, error) {
+	if err := l.settle(); err != nil {
+		return Report{}, fmt.Errorf("verify audit log: %w", err)
+	}
 	l.markMu.Lock()
 	v := verifier{log: l, mark: l.mark.last, against: slices.Clone(against)}
 	l.markMu.Unlock()
-	head, size, err := v.extent()
+	size, err := v.extent()
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
@@ -75,24 +78,31 @@ func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Repo
 	}
 	root := v.tree.root()
 	v.report.Root = digest(root)
-	v.report.HeadHolds = head.size == size && root == head.root() && v.markHolds
+	v.report.HeadHolds = v.headHolds && v.markHolds
 	return v.report, nil
 }
 
-// extent returns the stored head, and how many entries there are or should be. They differ only in a log that Open refuses.
-func (v *verifier) extent() (head frontier, size uint64, err error) {
+// extent finds the stored head and returns how many entries there are or should be. They differ only in a log that Open
+// refuses, and by what the write-ahead file has beyond the store.
+func (v *verifier) extent() (size uint64, err error) {
 	err = v.log.db.View(func(txn *badger.Txn) error {
-		head, err = loadHead(txn)
+		v.head, err = loadHead(txn)
 		if err != nil && !(v.log.examine && errors.Is(err, storage.ErrIntegrity)) {
 			return err
 		}
-		size = max(head.size, v.mark.size)
+		size = max(v.head.size, v.mark.size)
 		if last, any := lastEntry(txn); any {
 			size = max(size, last+1)
+			v.headEnds = v.head.size == last+1
+		} else {
+			v.headEnds = v.head.size == 0
+		}
+		for index := range v.log.lost {
+			size = max(size, index+1)
 		}
 		return nil
 	})
-	return head, size, err
+	return size, err
 }
 
 type verifier struct {
@@ -101,6 +111,9 @@ type verifier struct {
 	against   []federation.Checkpoint // not reached yet, ascending
 	mark      mark
 	markHolds bool
+	head      frontier // as stored
+	headEnds  bool     // its size is that of the stored rows
+	headHolds bool
 	report    Report
 }
 
@@ -136,6 +149,9 @@ func (v *verifier) entry(txn *badger.Txn, index uint64) (*tlog.Hash, error) {
 	if r.Subject.IsZero() {
 		return &leaf, nil
 	}
+	if _, ok := v.log.lost[index]; ok {
+		return &leaf, nil
+	}
 	if _, err := txn.Get(subjectKey(r.Subject, index)); err != nil {
 		return &leaf, fmt.Errorf("entry %d is not found by its patient: %w", index, storage.ErrIntegrity)
 	}
@@ -157,6 +173,9 @@ func (v *verifier) hashes(txn *badger.Txn, index uint64, leaf *tlog.Hash) bool {
 	for _, h := range v.tree.add(*leaf) {
 		computed = append(computed, h[:]...)
 	}
+	if _, ok := v.log.lost[index]; ok {
+		return true // its hashes were to be stored with it
+	}
 	return bytes.Equal(computed, stored)
 }
 
@@ -164,6 +183,9 @@ func (v *verifier) hashes(txn *badger.Txn, index uint64, leaf *tlog.Hash) bool {
 func (v *verifier) atSize() {
 	if v.mark.size == v.tree.size {
 		v.markHolds = v.mark.root == v.tree.root()
+	}
+	if v.head.size == v.tree.size {
+		v.headHolds = v.headEnds && v.head.size >= v.mark.size && v.head.root() == v.tree.root()
 	}
 	for len(v.against) > 0 && v.against[0].Size == v.tree.size {
 		w := Witness{Size: v.tree.size, Holds: v.against[0].Root == digest(v.tree.root())}
