@@ -21,7 +21,7 @@ func lint(text string, p *cedar.Policy) []Fault {
 		}
 		seen[e] = true
 		if problem := unknown(e); problem != "" {
-			line, column := find(text, p.Position(), e)
+			line, column := find(text, p.Position(), quotedEntity(e))
 			faults = append(faults, Fault{line, column, problem})
 		}
 	}
@@ -96,10 +96,12 @@ func unknown(e cedar.EntityUID) string {
 	return fmt.Sprintf("%s::%q is not one that exists", e.Type, id)
 }
 
-// find returns where the rule at pos names e, or else where the rule starts.
-func find(text string, pos cedar.Position, e cedar.EntityUID) (int, int) {
+func quotedEntity(e cedar.EntityUID) string { return fmt.Sprintf("%s::%q", e.Type, string(e.ID)) }
+
+// find returns where the rule at pos has the text, or else where the rule starts.
+func find(text string, pos cedar.Position, what string) (int, int) {
 	if pos.Offset >= 0 && pos.Offset <= len(text) {
-		if n := strings.Index(text[pos.Offset:], fmt.Sprintf("%s::%q", e.Type, string(e.ID))); n >= 0 {
+		if n := strings.Index(text[pos.Offset:], what); n >= 0 {
 			return lineColumn(text, pos.Offset+n)
 		}
 	}
