@@ -15,7 +15,7 @@ import (
 func quiet(c *Config) {
 	c.Heartbeat, c.Election = time.Second, time.Second
 	c.CommandTimeout = 30 * time.Second
-	c.Storage = Storage{MemTable: 32 << 20, BlockCache: 16 << 20, IndexCache: 16 << 20}
+	c.Storage = Storage{MemTable: 32 << 20, BlockCache: 16 << 20}
 	c.TrailingLogs = 1 << 20
 	block, err := aes.NewCipher(make([]byte, 32))
 	if err != nil {

@@ -66,12 +66,12 @@ type Config struct {
 
 // Storage sizes the memory and files of a replica. Zero fields get the defaults.
 type Storage struct {
-	// MemTable is the size in bytes of one of Badger's memory tables, 64 MiB by default and at least 16 MiB.
-	MemTable int64
-	// MemTables is how many memory tables may wait to be flushed, 3 by default.
+	// MemTable is how many bytes of new rows gather in memory before they go into a table, 32 MiB by default and at least
+	// 16 MiB, and MemTables how many times as much may wait for that, 2 by default.
+	MemTable  int64
 	MemTables int
-	// BlockCache and IndexCache are the sizes in bytes of Badger's caches, 256 MiB and 128 MiB by default.
-	BlockCache, IndexCache int64
+	// BlockCache is how many bytes of the tables are kept in memory in clear, 64 MiB by default.
+	BlockCache int64
 	// LogSegment is the size in bytes of one file of the log, 64 MiB by default.
 	LogSegment int
 	// LogCache is how many bytes of the newest log entries are kept in memory, 32 MiB by default.
@@ -81,11 +81,11 @@ type Storage struct {
 // SmallStorage suits many replicas in one process, as in tests and demonstrations: tens of megabytes each at most.
 func SmallStorage() Storage {
 	return Storage{
-		MemTable: 16 << 20, MemTables: 2, BlockCache: 1 << 20, IndexCache: 1 << 20, LogSegment: 4 << 20, LogCache: 2 << 20,
+		MemTable: 16 << 20, MemTables: 1, BlockCache: 1 << 20, LogSegment: 4 << 20, LogCache: 2 << 20,
 	}
 }
 
-// minMemTable keeps Badger's limit on a transaction, 15 % of the memory table, above what one command may write.
+// minMemTable keeps tables from becoming many and small.
 const minMemTable = 16 << 20
 
 // withDefaults returns the Config with all defaults filled in, or an ErrConfig that names all that is wrong.
@@ -104,10 +104,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.SnapshotThreshold, defaultSnapshotThreshold)
 	fill(&c.TrailingLogs, defaultTrailingLogs)
 	fill(&c.MaxSnapshot, int64(defaultMaxSnapshot))
-	fill(&c.Storage.MemTable, 64<<20)
-	fill(&c.Storage.MemTables, 3)
-	fill(&c.Storage.BlockCache, 256<<20)
-	fill(&c.Storage.IndexCache, 128<<20)
+	fill(&c.Storage.MemTable, 32<<20)
+	fill(&c.Storage.MemTables, 2)
+	fill(&c.Storage.BlockCache, 64<<20)
 	fill(&c.Storage.LogSegment, 64<<20)
 	fill(&c.Storage.LogCache, 32<<20)
 	if c.Logger == nil {
@@ -126,7 +125,7 @@ func (c Config) withDefaults() (Config, error) {
 	check(c.CommandTimeout > 0 && c.SlowLogWrite > 0 && c.SnapshotInterval > 0, "durations must be positive")
 	check(c.MaxSnapshot > 0, "MaxSnapshot must be positive")
 	check(c.Storage.MemTable >= minMemTable, "Storage.MemTable must be at least 16 MiB")
-	check(c.Storage.MemTables > 0 && c.Storage.BlockCache > 0 && c.Storage.IndexCache > 0, "Storage sizes must be positive")
+	check(c.Storage.MemTables > 0 && c.Storage.BlockCache > 0, "Storage sizes must be positive")
 	check(c.Storage.LogSegment >= 1<<20 && c.Storage.LogSegment < 1<<30, "Storage.LogSegment must be from 1 MiB to 1 GiB")
 	check(c.Storage.LogCache > 0, "Storage.LogCache must be positive")
 	if len(wrong) > 0 {

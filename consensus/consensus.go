@@ -15,9 +15,9 @@ const (
 	MaxEffectBytes = 2 << 20
 	// MaxEffectKeys bounds how many writes one command may make, deletions included.
 	MaxEffectKeys = 16 << 10
-	// MaxValue is the largest value in bytes: larger ones would lie in Badger's value log, whose damage it does not report.
+	// MaxValue is the largest value in bytes.
 	MaxValue = 1<<20 - 4<<10
-	// effectOverhead is charged for each write: sealing and the store's own bookkeeping.
+	// effectOverhead is charged for each write: the store's own bookkeeping.
 	effectOverhead = 64
 )
 
@@ -74,6 +74,13 @@ type Machine interface {
 	// Applied is told after commands up to index are in the state, once at Open, and after a received snapshot took the
 	// state's place. It must not block.
 	Applied(index uint64)
+}
+
+// ScanPrefixer may be implemented by a Machine to make its scans cheap. It says, by the first byte of a key, how long the
+// beginning of keys is that is usually scanned for; a Scan for such a beginning looks only where there is one. It must
+// always return the same.
+type ScanPrefixer interface {
+	ScanPrefixes() map[byte]uint8
 }
 
 // Reader reads one state. All reads of a Reader see the same applied index.

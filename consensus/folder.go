@@ -16,7 +16,7 @@ import (
 //	MARK           high-water mark, outside of what it vouches for
 //	CURRENT        names the state folder in service
 //	log/           raft-wal
-//	state-000001/  Badger
+//	state-000001/  rows: a manifest, tables and journals
 //
 // CURRENT changes by rename after the folder it names is complete and on disk. A state folder that CURRENT does not
 // name is what a crash left of a restore, and is removed.

@@ -50,14 +50,7 @@ func (m *stateMachine) current() (*stateDB, error) {
 func (m *stateMachine) load(state *stateDB) error {
 	r := state.read()
 	defer r.discard()
-	at, err := r.applied()
-	if err != nil {
-		return err
-	}
-	members, err := r.members()
-	if err != nil {
-		return err
-	}
+	at, members := r.applied(), r.members()
 	if members.data != nil {
 		if _, err := decodeConfiguration(members.data); err != nil {
 			return fmt.Errorf("state: %w: %w", ErrDamaged, err)
@@ -75,7 +68,7 @@ func (m *stateMachine) load(state *stateDB) error {
 // Apply is not used by raft for a BatchingFSM.
 func (m *stateMachine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
 
-// ApplyBatch applies entries and makes their effects visible in as few transactions as the store's limit allows.
+// ApplyBatch applies entries and makes their effects visible in as few commits as is sensible.
 func (m *stateMachine) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
 	for i := range results {
@@ -126,7 +119,7 @@ type batch struct {
 
 func (b *batch) begin() {
 	b.reader = b.state.read()
-	b.tx = newTx(b.reader)
+	b.tx = b.state.tx(b.reader)
 	b.dirty, b.members = false, nil
 }
 
@@ -141,19 +134,15 @@ func (b *batch) apply(l *raft.Log) ([]byte, error) {
 		b.tx.rollback()
 		return nil, err
 	}
-	if b.dirty && (b.tx.bytes > b.state.limit || len(b.tx.nodes) > b.state.count) {
-		// One transaction cannot hold this entry and those before it.
-		writes := b.tx.rollback()
+	b.at, b.dirty = position{index: l.Index, term: l.Term}, true
+	if members != nil {
+		b.members = members
+	}
+	if b.tx.bytes > commitBytes {
 		if err := b.commit(); err != nil {
 			return nil, err
 		}
 		b.begin()
-		b.tx.mark()
-		b.tx.replay(writes)
-	}
-	b.at, b.dirty = position{index: l.Index, term: l.Term}, true
-	if members != nil {
-		b.members = members
 	}
 	return response, nil
 }

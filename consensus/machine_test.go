@@ -36,7 +36,7 @@ func TestMachineThatFailsStopsItsReplica(t *testing.T) {
 				}
 				// It stops again at the same entry, and the state holds what came before and nothing of it.
 				g.close(r)
-				state, err := openState(g.dirs[testID(1)]+"/state-000001", SmallStorage(), xorSealer{}, r.config.Logger)
+				state, err := openState(g.dirs[testID(1)]+"/state-000001", r.config)
 				if err != nil {
 					t.Fatal(err)
 				}

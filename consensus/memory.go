@@ -1,38 +1,45 @@
 package consensus
 
+import "bytes"
+
 // MemoryStore is a Store in memory. A Machine's author tests Apply, Snapshot and Restore against it without a replica; the
 // limits on effects hold as they do for a replica. It is used by one goroutine. The zero value is not usable.
 type MemoryStore struct {
-	tx *Tx
+	runs []*memRun // newest first
+	room arena
 }
 
 // NewMemoryStore returns an empty store.
-func NewMemoryStore() *MemoryStore { return &MemoryStore{tx: newTx(nothing{})} }
+func NewMemoryStore() *MemoryStore { return &MemoryStore{} }
 
 // Get returns a copy of the value of a key.
-func (m *MemoryStore) Get(key []byte) ([]byte, bool, error) { return m.tx.Get(key) }
+func (m *MemoryStore) Get(key []byte) ([]byte, bool, error) { return m.find(hashKey(0, key), key) }
+
+func (m *MemoryStore) find(hash uint64, key []byte) ([]byte, bool, error) {
+	r := findRow(m.runs, hash, key)
+	if r == nil || r.deleted() {
+		return nil, false, nil
+	}
+	return bytes.Clone(r.value()), true, nil
+}
 
 // Scan visits the keys with the prefix, from the given one on, in ascending order.
 func (m *MemoryStore) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	return m.tx.Scan(prefix, from, fn)
+	return scanRows(memCursors(m.runs, prefix, from), prefix, fn)
 }
 
 // Update runs fn on a Tx over the store. When fn returns an error, or writes more than a command may, nothing changes.
 func (m *MemoryStore) Update(fn func(*Tx) error) error {
-	m.tx.mark()
-	err := fn(m.tx)
+	tx := newTx(m, 0, &m.room)
+	err := fn(tx)
 	if err == nil {
-		err = m.tx.check()
+		err = tx.check()
 	}
 	if err != nil {
-		m.tx.rollback()
+		return err
 	}
-	return err
+	if entries := tx.entries(); len(entries) > 0 {
+		m.runs = pushRun(m.runs, newMemRun(entries))
+	}
+	return nil
 }
-
-// nothing is the empty Reader.
-type nothing struct{}
-
-func (nothing) Get([]byte) ([]byte, bool, error) { return nil, false, nil }
-
-func (nothing) Scan(_, _ []byte, _ func(key, value []byte) (bool, error)) error { return nil }

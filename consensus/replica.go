@@ -87,7 +87,7 @@ func (r *Replica) open() (err error) {
 	if err != nil {
 		return err
 	}
-	state, err := openState(dir, r.config.Storage, r.config.Sealer, r.config.Logger)
+	state, err := openState(dir, r.config)
 	if err != nil {
 		return err
 	}

@@ -72,13 +72,9 @@ func (s *snapshots) List() ([]*raft.SnapshotMeta, error) {
 }
 
 func snapshotMeta(r *stateReader) (*raft.SnapshotMeta, error) {
-	at, err := r.applied()
-	if err != nil || at.index == 0 {
-		return nil, err
-	}
-	members, err := r.members()
-	if err != nil {
-		return nil, err
+	at, members := r.applied(), r.members()
+	if at.index == 0 {
+		return nil, nil
 	}
 	c, err := decodeConfiguration(members.data)
 	if err != nil {
@@ -90,7 +86,7 @@ func snapshotMeta(r *stateReader) (*raft.SnapshotMeta, error) {
 	}, nil
 }
 
-// Open streams the state from one transaction, at whatever index it is by then.
+// Open streams one version of the state, at whatever index it is by then.
 func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if id == receivedID {
 		return &raft.SnapshotMeta{ID: receivedID}, io.NopCloser(bytes.NewReader(nil)), nil
@@ -272,10 +268,11 @@ func (s *snapshotSink) receive(src io.Reader) (err error) {
 		return err
 	}
 	c := s.machine.config
-	state, err := openState(dir, c.Storage, c.Sealer, c.Logger)
+	state, err := openState(dir, c)
 	if err != nil {
 		return err
 	}
+	state.fill()
 	received := &receivedState{state: state, at: s.at, members: s.members}
 	defer func() {
 		if err != nil {
@@ -294,7 +291,7 @@ func (s *snapshotSink) receive(src io.Reader) (err error) {
 	if err := checkTail(src, sum); err != nil {
 		return err
 	}
-	if err := state.commit(newTx(nothing{}), s.at, &s.members); err != nil {
+	if err := state.commit(state.tx(nil), s.at, &s.members); err != nil {
 		return err
 	}
 	if err := state.sync(); err != nil {
@@ -351,7 +348,7 @@ func (s *restoreStore) Scan(prefix, from []byte, fn func(key, value []byte) (boo
 func (s *restoreStore) Update(fn func(*Tx) error) error {
 	r := s.state.read()
 	defer r.discard()
-	tx := newTx(r)
+	tx := s.state.tx(r)
 	if err := fn(tx); err != nil {
 		return err
 	}

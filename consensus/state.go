@@ -1,29 +1,13 @@
 package consensus
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
-
-	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
-)
-
-// Keys in Badger. The machine's are apart from ours by their first byte.
-//
-//	m <key>     sealed value of the machine's key
-//	!applied    sealed: uvarint index, uvarint term of the last entry whose effects are in
-//	!config     sealed: uvarint index of the configuration entry, the configuration
-const machinePrefix = 'm'
-
-var (
-	keyApplied = []byte("!applied")
-	keyConfig  = []byte("!config")
 )
 
 // position is a place in the log.
@@ -35,53 +19,66 @@ type membership struct {
 	data  []byte // as raft encodes it
 }
 
-// stateDB is one Badger with one state in it. It lives as long as somebody holds it: a snapshot may take its place while
-// views of it are still being read.
+// stateDB is one state: rows by key, with the position in the log that they are at. It is written by one goroutine, commit after
+// commit. New rows are in memory, in sorted runs that do not change; a journal has them as well. When there are enough the
+// keeper writes them into a table, and merges tables. A stateDB lives as long as somebody holds it: a snapshot may take its
+// place while views of it are still being read.
 type stateDB struct {
-	dir    string
-	db     *badger.DB
-	sealer Sealer
-	limit  int // bytes of one transaction
-	count  int // writes of one transaction
+	dir     string
+	size    Storage
+	sealer  Sealer
+	log     *slog.Logger
+	scheme  scanScheme
+	schema  uint64 // scheme.id()
+	id      [16]byte
+	seed    uint64
+	cache   *pageCache
+	room    arena // of the writer, as is the journal that it writes
+	current *journal
 
-	mu     sync.Mutex
-	refs   int
-	remove bool
-	closed chan struct{}
-	err    error
+	mu       sync.Mutex
+	moved    *sync.Cond // the version, the fault or closing changed
+	now      version
+	manifest manifest
+	journals []*journal // open ones, oldest first; the last one is current
+	bulk     bool       // no journal: sync writes tables
+	fault    error      // writing failed for good
+	closing  bool
+
+	keepers sync.WaitGroup
+	refs    int
+	remove  bool
+	closed  chan struct{}
+	err     error
 }
 
-// openState opens or makes the Badger in dir.
-func openState(dir string, s Storage, sealer Sealer, log *slog.Logger) (*stateDB, error) {
-	if err := cutMemFiles(dir, log); err != nil {
-		return nil, fmt.Errorf("open state %s: %w", dir, err)
-	}
-	opt := badger.DefaultOptions(dir).
-		WithLogger(badgerLog{log}).
-		WithMetricsEnabled(false).
-		WithMemTableSize(s.MemTable).
-		WithNumMemtables(s.MemTables).
-		WithBlockCacheSize(s.BlockCache).
-		WithIndexCacheSize(s.IndexCache).
-		WithValueThreshold(1 << 20).
-		WithValueLogFileSize(16 << 20).
-		WithCompression(options.Snappy).
-		WithNumVersionsToKeep(1).
-		WithNumCompactors(2).
-		WithDetectConflicts(false).
-		WithSyncWrites(false).
-		// The other modes turn a damaged block into a missing key, or panic.
-		WithChecksumVerificationMode(options.OnTableRead)
-	db, err := badger.Open(opt)
-	if err != nil {
-		return nil, fmt.Errorf("open state %s: %w: %w", dir, ErrDamaged, err)
-	}
-	// Badger refuses a transaction at its limits, and counts a few bytes more for each entry than effectOverhead may cover.
-	return &stateDB{
-		dir: dir, db: db, sealer: sealer, refs: 1, closed: make(chan struct{}),
-		limit: int(db.MaxBatchSize()) - 64<<10, count: int(db.MaxBatchCount()) - 16,
-	}, nil
+// version is one state of the rows. What it points to does not change.
+type version struct {
+	at      position
+	members membership
+	active  []*memRun     // newest first
+	frozen  []*generation // newest first; on their way into a table
+	memory  []*memRun     // active and those of frozen, newest first
+	tables  *tableSet
 }
+
+// generation is what goes into one table.
+type generation struct {
+	runs    []*memRun
+	bytes   int
+	at      position
+	members membership
+	journal uint64 // last journal that has a part of it
+}
+
+// tableSet is the tables of some versions. It holds them open as long as one of those is read.
+type tableSet struct {
+	tables []*table // newest first
+	refs   int      // guarded by stateDB.mu
+}
+
+// commitBytes is how much gathers in one Tx before it is committed: a record of the journal holds it.
+const commitBytes = 4 << 20
 
 // acquire holds the state open; false when it is closing.
 func (s *stateDB) acquire() bool {
@@ -94,7 +91,7 @@ func (s *stateDB) acquire() bool {
 	return true
 }
 
-// release gives up one hold. The last one closes Badger, and removes its folder if retire was called.
+// release gives up one hold. The last one closes the state, and removes its folder if retire was called.
 func (s *stateDB) release() {
 	s.mu.Lock()
 	s.refs--
@@ -103,12 +100,35 @@ func (s *stateDB) release() {
 	if !last {
 		return
 	}
-	err := s.db.Close()
+	err := s.shut(remove)
 	if remove {
-		err = errors.Join(err, os.RemoveAll(s.dir))
+		err = os.RemoveAll(s.dir)
 	}
 	s.err = err
 	close(s.closed)
+}
+
+// shut ends the keeper and closes all files. What is in memory is in the journal, which is synced unless nobody wants it.
+func (s *stateDB) shut(discard bool) error {
+	var err error
+	if !discard {
+		err = s.sync()
+	}
+	s.mu.Lock()
+	s.closing = true
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.keepers.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.journals {
+		err = errors.Join(err, j.file.Close())
+	}
+	s.drop(s.now.tables)
+	if err == nil && s.fault != nil {
+		err = s.fault
+	}
+	return err
 }
 
 // retire says that the folder is of no use once the last hold is gone.
@@ -118,67 +138,139 @@ func (s *stateDB) retire() {
 	s.mu.Unlock()
 }
 
-// wait returns once Badger is closed, with the error of closing it.
+// wait returns once the state is closed, with the error of closing it.
 func (s *stateDB) wait() error {
 	<-s.closed
 	return s.err
 }
 
-// read opens a Reader of the state as it is.
-func (s *stateDB) read() *stateReader {
-	return &stateReader{state: s, txn: s.db.NewTransaction(false)}
+// drop gives up one hold of a set of tables; s.mu is held.
+func (s *stateDB) drop(set *tableSet) {
+	if set.refs--; set.refs > 0 {
+		return
+	}
+	for _, t := range set.tables {
+		t.release()
+	}
 }
 
-// commit writes the effects and the new position in one transaction. members may be nil for no change.
+// newSet makes a set with one hold.
+func newSet(tables []*table) *tableSet {
+	for _, t := range tables {
+		t.refs.Add(1)
+	}
+	return &tableSet{tables: tables, refs: 1}
+}
+
+// read opens a Reader of the state as it is.
+func (s *stateDB) read() *stateReader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.tables.refs++
+	return &stateReader{state: s, at: s.now}
+}
+
+// tx begins the gathering of writes over r. There is one at a time.
+func (s *stateDB) tx(r *stateReader) *Tx { return newTx(r, s.seed, &s.room) }
+
+// commit puts the effects and the new position in, together. members may be nil for no change. After an error
+// nothing is committed any more.
 func (s *stateDB) commit(tx *Tx, at position, members *membership) error {
-	txn := s.db.NewTransaction(true)
-	defer txn.Discard()
-	err := tx.each(func(w write) error {
-		key := append(make([]byte, 0, 1+len(w.key)), machinePrefix)
-		key = append(key, w.key...)
-		if w.state == deleted {
-			return txn.Delete(key)
-		}
-		return txn.Set(key, s.sealer.Seal(nil, key, w.value))
-	})
-	if err != nil {
+	c := commit{at: at, members: members, entries: tx.entries()}
+	run := newMemRun(c.entries)
+	if err := s.writable(); err != nil {
 		return fmt.Errorf("commit state at %d: %w", at.index, err)
+	}
+	if !s.bulk {
+		if err := s.current.write(c); err != nil {
+			return s.failed(fmt.Errorf("commit state at %d: %w", at.index, err))
+		}
+	}
+	active := s.now.active // changed by this goroutine only
+	if len(c.entries) > 0 {
+		active = pushRun(active, run)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.active = active
+	if at.index > 0 {
+		s.now.at = at
 	}
 	if members != nil {
-		value := append(binary.AppendUvarint(nil, members.index), members.data...)
-		if err := txn.Set(keyConfig, s.sealer.Seal(nil, keyConfig, value)); err != nil {
+		s.now.members = *members
+	}
+	if s.room.used >= int(s.size.MemTable) {
+		if err := s.freeze(); err != nil {
+			s.fault = err
 			return fmt.Errorf("commit state at %d: %w", at.index, err)
 		}
 	}
-	if at.index > 0 {
-		value := binary.AppendUvarint(binary.AppendUvarint(nil, at.index), at.term)
-		if err := txn.Set(keyApplied, s.sealer.Seal(nil, keyApplied, value)); err != nil {
-			return fmt.Errorf("commit state at %d: %w", at.index, err)
-		}
-	}
-	if err := txn.Commit(); err != nil {
-		return fmt.Errorf("commit state at %d: %w", at.index, err)
-	}
+	s.now.layer()
 	return nil
 }
 
-// sync returns once everything committed is on disk. Badger's own Sync leaves out memory tables that wait to be flushed, and
-// does not always report a failed write-back, so each log file is synced through a descriptor of our own as well.
-func (s *stateDB) sync() error {
-	if err := s.db.Sync(); err != nil {
-		return fmt.Errorf("sync state: %w", err)
+// layer lists all runs in memory.
+func (v *version) layer() {
+	v.memory = append(make([]*memRun, 0, len(v.active)+8), v.active...)
+	for _, g := range v.frozen {
+		v.memory = append(v.memory, g.runs...)
 	}
-	files, err := os.ReadDir(s.dir)
+}
+
+// writable waits until there is room in memory.
+func (s *stateDB) writable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.fault == nil && len(s.now.frozen) >= s.size.MemTables {
+		s.moved.Wait()
+	}
+	return s.fault
+}
+
+func (s *stateDB) failed(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault == nil {
+		s.fault = err
+	}
+	s.moved.Broadcast()
+	return err
+}
+
+// freeze hands what is in memory to the keeper and begins a new journal; s.mu is held, by the writer or with no writer.
+func (s *stateDB) freeze() error {
+	last := s.current.number
+	if !s.bulk {
+		j, err := newJournal(s.dir, s.id, last+1, s.sealer)
+		if err != nil {
+			return err
+		}
+		s.journals, s.current = append(s.journals, j), j
+	}
+	g := &generation{runs: s.now.active, bytes: s.room.used, at: s.now.at, members: s.now.members, journal: last}
+	s.now.active = nil
+	s.now.frozen = append([]*generation{g}, s.now.frozen...)
+	s.now.layer()
+	s.room = arena{}
+	s.moved.Broadcast()
+	return nil
+}
+
+// sync returns once everything committed is on disk: in tables, or in a synced journal.
+func (s *stateDB) sync() error {
+	s.mu.Lock()
+	if s.bulk && s.fault == nil {
+		s.fault = s.flushAll()
+	}
+	err, journals := s.fault, slices.Clone(s.journals)
+	s.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("sync state: %w", err)
 	}
-	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), ".mem") && !strings.HasSuffix(f.Name(), ".vlog") {
-			continue
-		}
-		// A memory table that is gone was flushed to a table, which Badger syncs before it deletes.
-		if err := syncPath(filepath.Join(s.dir, f.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("sync state: %w", err)
+	for _, j := range journals {
+		// The keeper closes a journal once its rows are in a table that is on disk.
+		if err := j.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return s.failed(fmt.Errorf("sync state: %w", err))
 		}
 	}
 	if err := syncPath(s.dir); err != nil {
@@ -187,108 +279,75 @@ func (s *stateDB) sync() error {
 	return nil
 }
 
-// stateReader is a Reader of one Badger transaction.
+// flushAll has everything written into tables and returns to the journal; s.mu is held.
+func (s *stateDB) flushAll() error {
+	if err := s.freeze(); err != nil {
+		return err
+	}
+	for s.fault == nil && len(s.now.frozen) > 0 {
+		s.moved.Wait()
+	}
+	s.bulk = false
+	return s.fault
+}
+
+// fill says that all up to the next sync is to be had again, so that no journal is needed.
+func (s *stateDB) fill() {
+	s.mu.Lock()
+	s.bulk = true
+	s.mu.Unlock()
+}
+
+// stateReader is a Reader of one version.
 type stateReader struct {
 	state *stateDB
-	txn   *badger.Txn
+	at    version
 }
 
-func (r *stateReader) discard() { r.txn.Discard() }
+// discard lets the version go. It must be called, once.
+func (r *stateReader) discard() {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	r.state.drop(r.at.tables)
+}
 
 func (r *stateReader) Get(key []byte) ([]byte, bool, error) {
-	full := append(make([]byte, 0, 1+len(key)), machinePrefix)
-	return r.get(append(full, key...))
+	return r.find(hashKey(r.state.seed, key), key)
 }
 
-func (r *stateReader) get(key []byte) ([]byte, bool, error) {
-	item, err := r.txn.Get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, false, nil
+func (r *stateReader) find(hash uint64, key []byte) ([]byte, bool, error) {
+	if found := findRow(r.at.memory, hash, key); found != nil {
+		if found.deleted() {
+			return nil, false, nil
+		}
+		return bytes.Clone(found.value()), true, nil
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read state: %w", err)
+	for _, t := range r.at.tables.tables {
+		value, deleted, known, err := t.find(hash, key)
+		if err != nil {
+			return nil, false, fmt.Errorf("read state: %w", err)
+		}
+		if known {
+			return value, !deleted, nil
+		}
 	}
-	var plain []byte
-	err = item.Value(func(sealed []byte) error {
-		plain, err = r.state.sealer.Open(make([]byte, 0, len(sealed)), key, sealed)
-		return err
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("read state: %w: %w", ErrDamaged, err)
-	}
-	return plain, true, nil
+	return nil, false, nil
 }
 
 func (r *stateReader) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	full := append(append(make([]byte, 0, 1+len(prefix)), machinePrefix), prefix...)
-	start := full
-	if string(from) > string(prefix) {
-		start = append(append(make([]byte, 0, 1+len(from)), machinePrefix), from...)
-	}
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchValues = false
-	opt.Prefix = full
-	it := r.txn.NewIterator(opt)
-	defer it.Close()
-	var scratch []byte
-	for it.Seek(start); it.ValidForPrefix(full); it.Next() {
-		item := it.Item()
-		more := false
-		err := item.Value(func(sealed []byte) error {
-			plain, err := r.state.sealer.Open(scratch[:0], item.Key(), sealed)
-			if err != nil {
-				return fmt.Errorf("read state: %w: %w", ErrDamaged, err)
-			}
-			scratch = plain
-			more, err = fn(item.Key()[1:], plain)
-			return err
-		})
-		if err != nil || !more {
-			return err
+	cursors := memCursors(r.at.memory, prefix, from)
+	known := r.state.scheme.prefix(prefix)
+	hash := hashKey(r.state.seed, prefix[:known])
+	for _, t := range r.at.tables.tables {
+		if known == 0 || t.scheme != r.state.schema || t.filter.has(hash) {
+			cursors = append(cursors, t.cursor(scanStart(prefix, from), keepPages))
 		}
 	}
-	return nil
+	return scanRows(cursors, prefix, fn)
 }
 
-// applied returns the position that this transaction's state is at; zero for an empty state.
-func (r *stateReader) applied() (position, error) {
-	value, found, err := r.get(keyApplied)
-	if err != nil || !found {
-		return position{}, err
-	}
-	index, n := binary.Uvarint(value)
-	if n <= 0 {
-		return position{}, fmt.Errorf("read state: applied index: %w", ErrDamaged)
-	}
-	term, m := binary.Uvarint(value[n:])
-	if m <= 0 || n+m != len(value) {
-		return position{}, fmt.Errorf("read state: applied term: %w", ErrDamaged)
-	}
-	return position{index: index, term: term}, nil
-}
+// applied returns the position that this version is at; zero for an empty state.
+func (r *stateReader) applied() position { return r.at.at }
 
-// members returns the configuration that this transaction's state has applied.
-func (r *stateReader) members() (membership, error) {
-	value, found, err := r.get(keyConfig)
-	if err != nil || !found {
-		return membership{}, err
-	}
-	index, n := binary.Uvarint(value)
-	if n <= 0 {
-		return membership{}, fmt.Errorf("read state: configuration: %w", ErrDamaged)
-	}
-	return membership{index: index, data: value[n:]}, nil
-}
-
-// badgerLog passes Badger's warnings and errors on; its messages carry file names and counts, never values.
-type badgerLog struct{ log *slog.Logger }
-
-func (l badgerLog) Errorf(f string, a ...any) { l.log.Error("badger", slog.String("text", trim(f, a))) }
-
-func (l badgerLog) Warningf(f string, a ...any) {
-	l.log.Warn("badger", slog.String("text", trim(f, a)))
-}
-func (l badgerLog) Infof(string, ...any)  {}
-func (l badgerLog) Debugf(string, ...any) {}
-
-func trim(f string, a []any) string { return strings.TrimSpace(fmt.Sprintf(f, a...)) }
+// members returns the configuration that this version has applied.
+func (r *stateReader) members() membership { return r.at.members }

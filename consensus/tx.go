@@ -3,82 +3,127 @@ package consensus
 import (
 	"bytes"
 	"fmt"
-	"hash/maphash"
-	"math/bits"
 	"slices"
 )
 
 // Tx is a Reader whose writes are seen by its own later reads and reach the store together. It is used by one goroutine.
 //
-// Writes of many commands gather in one Tx, so that the store commits them at once; the borders between commands are
-// remembered, so that a batch is never split inside a command and a command that fails leaves no trace.
+// Writes of many commands gather in one Tx, so that the store takes them at once; a command that fails leaves no trace.
 type Tx struct {
-	base  Reader
-	list  skipList
-	nodes map[string]*node
+	base  source
+	seed  uint64
+	room  *arena
+	nodes []entry  // one for each key written, in the order of their first write
+	slots []uint32 // open addressing: place in nodes plus one, 0 for free
+	order []uint32 // places in nodes by ascending key; what was written since the last Scan is not in it
+
 	undo  []change
 	bytes int // of all writes, with overhead
 	large int // largest value since mark
-	entry int // of the writes since mark, with overhead
+	long  int // longest key since mark
+	entry int // bytes of the writes since mark, with overhead
 }
 
-// change remembers what a write of the present command replaced in the overlay.
+// source is what a Tx lies over. Unlike a Reader it is told the hash of the key.
+type source interface {
+	find(hash uint64, key []byte) (value []byte, found bool, err error)
+	Scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error
+}
+
+// change remembers what a write of the present command replaced; nil for a key that was not there.
 type change struct {
-	n    *node
-	old  []byte
-	was  state
-	size int
+	node uint32
+	old  row
 }
 
-// state says what the overlay knows of a key.
-type state uint8
+func newTx(base source, seed uint64, room *arena) *Tx {
+	return &Tx{base: base, seed: seed, room: room, slots: make([]uint32, 64)}
+}
 
-const (
-	unknown state = iota // nothing: ask the base
-	present
-	deleted
-)
-
-func newTx(base Reader) *Tx {
-	return &Tx{base: base, list: skipList{seed: maphash.MakeSeed()}, nodes: make(map[string]*node)}
+// slot returns the slot of a key: the one that has it, or the free one where it belongs.
+func (t *Tx) slot(hash uint64, key []byte) int {
+	mask := len(t.slots) - 1
+	for i := int(hash) & mask; ; i = (i + 1) & mask {
+		at := t.slots[i]
+		if at == 0 {
+			return i
+		}
+		if n := &t.nodes[at-1]; n.hash == hash && bytes.Equal(n.row.key(), key) {
+			return i
+		}
+	}
 }
 
 // Get returns the value as this Tx sees it. The value is the caller's copy.
 func (t *Tx) Get(key []byte) ([]byte, bool, error) {
-	if n := t.nodes[string(key)]; n != nil {
-		switch n.state {
-		case present:
-			return bytes.Clone(n.value), true, nil
-		case deleted:
-			return nil, false, nil
-		case unknown:
+	hash := hashKey(t.seed, key)
+	if at := t.slots[t.slot(hash, key)]; at != 0 {
+		if r := t.nodes[at-1].row; !r.deleted() {
+			return bytes.Clone(r.value()), true, nil
 		}
+		return nil, false, nil
 	}
-	return t.base.Get(key)
+	return t.base.find(hash, key)
 }
 
 // Set writes a value. Key and value are copied.
-func (t *Tx) Set(key, value []byte) {
-	v := make([]byte, len(value))
-	copy(v, value)
-	t.put(key, v, present)
-}
+func (t *Tx) Set(key, value []byte) { t.put(rowSet, key, value) }
 
 // Delete removes a key; one that is not there is no error.
-func (t *Tx) Delete(key []byte) { t.put(key, nil, deleted) }
+func (t *Tx) Delete(key []byte) { t.put(rowDelete, key, nil) }
 
-func (t *Tx) put(key, value []byte, s state) {
-	n := t.nodes[string(key)]
-	if n == nil {
-		n = t.list.insert(string(key))
-		t.nodes[n.key] = n
-	}
-	size := len(n.key) + len(value) + effectOverhead
-	t.undo = append(t.undo, change{n: n, old: n.value, was: n.state, size: n.size})
-	t.bytes += size - n.size
+func (t *Tx) put(kind byte, key, value []byte) {
+	size := len(key) + len(value) + effectOverhead
 	t.entry += size
-	t.large = max(t.large, len(value))
-	n.value, n.state, n.size = value, s, size
+	t.large, t.long = max(t.large, len(value)), max(t.long, len(key))
+	if len(key) > maxKey {
+		return // check refuses the command
+	}
+	hash := hashKey(t.seed, key)
+	r := t.room.row(kind, key, value)
+	t.bytes += size
+	i := t.slot(hash, key)
+	if at := t.slots[i]; at != 0 {
+		n := &t.nodes[at-1]
+		t.undo = append(t.undo, change{node: at - 1, old: n.row})
+		t.bytes -= rowBytes(n.row)
+		n.row = r
+		return
+	}
+	t.nodes = append(t.nodes, entry{hash: hash, row: r})
+	t.slots[i] = uint32(len(t.nodes))
+	t.undo = append(t.undo, change{node: uint32(len(t.nodes) - 1)})
+	if 2*len(t.nodes) > len(t.slots) {
+		t.grow()
+	}
+}
+
+func rowBytes(r row) int { return len(r) - rowHead + effectOverhead }
+
+// grow doubles the slots. Keys go in by the order of nodes, as they would have without: rollback relies on it.
+func (t *Tx) grow() {
+	t.slots = make([]uint32, 2*len(t.slots))
+	mask := len(t.slots) - 1
+	for at, n := range t.nodes {
+		i := int(n.hash) & mask
+		for t.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		t.slots[i] = uint32(at + 1)
+	}
+}
+
+// sorted returns the places of all nodes by ascending key.
+func (t *Tx) sorted() []uint32 {
+	if len(t.order) == len(t.nodes) {
+		return t.order
+	}
+	for at := len(t.order); at < len(t.nodes); at++ {
+		t.order = append(t.order, uint32(at))
+	}
+	// Most of a large batch was sorted before; the sort finds runs that are in order quickly enough.
+	slices.SortFunc(t.order, func(a, b uint32) int { return compareEntries(t.nodes[a], t.nodes[b]) })
+	return t.order
 }
 
 // Scan merges this Tx's writes with what lies below.
@@ -87,19 +132,23 @@ func (t *Tx) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error))
 	if bytes.Compare(from, start) > 0 {
 		start = from
 	}
-	own := t.list.seek(string(start))
+	order := t.sorted()
+	i, _ := slices.BinarySearchFunc(order, start, func(at uint32, key []byte) int {
+		return bytes.Compare(t.nodes[at].row.key(), key)
+	})
+	own := order[i:]
 	stopped := false
 	// emit passes on own writes before limit; a nil limit means all with the prefix.
 	emit := func(limit []byte) error {
-		for ; own != nil && !stopped; own = own.next[0] {
-			key := []byte(own.key)
-			if !bytes.HasPrefix(key, prefix) || (limit != nil && bytes.Compare(key, limit) >= 0) {
+		for ; len(own) > 0 && !stopped; own = own[1:] {
+			r := t.nodes[own[0]].row
+			if !bytes.HasPrefix(r.key(), prefix) || (limit != nil && bytes.Compare(r.key(), limit) >= 0) {
 				return nil
 			}
-			if own.state != present {
+			if r.deleted() {
 				continue
 			}
-			more, err := fn(key, own.value)
+			more, err := fn(r.key(), r.value())
 			if err != nil {
 				return err
 			}
@@ -111,7 +160,7 @@ func (t *Tx) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error))
 		if err := emit(key); err != nil || stopped {
 			return false, err
 		}
-		if own != nil && own.key == string(key) && own.state != unknown {
+		if len(own) > 0 && bytes.Equal(t.nodes[own[0]].row.key(), key) {
 			return true, nil // emitted, or left out, with the next own key
 		}
 		more, err := fn(key, value)
@@ -126,7 +175,7 @@ func (t *Tx) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error))
 
 // mark begins a command: rollback undoes what is written from here on.
 func (t *Tx) mark() {
-	t.undo, t.entry, t.large = t.undo[:0], 0, 0
+	t.undo, t.entry, t.large, t.long = t.undo[:0], 0, 0, 0
 }
 
 // check reports whether the command since mark kept within the limits.
@@ -137,100 +186,35 @@ func (t *Tx) check() error {
 	if t.large > MaxValue {
 		return fmt.Errorf("value of %d bytes, at most %d: %w", t.large, MaxValue, ErrTooLarge)
 	}
+	if t.long > maxKey {
+		return fmt.Errorf("key of %d bytes, at most %d: %w", t.long, maxKey, ErrTooLarge)
+	}
 	if t.entry > MaxEffectBytes {
 		return fmt.Errorf("%d bytes of effects of one command, at most %d: %w", t.entry, MaxEffectBytes, ErrTooLarge)
 	}
 	return nil
 }
 
-// rollback takes back all writes since mark and returns them, the newest value for each key.
-func (t *Tx) rollback() []write {
-	last := make(map[*node]struct{}, len(t.undo))
-	var writes []write
+// rollback takes back all writes since mark. Keys go out in the reverse order in which they came in, so no search that passed
+// over them ends early.
+func (t *Tx) rollback() {
 	for _, c := range slices.Backward(t.undo) {
-		if _, ok := last[c.n]; !ok {
-			last[c.n] = struct{}{}
-			writes = append(writes, write{key: c.n.key, value: c.n.value, state: c.n.state})
-		}
-	}
-	for _, c := range slices.Backward(t.undo) {
-		t.bytes += c.size - c.n.size
-		c.n.value, c.n.state, c.n.size = c.old, c.was, c.size
-	}
-	t.mark()
-	return writes
-}
-
-// replay carries writes over into this Tx.
-func (t *Tx) replay(writes []write) {
-	for _, w := range writes {
-		t.put([]byte(w.key), w.value, w.state)
-	}
-}
-
-// each calls fn for every write in ascending order of keys.
-func (t *Tx) each(fn func(w write) error) error {
-	for n := t.list.first(); n != nil; n = n.next[0] {
-		if n.state == unknown {
+		n := &t.nodes[c.node]
+		t.bytes -= rowBytes(n.row)
+		if c.old != nil {
+			t.bytes += rowBytes(c.old)
+			n.row = c.old
 			continue
 		}
-		if err := fn(write{key: n.key, value: n.value, state: n.state}); err != nil {
-			return err
-		}
+		t.slots[t.slot(n.hash, n.row.key())] = 0
+		t.nodes = t.nodes[:c.node]
 	}
-	return nil
+	t.order = slices.DeleteFunc(t.order, func(at uint32) bool { return int(at) >= len(t.nodes) })
+	t.mark()
 }
 
-// write is one key's final value in a Tx.
-type write struct {
-	key   string
-	value []byte
-	state state
-}
-
-const maxLevel = 16
-
-// node is a key of the overlay. Its place in the list never changes; a key whose only write was undone stays as unknown.
-type node struct {
-	key   string
-	value []byte
-	state state
-	size  int
-	next  []*node
-}
-
-// skipList keeps the overlay's keys in order, so that Scan does not have to sort them again.
-type skipList struct {
-	head [maxLevel]*node
-	seed maphash.Seed
-}
-
-func (l *skipList) first() *node { return l.head[0] }
-
-// seek returns the first node whose key is not before key.
-func (l *skipList) seek(key string) *node {
-	next := l.head[:]
-	for lv := maxLevel - 1; lv >= 0; lv-- {
-		for lv < len(next) && next[lv] != nil && next[lv].key < key {
-			next = next[lv].next
-		}
-	}
-	return next[0]
-}
-
-// insert adds a key that is not in the list.
-func (l *skipList) insert(key string) *node {
-	// Two zero bits a level. The seed keeps whoever chooses the keys from choosing the heights.
-	height := min(maxLevel, 1+bits.TrailingZeros64(maphash.String(l.seed, key))/2)
-	n := &node{key: key, next: make([]*node, height)}
-	next := l.head[:]
-	for lv := maxLevel - 1; lv >= 0; lv-- {
-		for next[lv] != nil && next[lv].key < key {
-			next = next[lv].next
-		}
-		if lv < height {
-			n.next[lv], next[lv] = next[lv], n
-		}
-	}
-	return n
+// entries returns all writes by ascending key. The Tx must not be used afterwards.
+func (t *Tx) entries() []entry {
+	slices.SortFunc(t.nodes, compareEntries)
+	return t.nodes
 }

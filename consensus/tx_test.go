@@ -32,7 +32,7 @@ func TestTxReadsItsOwnWritesOverTheStore(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	tx := newTx(base)
+	tx := newTx(base, 0, &arena{})
 	tx.Set([]byte("a0"), []byte("own"))
 	tx.Set([]byte("a2"), []byte("own"))
 	tx.Delete([]byte("a3"))
@@ -57,7 +57,7 @@ func TestTxReadsItsOwnWritesOverTheStore(t *testing.T) {
 
 func TestScanStopsWhenTold(t *testing.T) {
 	base := NewMemoryStore()
-	tx := newTx(base)
+	tx := newTx(base, 0, &arena{})
 	for _, k := range []string{"1", "2", "3"} {
 		tx.Set([]byte(k), nil)
 	}
@@ -108,6 +108,7 @@ func TestEffectsOfOneCommandAreLimited(t *testing.T) {
 			}
 		}},
 		{"value", func(tx *Tx) { tx.Set([]byte("k"), make([]byte, MaxValue+1)) }},
+		{"key", func(tx *Tx) { tx.Set(make([]byte, maxKey+1), nil) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := NewMemoryStore()
