@@ -60,11 +60,13 @@ func seeds(few, usual int) []uint64 {
 	return out
 }
 
-// play runs a scenario once for each seed.
+// play runs a scenario once for each seed. Each region has a bubble of its own, so they go side by side.
 func play(t *testing.T, list []uint64, o RegionOptions, scenario func(s *stage)) {
 	t.Helper()
+	t.Parallel()
 	for _, seed := range list {
 		t.Run("seed "+strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			synctest.Test(t, func(t *testing.T) { perform(t, seed, o, scenario) })
 			t.Logf("%s of real time", time.Since(began).Round(time.Millisecond))
