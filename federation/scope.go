@@ -206,3 +206,6 @@ func (d *Decoder) Scopes() []Scope {
 	}
 	return out
 }
+
+// More reports whether there is more to read and no fault yet: for forms that end early when the rest would be empty.
+func (d *Decoder) More() bool { return d.err == nil && len(d.buf) > 0 }

@@ -48,7 +48,7 @@ func FuzzApply(f *testing.F) {
 func FuzzApplySigned(f *testing.F) {
 	seed := fuzzRegion(f)
 	for _, body := range []federation.Body{
-		publication(pointerOf("RYJ", bob, 2)), objection(1, alice),
+		publication(pointerOf("RYJ", bob, 2)), objection(1, alice), scoped(2, alice, federation.Consent, 0), scoped(3, alice, federation.Object, 1),
 		federation.Link{Prior: alice, Survivor: bob},
 		federation.Enrol{Member: newTrust("RAS").member(true)},
 		federation.Suspend{Trust: "RYJ"},

@@ -6,16 +6,39 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// directiveRow is a directive as it was recorded, and whether it was withdrawn since.
+// directiveRow is a directive as it was recorded, and what ended it since.
+//
+//	size  field
+//	8     index of its command
+//	v+n   trust that recorded it
+//	8     at
+//	1     effect; 16 target; v+n by; v+n evidence
+//	16    directive that withdrew it; zero: none
+//	      when one of these is set:
+//	1     2
+//	16    directive that superseded it; 16 directive that it superseded
+//	8     until
+//	v+n   scope; v exceptions, scopes
 type directiveRow struct {
-	index     uint64
-	trust     federation.TrustID
-	at        time.Time
-	effect    federation.DirectiveEffect
-	target    federation.DirectiveID
-	by        string
-	evidence  string
-	withdrawn federation.DirectiveID // the directive that withdrew this one; else zero
+	index      uint64
+	trust      federation.TrustID
+	at         time.Time
+	said       federation.Directive   // all but ID and Subject, which the key has
+	withdrawn  federation.DirectiveID // the directive that withdrew this one; else zero
+	superseded federation.DirectiveID // the directive that took its place; else zero
+}
+
+// directiveTail marks the fields that not every directive has.
+const directiveTail = 2
+
+// closed reports whether the directive has ended. It never begins again.
+func (r directiveRow) closed() bool {
+	return r.withdrawn != (federation.DirectiveID{}) || r.superseded != (federation.DirectiveID{})
+}
+
+func (r directiveRow) tailed() bool {
+	none := federation.DirectiveID{}
+	return r.superseded != none || r.said.Supersedes != none || !r.said.Until.IsZero() || !r.said.Scope.IsZero() || len(r.said.Except) > 0
 }
 
 func (r directiveRow) encode() []byte {
@@ -23,21 +46,41 @@ func (r directiveRow) encode() []byte {
 	e.U64(r.index)
 	e.Text(string(r.trust))
 	e.Time(r.at)
-	e.U8(uint8(r.effect))
-	e.Fixed(r.target[:])
-	e.Text(r.by)
-	e.Text(r.evidence)
+	e.U8(uint8(r.said.Effect))
+	e.Fixed(r.said.Target[:])
+	e.Text(r.said.By)
+	e.Text(r.said.Evidence)
 	e.Fixed(r.withdrawn[:])
+	if r.tailed() {
+		e.U8(directiveTail)
+		e.Fixed(r.superseded[:])
+		e.Fixed(r.said.Supersedes[:])
+		e.Time(r.said.Until)
+		e.Scope(r.said.Scope)
+		e.Scopes(r.said.Except)
+	}
 	return e.Bytes()
 }
 
 func decodeDirective(d *federation.Decoder) directiveRow {
-	r := directiveRow{index: d.U64(), trust: federation.TrustID(d.Text(rowText)), at: d.Time(), effect: federation.DirectiveEffect(d.U8())}
-	d.Into(r.target[:])
-	r.by, r.evidence = d.Text(rowText), d.Text(rowText)
+	r := directiveRow{index: d.U64(), trust: federation.TrustID(d.Text(rowText)), at: d.Time(), said: federation.Directive{Effect: federation.DirectiveEffect(d.U8())}}
+	d.Into(r.said.Target[:])
+	r.said.By, r.said.Evidence = d.Text(rowText), d.Text(rowText)
 	d.Into(r.withdrawn[:])
-	if r.effect < federation.Object || r.effect > federation.Withdrew {
-		d.Fail("effect %d", r.effect)
+	if d.More() {
+		if mark := d.U8(); mark != directiveTail {
+			d.Fail("tail %d", mark)
+		}
+		d.Into(r.superseded[:])
+		d.Into(r.said.Supersedes[:])
+		r.said.Until = d.Time()
+		r.said.Scope, r.said.Except = d.Scope(), d.Scopes()
+		if d.Err() == nil && !r.tailed() {
+			d.Fail("an empty tail")
+		}
+	}
+	if r.said.Effect < federation.Object || r.said.Effect > federation.Consent {
+		d.Fail("effect %d", r.said.Effect)
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
@@ -19,15 +20,19 @@ func (c *call) directive(b federation.Directive) error {
 	if err != nil {
 		return err
 	}
-	row := directiveRow{index: c.index, trust: c.signer.ID, at: c.statement.At, effect: b.Effect, target: b.Target, by: b.By, evidence: b.Evidence}
 	if found {
 		return c.sameDirective(owner, b)
 	}
-	if b.Effect == federation.Withdrew {
-		if err := c.withdrawDirective(b); err != nil {
-			return err
-		}
+	switch {
+	case b.Effect == federation.Withdrew:
+		err = c.withdrawDirective(b)
+	case b.Supersedes != federation.DirectiveID{}:
+		err = c.supersedeDirective(b)
 	}
+	if err != nil {
+		return err
+	}
+	row := directiveRow{index: c.index, trust: c.signer.ID, at: c.statement.At, said: b}
 	c.Set(directiveIDKey(b.ID), b.Subject[:])
 	c.Set(directiveKey(b.Subject, b.ID), row.encode())
 	c.meta.directives++
@@ -43,42 +48,74 @@ func (c *call) sameDirective(owner federation.Subject, b federation.Directive) e
 	if !found {
 		return corrupt(key, errMissing)
 	}
-	if owner != b.Subject || old.effect != b.Effect || old.target != b.Target || old.by != b.By || old.evidence != b.Evidence {
+	if owner != b.Subject || !sameWords(old.said, b) {
 		return refuse(DirectiveExists, "another directive has the id %x", b.ID)
 	}
-	if old.withdrawn != (federation.DirectiveID{}) {
-		// To accept it would let the patient believe in an objection that is not in force.
-		return refuse(DirectiveExists, "directive %x was withdrawn; to object again takes a new id", b.ID)
+	if old.closed() {
+		// To accept it would let the patient believe in a directive that is not in force.
+		return refuse(DirectiveExists, "directive %x was withdrawn or replaced; to say it again takes a new id", b.ID)
 	}
 	c.detail = "this directive was recorded before"
 	return nil
 }
 
-// withdrawDirective ends an objection of the same patient. One that was withdrawn before stays so.
+// sameWords reports whether a and b say the same; their ids and subjects are compared by the caller.
+func sameWords(a, b federation.Directive) bool {
+	return a.Effect == b.Effect && a.Target == b.Target && a.By == b.By && a.Evidence == b.Evidence && a.Supersedes == b.Supersedes &&
+		a.Until.Equal(b.Until) && a.Scope.Equal(b.Scope) && slices.EqualFunc(a.Except, b.Except, federation.Scope.Equal)
+}
+
+// withdrawDirective ends an objection or a consent of the same patient. One that has ended before stays as it is.
 func (c *call) withdrawDirective(b federation.Directive) error {
-	linked, err := Linked(c, b.Subject)
+	key, row, err := c.directiveOf(b.Subject, b.Target)
 	if err != nil {
 		return err
 	}
-	for _, s := range linked {
-		key := directiveKey(s, b.Target)
-		row, found, err := get(c, key, decodeDirective)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		if row.effect != federation.Object {
-			return refuse(NoDirective, "directive %x is no objection", b.Target)
-		}
-		if row.withdrawn == (federation.DirectiveID{}) {
-			row.withdrawn = b.ID
-			c.Set(key, row.encode())
-		}
+	if !row.closed() {
+		row.withdrawn = b.ID
+		c.Set(key, row.encode())
+	}
+	return nil
+}
+
+// supersedeDirective ends the directive whose place b takes. When it has ended already, somebody else was faster: an objection
+// is recorded all the same, beside whatever is in force, for it can only protect; a consent was given for a state of things
+// that is no more, and is refused.
+func (c *call) supersedeDirective(b federation.Directive) error {
+	key, row, err := c.directiveOf(b.Subject, b.Supersedes)
+	switch {
+	case err != nil:
+		return err
+	case !row.closed():
+		row.superseded = b.ID
+		c.Set(key, row.encode())
+		return nil
+	case b.Effect == federation.Object:
+		c.detail = "the directive to be replaced had ended before"
 		return nil
 	}
-	return refuse(NoDirective, "the subject has no directive %x", b.Target)
+	return refuse(DirectiveExists, "directive %x was withdrawn or replaced before this consent took its place", b.Supersedes)
+}
+
+// directiveOf returns an objection or consent of the patient, under whichever of their subjects it was recorded.
+func (c *call) directiveOf(s federation.Subject, id federation.DirectiveID) ([]byte, directiveRow, error) {
+	linked, err := Linked(c, s)
+	if err != nil {
+		return nil, directiveRow{}, err
+	}
+	for _, subject := range linked {
+		key := directiveKey(subject, id)
+		row, found, err := get(c, key, decodeDirective)
+		switch {
+		case err != nil:
+			return nil, directiveRow{}, err
+		case found && row.said.Effect == federation.Withdrew:
+			return nil, directiveRow{}, refuse(NoDirective, "directive %x is a withdrawal", id)
+		case found:
+			return key, row, nil
+		}
+	}
+	return nil, directiveRow{}, refuse(NoDirective, "the patient has no directive %x", id)
 }
 
 // directiveChanged notes every subject of the patient.

@@ -89,6 +89,131 @@ func TestDirectivesThatContradictOthersAreRefused(t *testing.T) {
 	}
 }
 
+func scoped(n byte, s federation.Subject, effect federation.DirectiveEffect, supersedes byte) federation.Directive {
+	d := federation.Directive{
+		ID: federation.DirectiveID{n}, Subject: s, Effect: effect, By: "staff-3", Evidence: "form", Scope: federation.Scope{Trust: "RAS", Sensitivity: "HIV"},
+		Except: []federation.Scope{{Role: "pharmacist"}, {To: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}}, Until: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	if supersedes != 0 {
+		d.Supersedes = federation.DirectiveID{supersedes}
+	}
+	return d
+}
+
+// 1 objects -> 2 agrees in its place -> 3 objects in place of 2 -> 4 withdraws 3      nothing is in force; nothing comes back
+func TestADirectiveTakesAnothersPlaceForGood(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("Y05868", objection(1, alice))
+	r.accept("RYJ", scoped(2, alice, federation.Consent, 1))
+	if diff := cmp.Diff(ids(2), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+	r.accept("RAS", scoped(3, alice, federation.Object, 2))
+	if diff := cmp.Diff(ids(3), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+	r.accept("RAS", withdrawal(4, 3, alice))
+	r.accept("RAS", withdrawal(5, 1, alice)) // of what has ended: nothing more
+	if got := r.active(alice); got != nil {
+		t.Errorf("in force again: %v", got)
+	}
+	r.refuse("RYJ", objection(1, alice), DirectiveExists)
+	r.refuse("RYJ", scoped(2, alice, federation.Consent, 1), DirectiveExists)
+	history, err := DirectiveHistory(r.store, alice)
+	if err != nil || len(history) != 5 {
+		t.Fatalf("%v, %v", history, err)
+	}
+	want := scoped(2, alice, federation.Consent, 1)
+	if second := history[1]; !cmp.Equal(second.Directive, want) || second.Trust != "RYJ" || second.SupersededBy != (federation.DirectiveID{3}) || second.Active() || second.Index == 0 {
+		t.Errorf("second: %+v", second)
+	}
+	if first := history[0]; first.SupersededBy != (federation.DirectiveID{2}) || first.WithdrawnBy != (federation.DirectiveID{}) {
+		t.Errorf("first: %+v", first)
+	}
+}
+
+func TestWhatCannotBeReplacedIsARecordedRefusal(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("RYJ", objection(1, alice))
+	r.accept("RYJ", objection(2, alice))
+	r.accept("RYJ", withdrawal(3, 2, alice))
+	r.accept("RYJ", scoped(4, alice, federation.Object, 1))
+	otherScope := scoped(4, alice, federation.Object, 1)
+	otherScope.Scope.Role = "nurse"
+	otherEnd := scoped(4, alice, federation.Object, 1)
+	fewer := scoped(4, alice, federation.Object, 1)
+	fewer.Except = fewer.Except[:1]
+	otherEnd.Until = otherEnd.Until.Add(time.Hour)
+	for _, c := range []struct {
+		name string
+		body federation.Directive
+		want Code
+	}{
+		{"what there is not", scoped(5, alice, federation.Object, 77), NoDirective},
+		{"another patient's", scoped(5, bob, federation.Object, 4), NoDirective},
+		{"another patient's, as a consent", scoped(5, bob, federation.Consent, 4), NoDirective},
+		{"a withdrawal", scoped(5, alice, federation.Object, 3), NoDirective},
+		{"a consent in place of what was withdrawn", scoped(5, alice, federation.Consent, 2), DirectiveExists},
+		{"a consent in place of what was replaced", scoped(5, alice, federation.Consent, 1), DirectiveExists},
+		{"the same id, another scope", otherScope, DirectiveExists},
+		{"the same id, another end", otherEnd, DirectiveExists},
+		{"the same id, fewer exceptions", fewer, DirectiveExists},
+	} {
+		t.Run(c.name, func(t *testing.T) { r.refuse("RAS", c.body, c.want) })
+	}
+	if diff := cmp.Diff(ids(4), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+	// Two sites replace the same objection at the same time: the second objection holds too.
+	r.accept("RAS", scoped(6, alice, federation.Object, 1))
+	if diff := cmp.Diff(ids(4, 6), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+}
+
+func TestADirectiveIsReplacedUnderAnyLinkedSubject(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("RYJ", objection(1, alice))
+	r.refuse("RYJ", scoped(2, bob, federation.Object, 1), NoDirective)
+	r.accept("RAS", federation.Link{Prior: alice, Survivor: bob})
+	r.accept("RYJ", scoped(2, bob, federation.Object, 1))
+	if diff := cmp.Diff(ids(2), r.active(alice)); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+}
+
+// Rows of directives without a scope are what they were before there were scopes: they are in the root.
+func TestRowsOfPlainDirectivesHaveNoTail(t *testing.T) {
+	row := directiveRow{index: 7, trust: "RYJ", at: time.Unix(1, 0), said: objection(1, alice)}
+	plain := row.encode()
+	if len(plain) != 8+4+8+1+16+(1+len(row.said.By))+(1+len(row.said.Evidence))+16 {
+		t.Errorf("%d bytes", len(plain))
+	}
+	row.said.Scope.Role = "nurse"
+	tailed := row.encode()
+	for name, b := range map[string][]byte{
+		"unknown tail": append(append([]byte{}, plain...), 3), "cut": tailed[:len(tailed)-1], "longer": append(append([]byte{}, tailed...), 0),
+		"empty tail": append(append([]byte{}, plain...), emptyTail()...),
+	} {
+		if got, err := decodeRow([]byte("o"), b, decodeDirective); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got, err := decodeRow([]byte("o"), tailed, decodeDirective); err != nil || got.said.Scope.Role != "nurse" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func emptyTail() []byte {
+	var e federation.Encoder
+	e.U8(directiveTail)
+	e.Fixed(make([]byte, 16+16))
+	e.Time(time.Time{})
+	e.Scope(federation.Scope{})
+	e.Scopes(nil)
+	return e.Bytes()
+}
+
 // alice -> bob <- carol      an objection of one holds for all; documents of one are found under all
 func TestLinkedSubjectsAreOnePatient(t *testing.T) {
 	r := grown(t, Config{})

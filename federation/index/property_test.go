@@ -20,7 +20,7 @@ func drawBody(t *rapid.T, r *testRegion, id federation.TrustID) federation.Body 
 	subject := rapid.SampledFrom([]federation.Subject{alice, bob, {0xC}}).Draw(t, "subject")
 	other := rapid.SampledFrom([]federation.Subject{{0xD}, {0xE}, {0xF}}).Draw(t, "other")
 	whom := rapid.SampledFrom(everybody).Draw(t, "whom")
-	switch rapid.IntRange(0, 10).Draw(t, "kind") {
+	switch rapid.IntRange(0, 12).Draw(t, "kind") {
 	case 0, 1, 2:
 		p := pointerOf(id, subject, n)
 		if n%4 == 1 {
@@ -37,6 +37,10 @@ func drawBody(t *rapid.T, r *testRegion, id federation.TrustID) federation.Body 
 		return objection(byte(n+1), subject)
 	case 5:
 		return withdrawal(byte(n+50), byte(n+1), subject)
+	case 11:
+		return scoped(byte(n+1), subject, federation.Object, byte(rapid.IntRange(0, 40).Filter(func(i int) bool { return i != n+1 }).Draw(t, "supersedes")))
+	case 12:
+		return scoped(byte(n+20), subject, federation.Consent, byte(rapid.IntRange(0, 40).Filter(func(i int) bool { return i != n+20 }).Draw(t, "supersedes")))
 	case 6:
 		return federation.Link{Prior: subject, Survivor: other}
 	case 7:
@@ -173,6 +177,36 @@ func refusedBefore(r *testRegion, cmd []byte) bool {
 	}
 	have, _, found, err := StatementAt(r.store, s.Trust, s.Seq)
 	return err != nil || !found || have.ID() != signed.ID()
+}
+
+// What has ended must never be in force again, whatever else is said, linked or restored.
+func TestNoDirectiveEverComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := grown(t, Config{})
+		ended := map[federation.DirectiveID]bool{}
+		for range rapid.IntRange(1, 30).Draw(t, "commands") {
+			id := rapid.SampledFrom(everybody).Draw(t, "trust")
+			body := drawBody(t, r, id)
+			if _, ok := body.(federation.Directive); !ok && body.Kind() != federation.KindLink {
+				continue
+			}
+			r.say(id, body)
+			for _, s := range []federation.Subject{alice, bob, {0xC}} {
+				history, err := DirectiveHistory(r.store, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range history {
+					if d.Active() && ended[d.ID] {
+						t.Fatalf("directive %x is in force again", d.ID)
+					}
+					if !d.Active() {
+						ended[d.ID] = true
+					}
+				}
+			}
+		}
+	})
 }
 
 // What pointers, documents and counts say must fit together after any history.

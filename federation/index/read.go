@@ -38,19 +38,22 @@ func Pointer(r Reader, id federation.DocumentID) (p federation.Pointer, withdraw
 // Directive is what a patient has said, and who recorded it.
 type Directive struct {
 	federation.Directive
-	Trust       federation.TrustID // that recorded it
-	At          time.Time          // by that trust's clock
-	Index       uint64             // of the statement's command
-	WithdrawnBy federation.DirectiveID
+	Trust        federation.TrustID     // that recorded it
+	At           time.Time              // by that trust's clock
+	Index        uint64                 // of the statement's command
+	WithdrawnBy  federation.DirectiveID // zero: not withdrawn
+	SupersededBy federation.DirectiveID // zero: nothing has taken its place
 }
 
-// Active reports whether the directive is an objection that was not withdrawn.
+// Active reports whether the directive is an objection or a consent that was neither withdrawn nor superseded. It may have
+// run out all the same: the ledger has no clock to judge Until by.
 func (d Directive) Active() bool {
-	return d.Effect == federation.Object && d.WithdrawnBy == federation.DirectiveID{}
+	none := federation.DirectiveID{}
+	return d.Effect != federation.Withdrew && d.WithdrawnBy == none && d.SupersededBy == none
 }
 
-// Directives returns the objections of a patient that are in force, those recorded for linked subjects among them. No
-// objection is an empty answer; a damaged one is ErrCorrupt.
+// Directives returns the objections and consents of a patient that are Active, those recorded for linked subjects among them.
+// None is an empty answer; a damaged one is ErrCorrupt.
 func Directives(r Reader, s federation.Subject) ([]Directive, error) {
 	return directives(r, s, Directive.Active)
 }
@@ -74,9 +77,9 @@ func directives(r Reader, s federation.Subject, want func(Directive) bool) ([]Di
 				return false, err
 			}
 			d := Directive{
-				Directive: federation.Directive{Subject: subject, Effect: row.effect, Target: row.target, By: row.by, Evidence: row.evidence},
-				Trust:     row.trust, At: row.at, Index: row.index, WithdrawnBy: row.withdrawn,
+				Directive: row.said, Trust: row.trust, At: row.at, Index: row.index, WithdrawnBy: row.withdrawn, SupersededBy: row.superseded,
 			}
+			d.Subject = subject
 			if copy(d.ID[:], key[len(prefix):]) != len(d.ID) {
 				return false, corrupt(key, federation.ErrMalformed)
 			}

@@ -52,8 +52,8 @@ const (
 	NoChange                          // what is asked for is already so
 	BadRotation                       // the key to be replaced is not the one in force
 	BadPointer                        // a pointer contradicts itself
-	DirectiveExists                   // another directive has this id
-	NoDirective                       // the directive to be withdrawn does not exist for this subject
+	DirectiveExists                   // another directive has this id, or the one to be replaced has ended
+	NoDirective                       // the directive to be withdrawn or replaced does not exist for this patient
 	BadAgreement                      // version or dates do not follow
 	LinkCycle                         // the subjects are linked already
 	TooManyLinks                      // more subjects than one patient may have

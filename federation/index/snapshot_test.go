@@ -29,6 +29,9 @@ func busy(t tester) *testRegion {
 	r.accept("RAX", objection(1, alice))
 	r.accept("RAX", withdrawal(2, 1, alice))
 	r.say("RAX", withdrawal(3, 9, alice)) // refused
+	r.accept("RAX", scoped(4, alice, federation.Object, 0))
+	r.accept("RAS", scoped(5, bob, federation.Consent, 4))
+	r.say("RAS", scoped(6, bob, federation.Consent, 4)) // refused
 	r.accept("RAX", federation.Agreement{Version: 1, Effective: r.now, Cedar: "permit(principal, action, resource);"})
 	next := testKey("RAX", "next")
 	r.accept("RAX", rotation(federation.RoleStatement, r.trust("RAX").statement, next, ""))
