@@ -9,18 +9,20 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // An ahead is the file that entries are acknowledged from, before they are rows of the store: one write and one sync of
-// a file that never changes its length. It has two halves with the same content, so that damage in one place loses
-// nothing. Each half begins with a page that says what the file is; the rest is a ring of pages.
+// a file that never changes its length, past the page cache where the file system allows it. Each record is written
+// twice, one behind the other, so that a flipped bit or a page that cannot be read loses nothing.
 //
-//	half 0   | head | record      | record | record           |  ...  |
-//	half 1   | head | record      | record | record           |  ...  |
+//	| head | record, the same again | record, the same again | ... | head |
 //
-//	head     magic:8, id:8, length of the file:8, CRC-32C:4
+//	head     magic:8, id:8, length of the file:8, CRC-32C:4; in the first page and in the last
 //	record   magic:4, length:4, index of the first entry:8, count:4, for each entry (length:4, sealed), CRC-32C:4
 //	         from the beginning of a page on; integers are big-endian
 //
@@ -32,6 +34,7 @@ type ahead struct {
 	sync   func(*os.File) error
 	id     uint64 // drawn when the file was made; the mark has it too
 	length int64
+	buf    []byte // of write; begins at the beginning of a page
 }
 
 const (
@@ -57,7 +60,7 @@ func createAhead(path string, length int64) error {
 	b := make([]byte, length)
 	head := encodeAheadHead(binary.BigEndian.Uint64(seed[:])|1, length)
 	copy(b, head)
-	copy(b[length/2:], head)
+	copy(b[length-pageSize:], head)
 	if err := storage.WriteFileAtomic(path, b); err != nil {
 		return fmt.Errorf("create write-ahead file: %w", err)
 	}
@@ -96,18 +99,33 @@ func openAhead(path string, flags int) (a *ahead, err error) {
 	return a, nil
 }
 
+// direct goes past the page cache from here on, where the file system can: it spares the disk's queue a detour. It is
+// called when everything has been read.
+func (a *ahead) direct() error {
+	f, err := os.OpenFile(a.f.Name(), os.O_RDWR|unix.O_DIRECT, 0o600)
+	if errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open write-ahead file: %w", err)
+	}
+	err = a.f.Close()
+	a.f = f
+	return err
+}
+
 func (a *ahead) readHeads() error {
 	info, err := a.f.Stat()
 	if err != nil {
 		return err
 	}
 	a.length = info.Size()
-	if a.length%(2*pageSize) != 0 || a.length < aheadLengthSmall {
+	if a.length%pageSize != 0 || a.length < aheadLengthSmall {
 		return fmt.Errorf("%d bytes: %w", a.length, storage.ErrDamaged)
 	}
-	for half := range int64(2) {
+	for _, at := range []int64{0, a.length - pageSize} {
 		b := make([]byte, aheadHead)
-		if _, err := a.f.ReadAt(b, half*a.length/2); err != nil {
+		if _, err := a.f.ReadAt(b, at); err != nil {
 			return err
 		}
 		id, length, ok := decodeAheadHead(b)
@@ -129,8 +147,8 @@ func (a *ahead) readHeads() error {
 func (a *ahead) mend() error {
 	head := make([]byte, pageSize)
 	copy(head, encodeAheadHead(a.id, a.length))
-	for half := range int64(2) {
-		if _, err := a.f.WriteAt(head, half*a.length/2); err != nil {
+	for _, at := range []int64{0, a.length - pageSize} {
+		if _, err := a.f.WriteAt(head, at); err != nil {
 			return fmt.Errorf("write-ahead file: %w", err)
 		}
 	}
@@ -140,15 +158,13 @@ func (a *ahead) mend() error {
 	return nil
 }
 
-// ring returns how many bytes of records a half holds.
-func (a *ahead) ring() int64 { return a.length/2 - pageSize }
+// ring returns how many bytes of records the file holds.
+func (a *ahead) ring() int64 { return a.length - 2*pageSize }
 
-// write makes record durable at a place of the ring.
+// write makes what encode returned durable at a place of the ring.
 func (a *ahead) write(record []byte, place int64) error {
-	for half := range int64(2) {
-		if _, err := a.f.WriteAt(record, half*a.length/2+pageSize+place); err != nil {
-			return fmt.Errorf("write-ahead file: %w", err)
-		}
+	if _, err := a.f.WriteAt(record, pageSize+place); err != nil {
+		return fmt.Errorf("write-ahead file: %w", err)
 	}
 	if err := a.sync(a.f); err != nil {
 		return fmt.Errorf("sync write-ahead file: %w", err)
@@ -156,26 +172,38 @@ func (a *ahead) write(record []byte, place int64) error {
 	return nil
 }
 
-// scan returns the entries from index from on that the file holds, whole, in either half.
+// encode returns the record of entries that begin with index first, twice. It is valid until the next call.
+func (a *ahead) encode(first uint64, sealed [][]byte) []byte {
+	size := recordSize(sealed)
+	if len(a.buf) < 2*size {
+		b := make([]byte, 2*size+2*maxRecord+pageSize)
+		skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % pageSize // what goes past the page cache must be aligned
+		a.buf = b[skip : skip+uintptr((len(b)-int(skip))/pageSize*pageSize)]
+	}
+	one := appendRecord(a.buf[:0], first, sealed)
+	clear(a.buf[len(one):size])
+	copy(a.buf[size:2*size], a.buf[:size])
+	return a.buf[:2*size]
+}
+
+// scan returns the entries from index from on that the file holds, whole.
 func (a *ahead) scan(from uint64) (map[uint64][]byte, error) {
 	found := map[uint64][]byte{}
 	b := make([]byte, a.ring())
-	for half := range int64(2) {
-		if _, err := a.f.ReadAt(b, half*a.length/2+pageSize); err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("read write-ahead file: %w", err)
-		}
-		for at := 0; at < len(b); at += pageSize {
-			first, sealed, ok := decodeRecord(b[at:])
-			for i, s := range sealed {
-				index := first + uint64(i)
-				if !ok || index < from {
-					continue
-				}
-				if other, twice := found[index]; twice && string(other) != string(s) {
-					return nil, fmt.Errorf("write-ahead file has two entries %d: %w", index, storage.ErrDamaged)
-				}
-				found[index] = append([]byte(nil), s...)
+	if _, err := a.f.ReadAt(b, pageSize); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read write-ahead file: %w", err)
+	}
+	for at := 0; at < len(b); at += pageSize {
+		first, sealed, ok := decodeRecord(b[at:])
+		for i, s := range sealed {
+			index := first + uint64(i)
+			if !ok || index < from {
+				continue
 			}
+			if other, twice := found[index]; twice && string(other) != string(s) {
+				return nil, fmt.Errorf("write-ahead file has two entries %d: %w", index, storage.ErrDamaged)
+			}
+			found[index] = append([]byte(nil), s...)
 		}
 	}
 	return found, nil
@@ -209,23 +237,28 @@ func (a *ahead) close() error {
 	return nil
 }
 
-// encodeRecord returns the record of entries that begin with index first, filled up to a whole number of pages.
-func encodeRecord(first uint64, sealed [][]byte) []byte {
+// recordSize returns how long the record of entries is, filled up to a whole number of pages.
+func recordSize(sealed [][]byte) int {
 	size := recordHead + crc32.Size
 	for _, s := range sealed {
 		size += 4 + len(s)
 	}
-	b := make([]byte, 0, (size+pageSize-1)/pageSize*pageSize)
+	return (size + pageSize - 1) / pageSize * pageSize
+}
+
+// appendRecord appends the record of entries that begin with index first, without filling it up.
+func appendRecord(b []byte, first uint64, sealed [][]byte) []byte {
+	start := len(b)
 	b = append(b, recordMagic...)
-	b = binary.BigEndian.AppendUint32(b, uint32(size))
+	b = binary.BigEndian.AppendUint32(b, 0)
 	b = binary.BigEndian.AppendUint64(b, first)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(sealed)))
 	for _, s := range sealed {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
 		b = append(b, s...)
 	}
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return b[:cap(b)]
+	binary.BigEndian.PutUint32(b[start+4:], uint32(len(b)-start+crc32.Size))
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
 // decodeRecord reads the record that b begins with; ok is false where none does that is whole. What it returns lies in b.

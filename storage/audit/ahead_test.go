@@ -37,22 +37,28 @@ func crashed(t *testing.T, n int) string {
 	return copied
 }
 
-// pages returns the offsets of the pages of the write-ahead file in which records begin whose entries begin at index from.
-func pages(t *testing.T, b []byte, from uint64) (half0, half1 []int) {
+// pages returns the offsets in the write-ahead file of the records whose entries begin at index from, and of their second copies.
+func pages(t *testing.T, b []byte, from uint64) (one, two []int) {
 	t.Helper()
+	seen := map[uint64]bool{}
 	for at := pageSize; at < len(b); at += pageSize {
-		if at == len(b)/2 {
-			continue
-		}
-		if first, _, ok := decodeRecord(b[at:]); ok && first >= from {
-			if at < len(b)/2 {
-				half0 = append(half0, at)
-			} else {
-				half1 = append(half1, at)
-			}
+		first, _, ok := decodeRecord(b[at:])
+		switch {
+		case !ok || first < from:
+		case seen[first]:
+			two = append(two, at)
+		default:
+			seen[first] = true
+			one = append(one, at)
 		}
 	}
-	return half0, half1
+	return one, two
+}
+
+// record returns a record as it is written.
+func record(first uint64, sealed ...[]byte) []byte {
+	b := appendRecord(nil, first, sealed)
+	return append(b, make([]byte, recordSize(sealed)-len(b))...)
 }
 
 // damage changes the write-ahead file in dir.
@@ -113,11 +119,11 @@ func TestDamageInOnePlaceOfTheWriteAheadFileLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	half0, half1 := pages(t, b, 4)
-	if len(half0) != 4 || len(half1) != 4 {
-		t.Fatalf("records at %v and %v", half0, half1)
+	one, two := pages(t, b, 4)
+	if len(one) != 4 || len(two) != 4 {
+		t.Fatalf("records at %v and %v", one, two)
 	}
-	for _, at := range append(append(half0, half1...), 0, len(b)/2) {
+	for _, at := range append(append(one, two...), 0, len(b)-pageSize) {
 		for name, change := range map[string]func(page []byte){
 			"bit flipped": func(page []byte) { page[rng.IntN(recordHead+8)] ^= 1 << rng.IntN(8) },
 			"zeros":       func(page []byte) { clear(page) },
@@ -155,25 +161,25 @@ func TestLossOfAcknowledgedEntriesOfTheWriteAheadFileIsRefused(t *testing.T) {
 		"cut off":         {func(b []byte) []byte { return b[:len(b)-pageSize] }, storage.ErrDamaged},
 		"cut to half":     {func(b []byte) []byte { return b[:len(b)/2] }, storage.ErrDamaged},
 		"empty":           {func([]byte) []byte { return nil }, storage.ErrDamaged},
-		"heads destroyed": {func(b []byte) []byte { b[3] ^= 1; b[len(b)/2+3] ^= 1; return b }, storage.ErrDamaged},
+		"heads destroyed": {func(b []byte) []byte { b[3] ^= 1; b[len(b)-pageSize+3] ^= 1; return b }, storage.ErrDamaged},
 		"of another log":  {func([]byte) []byte { return other }, ErrRolledBack},
 		"zeros":           {func(b []byte) []byte { clear(b); return b }, storage.ErrDamaged},
 		"both copies of an entry": {func(b []byte) []byte {
-			half0, half1 := pages(t, b, 5)
-			b[half0[0]+recordHead+9] ^= 4
-			b[half1[0]+recordHead+9] ^= 4
+			one, two := pages(t, b, 5)
+			b[one[0]+recordHead+9] ^= 4
+			b[two[0]+recordHead+9] ^= 4
 			return b
 		}, storage.ErrDamaged},
 		"copies that differ": {func(b []byte) []byte {
-			half0, _ := pages(t, b, 5)
-			copy(b[half0[0]:], encodeRecord(5, [][]byte{[]byte("another")}))
+			one, _ := pages(t, b, 5)
+			copy(b[one[0]:], record(5, []byte("another")))
 			return b
 		}, storage.ErrDamaged},
 		"forged": {func(b []byte) []byte {
-			half0, half1 := pages(t, b, 5)
-			forged := encodeRecord(5, [][]byte{bytes.Repeat([]byte("another"), 20)})
-			copy(b[half0[0]:], forged)
-			copy(b[half1[0]:], forged)
+			one, two := pages(t, b, 5)
+			forged := record(5, bytes.Repeat([]byte("another"), 20))
+			copy(b[one[0]:], forged)
+			copy(b[two[0]:], forged)
 			return b
 		}, storage.ErrIntegrity},
 	} {
@@ -201,8 +207,8 @@ func TestWriteCutShortLeavesTheEntriesBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	half0, _ := pages(t, b, 0)
-	place := half0[len(half0)-1] + pageSize
+	_, two := pages(t, b, 0)
+	place := two[len(two)-1] + pageSize
 	opt := testOptions("")
 	e := entry(6)
 	e.Detail = string(bytes.Repeat([]byte("d"), MaxDetail))
@@ -211,20 +217,19 @@ func TestWriteCutShortLeavesTheEntriesBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := encodeRecord(6, [][]byte{opt.Sealer.Seal(nil, entryKey(6), plain)})
-	for _, c := range []struct{ half0, half1, want int }{
-		{0, 0, 6}, {512, 0, 6}, {pageSize, pageSize, 6}, {len(record), 0, 7}, {pageSize, len(record), 7}, {len(record), len(record), 7},
-	} {
+	whole := record(6, opt.Sealer.Seal(nil, entryKey(6), plain))
+	n := len(whole)
+	for _, c := range []struct{ one, two, want int }{{0, 0, 6}, {512, 0, 6}, {pageSize, pageSize, 6}, {n, 0, 7}, {pageSize, n, 7}, {n, n, 7}} {
 		dir := t.TempDir()
 		copyFolder(t, image, dir, "")
 		damage(t, dir, func(b []byte) []byte {
-			copy(b[place:], record[:c.half0])
-			copy(b[len(b)/2+place:], record[:c.half1])
+			copy(b[place:], whole[:c.one])
+			copy(b[place+n:], whole[:c.two])
 			return b
 		})
 		l := open(t, testOptions(dir))
 		if int(l.Size()) != c.want {
-			t.Errorf("%d and %d bytes written: %d entries, want %d", c.half0, c.half1, l.Size(), c.want)
+			t.Errorf("%d and %d bytes written: %d entries, want %d", c.one, c.two, l.Size(), c.want)
 		}
 		fill(t, l, 20)
 		closeLog(t, l)
@@ -334,14 +339,14 @@ func TestLogWithoutAWriteAheadFileGetsOne(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	f.Add(encodeRecord(7, [][]byte{[]byte("one"), {}, []byte("three")}))
+	f.Add(record(7, []byte("one"), nil, []byte("three")))
 	f.Add([]byte(recordMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		first, sealed, ok := decodeRecord(b)
 		if !ok {
 			return
 		}
-		again := encodeRecord(first, sealed)
+		again := record(first, sealed...)
 		n := min(len(again), len(b))
 		if first2, sealed2, ok := decodeRecord(again); !ok || first2 != first || len(sealed2) != len(sealed) {
 			t.Fatalf("%x read and written is %x", b[:n], again)

@@ -122,7 +122,7 @@ func (l *Log) writeGroup(group []*ticket) error {
 		sealed[i] = t.row.sealed
 		bytes += int64(len(t.row.sealed))
 	}
-	record := encodeRecord(first, sealed)
+	record := l.ahead.encode(first, sealed)
 	place, err := l.reserve(int64(len(record)))
 	if err != nil {
 		return err

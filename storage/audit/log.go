@@ -224,6 +224,9 @@ func (l *Log) start(ctx context.Context, opt Options) error {
 	if err := l.replay(ctx); err != nil {
 		return err
 	}
+	if err := l.ahead.direct(); err != nil {
+		return err
+	}
 	if !found {
 		if err := l.mark.create(path, l.ahead.id); err != nil {
 			return err
