@@ -49,6 +49,7 @@ func New(ctx context.Context, cfg Config) (*Gossip, error) {
 	g.wire(ctx, t)
 	if g.members, err = memberlist.Create(g.memberConfig(t)); err != nil {
 		g.cancel()
+		met.close()
 		return nil, fmt.Errorf("start memberlist: %w", err)
 	}
 	g.loops.Go(func() { g.lines.accept(ctx) })
@@ -103,6 +104,7 @@ func (g *Gossip) Close() error {
 		}
 		g.loops.Wait()
 		g.lines.wg.Wait()
+		g.met.close()
 	})
 	return g.err
 }

@@ -290,3 +290,24 @@ func TestMetricsShowPeers(t *testing.T) {
 		closeAll(t, a, b)
 	})
 }
+
+func TestMetricsCanBeRegisteredAgainAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(2)
+		reg := prometheus.NewRegistry()
+		for range 2 {
+			g, err := New(t.Context(), Config{Self: nodeID(1), Network: r.port(nodeID(1)), Metrics: reg, Logger: discard(), Roster: func() *federation.Roster { return r.roster }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second)
+			if families, err := reg.Gather(); err != nil || len(families) == 0 {
+				t.Fatalf("%d families, %v", len(families), err)
+			}
+			closeAll(t, g)
+			if families, err := reg.Gather(); err != nil || len(families) != 0 {
+				t.Errorf("%d families are left, %v", len(families), err)
+			}
+		}
+	})
+}

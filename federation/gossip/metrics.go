@@ -1,8 +1,6 @@
 package gossip
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -21,10 +19,14 @@ type metrics struct {
 	dropped *prometheus.CounterVec
 	peers   *prometheus.GaugeVec
 	forks   prometheus.Gauge
+
+	registry prometheus.Registerer  // may be nil
+	own      []prometheus.Collector // those that are registered there
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
+		registry: registry,
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ridgeway_gossip_dropped_total",
 			Help: "Packets, messages and streams dropped, by reason.",
@@ -38,10 +40,25 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Peers whose state root differs from ours at the same index.",
 		}),
 	}
-	if reg == nil {
+	if registry == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.dropped), reg.Register(m.peers), reg.Register(m.forks))
+	for _, c := range []prometheus.Collector{m.dropped, m.peers, m.forks} {
+		if err := registry.Register(c); err != nil {
+			m.close()
+			return nil, err
+		}
+		m.own = append(m.own, c)
+	}
+	return m, nil
+}
+
+// close takes away what was registered, so that a node that is opened again can register its own.
+func (m *metrics) close() {
+	for _, c := range m.own {
+		m.registry.Unregister(c)
+	}
+	m.own = nil
 }
 
 func (m *metrics) drop(reason string) { m.dropped.WithLabelValues(reason).Inc() }
