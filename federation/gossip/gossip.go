@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -23,10 +24,11 @@ type Gossip struct {
 	members *memberlist.Memberlist
 	changed chan struct{} // the roster changed, or a node is back: rejoin at once
 
-	cancel context.CancelFunc
-	loops  sync.WaitGroup
-	once   sync.Once
-	err    error
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
+	closing atomic.Bool
+	once    sync.Once
+	err     error
 }
 
 // New starts to gossip. Canceling ctx stops it from sending; Close must be called all the same. It fails with ErrConfig.
@@ -47,7 +49,7 @@ func New(ctx context.Context, cfg Config) (*Gossip, error) {
 	ctx, g.cancel = context.WithCancel(ctx)
 	t := g.transport(ctx)
 	g.wire(ctx, t)
-	if g.members, err = memberlist.Create(g.memberConfig(t)); err != nil {
+	if g.members, err = memberlist.Create(g.memberConfig(ctx, t)); err != nil {
 		g.cancel()
 		met.close()
 		return nil, fmt.Errorf("start memberlist: %w", err)
@@ -93,6 +95,7 @@ func (g *Gossip) Forks() []Fork { return g.table.forks(g.cfg.Roster()) }
 // end by themselves within a few probe intervals. It closes the network.
 func (g *Gossip) Close() error {
 	g.once.Do(func() {
+		g.closing.Store(true)
 		g.tell(true)
 		if err := g.members.Leave(leaveTimeout); err != nil {
 			g.cfg.Logger.Debug("nobody took the leave", slog.String("error", err.Error()))
@@ -139,13 +142,13 @@ func (g *Gossip) transport(ctx context.Context) *transport {
 	}
 }
 
-func (g *Gossip) memberConfig(t *transport) *memberlist.Config {
+func (g *Gossip) memberConfig(ctx context.Context, t *transport) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	d := &delegate{guard: g.guard, table: g.table}
 	c.Name, c.Transport = g.cfg.Self.String(), t
 	c.BindAddr, c.BindPort = addressOf(g.cfg.Self).String(), gossipPort
 	c.Alive, c.Merge, c.Events = d, d, d
-	c.Logger = slog.NewLogLogger(levels{g.cfg.Logger.Handler()}, slog.LevelInfo)
+	c.Logger = slog.NewLogLogger(levels{g.cfg.Logger.Handler(), func() bool { return g.closing.Load() || ctx.Err() != nil }}, slog.LevelInfo)
 	c.ProbeInterval, c.ProbeTimeout, c.SuspicionMult = g.cfg.ProbeInterval, g.cfg.ProbeTimeout, g.cfg.SuspicionMult
 	c.TCPTimeout = stateTimeout
 	c.DisableTcpPings = true // packets and streams share one connection: a stream would prove no more

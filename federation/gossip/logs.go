@@ -7,8 +7,12 @@ import (
 )
 
 // levels hands memberlist's lines ("[WARN] memberlist: ...") on as records. It lowers their levels by one: a member that
-// does not answer is memberlist's error, and every region's ordinary day.
-type levels struct{ slog.Handler }
+// does not answer is memberlist's error, and every region's ordinary day. When this node has stopped to gossip all are for
+// debugging: memberlist's goroutines end a few probes later, and until then complain that nothing can be sent.
+type levels struct {
+	slog.Handler
+	over func() bool // this node has stopped to gossip; must not block
+}
 
 // Enabled reports true: the level is known when the line is.
 func (h levels) Enabled(context.Context, slog.Level) bool { return true }
@@ -24,6 +28,9 @@ func (h levels) Handle(ctx context.Context, line slog.Record) error {
 		case "[WARN":
 			level = slog.LevelInfo
 		}
+	}
+	if h.over() {
+		level = slog.LevelDebug
 	}
 	if !h.Handler.Enabled(ctx, level) {
 		return nil
