@@ -73,6 +73,21 @@ func (s adminServer) VerifyAudit(ctx context.Context, q *admin.VerifyAuditReques
 	return s.n.VerifyAudit(ctx, q)
 }
 
+// AcceptAudit lets releases go on.
+func (s adminServer) AcceptAudit(ctx context.Context, q *admin.AcceptAuditRequest) (*admin.AcceptAuditReply, error) {
+	return s.n.AcceptAudit(ctx, q)
+}
+
+// Rejected lists what the region has refused.
+func (s adminServer) Rejected(ctx context.Context, q *admin.RejectedRequest) (*admin.RejectedReply, error) {
+	return s.n.Rejected(ctx, q)
+}
+
+// Settle deals with what the region has refused.
+func (s adminServer) Settle(ctx context.Context, q *admin.SettleRequest) (*admin.SettleReply, error) {
+	return s.n.Settle(ctx, q)
+}
+
 // Scrub reads and checks everything.
 func (s adminServer) Scrub(ctx context.Context, q *admin.ScrubRequest) (*admin.ScrubReply, error) {
 	return s.n.Scrub(ctx, q)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ const ConfigFile = "ridgeway.yaml"
 // The zero value of a field means the documented default.
 type Settings struct {
 	// Listen is the one UDP address, host:port, RIDGEWAY_LISTEN.
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen,omitempty"`
 	// Advertise is the address that other nodes reach Listen by, when it differs, RIDGEWAY_ADVERTISE.
 	Advertise string `yaml:"advertise,omitempty"`
 	// MasterKeyFile holds the master key, outside the data folder, RIDGEWAY_MASTER_KEY_FILE.
@@ -87,6 +88,8 @@ func LoadSettings(data, path string, getenv func(string) string) (Settings, erro
 		if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
 			return s, admin.Errorf(admin.CodeConfig, "%s is not right:\n%s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
 		}
+	case errors.Is(err, fs.ErrPermission):
+		return s, admin.Errorf(admin.CodeConfig, "the configuration cannot be read: %v: run this as the user that the data folder belongs to", err)
 	case !errors.Is(err, os.ErrNotExist) || named:
 		return s, admin.Errorf(admin.CodeConfig, "the configuration cannot be read: %v", err)
 	}
@@ -94,6 +97,14 @@ func LoadSettings(data, path string, getenv func(string) string) (Settings, erro
 		return s, err
 	}
 	return s, nil
+}
+
+// Variables returns the names of the variables that override settings.
+func Variables() []string {
+	return []string{
+		"RIDGEWAY_LISTEN", "RIDGEWAY_ADVERTISE", "RIDGEWAY_MASTER_KEY_FILE", "RIDGEWAY_MASTER_KEY", "RIDGEWAY_MASTER_KEY_COMMAND", "RIDGEWAY_METRICS",
+		"RIDGEWAY_LOG_LEVEL", "RIDGEWAY_LEASE", "RIDGEWAY_ELECTION", "RIDGEWAY_INSECURE_DEV_KEYS", "RIDGEWAY_TEST_NUMBERS",
+	}
 }
 
 func (s *Settings) environment(getenv func(string) string) error {
@@ -205,10 +216,10 @@ func (s Settings) masterKey(ctx context.Context, data string, create bool) (stor
 		src = storage.KeySource{File: filepath.Join(data, storage.DevKeyFile), DataDir: data, AllowInside: true}
 		if _, err := os.Stat(src.File); errors.Is(err, os.ErrNotExist) && create {
 			if err := os.MkdirAll(data, 0o700); err != nil {
-				return storage.MasterKey{}, fmt.Errorf("make the data folder: %w", err)
+				return storage.MasterKey{}, folderProblem(data, fmt.Errorf("make the data folder: %w", err))
 			}
-			if err := storage.WriteFileAtomic(src.File, []byte(storage.GenerateMasterKey().Hex()+"\n")); err != nil {
-				return storage.MasterKey{}, fmt.Errorf("write the trial key: %w", err)
+			if err := writeDevKey(data); err != nil {
+				return storage.MasterKey{}, folderProblem(data, fmt.Errorf("write the trial key: %w", err))
 			}
 		}
 	}
@@ -217,6 +228,20 @@ func (s Settings) masterKey(ctx context.Context, data string, create bool) (stor
 		return key, admin.Errorf(admin.CodeConfig, "%v", err)
 	}
 	return key, nil
+}
+
+// writeDevKey makes a key for trials. What an earlier run that was cut off has left of one is removed: it is no key.
+func writeDevKey(data string) error {
+	left, err := filepath.Glob(filepath.Join(data, "."+storage.DevKeyFile+".*.tmp"))
+	if err != nil {
+		return err
+	}
+	for _, f := range left {
+		if err := os.Remove(f); err != nil {
+			return err
+		}
+	}
+	return storage.WriteFileAtomic(filepath.Join(data, storage.DevKeyFile), []byte(storage.GenerateMasterKey().Hex()+"\n"))
 }
 
 // advertised returns the address by which others reach the node.
@@ -240,7 +265,10 @@ func (s Settings) save(data string) error {
 	if err != nil {
 		return fmt.Errorf("encode the configuration: %w", err)
 	}
-	return storage.WriteFileAtomic(filepath.Join(data, ConfigFile), b)
+	if err := storage.WriteFileAtomic(filepath.Join(data, ConfigFile), b); err != nil {
+		return folderProblem(data, err)
+	}
+	return nil
 }
 
 func checkAddress(addr string) error {

@@ -46,6 +46,11 @@ func (a agreed) Facts(ctx context.Context, q policy.Request) (policy.Facts, erro
 	local := a.n.refusalsBefore(ctx, q.Document.Subject)
 	var f policy.Facts
 	err := a.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		if q.User.Trust != a.n.Trust() {
+			if err := a.n.mayRelease(ctx, r); err != nil {
+				return err
+			}
+		}
 		f = a.n.rules.facts(r, a.n.ledger.Roster(), local, factsQuery{
 			requester: q.User.Trust, custodian: q.Document.Custodian, subject: q.Document.Subject, now: q.Now,
 		})

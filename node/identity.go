@@ -125,7 +125,8 @@ type InitOptions struct {
 	Region   string
 	Trust    federation.TrustID
 	Name     string
-	Voters   int // most voters; 3, 5 or 7; 0 is 5
+	Voters   int       // most voters; 3, 5 or 7; 0 is 5
+	Keep     *Settings // what is written into the configuration; nil: Settings
 	// Approvals is how many governing trusts must agree to an enrolment or a suspension; 0 is 1.
 	Approvals int
 	Now       time.Time
@@ -161,7 +162,7 @@ func Init(ctx context.Context, o InitOptions) (federation.NodeID, error) {
 	}
 	id := signed.ID()
 	m.RegionID, m.Charter = id[:], signed.Encode()
-	return k.nodeID(), createFolder(ctx, o.Data, o.Settings, k, m)
+	return createFolder(ctx, o, k, m)
 }
 
 // proposal returns the trust as a charter or an enrolment proposes it.
@@ -174,60 +175,55 @@ func proposal(k keys, trust federation.TrustID, name, address string) federation
 	return member
 }
 
-// createFolder makes the data folder with keys, membership and settings, whole or not at all.
-func createFolder(ctx context.Context, data string, settings Settings, k keys, m membership) error {
+// createFolder makes the data folder with keys, membership and settings.
+func createFolder(ctx context.Context, o InitOptions, k keys, m membership) (federation.NodeID, error) {
+	data, keep := o.Data, o.Settings
+	if o.Keep != nil {
+		keep = *o.Keep
+	}
 	keyFile := filepath.Join(data, storage.DevKeyFile)
 	_, before := os.Stat(keyFile)
-	master, err := settings.masterKey(ctx, data, true)
+	master, err := o.Settings.masterKey(ctx, data, true)
 	if err != nil {
-		return err
+		return federation.NodeID{}, err
 	}
 	secrets := k.secrets()
 	if secrets[secretMembership], err = json.Marshal(m); err != nil {
-		return fmt.Errorf("encode membership: %w", err)
+		return federation.NodeID{}, fmt.Errorf("encode membership: %w", err)
 	}
 	f, err := storage.CreateFolder(data, k.nodeID().String(), master, secrets)
-	if err != nil {
-		if errors.Is(err, storage.ErrExists) && settings.InsecureDevKeys && errors.Is(before, os.ErrNotExist) {
+	if errors.Is(err, storage.ErrExists) {
+		if id, done := finishInit(o, keep, master); done {
+			return id, nil
+		}
+		if o.Settings.InsecureDevKeys && errors.Is(before, os.ErrNotExist) {
 			_ = os.Remove(keyFile) // made a moment ago, in a folder that is somebody else's
 		}
-		return folderProblem(data, err)
 	}
-	return errors.Join(settings.save(data), restrict(data), f.Close())
+	if err != nil {
+		return federation.NodeID{}, folderProblem(data, err)
+	}
+	return k.nodeID(), errors.Join(keep.save(data), restrict(data), f.Close())
 }
 
-// restrict closes a data folder to others: it may have been made by hand, and what the stores write in it is open to all.
-func restrict(data string) error {
-	info, err := os.Stat(data)
-	if err != nil || info.Mode().Perm()&0o077 == 0 {
-		return err
+// finishInit goes on with an Init that was cut off after the keys and before the settings were written: the folder has
+// founded this very region, and its node was never served.
+func finishInit(o InitOptions, keep Settings, master storage.MasterKey) (federation.NodeID, bool) {
+	if _, err := os.Stat(filepath.Join(o.Data, ConfigFile)); !errors.Is(err, os.ErrNotExist) {
+		return federation.NodeID{}, false
 	}
-	if err := os.Chmod(data, 0o700); err != nil {
-		return admin.Errorf(admin.CodeDataFolder, "%s is open to other users of this machine, and cannot be closed to them (%v): run chmod 700", data, err)
+	f, err := storage.OpenFolder(o.Data, "", master)
+	if err != nil {
+		return federation.NodeID{}, false
 	}
-	return nil
-}
-
-// folderProblem says what a failure to open a data folder means and what to do.
-func folderProblem(data string, err error) error {
-	switch {
-	case errors.Is(err, storage.ErrExists):
-		return admin.Errorf(admin.CodeDataFolder, "%s is not empty: name a folder that is empty or not there yet", data)
-	case errors.Is(err, storage.ErrInUse):
-		return admin.Errorf(admin.CodeInUse, "%v: stop that process first, or name another folder with --data", err)
-	case errors.Is(err, storage.ErrWrongKey):
-		return admin.Errorf(admin.CodeWrongKey, "%v: give the key it was made with (master_key_file, master_key_command or RIDGEWAY_MASTER_KEY)", err)
-	case errors.Is(err, storage.ErrNotFolder):
-		return admin.Errorf(admin.CodeDataFolder, "%v: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", err)
-	case errors.Is(err, storage.ErrVersion):
-		return admin.Errorf(admin.CodeDataFolder, "%v: use the version of ridgeway that made it, or one that says it can upgrade it", err)
-	case errors.Is(err, storage.ErrOtherNode):
-		return admin.Errorf(admin.CodeDataFolder, "%s: %v, or it is damaged. A folder cannot be put together from two nodes: restore it whole from a backup; nothing was changed", data, err)
-	case errors.Is(err, storage.ErrIntegrity), errors.Is(err, storage.ErrDamaged):
-		return admin.Errorf(admin.CodeIntegrity, "%s: %v: restore the folder from a backup; nothing was changed", data, err)
-	case errors.Is(err, storage.ErrDiskFull):
-		return admin.Errorf(admin.CodeDiskFull, "%s: %v: free some space, then start again", data, err)
-	default:
-		return fmt.Errorf("data folder %s: %w", data, err)
+	defer func() { _ = f.Close() }() // only its lock is given back
+	k, err := loadKeys(f)
+	if err != nil {
+		return federation.NodeID{}, false
 	}
+	m, err := loadMembership(f)
+	if err != nil || len(m.Charter) == 0 || m.Trust != o.Trust || m.Name != o.Name || m.Region != o.Region {
+		return federation.NodeID{}, false
+	}
+	return k.nodeID(), errors.Join(keep.save(o.Data), restrict(o.Data)) == nil
 }

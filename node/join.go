@@ -25,12 +25,15 @@ const (
 	joinTimeout = 15 * time.Second
 	// approvalPause is how often a newcomer asks whether the others have approved.
 	approvalPause = 2 * time.Second
+	// longestInvitation is how long an invitation can be good, with a day for clocks that differ.
+	longestInvitation = 366 * 24 * time.Hour
 )
 
 // JoinOptions say how to join a region.
 type JoinOptions struct {
 	Data       string
 	Settings   Settings
+	Keep       *Settings // what is written into the configuration; nil: Settings
 	Invitation string
 	// Trust, when set, is what the caller believes to be; an invitation for another trust is refused before it is used.
 	Trust  federation.TrustID
@@ -65,6 +68,9 @@ func ReadInvitation(line string, now time.Time) (Offer, error) {
 	}
 	if now.After(inv.Expires) {
 		return Offer{}, admin.Errorf(admin.CodeInvitation, "the invitation for %s expired on %s: ask the sponsor at %s for another", inv.Trust, inv.Expires.Format("2 January 2006 15:04 MST"), inv.Address)
+	}
+	if inv.Expires.Sub(now) > longestInvitation {
+		return Offer{}, admin.Errorf(admin.CodeInvitation, "the invitation for %s is good until %s, and none is for more than a year: this machine's clock says %s, which is wrong. Set it, then run this again", inv.Trust, inv.Expires.Format("2 January 2006"), now.Format("2 January 2006 15:04 MST"))
 	}
 	return Offer{Region: inv.Region, Name: inv.Name, Address: inv.Address, CheckWords: inv.checkWords(), Trust: inv.Trust, Sponsor: inv.Sponsor, Expires: inv.Expires}, nil
 }
@@ -108,7 +114,11 @@ func Join(ctx context.Context, o JoinOptions) (Joined, error) {
 // joinAs redeems the invitation with the keys of a folder.
 func joinAs(ctx context.Context, o JoinOptions, f *storage.Folder, k keys, offer Offer) (Joined, error) {
 	// The settings first: whoever runs the command again need not say them again.
-	if err := errors.Join(o.Settings.save(o.Data), restrict(o.Data)); err != nil {
+	keep := o.Settings
+	if o.Keep != nil {
+		keep = *o.Keep
+	}
+	if err := errors.Join(keep.save(o.Data), restrict(o.Data)); err != nil {
 		return Joined{}, err
 	}
 	joined := Joined{Node: k.nodeID(), Offer: offer}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -62,11 +63,20 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		reply.Documents = append(reply.Documents, located(p))
 	}
 	reply.Next = seen.next
+	n.warnUnread(reply, seen.unread)
 	err = n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
 	})
 	return reply, err
+}
+
+// warnUnread says that the list is not complete. Without its description nobody can tell who may know of a document, so it
+// is counted and not named.
+func (n *Node) warnUnread(reply *admin.LocateReply, unread int) {
+	if unread > 0 {
+		reply.Warnings = append(reply.Warnings, fmt.Sprintf("this list is not complete: of this patient's documents that %s holds and the region has not heard of, %d cannot be read. 'ridgeway scrub --data %s' names what is damaged", n.Trust(), unread, n.options.Data))
+	}
 }
 
 func checkAsker(who *admin.Asker) error {

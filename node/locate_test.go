@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -159,5 +160,35 @@ func TestObjectionCountsWhileTheRegionAgreesOnIt(t *testing.T) {
 	}
 	if kept, err := local(subject); err != nil || len(kept) == 0 {
 		t.Errorf("got %v, %v: the objection is in neither place", kept, err)
+	}
+}
+
+// A description that cannot be read is counted in the answer: the list must not look complete.
+func TestLocateSaysThatAQueuedDocumentCannotBeRead(t *testing.T) {
+	n, mute := mutableNode(t)
+	mute()
+	takeLetters(t, n, 0, 2)
+	number, err := n.patient(patientA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := n.records.BySubject(t.Context(), n.records.Subject(number), 0, 10)
+	if err != nil || len(page.Documents) != 2 {
+		t.Fatalf("%v, %v", page, err)
+	}
+	err = n.Agreed(t.Context(), consensus.Local(), func(r consensus.Reader) error {
+		count, err := unheardOf(r, []federation.DocumentID{page.Documents[0].ID, page.Documents[1].ID})
+		if err == nil && count != 2 {
+			t.Errorf("%d documents are not in the index, want 2", count)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := &admin.LocateReply{}
+	n.warnUnread(reply, 1)
+	if len(reply.GetWarnings()) != 1 || !strings.Contains(reply.GetWarnings()[0], "1 cannot be read") || !strings.Contains(reply.GetWarnings()[0], "ridgeway scrub") {
+		t.Errorf("got %q", reply.GetWarnings())
 	}
 }

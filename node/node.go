@@ -68,8 +68,15 @@ type Node struct {
 	client    *exchange.Client
 	rules     *ruleBook
 	speaker   *speaker
-	rewritten atomic.Bool // the audit log is not the one that the region has agreed on
+
+	doubtMu  sync.Mutex
+	doubted  *doubt  // why releases are stopped
+	behind   bool    // that the region has heard more of this trust is in doubted
+	checked  witness // the last checkpoint that the audit log was compared with
+	accepted witness // that the operator has given up
+
 	badJoins  tally
+	allowance *allowance
 	cutting   *semaphore.Weighted // bytes of memory for cutting pages out
 
 	rosterChanged chan struct{} // capacity 1
@@ -100,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	n := &Node{
-		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), cutting: semaphore.NewWeighted(assembleLimit),
+		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), cutting: semaphore.NewWeighted(assembleLimit), allowance: newAllowance(),
 		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	for _, step := range []func(context.Context) error{
@@ -194,7 +201,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 	n.logger = n.logger.With(slog.String("trust", string(n.membership.Trust)))
 	n.space, err = storage.NewSpace(storage.SpaceConfig{Dir: data, Logger: n.logger, Statfs: n.options.Statfs})
 	if err != nil {
-		return fmt.Errorf("measure free space: %w", err)
+		return folderProblem(data, fmt.Errorf("measure free space: %w", err))
 	}
 	return nil
 }
@@ -273,6 +280,9 @@ func (n *Node) openConsensus(ctx context.Context) error {
 	if err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.ledger.Load(r) }); err != nil {
 		return fmt.Errorf("load the agreed state: %w", err)
 	}
+	if err := n.checkClock(ctx); err != nil {
+		return err
+	}
 	founded, err := n.founded(ctx)
 	if err != nil {
 		return err
@@ -292,6 +302,8 @@ func consensusProblem(data string, err error) error {
 		return admin.Errorf(admin.CodeIntegrity, "%s: the copy of the region's state cannot be trusted: %v.\nNothing was changed, and the records held here are not touched by it. 'ridgeway recover --data %s' sets the copy aside; the node then gets another from the region", data, err, data)
 	case errors.Is(err, consensus.ErrInUse):
 		return admin.Errorf(admin.CodeInUse, "%s is in use by another process: stop it first", data)
+	case diskProblem(data, err) != nil:
+		return diskProblem(data, err)
 	default:
 		return fmt.Errorf("open the region's state: %w", err)
 	}

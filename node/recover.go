@@ -155,14 +155,20 @@ func recoverFolder(ctx context.Context, data string, f *storage.Folder) error {
 	}
 	records, err := record.Open(ctx, recordOptions(f, m, k))
 	if err != nil {
-		return fmt.Errorf("open the record store: %w", err)
+		if known := diskProblem(data, err); known != nil {
+			return known
+		}
+		return admin.Errorf(admin.CodeIntegrity, "%s: the record store says whom to get the state from, and it cannot be opened: %v", data, err)
 	}
 	known, found, err := readRegion(ctx, records)
 	if err := errors.Join(err, records.Close()); err != nil {
 		return fmt.Errorf("read what is known of the region: %w", err)
 	}
+	if !found && len(m.Charter) > 0 {
+		return admin.Errorf(admin.CodeIntegrity, "%s: this node founded its region and has never seen another in it, so nobody else can give it the state back: restore the folder from a backup", data)
+	}
 	others := slices.DeleteFunc(known.Voters, func(id string) bool { return id == k.nodeID().String() })
-	if found && len(known.Peers) == 0 || found && len(others) == 0 {
+	if found && (len(known.Peers) == 0 || len(others) == 0) {
 		return admin.Errorf(admin.CodeIntegrity, "%s: this node has the region's only vote, so nobody else can give it the state back: restore the folder from a backup", data)
 	}
 	if err := consensus.Forget(f.Path("region")); err != nil {

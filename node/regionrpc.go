@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -47,15 +48,23 @@ func (s regionServer) Rejoin(ctx context.Context, _ *wire.RejoinRequest) (*wire.
 
 // permitMember lets active members call the Region service and nothing else.
 func (n *Node) permitMember(ctx context.Context, method string) error {
-	if method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName {
-		return status.Error(codes.PermissionDenied, "no such method")
-	}
 	id, _, err := caller(ctx)
 	if err != nil {
 		return err
 	}
-	if !n.admission.member(id) {
+	return n.permit(id, method, time.Now())
+}
+
+// permit says whether a node may call a method now. A node that this one was only told of may ask how it stands, and change
+// nothing: only the roster makes a member.
+func (n *Node) permit(id federation.NodeID, method string, now time.Time) error {
+	switch {
+	case method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName:
+		return status.Error(codes.PermissionDenied, "no such method")
+	case !n.admission.member(id), method == wire.Region_Rejoin_FullMethodName && !n.ledger.Roster().Active(id):
 		return status.Error(codes.PermissionDenied, "not an active node of the region")
+	case !n.allowance.take(method, id, now):
+		return status.Error(codes.ResourceExhausted, "too many calls: ask again later")
 	}
 	return nil
 }

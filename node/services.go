@@ -50,7 +50,7 @@ func (n *Node) openStores(ctx context.Context) error {
 		return n.storeOpenProblem("record store", err)
 	}
 	n.onClose(func(context.Context) error { return n.records.Close() })
-	return nil
+	return n.loadDoubt(ctx)
 }
 
 func (n *Node) storeOpenProblem(what string, err error) error {
@@ -63,12 +63,19 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 	case errors.Is(err, storage.ErrInUse):
 		return folderProblem(data, err)
 	default:
+		if known := diskProblem(data, err); known != nil {
+			return known
+		}
 		return fmt.Errorf("open the %s: %w", what, err)
 	}
 }
 
-func (n *Node) openExchange(context.Context) error {
-	var err error
+func (n *Node) openExchange(ctx context.Context) error {
+	n.speaker = newSpeaker(n) // it knows how far this trust has spoken, which each release is checked against
+	err := n.speaker.loadSpoken(ctx)
+	if err != nil {
+		return n.storeOpenProblem("record store", err)
+	}
 	n.lease, err = exchange.NewLease(exchange.LeaseConfig{Source: n.replica, Limit: n.leaseLimit(), Clock: n.options.Clock, Logger: n.logger})
 	if err != nil {
 		return err
@@ -96,7 +103,6 @@ func (n *Node) openExchange(context.Context) error {
 func (n *Node) openServices(ctx context.Context) error {
 	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.onClose(func(context.Context) error { n.tasks.Wait(); return nil })
-	n.speaker = newSpeaker(n)
 	lane, err := newGossipLane(ctx, n.door)
 	if err != nil {
 		return err
@@ -120,7 +126,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	}
 	l, err := admin.Listen(n.options.Data)
 	if err != nil {
-		return err
+		return folderProblem(n.options.Data, err)
 	}
 	n.serve(admin.NewServer(adminServer{n: n}), l)
 	return nil
@@ -200,15 +206,21 @@ func (n *Node) settled(ctx context.Context) (bool, error) {
 	if _, found, err := n.records.Setting(ctx, asked); err != nil || found {
 		return found, err
 	}
+	// A run that was cut off may have queued it without noting that. This is looked at first: what leaves the outbox after that
+	// has been agreed on when the region is asked.
+	free, err := n.speaker.free(ctx, federation.KindAgreement)
+	if err != nil {
+		return false, err
+	}
 	var version uint64
-	err := n.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) (err error) {
+	err = n.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) (err error) {
 		version, err = index.LastAgreementVersion(r, n.Trust())
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	if version == 0 {
+	if version == 0 && free {
 		a := federation.Agreement{Version: 1, Effective: time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond), Cedar: policy.DefaultAgreement(n.Trust())}
 		if _, err := n.records.Enqueue(ctx, a); err != nil {
 			return false, err

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
-	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -48,6 +47,10 @@ type speaker struct {
 	now     func() time.Time
 	wake    chan struct{} // capacity 1
 
+	// behind is told when the region has heard more of this trust than this node has said.
+	behind func(ctx context.Context, said, heard uint64) error
+	spoken atomic.Uint64 // the last number that this node may have signed a statement with; 0: not known
+
 	complained map[record.EntryID]bool // of run only
 
 	mu      sync.Mutex
@@ -62,7 +65,8 @@ var errNotHeard = errors.New("the region does not hear this trust now")
 
 func newSpeaker(n *Node) *speaker {
 	return &speaker{
-		trust: n.Trust(), records: n.records, replica: n.replica, logger: n.logger, now: time.Now,
+		behind: n.foundBehind,
+		trust:  n.Trust(), records: n.records, replica: n.replica, logger: n.logger, now: time.Now,
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
 		},
@@ -239,190 +243,4 @@ func (s *speaker) recover(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// free reports whether nothing of a kind waits in the outbox or is on its way.
-func (s *speaker) free(ctx context.Context, kind federation.Kind) (bool, error) {
-	waits, err := s.waits(ctx, func(k federation.Kind, _ []byte) bool { return k == kind })
-	return !waits, err
-}
-
-// waits reports whether something that matches waits in the outbox or is on its way. What is about documents has no body.
-func (s *speaker) waits(ctx context.Context, matches func(federation.Kind, []byte) bool) (bool, error) {
-	flight, found, err := s.records.InFlight(ctx)
-	if err != nil {
-		return false, fmt.Errorf("read the statement in flight: %w", err)
-	}
-	if found {
-		signed, err := federation.DecodeSigned(flight.Envelope)
-		if err != nil {
-			return false, fmt.Errorf("statement in flight: %w", err)
-		}
-		if statement, err := signed.Statement(); err != nil || matches(statement.Kind, statement.Body) {
-			return true, err
-		}
-	}
-	pending, err := s.records.Pending(ctx, federation.MaxPointers)
-	if err != nil {
-		return false, fmt.Errorf("read the outbox: %w", err)
-	}
-	return slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return matches(e.Kind, e.Body) }), nil
-}
-
-// compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's
-// consent, so that a node which is behind itself does not sign a second statement with a number that is taken.
-func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
-	pending, err := s.records.Pending(ctx, federation.MaxPointers)
-	if err != nil {
-		return record.InFlight{}, false, fmt.Errorf("read the outbox: %w", err)
-	}
-	body, entries := s.gather(pending)
-	if len(entries) == 0 {
-		return record.InFlight{}, false, nil
-	}
-	place := federation.Place{Trust: s.trust, At: s.now().UTC()}
-	err = s.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
-		seq, digest, err := index.Head(r, s.trust)
-		place.Seq, place.Prev = seq+1, digest
-		return err
-	})
-	if err != nil {
-		return record.InFlight{}, false, fmt.Errorf("read the head of the chain: %w", err)
-	}
-	signed, err := s.sign(place, body)
-	if err != nil {
-		return record.InFlight{}, false, fmt.Errorf("sign %s: %w", body.Kind(), err)
-	}
-	flight := record.InFlight{Envelope: signed.Encode(), Entries: entries}
-	return flight, true, s.records.SetInFlight(ctx, flight)
-}
-
-// gather takes from what waits the first entry, and those after it that go into the same statement. What cannot be told is
-// passed over: others must not wait for it.
-func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID) {
-	var kind federation.Kind
-	var entries []record.EntryID
-	var publish federation.Publish
-	var withdraw federation.Withdraw
-	size := 0
-	for _, e := range pending {
-		if e.Err != nil {
-			s.complain(e, e.Err)
-			continue
-		}
-		if kind == 0 {
-			kind = e.Kind
-		}
-		if e.Kind != kind {
-			break
-		}
-		switch kind {
-		case federation.KindPublish:
-			if size += len(federation.EncodePointer(e.Pointer)); size > publishBudget {
-				return publish, entries
-			}
-			publish.Pointers = append(publish.Pointers, e.Pointer)
-		case federation.KindWithdraw:
-			if len(entries) > 0 && e.Reason != withdraw.Reason {
-				return withdraw, entries // a statement gives one reason
-			}
-			withdraw.Reason = e.Reason
-			withdraw.Documents = append(withdraw.Documents, e.Document)
-		default:
-			body, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: kind, Body: e.Body})
-			if err == nil {
-				return body, []record.EntryID{e.ID}
-			}
-			s.complain(e, err)
-			kind = 0
-			continue
-		}
-		entries = append(entries, e.ID)
-	}
-	if kind == federation.KindWithdraw {
-		return withdraw, entries
-	}
-	return publish, entries
-}
-
-// priorityOf says whether every copy must follow at once: what a patient has said, what must no longer be found, and who
-// takes part. Replicas also refuse a consensus group with members that their copy of the roster does not have yet.
-// complain reports an entry that cannot be told, once.
-func (s *speaker) complain(e record.OutboxEntry, err error) {
-	if !s.complained[e.ID] {
-		s.complained[e.ID] = true
-		s.logger.Error("an entry cannot be told to the region; run 'ridgeway scrub'", slog.String("kind", e.Kind.String()), slog.String("document", string(e.Document)), slog.Any("error", err))
-	}
-}
-
-func priorityOf(k federation.Kind) consensus.Priority {
-	switch k {
-	case federation.KindDirective, federation.KindWithdraw, federation.KindEnrol, federation.KindSuspend, federation.KindApprove:
-		return consensus.Urgent
-	default:
-		return consensus.Bulk
-	}
-}
-
-// wait returns what became of an entry. When the region cannot agree in time it fails with CodeNoQuorum; the entry stays in
-// the outbox and is told later.
-func (s *speaker) wait(ctx context.Context, id record.EntryID) (outcome, error) {
-	var o outcome
-	err := s.told(ctx, func() (bool, error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for next, ok := s.moved[id]; ok; next, ok = s.moved[id] {
-			id = next
-		}
-		var ok bool
-		o, ok = s.settled[id]
-		return ok, nil
-	})
-	return o, err
-}
-
-// waitLong is wait without patience's end: it goes on until the region has agreed, or ctx ends.
-func (s *speaker) waitLong(ctx context.Context, id record.EntryID) (outcome, error) {
-	for {
-		o, err := s.wait(ctx, id)
-		if admin.CodeOf(err) != admin.CodeNoQuorum {
-			return o, err
-		}
-	}
-}
-
-// told returns once done says so; it is asked again whenever statements have been settled. It fails as wait does.
-func (s *speaker) told(ctx context.Context, done func() (bool, error)) error {
-	signal(s.wake)
-	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached. What was said is kept here and is told as soon as they can; 'ridgeway status' shows who is missing")
-			}
-			return ctx.Err()
-		}
-	}
-}
-
-// say queues a body and waits until the region has agreed on it. A refusal is CodeBadInput.
-func (s *speaker) say(ctx context.Context, body federation.Body) error {
-	id, err := s.records.Enqueue(ctx, body)
-	if err != nil {
-		return fmt.Errorf("queue %s: %w", body.Kind(), err)
-	}
-	o, err := s.wait(ctx, id)
-	if err == nil && o.refused != "" {
-		err = admin.Errorf(admin.CodeBadInput, "the region refused: %s", o.refused)
-	}
-	return err
 }

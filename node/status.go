@@ -34,7 +34,8 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	if err != nil {
 		return nil, n.storeProblem(err)
 	}
-	reply.Documents, reply.Patients, reply.Outbox = stats.Documents, stats.Patients, stats.Outbox
+	reply.Documents, reply.Patients, reply.Outbox, reply.Rejected = stats.Documents, stats.Patients, stats.Outbox, stats.Rejected
+	reply.ReleasesStopped = n.doubtNow() != nil
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		root, _, err := index.Root(r)
 		if err != nil {
@@ -51,7 +52,7 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	if err != nil {
 		return nil, err
 	}
-	reply.Warnings = n.warnings(reply, stats.Rejected)
+	reply.Warnings = n.warnings(reply)
 	return reply, nil
 }
 
@@ -91,9 +92,14 @@ func proposalText(b federation.Body) string {
 	}
 }
 
-func (n *Node) warnings(s *admin.StatusReply, rejected uint64) []string {
+func (n *Node) warnings(s *admin.StatusReply) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if d := n.doubtNow(); d != nil {
+		add("RELEASES TO OTHER TRUSTS ARE STOPPED since %s: %s. This data folder is not the newest of this node: it was restored from an older copy, or something in it was cut. "+
+			"If there is a newer copy, stop the node and put that in its place. If there is none, run 'ridgeway audit verify --data %s', tell your information governance lead, and then "+
+			"'ridgeway audit accept --data %s --reason TEXT' to go on without what is lost", d.Since.Format("2 January 2006 15:04 MST"), d.text(), n.options.Data, n.options.Data)
+	}
 	if s.GetLeader() == "" {
 		add("the region has no leader that this node knows: nothing new can be agreed on, and releases stop when the lease lapses. Check that the other trusts can be reached over UDP")
 	}
@@ -105,11 +111,14 @@ func (n *Node) warnings(s *admin.StatusReply, rejected uint64) []string {
 	if n.space.Level() != storage.LevelOK {
 		add("the disk is filling up: below a tenth (6.4 GiB of a large one) nothing more is taken in, below half of that the node only reads")
 	}
-	if n.rewritten.Load() {
-		add("the audit log is not the one that the region has agreed on: it was rewritten, or the folder was restored from an old backup. Run 'ridgeway audit verify', keep the folder, and tell your information governance lead")
+	if n.unwitnessed() {
+		add("the region does not witness this node's audit log any more, since it was accepted that entries are lost; the log is checked against this node's own mark only")
 	}
-	if rejected > 0 {
-		add("the region refused %d of this trust's statements", rejected)
+	if s.GetRejected() > 0 {
+		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), n.options.Data)
+	}
+	if n.replica.Status().Forgotten {
+		add("this node has lost what it had voted on and has no vote until it has caught up: it waits for the region's leader to take note, which goes on by itself once there is one")
 	}
 	for _, f := range n.gossip.Forks() {
 		add("the state of another node differs from this one's: %v", f)

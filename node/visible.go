@@ -25,6 +25,8 @@ const maxRounds = 20
 type visible struct {
 	pointers []federation.Pointer
 	next     string
+	// unread counts documents that this trust holds, the region has not heard of, and that cannot be read.
+	unread int
 }
 
 // A listing has two parts. First comes what this trust holds and the region has not heard of, such as documents taken in
@@ -63,10 +65,13 @@ func (n *Node) page(ctx context.Context, who *admin.Asker, subject federation.Su
 			return nil
 		}
 		var err error
-		if out, err = n.indexPage(ctx, r, subject, may, cursor, limit-len(own.pointers)); err != nil || len(own.pointers) == 0 {
+		if out, err = n.indexPage(ctx, r, subject, may, cursor, limit-len(own.pointers)); err != nil {
 			return err
 		}
-		out.pointers = append(out.pointers, own.pointers...)
+		out.pointers, out.unread = append(out.pointers, own.pointers...), own.unread
+		if len(own.pointers) == 0 {
+			return nil // in the order of the index
+		}
 		slices.SortStableFunc(out.pointers, func(a, b federation.Pointer) int { return cmp.Compare(b.Date.Unix(), a.Date.Unix()) })
 		return nil
 	})
@@ -147,6 +152,11 @@ func (n *Node) ownPage(ctx context.Context, r consensus.Reader, subject federati
 			if err != nil {
 				return out, n.storeProblem(err)
 			}
+			damaged, err := unheardOf(r, page.Damaged)
+			if err != nil {
+				return out, err
+			}
+			out.unread += damaged
 			for _, d := range page.Documents {
 				p := d.Pointer()
 				if unheard, err := unheard(r, d); err != nil {
@@ -183,6 +193,20 @@ func parseOwn(text string) (i int, from record.Cursor, err error) {
 		return 0, 0, admin.Errorf(admin.CodeBadInput, "the cursor is not one of this patient's listing: begin without one")
 	}
 	return i, record.Cursor(place), nil
+}
+
+// unheardOf counts the documents that stand in no listing of the index.
+func unheardOf(r consensus.Reader, ids []federation.DocumentID) (n int, err error) {
+	for _, id := range ids {
+		_, _, found, err := index.Pointer(r, id)
+		if err != nil {
+			return 0, fmt.Errorf("read the index: %w", err)
+		}
+		if !found {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // unheard reports whether a document is held here and stands in no listing of the index.

@@ -30,6 +30,7 @@ func (n *Node) checkpoints(ctx context.Context) {
 	defer tick.Stop()
 	var last time.Time
 	free := false // of a checkpoint that an earlier run of the program has left in the outbox
+	witnessed := true
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,7 +40,13 @@ func (n *Node) checkpoints(ctx context.Context) {
 		if !n.ledger.Roster().Active(n.ID()) {
 			continue
 		}
-		var err error
+		err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
+		if err != nil && ctx.Err() == nil {
+			n.logger.Warn("this folder cannot be compared with what the region knows of it", slog.Any("error", err))
+		}
+		if !witnessed || n.doubtNow() != nil || n.unwitnessed() {
+			continue // the region would refuse whatever does not go on from its last checkpoint
+		}
 		if !free {
 			if free, err = n.speaker.free(ctx, federation.KindCheckpoint); err == nil && !free {
 				continue
@@ -51,10 +58,9 @@ func (n *Node) checkpoints(ctx context.Context) {
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, errRewritten):
-			// Nothing here can mend it, and the evidence must be seen by people.
-			n.rewritten.Store(true)
-			n.logger.Error("the audit log is not the one that the region has agreed on: run 'ridgeway audit verify'", slog.Any("error", err))
-			return
+			n.logger.Warn("the region witnesses this node's audit log no more", slog.Any("error", err))
+			// Nothing here can mend it, and people must see it. Whatever comes later is compared all the same.
+			witnessed = false
 		default:
 			n.logger.Debug("checkpoint waits", slog.Any("error", err))
 		}
@@ -73,7 +79,7 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 	}
 	size := n.audit.Size()
 	if size < old.Size {
-		return fmt.Errorf("%d entries are here, the region agreed on %d: %w", size, old.Size, errRewritten)
+		return fmt.Errorf("%d entries are here, the region agreed on %d: %w", size, old.Size, errRewritten) // checkFolder says so to people
 	}
 	if size == old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
 		return nil
@@ -94,7 +100,7 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 	case o.refused == "":
 		return nil
 	case strings.HasPrefix(o.refused, index.InconsistentAudit.String()+": "):
-		return fmt.Errorf("%s: %w", o.refused, errRewritten)
+		return errors.Join(fmt.Errorf("%s: %w", o.refused, errRewritten), n.addDoubt(ctx, "the region refused a checkpoint of the audit log: it does not go on from the one before"))
 	default:
 		// Another was agreed on meanwhile; the next one goes on from there.
 		return errors.Join(fmt.Errorf("the region refused a checkpoint: %s", o.refused), n.records.Dismiss(ctx, id))

@@ -183,34 +183,36 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatusReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Region        string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
-	RegionId      string                 `protobuf:"bytes,3,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
-	Trust         string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"`
-	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	Node          string                 `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
-	Address       string                 `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
-	State         string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`   // leader, voter, observer, joining, removed
-	Leader        string                 `protobuf:"bytes,9,opt,name=leader,proto3" json:"leader,omitempty"` // ODS code of the leader's trust; empty when none is known
-	Applied       uint64                 `protobuf:"varint,10,opt,name=applied,proto3" json:"applied,omitempty"`
-	Committed     uint64                 `protobuf:"varint,11,opt,name=committed,proto3" json:"committed,omitempty"`
-	Root          string                 `protobuf:"bytes,12,opt,name=root,proto3" json:"root,omitempty"`
-	AsOf          int64                  `protobuf:"varint,13,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	Sites         []*Site                `protobuf:"bytes,14,rep,name=sites,proto3" json:"sites,omitempty"`
-	Documents     uint64                 `protobuf:"varint,15,opt,name=documents,proto3" json:"documents,omitempty"` // held here
-	Patients      uint64                 `protobuf:"varint,16,opt,name=patients,proto3" json:"patients,omitempty"`   // with documents held here
-	Pointers      uint64                 `protobuf:"varint,17,opt,name=pointers,proto3" json:"pointers,omitempty"`   // in the region's index
-	Outbox        uint64                 `protobuf:"varint,18,opt,name=outbox,proto3" json:"outbox,omitempty"`       // waiting to be agreed by the region
-	AuditEntries  uint64                 `protobuf:"varint,19,opt,name=audit_entries,json=auditEntries,proto3" json:"audit_entries,omitempty"`
-	DiskFree      uint64                 `protobuf:"varint,20,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`    // bytes
-	DiskTotal     uint64                 `protobuf:"varint,21,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"` // bytes
-	Disk          string                 `protobuf:"bytes,22,opt,name=disk,proto3" json:"disk,omitempty"`                             // ok, warn, no_ingest, read_only
-	Warnings      []string               `protobuf:"bytes,23,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	Proposals     []*Proposal            `protobuf:"bytes,24,rep,name=proposals,proto3" json:"proposals,omitempty"`
-	Started       int64                  `protobuf:"varint,25,opt,name=started,proto3" json:"started,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Version         string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	Region          string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	RegionId        string                 `protobuf:"bytes,3,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	Trust           string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"`
+	Name            string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Node            string                 `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	Address         string                 `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
+	State           string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`   // leader, voter, observer, joining, removed
+	Leader          string                 `protobuf:"bytes,9,opt,name=leader,proto3" json:"leader,omitempty"` // ODS code of the leader's trust; empty when none is known
+	Applied         uint64                 `protobuf:"varint,10,opt,name=applied,proto3" json:"applied,omitempty"`
+	Committed       uint64                 `protobuf:"varint,11,opt,name=committed,proto3" json:"committed,omitempty"`
+	Root            string                 `protobuf:"bytes,12,opt,name=root,proto3" json:"root,omitempty"`
+	AsOf            int64                  `protobuf:"varint,13,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	Sites           []*Site                `protobuf:"bytes,14,rep,name=sites,proto3" json:"sites,omitempty"`
+	Documents       uint64                 `protobuf:"varint,15,opt,name=documents,proto3" json:"documents,omitempty"` // held here
+	Patients        uint64                 `protobuf:"varint,16,opt,name=patients,proto3" json:"patients,omitempty"`   // with documents held here
+	Pointers        uint64                 `protobuf:"varint,17,opt,name=pointers,proto3" json:"pointers,omitempty"`   // in the region's index
+	Outbox          uint64                 `protobuf:"varint,18,opt,name=outbox,proto3" json:"outbox,omitempty"`       // waiting to be agreed by the region
+	AuditEntries    uint64                 `protobuf:"varint,19,opt,name=audit_entries,json=auditEntries,proto3" json:"audit_entries,omitempty"`
+	DiskFree        uint64                 `protobuf:"varint,20,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`    // bytes
+	DiskTotal       uint64                 `protobuf:"varint,21,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"` // bytes
+	Disk            string                 `protobuf:"bytes,22,opt,name=disk,proto3" json:"disk,omitempty"`                             // ok, warn, no_ingest, read_only
+	Warnings        []string               `protobuf:"bytes,23,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Proposals       []*Proposal            `protobuf:"bytes,24,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	Started         int64                  `protobuf:"varint,25,opt,name=started,proto3" json:"started,omitempty"`
+	Rejected        uint64                 `protobuf:"varint,26,opt,name=rejected,proto3" json:"rejected,omitempty"`                                      // statements' entries that the region refused and nobody has dealt with
+	ReleasesStopped bool                   `protobuf:"varint,27,opt,name=releases_stopped,json=releasesStopped,proto3" json:"releases_stopped,omitempty"` // nothing is released to other trusts until the operator acts; a warning says why
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StatusReply) Reset() {
@@ -416,6 +418,20 @@ func (x *StatusReply) GetStarted() int64 {
 		return x.Started
 	}
 	return 0
+}
+
+func (x *StatusReply) GetRejected() uint64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return 0
+}
+
+func (x *StatusReply) GetReleasesStopped() bool {
+	if x != nil {
+		return x.ReleasesStopped
+	}
+	return false
 }
 
 type Proposal struct {
@@ -1371,6 +1387,7 @@ type LocateReply struct {
 	AsOf          int64                  `protobuf:"varint,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	Sites         []*Site                `protobuf:"bytes,3,rep,name=sites,proto3" json:"sites,omitempty"`
 	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	Warnings      []string               `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"` // why the answer may not be complete
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1431,6 +1448,13 @@ func (x *LocateReply) GetNext() string {
 		return x.Next
 	}
 	return ""
+}
+
+func (x *LocateReply) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type Located struct {
@@ -2487,6 +2511,370 @@ func (x *VerifyAuditReply) GetFindings() []string {
 	return nil
 }
 
+type AcceptAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptAuditRequest) Reset() {
+	*x = AcceptAuditRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptAuditRequest) ProtoMessage() {}
+
+func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
+func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AcceptAuditRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type AcceptAuditReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptAuditReply) Reset() {
+	*x = AcceptAuditReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptAuditReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptAuditReply) ProtoMessage() {}
+
+func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
+func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+}
+
+type RejectedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectedRequest) Reset() {
+	*x = RejectedRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectedRequest) ProtoMessage() {}
+
+func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
+func (*RejectedRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RejectedRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type RejectedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rejections    []*Rejection           `protobuf:"bytes,1,rep,name=rejections,proto3" json:"rejections,omitempty"`
+	Total         uint64                 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectedReply) Reset() {
+	*x = RejectedReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectedReply) ProtoMessage() {}
+
+func (x *RejectedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
+func (*RejectedReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RejectedReply) GetRejections() []*Rejection {
+	if x != nil {
+		return x.Rejections
+	}
+	return nil
+}
+
+func (x *RejectedReply) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type Rejection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Document      string                 `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"` // where it is about one
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`     // the region's
+	Queued        int64                  `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
+	Effect        string                 `protobuf:"bytes,6,opt,name=effect,proto3" json:"effect,omitempty"` // what it means that the region does not have it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejection) Reset() {
+	*x = Rejection{}
+	mi := &file_node_admin_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejection) ProtoMessage() {}
+
+func (x *Rejection) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
+func (*Rejection) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Rejection) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Rejection) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Rejection) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Rejection) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Rejection) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *Rejection) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+type SettleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	All           bool                   `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	Retry         bool                   `protobuf:"varint,3,opt,name=retry,proto3" json:"retry,omitempty"` // say it again instead of forgetting it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SettleRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *SettleRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SettleRequest) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
+}
+
+type SettleReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settled       uint32                 `protobuf:"varint,1,opt,name=settled,proto3" json:"settled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleReply) Reset() {
+	*x = SettleReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleReply) ProtoMessage() {}
+
+func (x *SettleReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
+func (*SettleReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SettleReply) GetSettled() uint32 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
 type ScrubRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2495,7 +2883,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2895,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2908,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 type ScrubReply struct {
@@ -2536,7 +2924,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2936,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2949,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -2612,7 +3000,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x0f\n" +
-	"\rStatusRequest\"\xc6\x05\n" +
+	"\rStatusRequest\"\x8d\x06\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x1b\n" +
@@ -2640,7 +3028,9 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04disk\x18\x16 \x01(\tR\x04disk\x12\x1a\n" +
 	"\bwarnings\x18\x17 \x03(\tR\bwarnings\x129\n" +
 	"\tproposals\x18\x18 \x03(\v2\x1b.ridgeway.admin.v1.ProposalR\tproposals\x12\x18\n" +
-	"\astarted\x18\x19 \x01(\x03R\astarted\"t\n" +
+	"\astarted\x18\x19 \x01(\x03R\astarted\x12\x1a\n" +
+	"\brejected\x18\x1a \x01(\x04R\brejected\x12)\n" +
+	"\x10releases_stopped\x18\x1b \x01(\bR\x0freleasesStopped\"t\n" +
 	"\bProposal\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x0e\n" +
@@ -2715,12 +3105,13 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\x9f\x01\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\xbb\x01\n" +
 	"\vLocateReply\x128\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x1a.ridgeway.admin.v1.LocatedR\tdocuments\x12\x13\n" +
 	"\x05as_of\x18\x02 \x01(\x03R\x04asOf\x12-\n" +
 	"\x05sites\x18\x03 \x03(\v2\x17.ridgeway.admin.v1.SiteR\x05sites\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"\x9c\x03\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\x12\x1a\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"\x9c\x03\n" +
 	"\aLocated\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x1c\n" +
 	"\tcustodian\x18\x02 \x01(\tR\tcustodian\x12\x12\n" +
@@ -2806,7 +3197,30 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04root\x18\x03 \x01(\tR\x04root\x12\x18\n" +
 	"\adamaged\x18\x04 \x03(\x04R\adamaged\x12 \n" +
 	"\vcheckpoints\x18\x05 \x01(\x04R\vcheckpoints\x12\x1a\n" +
-	"\bfindings\x18\x06 \x03(\tR\bfindings\"\x0e\n" +
+	"\bfindings\x18\x06 \x03(\tR\bfindings\",\n" +
+	"\x12AcceptAuditRequest\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x12\n" +
+	"\x10AcceptAuditReply\"'\n" +
+	"\x0fRejectedRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"c\n" +
+	"\rRejectedReply\x12<\n" +
+	"\n" +
+	"rejections\x18\x01 \x03(\v2\x1c.ridgeway.admin.v1.RejectionR\n" +
+	"rejections\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\"\x93\x01\n" +
+	"\tRejection\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bdocument\x18\x03 \x01(\tR\bdocument\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06queued\x18\x05 \x01(\x03R\x06queued\x12\x16\n" +
+	"\x06effect\x18\x06 \x01(\tR\x06effect\"I\n" +
+	"\rSettleRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x14\n" +
+	"\x05retry\x18\x03 \x01(\bR\x05retry\"'\n" +
+	"\vSettleReply\x12\x18\n" +
+	"\asettled\x18\x01 \x01(\rR\asettled\"\x0e\n" +
 	"\fScrubRequest\"\x9d\x01\n" +
 	"\n" +
 	"ScrubReply\x12\x16\n" +
@@ -2814,7 +3228,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x18\n" +
 	"\arecords\x18\x03 \x01(\x04R\arecords\x12+\n" +
 	"\x11damaged_documents\x18\x04 \x03(\tR\x10damagedDocuments\x12\x1a\n" +
-	"\bfindings\x18\x05 \x03(\tR\bfindings2\xcc\a\n" +
+	"\bfindings\x18\x05 \x03(\tR\bfindings2\xc5\t\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -2826,8 +3240,11 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bWithdraw\x12\".ridgeway.admin.v1.WithdrawRequest\x1a .ridgeway.admin.v1.WithdrawReply\x12N\n" +
 	"\aSuspend\x12!.ridgeway.admin.v1.SuspendRequest\x1a .ridgeway.admin.v1.ProposalReply\x12N\n" +
 	"\aApprove\x12!.ridgeway.admin.v1.ApproveRequest\x1a .ridgeway.admin.v1.ProposalReply\x12Y\n" +
-	"\vVerifyAudit\x12%.ridgeway.admin.v1.VerifyAuditRequest\x1a#.ridgeway.admin.v1.VerifyAuditReply\x12G\n" +
-	"\x05Scrub\x12\x1f.ridgeway.admin.v1.ScrubRequest\x1a\x1d.ridgeway.admin.v1.ScrubReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
+	"\vVerifyAudit\x12%.ridgeway.admin.v1.VerifyAuditRequest\x1a#.ridgeway.admin.v1.VerifyAuditReply\x12Y\n" +
+	"\vAcceptAudit\x12%.ridgeway.admin.v1.AcceptAuditRequest\x1a#.ridgeway.admin.v1.AcceptAuditReply\x12G\n" +
+	"\x05Scrub\x12\x1f.ridgeway.admin.v1.ScrubRequest\x1a\x1d.ridgeway.admin.v1.ScrubReply\x12P\n" +
+	"\bRejected\x12\".ridgeway.admin.v1.RejectedRequest\x1a .ridgeway.admin.v1.RejectedReply\x12J\n" +
+	"\x06Settle\x12 .ridgeway.admin.v1.SettleRequest\x1a\x1e.ridgeway.admin.v1.SettleReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
 	file_node_admin_admin_proto_rawDescOnce sync.Once
@@ -2841,7 +3258,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                   // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                 // 1: ridgeway.admin.v1.Problem
@@ -2875,8 +3292,15 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ProposalReply)(nil),           // 29: ridgeway.admin.v1.ProposalReply
 	(*VerifyAuditRequest)(nil),      // 30: ridgeway.admin.v1.VerifyAuditRequest
 	(*VerifyAuditReply)(nil),        // 31: ridgeway.admin.v1.VerifyAuditReply
-	(*ScrubRequest)(nil),            // 32: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),              // 33: ridgeway.admin.v1.ScrubReply
+	(*AcceptAuditRequest)(nil),      // 32: ridgeway.admin.v1.AcceptAuditRequest
+	(*AcceptAuditReply)(nil),        // 33: ridgeway.admin.v1.AcceptAuditReply
+	(*RejectedRequest)(nil),         // 34: ridgeway.admin.v1.RejectedRequest
+	(*RejectedReply)(nil),           // 35: ridgeway.admin.v1.RejectedReply
+	(*Rejection)(nil),               // 36: ridgeway.admin.v1.Rejection
+	(*SettleRequest)(nil),           // 37: ridgeway.admin.v1.SettleRequest
+	(*SettleReply)(nil),             // 38: ridgeway.admin.v1.SettleReply
+	(*ScrubRequest)(nil),            // 39: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),              // 40: ridgeway.admin.v1.ScrubReply
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
@@ -2892,35 +3316,42 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	0,  // 10: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
 	21, // 11: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
 	22, // 12: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	2,  // 13: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	6,  // 14: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	8,  // 15: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	10, // 16: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	16, // 17: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	19, // 18: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	23, // 19: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	25, // 20: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	27, // 21: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	28, // 22: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	30, // 23: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	32, // 24: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	3,  // 25: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	7,  // 26: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	9,  // 27: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	15, // 28: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	17, // 29: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	20, // 30: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	24, // 31: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	26, // 32: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29, // 33: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	29, // 34: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	31, // 35: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	33, // 36: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	25, // [25:37] is the sub-list for method output_type
-	13, // [13:25] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	36, // 13: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	2,  // 14: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	6,  // 15: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	8,  // 16: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	10, // 17: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	16, // 18: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	19, // 19: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	23, // 20: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	25, // 21: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	27, // 22: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	28, // 23: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	30, // 24: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	32, // 25: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	39, // 26: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	34, // 27: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	37, // 28: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	3,  // 29: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	7,  // 30: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	9,  // 31: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	15, // 32: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	17, // 33: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	20, // 34: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	24, // 35: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	26, // 36: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29, // 37: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	29, // 38: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	31, // 39: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	33, // 40: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	40, // 41: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	35, // 42: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	38, // 43: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	29, // [29:44] is the sub-list for method output_type
+	14, // [14:29] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -2945,7 +3376,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

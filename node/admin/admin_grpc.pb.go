@@ -33,7 +33,10 @@ const (
 	Admin_Suspend_FullMethodName          = "/ridgeway.admin.v1.Admin/Suspend"
 	Admin_Approve_FullMethodName          = "/ridgeway.admin.v1.Admin/Approve"
 	Admin_VerifyAudit_FullMethodName      = "/ridgeway.admin.v1.Admin/VerifyAudit"
+	Admin_AcceptAudit_FullMethodName      = "/ridgeway.admin.v1.Admin/AcceptAudit"
 	Admin_Scrub_FullMethodName            = "/ridgeway.admin.v1.Admin/Scrub"
+	Admin_Rejected_FullMethodName         = "/ridgeway.admin.v1.Admin/Rejected"
+	Admin_Settle_FullMethodName           = "/ridgeway.admin.v1.Admin/Settle"
 )
 
 // AdminClient is the client API for Admin service.
@@ -53,7 +56,12 @@ type AdminClient interface {
 	Suspend(ctx context.Context, in *SuspendRequest, opts ...grpc.CallOption) (*ProposalReply, error)
 	Approve(ctx context.Context, in *ApproveRequest, opts ...grpc.CallOption) (*ProposalReply, error)
 	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (*VerifyAuditReply, error)
+	// AcceptAudit lets releases go on after the node has found that its folder is older than what the region knows of it.
+	AcceptAudit(ctx context.Context, in *AcceptAuditRequest, opts ...grpc.CallOption) (*AcceptAuditReply, error)
 	Scrub(ctx context.Context, in *ScrubRequest, opts ...grpc.CallOption) (*ScrubReply, error)
+	// Rejected lists what the region has refused; Settle says it again, or forgets it.
+	Rejected(ctx context.Context, in *RejectedRequest, opts ...grpc.CallOption) (*RejectedReply, error)
+	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error)
 }
 
 type adminClient struct {
@@ -186,10 +194,40 @@ func (c *adminClient) VerifyAudit(ctx context.Context, in *VerifyAuditRequest, o
 	return out, nil
 }
 
+func (c *adminClient) AcceptAudit(ctx context.Context, in *AcceptAuditRequest, opts ...grpc.CallOption) (*AcceptAuditReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptAuditReply)
+	err := c.cc.Invoke(ctx, Admin_AcceptAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) Scrub(ctx context.Context, in *ScrubRequest, opts ...grpc.CallOption) (*ScrubReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ScrubReply)
 	err := c.cc.Invoke(ctx, Admin_Scrub_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Rejected(ctx context.Context, in *RejectedRequest, opts ...grpc.CallOption) (*RejectedReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectedReply)
+	err := c.cc.Invoke(ctx, Admin_Rejected_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleReply)
+	err := c.cc.Invoke(ctx, Admin_Settle_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +251,12 @@ type AdminServer interface {
 	Suspend(context.Context, *SuspendRequest) (*ProposalReply, error)
 	Approve(context.Context, *ApproveRequest) (*ProposalReply, error)
 	VerifyAudit(context.Context, *VerifyAuditRequest) (*VerifyAuditReply, error)
+	// AcceptAudit lets releases go on after the node has found that its folder is older than what the region knows of it.
+	AcceptAudit(context.Context, *AcceptAuditRequest) (*AcceptAuditReply, error)
 	Scrub(context.Context, *ScrubRequest) (*ScrubReply, error)
+	// Rejected lists what the region has refused; Settle says it again, or forgets it.
+	Rejected(context.Context, *RejectedRequest) (*RejectedReply, error)
+	Settle(context.Context, *SettleRequest) (*SettleReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -257,8 +300,17 @@ func (UnimplementedAdminServer) Approve(context.Context, *ApproveRequest) (*Prop
 func (UnimplementedAdminServer) VerifyAudit(context.Context, *VerifyAuditRequest) (*VerifyAuditReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyAudit not implemented")
 }
+func (UnimplementedAdminServer) AcceptAudit(context.Context, *AcceptAuditRequest) (*AcceptAuditReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptAudit not implemented")
+}
 func (UnimplementedAdminServer) Scrub(context.Context, *ScrubRequest) (*ScrubReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Scrub not implemented")
+}
+func (UnimplementedAdminServer) Rejected(context.Context, *RejectedRequest) (*RejectedReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rejected not implemented")
+}
+func (UnimplementedAdminServer) Settle(context.Context, *SettleRequest) (*SettleReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -461,6 +513,24 @@ func _Admin_VerifyAudit_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_AcceptAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).AcceptAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_AcceptAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).AcceptAudit(ctx, req.(*AcceptAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_Scrub_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ScrubRequest)
 	if err := dec(in); err != nil {
@@ -475,6 +545,42 @@ func _Admin_Scrub_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServer).Scrub(ctx, req.(*ScrubRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Rejected_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Rejected(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Rejected_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Rejected(ctx, req.(*RejectedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Settle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Settle(ctx, req.(*SettleRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -523,8 +629,20 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Admin_VerifyAudit_Handler,
 		},
 		{
+			MethodName: "AcceptAudit",
+			Handler:    _Admin_AcceptAudit_Handler,
+		},
+		{
 			MethodName: "Scrub",
 			Handler:    _Admin_Scrub_Handler,
+		},
+		{
+			MethodName: "Rejected",
+			Handler:    _Admin_Rejected_Handler,
+		},
+		{
+			MethodName: "Settle",
+			Handler:    _Admin_Settle_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -66,7 +66,9 @@ func NewServer(srv AdminServer) *grpc.Server {
 // Dial connects to the node of a data folder. It fails with CodeUnavailable when no node runs there.
 func Dial(ctx context.Context, data string) (AdminClient, func() error, error) {
 	path := SocketPath(data)
-	if _, err := os.Stat(data); err != nil {
+	if _, err := os.Stat(data); errors.Is(err, os.ErrPermission) {
+		return nil, nil, othersNode(data, err)
+	} else if err != nil {
 		return nil, nil, Errorf(CodeDataFolder, "there is no data folder %s: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", data)
 	}
 	short, done, err := shorten(path)
@@ -76,6 +78,9 @@ func Dial(ctx context.Context, data string) (AdminClient, func() error, error) {
 	defer done()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", short)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, nil, othersNode(data, err)
+	}
 	if err != nil {
 		return nil, nil, Errorf(CodeUnavailable, "no node runs on %s: start it with 'ridgeway serve --data %s' and try again", data, data)
 	}
@@ -100,6 +105,10 @@ func Dial(ctx context.Context, data string) (AdminClient, func() error, error) {
 		return nil, nil, errors.Join(fmt.Errorf("connect to %s: %w", path, err), c.Close())
 	}
 	return NewAdminClient(conn), conn.Close, nil
+}
+
+func othersNode(data string, err error) error {
+	return Errorf(CodeDataFolder, "%s cannot be opened (%v): only the user that the node runs as may speak to it. Run this as that user", data, err)
 }
 
 // shorten returns a path to the same place that a socket address can hold: through /proc/self/fd when path is too long.

@@ -1,0 +1,144 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// free reports whether nothing of a kind waits in the outbox or is on its way.
+func (s *speaker) free(ctx context.Context, kind federation.Kind) (bool, error) {
+	waits, err := s.waits(ctx, func(k federation.Kind, _ []byte) bool { return k == kind })
+	return !waits, err
+}
+
+// waits reports whether something that matches waits in the outbox or is on its way. What is about documents has no body.
+func (s *speaker) waits(ctx context.Context, matches func(federation.Kind, []byte) bool) (bool, error) {
+	flight, found, err := s.records.InFlight(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the statement in flight: %w", err)
+	}
+	if found {
+		signed, err := federation.DecodeSigned(flight.Envelope)
+		if err != nil {
+			return false, fmt.Errorf("statement in flight: %w", err)
+		}
+		if statement, err := signed.Statement(); err != nil || matches(statement.Kind, statement.Body) {
+			return true, err
+		}
+	}
+	pending, err := s.records.Pending(ctx, federation.MaxPointers)
+	if err != nil {
+		return false, fmt.Errorf("read the outbox: %w", err)
+	}
+	return slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return matches(e.Kind, e.Body) }), nil
+}
+
+// compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's
+// consent, so that a node which is behind itself does not sign a second statement with a number that is taken.
+func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
+	pending, err := s.records.Pending(ctx, federation.MaxPointers)
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("read the outbox: %w", err)
+	}
+	body, entries := s.gather(pending)
+	if len(entries) == 0 {
+		return record.InFlight{}, false, nil
+	}
+	place := federation.Place{Trust: s.trust, At: s.now().UTC()}
+	reserved := make(chan error, 1)
+	go func() { reserved <- s.reserve(ctx, s.spoken.Load()+1) }() // while the region is asked: both wait for a disk
+	err = s.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
+		seq, digest, err := index.Head(r, s.trust)
+		place.Seq, place.Prev = seq+1, digest
+		return err
+	})
+	if failed := <-reserved; err == nil && failed != nil {
+		return record.InFlight{}, false, failed
+	}
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("read the head of the chain: %w", err)
+	}
+	if err := s.reach(ctx, place.Seq-1); err != nil {
+		return record.InFlight{}, false, err
+	}
+	signed, err := s.sign(place, body)
+	if err != nil {
+		return record.InFlight{}, false, fmt.Errorf("sign %s: %w", body.Kind(), err)
+	}
+	flight := record.InFlight{Envelope: signed.Encode(), Entries: entries}
+	return flight, true, s.records.SetInFlight(ctx, flight)
+}
+
+// gather takes from what waits the first entry, and those after it that go into the same statement. What cannot be told is
+// passed over: others must not wait for it.
+func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID) {
+	var kind federation.Kind
+	var entries []record.EntryID
+	var publish federation.Publish
+	var withdraw federation.Withdraw
+	size := 0
+	for _, e := range pending {
+		if e.Err != nil {
+			s.complain(e, e.Err)
+			continue
+		}
+		if kind == 0 {
+			kind = e.Kind
+		}
+		if e.Kind != kind {
+			break
+		}
+		switch kind {
+		case federation.KindPublish:
+			if size += len(federation.EncodePointer(e.Pointer)); size > publishBudget {
+				return publish, entries
+			}
+			publish.Pointers = append(publish.Pointers, e.Pointer)
+		case federation.KindWithdraw:
+			if len(entries) > 0 && e.Reason != withdraw.Reason {
+				return withdraw, entries // a statement gives one reason
+			}
+			withdraw.Reason = e.Reason
+			withdraw.Documents = append(withdraw.Documents, e.Document)
+		default:
+			body, err := federation.DecodeBody(federation.Statement{Trust: s.trust, Kind: kind, Body: e.Body})
+			if err == nil {
+				return body, []record.EntryID{e.ID}
+			}
+			s.complain(e, err)
+			kind = 0
+			continue
+		}
+		entries = append(entries, e.ID)
+	}
+	if kind == federation.KindWithdraw {
+		return withdraw, entries
+	}
+	return publish, entries
+}
+
+// complain reports an entry that cannot be told, once.
+func (s *speaker) complain(e record.OutboxEntry, err error) {
+	if !s.complained[e.ID] {
+		s.complained[e.ID] = true
+		s.logger.Error("an entry cannot be told to the region; run 'ridgeway scrub'", slog.String("kind", e.Kind.String()), slog.String("document", string(e.Document)), slog.Any("error", err))
+	}
+}
+
+// priorityOf says whether every copy must follow at once: what a patient has said, what must no longer be found, and who
+// takes part. Replicas also refuse a consensus group with members that their copy of the roster does not have yet.
+func priorityOf(k federation.Kind) consensus.Priority {
+	switch k {
+	case federation.KindDirective, federation.KindWithdraw, federation.KindEnrol, federation.KindSuspend, federation.KindApprove:
+		return consensus.Urgent
+	default:
+		return consensus.Bulk
+	}
+}

@@ -1,0 +1,237 @@
+package node
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// witnessed waits until the region has agreed on an audit log of at least size entries, and returns how many.
+func witnessed(t *testing.T, n *Node, size uint64) uint64 {
+	t.Helper()
+	var at uint64
+	eventually(t, "a checkpoint", func() bool {
+		err := n.Agreed(t.Context(), consensus.Local(), func(r consensus.Reader) error {
+			c, _, err := index.CheckpointOf(r, n.ID())
+			at = c.Size
+			return err
+		})
+		return err == nil && at >= size
+	})
+	return at
+}
+
+func noteSome(t *testing.T, n *Node, count int) {
+	t.Helper()
+	for range count {
+		if err := n.note(t.Context(), audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stopped(t *testing.T, n *Node) (warning string, yes bool) {
+	t.Helper()
+	s, err := n.Status(t.Context(), &admin.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range s.GetWarnings() {
+		if strings.Contains(w, "RELEASES TO OTHER TRUSTS ARE STOPPED") {
+			return w, s.GetReleasesStopped()
+		}
+	}
+	return "", s.GetReleasesStopped()
+}
+
+// The audit log of a node is put back to what it was before the region witnessed more of it.
+//
+//	first    entries ... copy . more entries, witnessed . the copy restored: no release . accepted: releases
+//	second                                                fetches: UNAVAILABLE            fetches
+func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
+	for name, more := range map[string]int{"shorter": 0, "of other entries": 12} {
+		t.Run(name, func(t *testing.T) {
+			first := settledNode(t, nil)
+			second := joinNode(t, first, "RAS")
+			id := string(takeLetters(t, first, 0, 1)[0])
+			eventually(t, "the document at the second", func() bool {
+				_, _, err := collect(t, second, &admin.FetchRequest{Document: id})
+				return err == nil
+			})
+			stop(t, first)
+			log := filepath.Join(first.options.Data, "audit")
+			copyFolder(t, log, log+"-copy")
+
+			again := reopen(t, first.options)
+			noteSome(t, again, 5)
+			witnessed(t, again, again.audit.Size()-2)
+			if _, yes := stopped(t, again); yes {
+				t.Fatal("releases are stopped without a reason")
+			}
+			stop(t, again)
+			copyFolder(t, log+"-copy", log)
+			if err := os.RemoveAll(log + "-copy"); err != nil {
+				t.Fatal(err)
+			}
+
+			restored := reopen(t, first.options)
+			noteSome(t, restored, more)
+			eventually(t, "the second to be refused", func() bool {
+				_, _, err := collect(t, second, &admin.FetchRequest{Document: id})
+				return admin.CodeOf(err) == admin.CodeUnavailable && restored.doubtNow() != nil
+			})
+			if _, _, err := collect(t, restored, &admin.FetchRequest{Document: id}); err != nil {
+				t.Errorf("own staff cannot read: %v", err)
+			}
+			warning, yes := stopped(t, restored)
+			for _, want := range []string{"audit log", "restored from an older copy", "ridgeway audit accept"} {
+				if !yes || !strings.Contains(warning, want) {
+					t.Errorf("the warning lacks %q: %v %s", want, yes, warning)
+				}
+			}
+			stop(t, restored)
+
+			// It outlasts the process.
+			kept := reopen(t, first.options)
+			if _, yes := stopped(t, kept); !yes {
+				t.Error("releases go on after a restart")
+			}
+			if _, err := kept.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{}); admin.CodeOf(err) != admin.CodeBadInput {
+				t.Errorf("accepted without a reason: %v", err)
+			}
+			if _, err := kept.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{Reason: "restored the backup of yesterday"}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the second to read again", func() bool {
+				_, _, err := collect(t, second, &admin.FetchRequest{Document: id})
+				return err == nil
+			})
+			if warning, yes := stopped(t, kept); yes {
+				t.Errorf("still stopped: %s", warning)
+			}
+			if _, err := kept.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{Reason: "again"}); admin.CodeOf(err) != admin.CodeBadInput {
+				t.Errorf("there is nothing to accept: %v", err)
+			}
+		})
+	}
+}
+
+func TestStatementsThatThisFolderDoesNotKnowOfStopReleases(t *testing.T) {
+	n := settledNode(t, nil)
+	stop(t, n)
+	var said uint64
+	offline(t, n, func(s *record.Store) {
+		b, found, err := s.Setting(t.Context(), settingSpoken)
+		if err != nil || !found || len(b) != 8 {
+			t.Fatalf("%v, %v, %v", b, found, err)
+		}
+		said = binary.BigEndian.Uint64(b)
+		// As in a copy from before the last statements.
+		if err := s.SetSetting(t.Context(), settingSpoken, binary.BigEndian.AppendUint64(nil, 1)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	again := reopen(t, n.options)
+	eventually(t, "it to be noticed", func() bool { _, yes := stopped(t, again); return yes })
+	if warning, _ := stopped(t, again); !strings.Contains(warning, "statements of this trust") {
+		t.Errorf("got %s", warning)
+	}
+	if _, err := again.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{Reason: "restored"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.speaker.spoken.Load(); got < said-1 {
+		t.Errorf("it has spoken up to %d, want %d", got, said)
+	}
+	takeLetters(t, again, 0, 2)
+	eventually(t, "an empty outbox", func() bool { return outbox(t, again).Outbox == 0 })
+	stop(t, again)
+	last := reopen(t, n.options)
+	eventually(t, "a leader", func() bool { return last.unready() == "" })
+	takeLetters(t, last, 2, 1)
+	eventually(t, "an empty outbox", func() bool { return outbox(t, last).Outbox == 0 })
+	if warning, yes := stopped(t, last); yes {
+		t.Errorf("stopped again without a reason: %s", warning)
+	}
+}
+
+// A run was cut off after it had queued the first agreement and before it noted that. The outbox is held up by a statement
+// that the region does not hear, so that the agreement is still there when the next run settles.
+func TestFirstAgreementIsQueuedOnce(t *testing.T) {
+	o := Options{
+		Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
+		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil },
+	}
+	if _, err := Init(t.Context(), InitOptions{Data: o.Data, Settings: o.Settings, Region: "Test", Trust: "RYJ", Name: "Imperial", Now: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	cut := &Node{options: o, logger: slog.New(slog.DiscardHandler)}
+	folder, err := storage.OpenFolder(o.Data, "", masterOf(t, o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cut.keys, err = loadKeys(folder); err != nil {
+		t.Fatal(err)
+	}
+	if cut.membership, err = loadMembership(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := generateKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreement := federation.Agreement{Version: 1, Effective: time.Now().UTC().Truncate(time.Microsecond), Cedar: "// nothing is shared"}
+	signed, err := federation.Compose(federation.Place{Trust: "RZZ", Seq: 2, At: time.Now().UTC(), Prev: federation.Digest{1}}, agreement, stranger.statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offline(t, cut, func(s *record.Store) {
+		if _, err := s.Enqueue(t.Context(), agreement); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetInFlight(t.Context(), record.InFlight{Envelope: signed.Encode()}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	again := reopen(t, o)
+	eventually(t, "it to be settled", func() bool {
+		_, found, err := again.records.Setting(t.Context(), "first agreement queued")
+		return err == nil && found
+	})
+	if pending, err := again.records.Pending(t.Context(), 10); err != nil || len(pending) != 1 {
+		t.Errorf("got %d entries, %v, want the one agreement", len(pending), err)
+	}
+}
+
+func masterOf(t *testing.T, o Options) storage.MasterKey {
+	t.Helper()
+	master, err := o.Settings.masterKey(t.Context(), o.Data, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master
+}

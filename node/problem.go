@@ -1,0 +1,71 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// restrict closes a data folder to others: it may have been made by hand, and what the stores write in it is open to all.
+func restrict(data string) error {
+	info, err := os.Stat(data)
+	if err != nil {
+		return folderProblem(data, err)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(data, 0o700); err != nil {
+		return admin.Errorf(admin.CodeDataFolder, "%s is open to other users of this machine, and cannot be closed to them (%v): run chmod 700", data, err)
+	}
+	return nil
+}
+
+// folderProblem says what a failure to open a data folder means and what to do.
+func folderProblem(data string, err error) error {
+	switch {
+	case errors.Is(err, storage.ErrExists):
+		return admin.Errorf(admin.CodeDataFolder, "%s is not empty: name a folder that is empty or not there yet", data)
+	case errors.Is(err, storage.ErrInUse):
+		return admin.Errorf(admin.CodeInUse, "%v: stop that process first, or name another folder with --data", err)
+	case errors.Is(err, storage.ErrWrongKey):
+		return admin.Errorf(admin.CodeWrongKey, "%v: give the key it was made with (master_key_file, master_key_command or RIDGEWAY_MASTER_KEY)", err)
+	case errors.Is(err, storage.ErrNotFolder):
+		return admin.Errorf(admin.CodeDataFolder, "%v: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", err)
+	case errors.Is(err, storage.ErrVersion):
+		return admin.Errorf(admin.CodeDataFolder, "%v: use the version of ridgeway that made it, or one that says it can upgrade it", err)
+	case errors.Is(err, storage.ErrOtherNode):
+		return admin.Errorf(admin.CodeDataFolder, "%s: %v, or it is damaged. A folder cannot be put together from two nodes: restore it whole from a backup; nothing was changed", data, err)
+	case errors.Is(err, storage.ErrIntegrity), errors.Is(err, storage.ErrDamaged):
+		return admin.Errorf(admin.CodeIntegrity, "%s: %v: restore the folder from a backup; nothing was changed", data, err)
+	case errors.Is(err, storage.ErrDiskFull):
+		return admin.Errorf(admin.CodeDiskFull, "%s: %v: free some space, then start again", data, err)
+	default:
+		if known := diskProblem(data, err); known != nil {
+			return known
+		}
+		return fmt.Errorf("data folder %s: %w", data, err)
+	}
+}
+
+// diskProblem says what an answer of the operating system means for a data folder and what to do; nil when it is none that
+// an operator can mend.
+func diskProblem(data string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return admin.Errorf(admin.CodeDataFolder, "%s is on a volume that cannot be written (%v): mount it for writing, or name another folder with --data", data, err)
+	case errors.Is(err, fs.ErrPermission):
+		return admin.Errorf(admin.CodeDataFolder, "%s: %v. This user (id %d) lacks the right: run it as the user that the folder belongs to, or give all of the folder to this one with chown -R", data, err, os.Geteuid())
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return admin.Errorf(admin.CodeDiskFull, "%s: %v: free some space, then run it again", data, err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		return admin.Errorf(admin.CodeDataFolder, "%s cannot be a data folder (%v): name another with --data", data, err)
+	default:
+		return nil
+	}
+}
