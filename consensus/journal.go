@@ -138,7 +138,7 @@ func decodeCommit(b []byte, seed uint64) (commit, error) {
 			d.err = errFrame
 		}
 		if d.err == nil {
-			c.entries = append(c.entries, entry{hash: hashKey(seed, r.key()), row: r})
+			c.entries = append(c.entries, newEntry(hashKey(seed, r.key()), r))
 		}
 	}
 	return c, d.end()

@@ -30,7 +30,7 @@ func (m *MemoryStore) Scan(prefix, from []byte, fn func(key, value []byte) (bool
 
 // Update runs fn on a Tx over the store. When fn returns an error, or writes more than a command may, nothing changes.
 func (m *MemoryStore) Update(fn func(*Tx) error) error {
-	tx := newTx(m, 0, &m.room)
+	tx := newTx(m, 0, &m.room, 0)
 	err := fn(tx)
 	if err == nil {
 		err = tx.check()

@@ -39,7 +39,13 @@ func (r *memRun) find(hash uint64, key []byte) row {
 
 // seek returns the place of the first key that is not before key.
 func (r *memRun) seek(key []byte) int {
-	return sort.Search(len(r.entries), func(i int) bool { return bytes.Compare(r.entries[i].row.key(), key) >= 0 })
+	first := front(key)
+	return sort.Search(len(r.entries), func(i int) bool {
+		if e := &r.entries[i]; e.front != first {
+			return e.front > first
+		}
+		return bytes.Compare(r.entries[i].row.key(), key) >= 0
+	})
 }
 
 // mergeRuns returns the rows of both, the newer one's where both have a key.

@@ -37,13 +37,35 @@ func (r row) whole() bool {
 	return r[0] == rowSet || r[0] == rowDelete && len(r.value()) == 0
 }
 
-// entry is a row with the hash of its key.
+// entry is a row with the hash of its key, and the beginning of the key as a number: most comparisons need no more, and do not
+// have to fetch the row.
 type entry struct {
-	hash uint64
-	row  row
+	hash  uint64
+	front uint64
+	row   row
 }
 
-func compareEntries(a, b entry) int { return bytes.Compare(a.row.key(), b.row.key()) }
+func newEntry(hash uint64, r row) entry { return entry{hash: hash, front: front(r.key()), row: r} }
+
+// front returns the first eight bytes of a key; a shorter one is filled up with zeros.
+func front(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var b [8]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func compareEntries(a, b entry) int {
+	if a.front != b.front {
+		if a.front < b.front {
+			return -1
+		}
+		return 1
+	}
+	return bytes.Compare(a.row.key(), b.row.key())
+}
 
 // arena makes room for rows in large pieces: one allocation for each row would keep the collector busier than the rows do us.
 type arena struct {

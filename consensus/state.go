@@ -24,17 +24,18 @@ type membership struct {
 // keeper writes them into a table, and merges tables. A stateDB lives as long as somebody holds it: a snapshot may take its
 // place while views of it are still being read.
 type stateDB struct {
-	dir     string
-	size    Storage
-	sealer  Sealer
-	log     *slog.Logger
-	scheme  scanScheme
-	schema  uint64 // scheme.id()
-	id      [16]byte
-	seed    uint64
-	cache   *pageCache
-	room    arena // of the writer, as is the journal that it writes
-	current *journal
+	dir      string
+	size     Storage
+	sealer   Sealer
+	log      *slog.Logger
+	scheme   scanScheme
+	schema   uint64 // scheme.id()
+	id       [16]byte
+	seed     uint64
+	cache    *pageCache
+	room     arena // of the writer, as is the journal that it writes
+	current  *journal
+	expected int // keys of the next Tx
 
 	mu       sync.Mutex
 	moved    *sync.Cond // the version, the fault or closing changed
@@ -171,13 +172,14 @@ func (s *stateDB) read() *stateReader {
 }
 
 // tx begins the gathering of writes over r. There is one at a time.
-func (s *stateDB) tx(r *stateReader) *Tx { return newTx(r, s.seed, &s.room) }
+func (s *stateDB) tx(r *stateReader) *Tx { return newTx(r, s.seed, &s.room, s.expected) }
 
 // commit puts the effects and the new position in, together. members may be nil for no change. After an error
 // nothing is committed any more.
 func (s *stateDB) commit(tx *Tx, at position, members *membership) error {
 	c := commit{at: at, members: members, entries: tx.entries()}
 	run := newMemRun(c.entries)
+	s.expected = min(len(c.entries)+len(c.entries)/4, 8<<10)
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("commit state at %d: %w", at.index, err)
 	}

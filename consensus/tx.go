@@ -36,8 +36,13 @@ type change struct {
 	old  row
 }
 
-func newTx(base source, seed uint64, room *arena) *Tx {
-	return &Tx{base: base, seed: seed, room: room, slots: make([]uint32, 64)}
+// newTx returns a Tx. expected is about how many keys will be written.
+func newTx(base source, seed uint64, room *arena, expected int) *Tx {
+	slots := 64
+	for slots < 2*expected {
+		slots *= 2
+	}
+	return &Tx{base: base, seed: seed, room: room, nodes: make([]entry, 0, expected), slots: make([]uint32, slots)}
 }
 
 // slot returns the slot of a key: the one that has it, or the free one where it belongs.
@@ -90,7 +95,7 @@ func (t *Tx) put(kind byte, key, value []byte) {
 		n.row = r
 		return
 	}
-	t.nodes = append(t.nodes, entry{hash: hash, row: r})
+	t.nodes = append(t.nodes, newEntry(hash, r))
 	t.slots[i] = uint32(len(t.nodes))
 	t.undo = append(t.undo, change{node: uint32(len(t.nodes) - 1)})
 	if 2*len(t.nodes) > len(t.slots) {

@@ -32,7 +32,7 @@ func TestTxReadsItsOwnWritesOverTheStore(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	tx := newTx(base, 0, &arena{})
+	tx := newTx(base, 0, &arena{}, 0)
 	tx.Set([]byte("a0"), []byte("own"))
 	tx.Set([]byte("a2"), []byte("own"))
 	tx.Delete([]byte("a3"))
@@ -57,7 +57,7 @@ func TestTxReadsItsOwnWritesOverTheStore(t *testing.T) {
 
 func TestScanStopsWhenTold(t *testing.T) {
 	base := NewMemoryStore()
-	tx := newTx(base, 0, &arena{})
+	tx := newTx(base, 0, &arena{}, 0)
 	for _, k := range []string{"1", "2", "3"} {
 		tx.Set([]byte(k), nil)
 	}

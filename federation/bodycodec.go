@@ -51,6 +51,9 @@ func (BreakGlass) Kind() Kind { return KindBreakGlass }
 // EncodeBody returns the canonical bytes of b.
 func EncodeBody(b Body) []byte {
 	var e Encoder
+	if p, ok := b.(Publish); ok {
+		e.buf = make([]byte, 0, len(p.Pointers)*pointerRoom)
+	}
 	version := uint8(bodyVersion)
 	if d, ok := b.(Directive); ok {
 		version = d.version()

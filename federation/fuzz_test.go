@@ -31,7 +31,11 @@ func FuzzDecodeBody(f *testing.F) {
 		f.Add(uint8(b.Kind()), EncodeBody(b))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, raw []byte) {
-		b, err := DecodeBody(Statement{Trust: "RYJ", Kind: Kind(kind), Body: raw})
+		s := Statement{Trust: "RYJ", Kind: Kind(kind), Body: raw}
+		b, err := DecodeBody(s)
+		if _, other := DecodeRawPointers(s); Kind(kind) == KindPublish && ((err == nil) != (other == nil) || errors.Is(err, ErrVersion) != errors.Is(other, ErrVersion)) {
+			t.Fatalf("decoded: %v, raw: %v", err, other)
+		}
 		if err != nil {
 			if b != nil || (!errors.Is(err, ErrMalformed) && !errors.Is(err, ErrVersion)) {
 				t.Fatalf("body %v with %v", b, err)

@@ -116,6 +116,19 @@ type DocumentKey [10]byte
 // crockfordAlphabet is base 32 without I, L, O and U, so that an id can be read aloud.
 const crockfordAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+// crockfordPlace is the inverse of crockfordAlphabet; it never changes.
+var crockfordPlace = func() (places [256]uint8) {
+	for c := range places {
+		places[c] = noPlace
+	}
+	for i := range len(crockfordAlphabet) {
+		places[crockfordAlphabet[i]] = uint8(i)
+	}
+	return places
+}()
+
+const noPlace = 0xff
+
 var crockford = base32.NewEncoding(crockfordAlphabet).WithPadding(base32.NoPadding)
 
 // DocumentID names a document in the region: the custodian's ODS code, a hyphen, and 16 characters of Crockford's base 32.
@@ -165,8 +178,8 @@ func (d DocumentID) split() (TrustID, DocumentKey, bool) {
 	for half := range 2 {
 		var v uint64 // 40 bits
 		for _, c := range []byte(text[half*8 : half*8+8]) {
-			place := strings.IndexByte(crockfordAlphabet, c)
-			if place < 0 {
+			place := crockfordPlace[c]
+			if place == noPlace {
 				return "", DocumentKey{}, false
 			}
 			v = v<<5 | uint64(place)

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -63,6 +64,17 @@ func TestAnyPublicationReadsBack(t *testing.T) {
 		row, err := DecodePointer("RYJ", EncodePointer(b.Pointers[0]))
 		if diff := cmp.Diff(b.Pointers[0], row); err != nil || diff != "" {
 			t.Fatalf("row: %v (-want +got):\n%s", err, diff)
+		}
+		raw, err := DecodeRawPointers(s)
+		if err != nil || len(raw) != len(b.Pointers) {
+			t.Fatalf("%d raw pointers, %v", len(raw), err)
+		}
+		for i, p := range b.Pointers {
+			r := raw[i]
+			if !bytes.Equal(r.Raw, EncodePointer(p)) || r.Subject != p.Subject || r.Key != p.Document.Key() || r.Replaces != (p.Supersedes != "") ||
+				r.Supersedes != p.Supersedes.Key() || r.Sealed != p.Sealed() || !r.Date.Equal(p.Date) {
+				t.Fatalf("raw %+v of %+v", r, p)
+			}
 		}
 	})
 }

@@ -77,7 +77,7 @@ type Signed struct {
 
 // Encode returns the canonical bytes of s.
 func (s Statement) Encode() []byte {
-	var e Encoder
+	e := Encoder{buf: make([]byte, 0, len(s.Body)+128)}
 	e.U8(statementVersion)
 	e.U8(uint8(s.Kind))
 	e.trust(s.Trust)

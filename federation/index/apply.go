@@ -36,6 +36,8 @@ type call struct {
 	change    *change
 	regroup   bool // the roster's rows changed
 	detail    string
+
+	row, key, value []byte // room for what is written next
 }
 
 // rosterOf returns the roster of the state that tx sees.
@@ -186,7 +188,7 @@ func (c *call) follows() error {
 	return nil
 }
 
-func (c *call) rule(body federation.Body) error {
+func (c *call) rule(body any) error {
 	switch b := body.(type) {
 	case federation.Charter:
 		return refuse(RegionExists, "the region %s was founded before", c.roster.Region)
@@ -198,7 +200,7 @@ func (c *call) rule(body federation.Body) error {
 		return c.suspend(b)
 	case federation.Rotate:
 		return c.rotate(b)
-	case federation.Publish:
+	case rawPublish:
 		return c.publish(b)
 	case federation.Withdraw:
 		return c.withdraw(b)

@@ -8,14 +8,14 @@ import (
 
 // publish puts the signer's pointers into the index, in their order. The form of a publish statement leaves no room for
 // another custodian.
-func (c *call) publish(b federation.Publish) error {
-	for _, p := range b.Pointers {
-		if p.Supersedes == p.Document {
-			return refuse(BadPointer, "%s supersedes itself", p.Document)
+func (c *call) publish(b rawPublish) error {
+	for _, p := range b.pointers {
+		if p.Replaces && p.Supersedes == p.Key {
+			return refuse(BadPointer, "%s supersedes itself", federation.NewDocumentID(c.signer.ID, p.Key))
 		}
 	}
-	for _, p := range b.Pointers {
-		if err := c.putPointer(p); err != nil {
+	for i := range b.pointers {
+		if err := c.putPointer(&b.pointers[i]); err != nil {
 			return err
 		}
 	}
@@ -24,14 +24,15 @@ func (c *call) publish(b federation.Publish) error {
 
 // putPointer writes one pointer. A document that is in the index moves: the pointer under another subject or date goes in
 // the same step, so that a misfiled document is never under two patients, and leaves the wrong one at once.
-func (c *call) putPointer(p federation.Pointer) error {
-	trust, key := c.signer.ID, p.Document.Key()
-	row := documentKey(trust, key)
+func (c *call) putPointer(p *federation.RawPointer) error {
+	trust, key := c.signer.ID, p.Key
+	c.row = appendDocument(c.row[:0], trust, key)
+	row := c.row
 	old, found, err := get(c, row, decodeDocument)
 	if err != nil {
 		return err
 	}
-	at := placeOf(p)
+	at := placeAt(p.Date)
 	switch {
 	case !found:
 		c.meta.pointers++
@@ -41,12 +42,14 @@ func (c *call) putPointer(p federation.Pointer) error {
 	case old.subject != p.Subject || old.at != at:
 		c.Delete(pointerKey(old.subject, old.at, trust, key))
 	}
-	c.Set(pointerKey(p.Subject, at, trust, key), pointerRow(p))
-	c.Set(row, documentRow{subject: p.Subject, at: at, index: c.index}.encode())
-	if p.Supersedes == "" {
+	c.key = appendPlace(append(append(c.key[:0], rowPointer), p.Subject[:]...), at, trust, key)
+	c.Set(c.key, p.Raw[pointerSkip:])
+	c.value = documentRow{subject: p.Subject, at: at, index: c.index}.append(c.value[:0])
+	c.Set(row, c.value)
+	if !p.Replaces {
 		return nil
 	}
-	return c.supersede(p.Supersedes.Key())
+	return c.supersede(p.Supersedes)
 }
 
 // supersede marks the pointer of an earlier document of the signer, if the index has it and knows its status.

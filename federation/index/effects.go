@@ -45,7 +45,7 @@ func newEffects(tx txn, before federation.Digest, index uint64) *effects {
 	e := &effects{txn: tx, chain: sha256.New()}
 	e.frame = append(e.frame, "ridgeway effects v1\x00"...)
 	e.frame = append(e.frame, before[:]...)
-	e.chain.Write(binary.BigEndian.AppendUint64(e.frame, index))
+	e.frame = binary.BigEndian.AppendUint64(e.frame, index)
 	return e
 }
 
@@ -72,17 +72,28 @@ func (e *effects) keep(key []byte, signed federation.Signed, digest federation.D
 }
 
 func (e *effects) hash(mark byte, key, value []byte) {
-	e.frame = append(e.frame[:0], mark)
+	e.frame = append(e.frame, mark)
 	e.frame = binary.AppendUvarint(e.frame, uint64(len(key)))
 	e.frame = append(e.frame, key...)
 	e.frame = binary.AppendUvarint(e.frame, uint64(len(value)))
 	e.frame = append(e.frame, value...)
-	e.chain.Write(e.frame)
 	e.count++
+	if len(e.frame) >= frameRoom {
+		e.flush()
+	}
+}
+
+// frameRoom is how many bytes gather before they are hashed: a call for each row costs more than the row.
+const frameRoom = 4 << 10
+
+func (e *effects) flush() {
+	e.chain.Write(e.frame)
+	e.frame = e.frame[:0]
 }
 
 // link returns the end of the chain.
 func (e *effects) link() federation.Digest {
+	e.flush()
 	var d federation.Digest
 	e.chain.Sum(d[:0])
 	return d

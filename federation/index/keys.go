@@ -74,7 +74,11 @@ func breakGlassKey(s federation.Subject, index uint64) []byte {
 }
 
 func documentKey(t federation.TrustID, key federation.DocumentKey) []byte {
-	return append(appendTrust([]byte{rowDocument}, t), key[:]...)
+	return appendDocument(nil, t, key)
+}
+
+func appendDocument(k []byte, t federation.TrustID, key federation.DocumentKey) []byte {
+	return append(appendTrust(append(k, rowDocument), t), key[:]...)
 }
 
 // place is where a pointer stands among those of its subject: a later date sorts first.
@@ -88,10 +92,18 @@ var epoch = time.Date(1800, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 
 // placeOf returns the place of p: its minutes since epoch, counted backwards.
 func placeOf(p federation.Pointer) place {
-	if p.Sealed() || p.Date.IsZero() {
+	if p.Sealed() {
 		return undated
 	}
-	minutes := (p.Date.Unix() - epoch) / 60
+	return placeAt(p.Date)
+}
+
+// placeAt returns the place of a date; undated for the zero date.
+func placeAt(date time.Time) place {
+	if date.IsZero() {
+		return undated
+	}
+	minutes := (date.Unix() - epoch) / 60
 	return undated - 1 - place(min(max(minutes, 0), int64(undated)-1))
 }
 

@@ -37,7 +37,16 @@ type Ledger struct {
 	restored *restored // a snapshot that Restore took, until it is in service
 }
 
-var _ consensus.Machine = (*Ledger)(nil)
+var (
+	_ consensus.Machine      = (*Ledger)(nil)
+	_ consensus.ScanPrefixer = (*Ledger)(nil)
+)
+
+// ScanPrefixes returns how long the beginnings are that the rows of one patient share.
+func (l *Ledger) ScanPrefixes() map[byte]uint8 {
+	const subject = 1 + uint8(len(federation.Subject{}))
+	return map[byte]uint8{rowPointer: subject, rowDirective: subject, rowLink: subject, rowBreakGlass: subject}
+}
 
 type event struct {
 	index uint64

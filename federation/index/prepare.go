@@ -15,7 +15,7 @@ type prepared struct {
 	digest    federation.Digest // of the statement; of the command when it is malformed
 	err       error             // why it is malformed
 
-	body    federation.Body
+	body    any // a federation.Body, or a rawPublish
 	bodyErr error
 	decoded bool
 
@@ -37,10 +37,19 @@ func prepare(cmd []byte) *prepared {
 	return p
 }
 
+// rawPublish is the body of a publish statement, with its pointers as they were signed: that is how they go into the index.
+type rawPublish struct{ pointers []federation.RawPointer }
+
 // decode returns the statement's body.
-func (p *prepared) decode() (federation.Body, error) {
+func (p *prepared) decode() (any, error) {
 	if !p.decoded {
-		p.body, p.bodyErr = federation.DecodeBody(p.statement)
+		if p.statement.Kind == federation.KindPublish {
+			var b rawPublish
+			b.pointers, p.bodyErr = federation.DecodeRawPointers(p.statement)
+			p.body = b
+		} else {
+			p.body, p.bodyErr = federation.DecodeBody(p.statement)
+		}
 		p.decoded = true
 	}
 	return p.body, p.bodyErr

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -87,13 +88,16 @@ type documentRow struct {
 	withdrawn bool
 }
 
-func (r documentRow) encode() []byte {
-	var e federation.Encoder
-	e.Fixed(r.subject[:])
-	e.Uvarint(uint64(r.at))
-	e.Uvarint(r.index)
-	e.Bool(r.withdrawn)
-	return e.Bytes()
+func (r documentRow) encode() []byte { return r.append(nil) }
+
+func (r documentRow) append(b []byte) []byte {
+	b = append(b, r.subject[:]...)
+	b = binary.AppendUvarint(b, uint64(r.at))
+	b = binary.AppendUvarint(b, r.index)
+	if r.withdrawn {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func decodeDocument(d *federation.Decoder) documentRow {
