@@ -83,7 +83,7 @@ func (n *Node) localRefusals(ctx context.Context, subject federation.Subject) ([
 	}
 	out := make([]policy.Directive, 0, len(kept))
 	for _, k := range kept {
-		out = append(out, policy.Directive{ID: k.Directive.ID, Effect: k.Directive.Effect, By: n.Trust()})
+		out = append(out, wish(k.Directive, n.Trust(), 0))
 	}
 	return out, nil
 }

@@ -32,17 +32,44 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 	if q.GetWithdraw() {
 		return n.withdrawObjections(ctx, subject, q)
 	}
-	d := federation.Directive{Subject: subject, Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()}
+	return n.Direct(ctx, q.GetPatient(), federation.Directive{Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()})
+}
+
+// Direct records a directive of a patient: an objection or a consent, with whatever scope, or the withdrawal of one. It names
+// the directive and its subject itself. An objection counts here once it is on this node's disk; a consent and a withdrawal
+// count once the region has agreed.
+func (n *Node) Direct(ctx context.Context, patient string, d federation.Directive) (*admin.ObjectReply, error) {
+	number, err := n.patient(patient)
+	if err != nil {
+		return nil, err
+	}
+	d.Subject = n.records.Subject(number)
 	if _, err := rand.Read(d.ID[:]); err != nil {
 		return nil, fmt.Errorf("name the directive: %w", err)
 	}
+	body := federation.Statement{Trust: n.Trust(), Kind: federation.KindDirective, Body: federation.EncodeBody(d)}
+	if _, err := federation.DecodeBody(body); err != nil {
+		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
+	}
+	switch d.Effect {
+	case federation.Object:
+		return n.object(ctx, number, d)
+	case federation.Withdrew:
+		return n.withdrawDirective(ctx, d)
+	default:
+		return n.propose(ctx, d, "consent", "consented")
+	}
+}
+
+// object records an objection, which counts here at once.
+func (n *Node) object(ctx context.Context, number record.NHSNumber, d federation.Directive) (*admin.ObjectReply, error) {
 	if err := n.noteDirective(ctx, d, "objection"); err != nil {
 		return nil, err
 	}
 	if err := n.records.AddRefusal(ctx, number, d); err != nil {
 		return nil, n.storeProblem(err)
 	}
-	if subjects, err := n.linked(ctx, subject); err != nil {
+	if subjects, err := n.linked(ctx, d.Subject); err != nil {
 		n.custodian.Load().RulesChanged() // who else is this patient cannot be told: every release decides anew
 	} else {
 		for _, s := range subjects {
@@ -50,7 +77,7 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 		}
 	}
 	reply := &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.ID[:])}, State: "objected"}
-	kept, err := n.records.Refusals(ctx, subject)
+	kept, err := n.records.Refusals(ctx, d.Subject)
 	if err != nil {
 		return nil, n.storeProblem(err)
 	}
@@ -62,6 +89,46 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 	}
 	// The speaker was faster: it is committed, and so no local refusal any more.
 	reply.Committed = true
+	return reply, nil
+}
+
+// withdrawDirective ends one directive of a patient, here when the region has refused it and with the region otherwise.
+func (n *Node) withdrawDirective(ctx context.Context, d federation.Directive) (*admin.ObjectReply, error) {
+	entry, refused, err := n.refusedDirective(ctx, d.Target)
+	if err != nil {
+		return nil, err
+	}
+	if !refused {
+		return n.propose(ctx, d, "withdrawal of a directive", "withdrawn")
+	}
+	old := federation.Directive{ID: d.Target, Subject: d.Subject}
+	if err := n.withdrawHere(ctx, old, entry, &admin.ObjectRequest{By: d.By, Evidence: d.Evidence}); err != nil {
+		return nil, err
+	}
+	return &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.Target[:])}, State: "withdrawn", Committed: true}, nil
+}
+
+// whole reports whether d objects to all sharing. What has a scope was said on its own terms, and is withdrawn by its own id.
+func whole(d federation.Directive) bool {
+	return d.Effect == federation.Object && d.Scope.IsZero() && len(d.Except) == 0
+}
+
+// propose records a directive that counts once the region has agreed; until then the reply says that nothing has changed.
+func (n *Node) propose(ctx context.Context, d federation.Directive, what, state string) (*admin.ObjectReply, error) {
+	if err := n.noteDirective(ctx, d, what); err != nil {
+		return nil, err
+	}
+	id, err := n.records.Enqueue(ctx, d)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	reply := &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.ID[:])}, State: "unchanged"}
+	if err := n.commitDirective(ctx, id, reply); err != nil {
+		return nil, err
+	}
+	if reply.GetCommitted() {
+		reply.State = state
+	}
 	return reply, nil
 }
 
@@ -94,6 +161,9 @@ func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subjec
 		return nil, err
 	}
 	for _, old := range active {
+		if !whole(old.Directive) {
+			continue
+		}
 		d := federation.Directive{Subject: old.Subject, Effect: federation.Withdrew, Target: old.ID, By: q.GetBy(), Evidence: q.GetEvidence()}
 		if _, err := rand.Read(d.ID[:]); err != nil {
 			return nil, fmt.Errorf("name the directive: %w", err)
@@ -133,6 +203,9 @@ func (n *Node) settleObjections(ctx context.Context, subject federation.Subject,
 			}
 			waiting := 0
 			for _, k := range kept {
+				if !whole(k.Directive) {
+					continue
+				}
 				entry, refused, err := n.refusedDirective(ctx, k.Directive.ID)
 				switch {
 				case err != nil:

@@ -98,8 +98,9 @@ func (b *ruleBook) facts(r index.Reader, roster *federation.Roster, local refusa
 	if err != nil {
 		return f
 	}
+	f.Directives = make([]policy.Directive, 0, len(agreed))
 	for _, d := range agreed {
-		f.Directives = append(f.Directives, policy.Directive{ID: d.ID, Effect: d.Effect, Target: d.Target, Version: d.Index, By: d.Trust})
+		f.Directives = append(f.Directives, wish(d.Directive, d.Trust, d.Index))
 	}
 	for _, s := range subjects {
 		kept, err := local(s)
@@ -110,6 +111,14 @@ func (b *ruleBook) facts(r index.Reader, roster *federation.Roster, local refusa
 	}
 	f.Complete = true
 	return f
+}
+
+// wish returns a directive as decisions look at it; version zero is one that is not agreed on.
+func wish(d federation.Directive, by federation.TrustID, version uint64) policy.Directive {
+	return policy.Directive{
+		ID: d.ID, Effect: d.Effect, Target: d.Target, Version: version, By: by,
+		Scope: d.Scope, Except: d.Except, Until: d.Until, Supersedes: d.Supersedes,
+	}
 }
 
 // factsQuery says for what the facts are wanted.

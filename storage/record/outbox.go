@@ -79,7 +79,7 @@ func (s *Store) Pending(ctx context.Context, limit int) ([]OutboxEntry, error) {
 }
 
 // Enqueue queues a body that is neither about documents nor an objection: an agreement, a link, a checkpoint, the
-// withdrawal of an objection, which takes effect when it is committed and not before. An objection takes effect at once
+// consent or the withdrawal of a directive, which take effect when committed and not before. An objection takes effect at once
 // and is AddRefusal's; what is about documents is queued by Add and Withdraw: both are ErrDirective here.
 func (s *Store) Enqueue(ctx context.Context, body federation.Body) (EntryID, error) {
 	priority := uint64(priorityOther)
@@ -87,7 +87,7 @@ func (s *Store) Enqueue(ctx context.Context, body federation.Body) (EntryID, err
 	case federation.Publish, federation.Withdraw:
 		return 0, fmt.Errorf("%s: %w", body.Kind(), ErrDirective)
 	case federation.Directive:
-		if b.Effect != federation.Withdrew {
+		if b.Effect != federation.Withdrew && b.Effect != federation.Consent {
 			return 0, fmt.Errorf("an objection must take effect here first: %w", ErrDirective)
 		}
 		priority = priorityDirective
