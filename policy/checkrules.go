@@ -72,7 +72,7 @@ func (x *check) never(r *checkedRule) {
 func (x *check) contradiction(p *checkedRule) bool {
 	var related []*checkedRule
 	for _, f := range x.forbids {
-		if f.dead || !overlap(p, f) {
+		if f.dead || !headsMeet(p, f) {
 			continue
 		}
 		related = append(related, f)
@@ -93,8 +93,8 @@ func (x *check) contradiction(p *checkedRule) bool {
 	return true
 }
 
-// overlap reports whether the heads of two rules can match the same request; it may say yes when they cannot.
-func overlap(p, q *checkedRule) bool {
+// headsMeet reports whether the heads of two rules can match the same request; it may say yes when they cannot.
+func headsMeet(p, q *checkedRule) bool {
 	if s, t := principalTrust(p.policy), principalTrust(q.policy); s != "" && t != "" && s != t {
 		return false
 	}
@@ -133,7 +133,7 @@ func (x *check) covered(p *checkedRule, by ...*checkedRule) bool {
 // redundant finds a permit all of which another permits. Of two that permit the same the later is named.
 func (x *check) redundant(p *checkedRule, at int) {
 	for i, q := range x.permits {
-		if i == at || q.dead || !overlap(p, q) || !x.mayCover(p, q) || !x.covered(p, q) {
+		if i == at || q.dead || !headsMeet(p, q) || !x.mayCover(p, q) || !x.covered(p, q) {
 			continue
 		}
 		if i > at && x.covered(q, p) {
@@ -224,7 +224,7 @@ func (x *check) possible(fixed map[variable]cedar.Value, not ...cedar.EntityUID)
 func (x *check) witness(p *checkedRule, fixed map[variable]cedar.Value, not ...cedar.EntityUID) bool {
 	rules := []*checkedRule{p}
 	for _, f := range x.forbids {
-		if !f.dead && overlap(p, f) {
+		if !f.dead && headsMeet(p, f) {
 			rules = append(rules, f)
 		}
 	}

@@ -1,0 +1,63 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+func TestWhoCouldSeeADocument(t *testing.T) {
+	r, f := good(t)
+	f.Agreement = compileForm(t, ownBlock+"  - {block: direct-care, trusts: RAS, roles: [doctor, nurse], purposes: [TREAT]}\n  - {block: break-glass, purposes: [BTG], roles: [doctor]}\n  - {block: need-relationship, kinds: [referral, mdt], actions: [open]}\n")
+	f.RequesterStanding, f.LeaseAge = 0, -1 // who could, not who can now
+	var got []string
+	for _, a := range Who(r.Document, f, []federation.TrustID{"RAS", "RXX"}, now) {
+		got = append(got, fmt.Sprintf("%s %s %v %v %v %s", a.Trust, a.Action, a.Roles, a.Purposes, a.Relationships, a.Reason.Rule))
+	}
+	want := []string{
+		"RAS see [doctor nurse] [TREAT] [] agreement/direct-care",
+		"RAS open [doctor nurse] [TREAT] [referral mdt] agreement/direct-care",
+		"RAS open_break_glass [doctor] [BTG] [] agreement/break-glass",
+		"RXX open_break_glass [doctor] [BTG] [] agreement/break-glass",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if s := (Access{Trust: "RAS", Action: "open", Roles: []string{"nurse"}, Purposes: []string{"TREAT"}, Relationships: []RelationshipKind{MDT}, Reason: Reason{Rule: "agreement/a", Text: "permits open", Source: "RYJ", Version: 3}}).String(); s !=
+		"RAS: nurse may open for TREAT with a verified relationship: mdt; agreement/a of RYJ (version 3): permits open" {
+		t.Errorf("in words: %s", s)
+	}
+}
+
+func TestNobodyCouldSeeWhatThePatientWithholds(t *testing.T) {
+	r, f := good(t)
+	f.Directives = []Directive{objectionAt(1, 5)}
+	for _, a := range Who(r.Document, f, []federation.TrustID{"RAS"}, now) {
+		if a.Action != actionGlass {
+			t.Errorf("%v", a)
+		}
+	}
+	r.Document.LegallyRestricted = true
+	if got := Who(r.Document, f, []federation.TrustID{"RAS"}, now); len(got) > 0 {
+		t.Errorf("legally restricted: %v", got)
+	}
+}
+
+func TestDecisionIsExplainedWithVersions(t *testing.T) {
+	r, f := good(t)
+	r.BreakGlass, f.Directives = true, []Directive{objectionAt(7, 42)}
+	text := strings.Join(Explain(Decide(r, f)), "\n")
+	for _, want := range []string{"Permitted, only because the glass was broken.", "agreed at index 42", "The sharing agreement of RYJ, version 3, rule break-glass", "This decides."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not stand in\n%s", want, text)
+		}
+	}
+	hidden := f
+	hidden.Agreement = nil
+	r.BreakGlass = false
+	if text := strings.Join(Explain(Decide(r, hidden)), "\n"); !strings.Contains(text, "hidden") || !strings.Contains(text, "There is no such document.") {
+		t.Errorf("hidden:\n%s", text)
+	}
+}
