@@ -35,7 +35,8 @@ const (
 	replyOverloaded
 	replyTooLarge
 	replyStopped
-	replyGone // the asker is not in the configuration
+	replyGone    // the asker is not in the configuration
+	replyRefused // by the Machine; the response says why
 )
 
 type reply struct {
@@ -59,6 +60,8 @@ func (r reply) err() error {
 		return ErrTooLarge
 	case replyGone:
 		return ErrRemoved
+	case replyRefused:
+		return fmt.Errorf("%w: %s", ErrRefused, safeText(r.response))
 	case replyUnknown:
 	}
 	return ErrOutcomeUnknown
@@ -76,6 +79,8 @@ func replyOf(index uint64, response []byte, err error) reply {
 		return reply{code: replyOverloaded}
 	case errors.Is(err, ErrTooLarge):
 		return reply{code: replyTooLarge}
+	case errors.Is(err, ErrRefused):
+		return reply{code: replyRefused, response: []byte(safeText([]byte(err.Error())))}
 	case errors.Is(err, ErrRemoved):
 		return reply{code: replyGone}
 	case errors.Is(err, ErrOutcomeUnknown):

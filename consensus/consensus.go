@@ -76,6 +76,21 @@ type Machine interface {
 	Applied(index uint64)
 }
 
+// Vetter may be implemented by a Machine to keep commands out of the log that Apply would have to stop at.
+type Vetter interface {
+	// Vet is asked by the leader for each command before it goes into the log. Its error refuses the command. It is called
+	// from many goroutines, and may be called for the same command again. The bytes are those that Apply gets, if they
+	// get that far: cmd may be kept until then.
+	Vet(cmd []byte) error
+}
+
+// Preparer may be implemented by a Machine to do a part of its work on a command before the command's turn.
+type Preparer interface {
+	// Prepare is told of each command that is put into the log here, before Apply is, if ever: it may be replaced in the log,
+	// or be applied without. It must not block. The bytes are those that Apply gets: cmd may be kept until then.
+	Prepare(cmd []byte)
+}
+
 // ScanPrefixer may be implemented by a Machine to make its scans cheap. It says, by the first byte of a key, how long the
 // beginning of keys is that is usually scanned for; a Scan for such a beginning looks only where there is one. It must
 // always return the same.

@@ -34,6 +34,8 @@ var (
 	ErrConfig = errors.New("configuration")
 	// ErrNotMember is returned for a peer that Config.Member does not know, and for an ID that is malformed.
 	ErrNotMember = errors.New("not a member")
+	// ErrRefused is returned by Submit for a command that the leader's Machine would not let into the log.
+	ErrRefused = errors.New("refused before it reached the log")
 	// ErrOverloaded is returned when more commands wait than the queue holds; nothing was submitted.
 	ErrOverloaded = errors.New("too many commands waiting")
 )

@@ -27,6 +27,7 @@ const (
 	refusedSnapshot                     // a snapshot that goes back, or is too large
 	refusedForgotten                    // this replica gave up its vote
 	refusedStreams                      // too many streams of one peer
+	refusedUnfit                        // a command that the Machine does not want in the log
 	refusals                            // how many there are
 )
 
@@ -62,6 +63,8 @@ func (r refusal) String() string {
 		return "forgotten"
 	case refusedStreams:
 		return "streams"
+	case refusedUnfit:
+		return "unfit"
 	case refusals:
 	}
 	return "unknown"

@@ -32,6 +32,8 @@ type logStore struct {
 	floor func() position // committed or applied, whichever is higher
 	saved func() uint64   // applied index that is on disk
 	cache logCache
+	// prepare tells the Machine of commands that are on their way; nil when it does not want to know.
+	prepare func(cmd []byte)
 
 	base    time.Time
 	live    atomic.Bool  // raft's goroutines are running: a read that fails ends the goroutine, not the process
@@ -98,6 +100,13 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	if floor := s.floor(); logs[0].Index <= floor.index {
 		return fmt.Errorf("store entry %d at or below the commit index %d: %w", logs[0].Index, floor.index, ErrDamaged)
+	}
+	if s.prepare != nil {
+		for _, l := range logs {
+			if l.Type == raft.LogCommand && len(l.Data) > 1 && l.Data[0] == entryCommand {
+				s.prepare(l.Data[1:])
+			}
+		}
 	}
 	begin := time.Now()
 	s.started.Store(max(1, int64(begin.Sub(s.base))))

@@ -28,6 +28,7 @@ type Replica struct {
 	queue     *queue
 	caller    *caller
 	metrics   *metrics
+	vet       func(cmd []byte) error // nil: nothing to ask
 	observer  *raft.Observer
 
 	asks      sharer // read indexes that this replica asks for
@@ -108,6 +109,12 @@ func (r *Replica) start() (err error) {
 		return err
 	}
 	r.guard.counted = r.metrics.drop
+	if v, ok := c.Machine.(Vetter); ok {
+		r.vet = v.Vet
+	}
+	if p, ok := c.Machine.(Preparer); ok {
+		r.store.prepare = p.Prepare
+	}
 	r.transport = newTransport(c, r.guard)
 	r.transport.muted = func() bool { return r.store.stalled() > c.SlowLogWrite }
 	r.transport.calls = r.serveCalls

@@ -234,7 +234,7 @@ func proposeError(err error) error {
 //  1. a Result: the command is committed, and applied on the leader.
 //  2. ErrNoQuorum: no leader took it within the context's deadline and Config.CommandTimeout; it is in no log.
 //  3. ErrOutcomeUnknown: a leader took it and did not say what became of it.
-//  4. ErrTooLarge, ErrOverloaded, ErrStopped, ErrRemoved, ErrClosed: it is in no log.
+//  4. ErrTooLarge, ErrRefused, ErrOverloaded, ErrStopped, ErrRemoved, ErrClosed: it is in no log.
 //
 // It does not mean that this replica has applied the command: see WaitApplied with Result.Index.
 func (r *Replica) Submit(ctx context.Context, cmd []byte, p Priority) (Result, error) {
@@ -279,8 +279,15 @@ func (r *Replica) submitHere(ctx context.Context, cmd []byte, p Priority) (Resul
 	if r.raft.State() != raft.Leader {
 		return Result{}, ErrNotLeader
 	}
-	data := make([]byte, 0, 1+len(cmd))
-	result, err := r.queue.submit(ctx, append(append(data, entryCommand), cmd...), p)
+	data := append(append(make([]byte, 0, 1+len(cmd)), entryCommand), cmd...)
+	if r.vet != nil {
+		_, err := guarded(func() (struct{}, error) { return struct{}{}, r.vet(data[1:]) })
+		if err != nil {
+			r.guard.count(refusedUnfit)
+			return Result{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	result, err := r.queue.submit(ctx, data, p)
 	if err == nil && len(result.Response) > maxPayload {
 		return result, fmt.Errorf("response of %d bytes: %w", len(result.Response), ErrOutcomeUnknown)
 	}

@@ -6,6 +6,8 @@ import (
 )
 
 var (
+	// ErrUnfit is returned by Vet for a command that no replica could take.
+	ErrUnfit = errors.New("command is no statement that this program knows")
 	// ErrUnknownStatement is returned by Apply for a valid statement of a kind or version that this program does not know.
 	// The replica must stop: to skip it would be to disagree with those who know it.
 	ErrUnknownStatement = errors.New("statement is newer than this program")

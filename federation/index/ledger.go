@@ -24,10 +24,11 @@ type Config struct {
 }
 
 // Ledger gives the region's commands their meaning. It implements consensus.Machine; those methods are called by consensus,
-// one at a time. Roster and Load are safe for concurrent use.
+// one at a time. Roster, Load, Vet and Prepare are safe for concurrent use.
 type Ledger struct {
-	cfg  Config
-	live applier
+	cfg   Config
+	live  applier
+	ahead aheads
 
 	roster atomic.Pointer[federation.Roster]
 
@@ -134,7 +135,7 @@ func (l *Ledger) apply(tx txn, index uint64, cmd []byte) (Response, error) {
 	if err := l.forget(tx); err != nil {
 		return Response{}, err
 	}
-	p := prepare(cmd)
+	p := l.ahead.take(cmd, l.Roster())
 	response, ch, err := l.live.apply(tx, index, p)
 	if err != nil {
 		return Response{}, err
