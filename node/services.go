@@ -59,7 +59,7 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 	case errors.Is(err, storage.ErrDiskFull):
 		return folderProblem(data, err)
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIntegrity), errors.Is(err, audit.ErrRolledBack):
-		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. Restore the folder from a backup; what it says to be undamaged can still be read from this one", what, data, err)
+		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. 'ridgeway repair --data %s' says which documents it touches, and what can be saved", what, data, err, data)
 	case errors.Is(err, storage.ErrInUse):
 		return folderProblem(data, err)
 	default:
@@ -115,7 +115,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.memory} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.memory, n.tidy} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {
@@ -130,6 +130,11 @@ func (n *Node) openServices(ctx context.Context) error {
 	}
 	n.serve(admin.NewServer(adminServer{n: n}), l)
 	return nil
+}
+
+// tidy clears the document store of what intakes that were cut short have left.
+func (n *Node) tidy(ctx context.Context) {
+	n.blobs.Tidy(ctx, blob.TidyOptions{Referenced: n.records.Holds, Before: n.records.Sweep})
 }
 
 // serveLanes serves the region on the control lane, newcomers on the join lane and releases on the document lane.

@@ -27,6 +27,8 @@ type guard struct {
 	dir  string
 	sync func(*os.File) error
 
+	memsSynced bool // Badger syncs memtable logs itself, and returns the error
+
 	file *os.File // the marks; holds the lock of the folder
 	mark mark     // as written last
 
@@ -105,14 +107,18 @@ func (g *guard) followValues() error {
 	}
 }
 
-// followMems takes in what Badger has appended to its memtable logs, and makes sure that the latest group is there.
-// Badger has synced the log and has returned that error, so that no second sync is needed here.
+// followMems takes in what Badger has appended to its memtable logs, makes it durable, and makes sure that the latest
+// group is there.
 func (g *guard) followMems() error {
 	found := false
 	from := len(g.mems) - 1
 	look := func() error {
 		for _, l := range g.mems[from:] {
+			was := l.end
 			ok, err := l.takeIn(g.mark.seq)
+			if err == nil && l.end != was && !g.memsSynced {
+				err = g.sync(l.f)
+			}
 			if err != nil {
 				return err
 			}

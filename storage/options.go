@@ -100,6 +100,10 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
+// syncWrites reports whether Badger syncs its logs itself. The guard does so in any case, before a write is acknowledged; but
+// where values lie in the value log no key may be durable before its value, also while garbage is collected.
+func (o *Options) syncWrites() bool { return o.Profile == Chunks }
+
 // badgerOptions is the one place where Badger's settings are chosen.
 func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	threshold := min(int64(treeThreshold), o.MemTable*txnPercent/100) // Badger refuses a greater one
@@ -109,7 +113,7 @@ func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	log.log = o.Logger.With(slog.String("store", o.Profile.String()))
 	opt := badger.DefaultOptions(o.Dir).
 		WithLogger(log).
-		WithSyncWrites(true).          // unsynced, a power cut loses what was acknowledged
+		WithSyncWrites(o.syncWrites()).
 		WithDetectConflicts(false).    // one goroutine writes
 		WithNumVersionsToKeep(1).      // history is kept by the stores above
 		WithCompression(options.None). // sealed values do not compress; nor is a block cache needed

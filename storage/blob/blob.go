@@ -19,9 +19,10 @@ import (
 const ChunkSize = 256 << 10
 
 const (
-	keyPrefix = 'c'
-	keySize   = 1 + len(federation.Digest{})
-	aadPrefix = "ridgeway/chunk\x00"
+	keyPrefix   = 'c' // digest: the sealed chunk
+	loosePrefix = 'u' // digest: since when a sweep knows that nothing references the chunk, in seconds since 1970
+	keySize     = 1 + len(federation.Digest{})
+	aadPrefix   = "ridgeway/chunk\x00"
 )
 
 // A Chunk is a piece of content, addressed by the SHA-256 of its bytes.
@@ -168,15 +169,19 @@ func (s *Store) appendChunk(dst []byte, d federation.Digest) ([]byte, error) {
 // Digests calls fn with the digest of each chunk stored, ascending, until fn returns an error, which it returns.
 // Chunks stored or deleted meanwhile may or may not be among them. fn may call other methods of the store.
 func (s *Store) Digests(ctx context.Context, fn func(d federation.Digest) error) error {
+	return s.digests(ctx, keyPrefix, fn)
+}
+
+func (s *Store) digests(ctx context.Context, prefix byte, fn func(d federation.Digest) error) error {
 	const page = 512
-	from := []byte{keyPrefix}
+	from := []byte{prefix}
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("list chunks: %w", err)
 		}
 		batch := make([]federation.Digest, 0, page)
 		err := s.db.View(func(txn *badger.Txn) error {
-			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{keyPrefix}})
+			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}})
 			defer it.Close()
 			for it.Seek(from); it.Valid() && len(batch) < page; it.Next() {
 				if k := it.Item().Key(); len(k) == keySize {
@@ -196,7 +201,7 @@ func (s *Store) Digests(ctx context.Context, fn func(d federation.Digest) error)
 		if len(batch) < page {
 			return nil
 		}
-		from = append(chunkKey(batch[page-1]), 0)
+		from = append(append([]byte{prefix}, batch[page-1][:]...), 0)
 	}
 }
 

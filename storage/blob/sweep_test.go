@@ -13,9 +13,9 @@ func TestSweepRemovesOnlyWhatNobodyHolds(t *testing.T) {
 	kept, pinned, loose := mustPut(t, s, text(1, 5000)), mustPut(t, s, text(2, 5000)), mustPut(t, s, text(3, 5000))
 	s.Unpin(kept)
 	s.Unpin(loose)
-	n, err := s.Sweep(t.Context(), func(d federation.Digest) (bool, error) { return d == kept.SHA256, nil })
-	if err != nil || n != 1 {
-		t.Fatalf("deleted %d, %v", n, err)
+	n, err := s.Sweep(t.Context(), SweepOptions{Referenced: func(d federation.Digest) (bool, error) { return d == kept.SHA256, nil }})
+	if err != nil || n != (SweepReport{Chunks: 3, Loose: 1, Deleted: 1}) {
+		t.Fatalf("%+v, %v", n, err)
 	}
 	mustRead(t, s, kept, text(1, 5000))
 	mustRead(t, s, pinned, text(2, 5000))
@@ -28,12 +28,12 @@ func TestSweepRemovesOnlyWhatNobodyHolds(t *testing.T) {
 func TestRecordStoredDuringASweepKeepsItsChunks(t *testing.T) {
 	s := openTest(t, t.TempDir())
 	c := mustPut(t, s, text(1, 5000))
-	n, err := s.Sweep(t.Context(), func(federation.Digest) (bool, error) {
+	n, err := s.Sweep(t.Context(), SweepOptions{Referenced: func(federation.Digest) (bool, error) {
 		s.Unpin(c) // the record is stored after the sweep has asked for it, and before it deletes
 		return false, nil
-	})
-	if err != nil || n != 0 {
-		t.Fatalf("deleted %d, %v", n, err)
+	}})
+	if err != nil || n.Deleted != 0 {
+		t.Fatalf("%+v, %v", n, err)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestPutsRacingSweepsAreNeverLost(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if _, err := s.Sweep(t.Context(), func(federation.Digest) (bool, error) { return false, nil }); err != nil {
+				if _, err := s.Sweep(t.Context(), SweepOptions{Referenced: func(federation.Digest) (bool, error) { return false, nil }}); err != nil {
 					t.Error(err)
 					return
 				}

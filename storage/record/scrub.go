@@ -216,6 +216,16 @@ func (s *Store) scrubRefusals(txn *badger.Txn, r *ScrubReport, k []byte) error {
 	return r.found(f, err)
 }
 
+// Sweep takes away what additions that were cut short have left, manifest pieces and references to chunks, and returns how
+// many rows those were. It may run beside everything else; an addition under way loses nothing.
+func (s *Store) Sweep(ctx context.Context) (uint64, error) {
+	n, err := s.sweep(ctx)
+	if err != nil {
+		return n, fmt.Errorf("sweep records: %w", err)
+	}
+	return n, nil
+}
+
 // sweep takes away pieces and references whose document was never written, or has been erased.
 func (s *Store) sweep(ctx context.Context) (uint64, error) {
 	var rows [][]byte
