@@ -35,7 +35,7 @@ func TestMemoryIsBoundedByChunksUnderWay(t *testing.T) {
 		custodian, client int64 // most chunks that are buffered
 	}{
 		{"one stream", gib, Path{}, false, 3, 1},
-		{"eight stripes", gib / 4, Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, true, 3 * 8, 128 + 8},
+		{"sixteen stripes", gib / 4, Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, true, 3 * 16, 128 + 16},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			chunks := tt.chunks / scaled

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -62,7 +61,7 @@ type ClientLimits struct {
 	Backoff      time.Duration // before the second attempt; doubled for each further one, up to 5 s: 50 ms
 	AnswerWithin time.Duration // for the custodian to answer a request: 15 s
 	Silence      time.Duration // for the next bytes to come: 20 s
-	Stripes      int           // connections that one bulk fetch may use at once: 8
+	Stripes      int           // connections that one bulk fetch, or small ones in turns, may use where packets are lost: 16
 	BulkFrom     int64         // bytes from which a bulk fetch may be striped: 8 MiB
 	Window       int           // chunks of one bulk fetch that may be under way at once, at most 1,000: 128, 32 MiB
 	Budget       int           // chunks of all bulk fetches that may be under way at once: 512, 128 MiB
@@ -74,7 +73,7 @@ func (l ClientLimits) withDefaults() ClientLimits {
 	defaultTo(&l.Backoff, 50*time.Millisecond)
 	defaultTo(&l.AnswerWithin, 15*time.Second)
 	defaultTo(&l.Silence, 20*time.Second)
-	defaultTo(&l.Stripes, 8)
+	defaultTo(&l.Stripes, 16)
 	defaultTo(&l.BulkFrom, 8<<20)
 	defaultTo(&l.Window, 128)
 	l.Window = min(l.Window, maxAsks-mostWant)
@@ -97,25 +96,16 @@ type Client struct {
 
 // NewClient returns a client. It says all that is wrong with cfg in one error.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	var missing []error
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{
-		{"Node", !cfg.Node.IsZero()},
-		{"Trust", cfg.Trust.Valid()},
-		{"Key", len(cfg.Key) == ed25519.PrivateKeySize},
-		{"Directory", cfg.Directory != nil},
-		{"Dialer", cfg.Dialer != nil},
-		{"Audit", cfg.Audit != nil},
-		{"Logger", cfg.Logger != nil},
-	} {
-		if !f.set {
-			missing = append(missing, errors.New("no "+f.name))
-		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("exchange client config: %w", errors.Join(missing...))
+	if err := required("exchange client",
+		setting{"Node", !cfg.Node.IsZero()},
+		setting{"Trust", cfg.Trust.Valid()},
+		setting{"Key", len(cfg.Key) == ed25519.PrivateKeySize},
+		setting{"Directory", cfg.Directory != nil},
+		setting{"Dialer", cfg.Dialer != nil},
+		setting{"Audit", cfg.Audit != nil},
+		setting{"Logger", cfg.Logger != nil},
+	); err != nil {
+		return nil, err
 	}
 	if cfg.Identify == nil {
 		cfg.Identify = identify

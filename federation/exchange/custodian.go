@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -101,13 +100,6 @@ func (l CustodianLimits) withDefaults() CustodianLimits {
 	return l
 }
 
-func defaultTo[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // Custodian releases this node's documents: to peers by Serve, to its own staff by Open. It is safe for concurrent use.
 type Custodian struct {
 	cfg     CustodianConfig
@@ -128,26 +120,17 @@ type Custodian struct {
 
 // NewCustodian returns a custodian. It says all that is wrong with cfg in one error.
 func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
-	var missing []error
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{
-		{"Node", !cfg.Node.IsZero()},
-		{"Trust", cfg.Trust.Valid()},
-		{"Ledger", cfg.Ledger != nil},
-		{"Records", cfg.Records != nil},
-		{"Chunks", cfg.Chunks != nil},
-		{"Audit", cfg.Audit != nil},
-		{"Lease", cfg.Lease != nil},
-		{"Logger", cfg.Logger != nil},
-	} {
-		if !f.set {
-			missing = append(missing, errors.New("no "+f.name))
-		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("custodian config: %w", errors.Join(missing...))
+	if err := required("custodian",
+		setting{"Node", !cfg.Node.IsZero()},
+		setting{"Trust", cfg.Trust.Valid()},
+		setting{"Ledger", cfg.Ledger != nil},
+		setting{"Records", cfg.Records != nil},
+		setting{"Chunks", cfg.Chunks != nil},
+		setting{"Audit", cfg.Audit != nil},
+		setting{"Lease", cfg.Lease != nil},
+		setting{"Logger", cfg.Logger != nil},
+	); err != nil {
+		return nil, err
 	}
 	if cfg.Identify == nil {
 		cfg.Identify = identify

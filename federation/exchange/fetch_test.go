@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 const mib = 1 << 20
@@ -124,17 +126,26 @@ func TestSelectionBringsTheChunksThatCoverIt(t *testing.T) {
 			}
 		})
 	}
-	for _, sel := range []Selection{
-		{Part: 3},
-		{Part: 2, Pages: []int{4}},
-		{Part: 2, Pages: []int{0}},
-		{Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}},
-		{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}},
+	for _, tt := range []struct {
+		sel  Selection
+		want string
+	}{
+		{Selection{Part: 3}, "no part 3: the document has 2"},
+		{Selection{Part: 2, Pages: []int{4}}, "no page 4 in part 2: it has 3"},
+		{Selection{Part: 1, Pages: []int{2}}, "no page 2 in part 1: it has 1"},
+		{Selection{Part: 2, Pages: []int{0}}, "no page 0 in part 2"},
+		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}}, "no bytes 2883584 to 2883584 in part 2: it has 2621445"},
+		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}}, "no bytes 2621445"},
 	} {
 		q := requestFor(id)
-		q.Selection = sel
-		if _, err := w.client.Fetch(context.Background(), q, nil); !errors.Is(err, ErrNotFound) {
-			t.Errorf("%+v: got %v", sel, err)
+		q.Selection = tt.sel
+		var refusal *Refusal
+		if _, err := w.client.Fetch(context.Background(), q, nil); !errors.Is(err, ErrNotFound) || !errors.As(err, &refusal) || !strings.Contains(refusal.Text, tt.want) {
+			t.Errorf("%+v: got %v, want %q", tt.sel, err, tt.want)
+		}
+		q.Role = "admin" // who may not have the document is told nothing of it
+		if _, err := w.client.Fetch(context.Background(), q, nil); !errors.As(err, &refusal) || refusal.Text != policy.NotFound.Safe() {
+			t.Errorf("%+v: someone who was not permitted got %v", tt.sel, err)
 		}
 	}
 	for _, sel := range []Selection{{Part: -1}, {Pages: []int{1}}, {Part: 1, Pages: []int{1}, Ranges: []federation.Extent{{}}}} {
@@ -293,7 +304,7 @@ func TestStripesFollowTheLoss(t *testing.T) {
 	}{
 		{"clean", Path{Sent: 100000, RTT: 20_000_000}, 1, 1},
 		{"lossy and near", Path{Sent: 100000, Lost: 100, RTT: 200_000}, 1, 1},
-		{"lossy and far", Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, 4, 8},
+		{"lossy and far", Path{Sent: 100000, Lost: 500, RTT: 10_000_000}, 4, 16},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)

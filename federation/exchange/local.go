@@ -30,7 +30,11 @@ func (c *Custodian) Open(ctx context.Context, q Request, sink Sink) (Result, err
 	}
 	res.Transfer, res.Glass = r.assertion.Transfer, q.Emergency != ""
 	defer r.end()
-	if refusal := r.begin(ctx); refusal != nil {
+	refusal := r.begin(ctx)
+	if refusal == nil {
+		refusal = r.intend(ctx)
+	}
+	if refusal != nil {
 		return res, refusal
 	}
 	res.Manifest = r.manifest

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
@@ -17,10 +17,14 @@ const (
 	mostWant = 4
 	// stripeFrom is how many chunks must be left for each further connection.
 	stripeFrom = 16
+	// leastUnder is how many chunks a stream may have under way at any rate.
+	leastUnder = 2 * mostWant
 )
 
 // puller fetches in bulk over several streams, each on a connection of its own. The streams take chunks from one list as
-// they have room, so that a slow one takes fewer; the chunks are put in order again within a window.
+// they have room, so that a slow one takes fewer; the chunks are put in order again within a window. A stream has no more
+// under way than it received in the last second: otherwise the first, which is alone until loss shows, would take the whole
+// window, and those that come to its help would wait for it.
 //
 //	seq  0 ....... delivered | ready, ready, under way, ready, under way | not asked for ....... total
 //	                         |<-------------- window ------------------->|
@@ -47,22 +51,23 @@ type puller struct {
 
 // pull fetches by as many streams as the path calls for.
 func (f *fetch) pull(ctx context.Context) error {
-	first, err := f.lead(ctx)
+	pctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	first, err := f.lead(pctx)
 	if err != nil {
 		return err
 	}
 	plan := f.known()
 	p := &puller{
-		fetch: f, plan: plan, node: first.node, head: min(f.next+firstPush, plan.total), next: f.next,
+		fetch: f, plan: plan, node: first.node, head: min(f.next+first.pushed, plan.total), next: f.next,
 		total: plan.total - f.next, ready: map[int]*[]byte{},
 	}
 	p.moved.L = &p.mu
 	f.client.bulk.Add(1)
 	defer f.client.bulk.Add(-1)
-	pctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(pctx, func() { p.end(pctx.Err()) })
 	var workers sync.WaitGroup
-	pushed := make([]int, 0, firstPush)
+	pushed := make([]int, 0, first.pushed)
 	for seq := f.next; seq < p.head; seq++ {
 		pushed = append(pushed, seq)
 	}
@@ -74,7 +79,6 @@ func (f *fetch) pull(ctx context.Context) error {
 		cancel() // cuts the streams off; in good order they end with their receipts
 	}
 	workers.Wait()
-	cancel()
 	f.result.Resumed += p.resumed
 	p.release()
 	if ctx.Err() != nil && err != nil {
@@ -87,7 +91,10 @@ func (f *fetch) pull(ctx context.Context) error {
 func (f *fetch) lead(ctx context.Context) (*session, error) {
 	var backoff tries
 	for {
-		s, err := f.dial(ctx, f.nodes[backoff.failed%len(f.nodes)], 0, f.next, firstPush)
+		node := f.nodes[backoff.failed%len(f.nodes)]
+		// What one stream pushes comes at the pace of one: where many are needed it holds up what they bring.
+		push := max(firstPush/f.client.paths.stripes(node, f.client.limits.Rate, f.client.limits.Stripes), mostWant)
+		s, err := f.dial(ctx, node, 0, f.next, push)
 		if err == nil {
 			return s, nil
 		}
@@ -104,6 +111,7 @@ func (f *fetch) lead(ctx context.Context) (*session, error) {
 func (p *puller) drain(ctx context.Context, workers *sync.WaitGroup) error {
 	f := p.fetch
 	for f.next < p.plan.total {
+		p.widen(ctx, workers)
 		buf, err := p.await(f.next)
 		if err != nil {
 			return err
@@ -118,7 +126,6 @@ func (p *puller) drain(ctx context.Context, workers *sync.WaitGroup) error {
 		p.next = f.next
 		p.moved.Broadcast()
 		p.mu.Unlock()
-		p.widen(ctx, workers)
 	}
 	return f.complete(ctx)
 }
@@ -139,16 +146,20 @@ func (p *puller) await(seq int) (*[]byte, error) {
 	}
 }
 
-// widen opens one more stream if the path is lossy and enough is left to make it worth it.
+// widen opens more streams if the path is lossy and enough is left to make it worth it.
 func (p *puller) widen(ctx context.Context, workers *sync.WaitGroup) {
 	l := p.fetch.client.limits
 	wanted := p.fetch.client.paths.stripes(p.node, l.Rate, l.Stripes)
-	p.mu.Lock()
-	more := !p.quota && p.stripes < wanted && p.stripes*stripeFrom < p.total-p.arrived
-	p.mu.Unlock()
-	if more {
+	for p.wants(wanted) {
 		p.spawn(ctx, workers, nil, nil)
 	}
+}
+
+// wants reports whether one more stream is of use, when so many would be right for the path.
+func (p *puller) wants(wanted int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.quota && p.stripes < wanted && p.stripes*stripeFrom < p.total-p.arrived
 }
 
 // spawn starts a worker; s is its stream if there is one already, with these chunks under way on it.
@@ -221,8 +232,9 @@ func (p *puller) leave(err error) {
 // stream asks for chunks and receives them. under are those that are on their way.
 func (p *puller) stream(s *session, under []int) (progress bool, err error) {
 	defer func() { p.giveBack(under) }()
+	var pace pace
 	for {
-		for p.room(len(under)) {
+		for p.room(len(under), pace.lately(time.Now())) {
 			run := p.choose(len(under) == 0)
 			if len(run) == 0 {
 				break
@@ -252,6 +264,7 @@ func (p *puller) stream(s *session, under []int) (progress bool, err error) {
 			return progress, err
 		}
 		progress, under = true, under[1:]
+		pace.arrived(time.Now())
 		p.put(piece.seq, buf)
 	}
 }
@@ -264,77 +277,6 @@ func (p *puller) damaged(err error, seq int) error {
 		return err
 	}
 	return nil
-}
-
-// window returns how many chunks may be under way or wait for their turn: fewer while more fetches share the budget.
-func (p *puller) window() int {
-	l := p.fetch.client.limits
-	return max(min(l.Window, l.Budget/int(max(p.fetch.client.bulk.Load(), 1))), 2*mostWant)
-}
-
-// room reports whether a stream with n chunks under way may ask for more.
-func (p *puller) room(n int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return n+mostWant <= max(p.window()/max(p.stripes, 1), mostWant)
-}
-
-// choose takes the next run of chunks to ask for; none when the window is full. If wait is set it waits for one, and
-// returns none when everything has arrived or the fetch has ended.
-func (p *puller) choose(wait bool) []int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		if p.stopped || p.err != nil || p.arrived == p.total {
-			return nil
-		}
-		if run := p.pick(); len(run) > 0 {
-			return run
-		}
-		if !wait {
-			return nil
-		}
-		p.moved.Wait()
-	}
-}
-
-// pick takes up to mostWant chunks that follow each other.
-func (p *puller) pick() []int {
-	if len(p.again) > 0 {
-		n := 1
-		for n < len(p.again) && n < mostWant && p.again[n] == p.again[n-1]+1 {
-			n++
-		}
-		run := slices.Clone(p.again[:n])
-		p.again = p.again[n:]
-		return run
-	}
-	var run []int
-	for end := min(p.plan.total, p.next+p.window()); p.head < end && len(run) < mostWant; p.head++ {
-		run = append(run, p.head)
-	}
-	return run
-}
-
-// put makes a chunk ready for the sink.
-func (p *puller) put(seq int, buf *[]byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ready[seq] = buf
-	p.arrived++
-	p.moved.Broadcast()
-}
-
-// giveBack returns chunks that did not come, for any stream to ask for.
-func (p *puller) giveBack(seqs []int) {
-	if len(seqs) == 0 {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.again = append(p.again, seqs...)
-	slices.Sort(p.again)
-	p.moved.Broadcast()
 }
 
 // end stops everybody.

@@ -31,8 +31,8 @@ type release struct {
 // own reports whether the user belongs to this node's trust.
 func (r *release) own() bool { return r.assertion.Trust == r.custodian.cfg.Trust }
 
-// begin decides on the release and writes the audit entry of its intent, or else of its refusal. When it returns nil a
-// byte may leave as long as the guard says so. end must be called in either case.
+// begin decides on the release, and writes the audit entry of its refusal. When it returns nil, intend is next. end must be
+// called in either case.
 func (r *release) begin(ctx context.Context) *Refusal {
 	c := r.custodian
 	r.guard = newGuard(r)
@@ -45,6 +45,12 @@ func (r *release) begin(ctx context.Context) *Refusal {
 	if refusal != nil {
 		return r.refused(ctx, refusal)
 	}
+	return nil
+}
+
+// intend writes the audit entry of the intent. When it returns nil a byte may leave as long as the guard says so.
+func (r *release) intend(ctx context.Context) *Refusal {
+	c := r.custodian
 	entry := r.event
 	entry.Kind, entry.At, entry.Assertion, entry.Bytes = Intent, c.now(), r.signed, r.plan.bytes(r.assertion.Start)
 	entry.Chunks = r.plan.total - r.assertion.Start
@@ -90,12 +96,21 @@ func (r *release) prepare(ctx context.Context) *Refusal {
 		return refuse(policy.Integrity, errors.New("the manifest is of another document"))
 	}
 	if r.plan, err = planOf(&r.manifest, a.Selection); err != nil {
-		return refuse(policy.NotFound, err)
+		return absent(err)
 	}
 	if a.Start > r.plan.total {
-		return refuse(policy.NotFound, fmt.Errorf("resumed at chunk %d of %d: %w", a.Start, r.plan.total, ErrSelection))
+		return absent(notThere("There is no chunk %d to go on from: what was asked for has %d.", a.Start, r.plan.total))
 	}
 	return nil
+}
+
+// absent is the refusal of what the document does not have. Who gets it was permitted, and is told what that is.
+func absent(err error) *Refusal {
+	refusal := refuse(policy.NotFound, err)
+	if words, ok := errors.AsType[selectionError](err); ok {
+		refusal.Text = words.Error()
+	}
+	return refusal
 }
 
 // decide reads the facts of the moment and decides by them. hold must have been current before.

@@ -133,7 +133,7 @@ func TestAssertionThatIsNotToBeBelievedIsRefused(t *testing.T) {
 		{"from a suspended node", func(w *world) {
 			w.ledger.roster = rosterOf(func(m map[federation.TrustID]*federation.Trust) { m[asker].Nodes[0].Standing = federation.Suspended })
 		}, ErrDenied, "not active"},
-		{"resumed beyond the end", func(w *world) { w.mutate(func(a *Assertion) { a.Start = 2 }, asker) }, ErrNotFound, "resumed"},
+		{"resumed beyond the end", func(w *world) { w.mutate(func(a *Assertion) { a.Start = 2 }, asker) }, ErrNotFound, "no chunk 2 to go on from"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, func(_ *world, _ *CustodianConfig, c *ClientConfig) { c.Limits.Attempts = 1 })
@@ -232,8 +232,40 @@ func TestNothingLeavesWithoutAudit(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		w.wg.Wait()
-		if leaked || w.store.n != 0 {
-			t.Errorf("leaked %v, %d chunks read", leaked, w.store.n)
+		if dials := int(w.dialled.Load()); leaked || w.store.n > dials {
+			t.Errorf("leaked %v, %d chunks read for %d requests", leaked, w.store.n, dials)
 		}
+	}
+}
+
+func TestSinkThatFailsEndsABulkFetchAtOnce(t *testing.T) {
+	w := newWorld(t)
+	q := requestFor(w.big(400))
+	q.Bulk = true
+	n, stop := 0, errors.New("enough")
+	_, err := w.client.Fetch(context.Background(), q, func(Segment) error {
+		if n++; n == 3 {
+			return stop
+		}
+		return nil
+	})
+	w.wg.Wait()
+	if !errors.Is(err, stop) || w.left.Load() > 100*federation.ChunkSize {
+		t.Errorf("got %v after %d chunks had left", err, w.left.Load()/federation.ChunkSize)
+	}
+}
+
+func TestFirstChunkIsReadBesideTheIntent(t *testing.T) {
+	w := newWorld(t)
+	id := w.publish([]byte("page"))
+	read := make(chan struct{})
+	w.store.onChunk = func(int) error { close(read); return nil }
+	w.audit.onAppend = func(e Event) {
+		if e.Kind == Intent {
+			<-read
+		}
+	}
+	if _, err := w.client.Fetch(t.Context(), requestFor(id), func(Segment) error { return nil }); err != nil {
+		t.Fatal(err)
 	}
 }

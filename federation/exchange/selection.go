@@ -56,6 +56,17 @@ func (s Selection) check() error {
 	return nil
 }
 
+// selectionError says in words for the user what the document does not have. It is told only to who may have the rest.
+type selectionError string
+
+func notThere(format string, args ...any) error { return selectionError(fmt.Sprintf(format, args...)) }
+
+// Error returns the words.
+func (e selectionError) Error() string { return string(e) }
+
+// Unwrap returns ErrSelection.
+func (e selectionError) Unwrap() error { return ErrSelection }
+
 // run is a run of chunks of one part.
 type run struct {
 	part, first, count int // part starts at 0
@@ -82,7 +93,7 @@ func planOf(m *federation.Manifest, s Selection) (*plan, error) {
 		return p, nil
 	}
 	if s.Part > len(m.Parts) {
-		return nil, fmt.Errorf("part %d of %d: %w", s.Part, len(m.Parts), ErrSelection)
+		return nil, notThere("There is no part %d: the document has %d.", s.Part, len(m.Parts))
 	}
 	part := &m.Parts[s.Part-1]
 	extents, err := extentsOf(part, s)
@@ -108,7 +119,7 @@ func extentsOf(part *federation.Part, s Selection) ([]federation.Extent, error) 
 	var extents []federation.Extent
 	for _, n := range s.Pages {
 		if n < 1 || n > max(part.PageCount, 1) {
-			return nil, fmt.Errorf("page %d of %d: %w", n, part.PageCount, ErrSelection)
+			return nil, notThere("There is no page %d in part %d: it has %d.", n, s.Part, max(part.PageCount, 1))
 		}
 		if len(part.Pages) == 0 || len(part.Pages[n-1].Extents) == 0 {
 			return nil, nil // the page cannot be shown without the whole part
@@ -120,7 +131,7 @@ func extentsOf(part *federation.Part, s Selection) ([]federation.Extent, error) 
 			x.Length = part.Size - x.Offset
 		}
 		if x.Offset < 0 || x.Length <= 0 || x.Offset > part.Size-x.Length {
-			return nil, fmt.Errorf("range %d+%d of %d bytes: %w", x.Offset, x.Length, part.Size, ErrSelection)
+			return nil, notThere("There are no bytes %d to %d in part %d: it has %d.", x.Offset, x.Offset+max(x.Length, 1)-1, s.Part, part.Size)
 		}
 		extents = append(extents, x)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"net"
@@ -22,8 +23,10 @@ type session struct {
 	binding [BindingSize]byte
 	signed  []byte
 	intent  uint64
-	chunks  int   // received on this stream, verified
-	bytes   int64 // of these
+	pushed  int       // chunks that were to come unasked
+	chunks  int       // received on this stream, verified
+	bytes   int64     // of these
+	hash    hash.Hash // of the chunk that is being received
 	stop    func() bool
 }
 
@@ -37,7 +40,7 @@ func (f *fetch) dial(ctx context.Context, node federation.NodeID, stripe, start,
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", node.Short(), err)
 	}
-	s := &session{fetch: f, node: node, conn: conn}
+	s := &session{fetch: f, node: node, conn: conn, pushed: push}
 	// A context that ends makes every read and write fail; without it a fetch would sit out its deadlines.
 	s.stop = context.AfterFunc(ctx, func() { abort(conn, resetCancelled) })
 	if err := s.ask(ctx, start, push); err != nil {
@@ -161,15 +164,33 @@ func (s *session) next(p piece, buf []byte) error {
 	if want := appendChunkHeader(nil, p, p.size)[frameHeader:]; string(want) != string(at[:]) {
 		return fmt.Errorf("another chunk than was due: %w", ErrProtocol)
 	}
-	if _, err := io.ReadFull(s.conn, buf[:p.size]); err != nil {
+	digest, err := s.receive(buf[:p.size])
+	if err != nil {
 		return s.explain(fmt.Errorf("receive: %w", err))
 	}
-	if sha256.Sum256(buf[:p.size]) != p.digest {
+	if digest != p.digest {
 		return errBadChunk
 	}
 	s.chunks++
 	s.bytes += int64(p.size)
 	return nil
+}
+
+// receive fills b and returns its digest, which it computes while the rest is still on its way.
+func (s *session) receive(b []byte) (federation.Digest, error) {
+	if s.hash == nil {
+		s.hash = sha256.New()
+	}
+	s.hash.Reset()
+	for len(b) > 0 {
+		n, err := io.ReadFull(s.conn, b[:min(len(b), sliceSize)])
+		if err != nil {
+			return federation.Digest{}, err
+		}
+		_, _ = s.hash.Write(b[:n]) // a hash never fails
+		b = b[n:]
+	}
+	return federation.Digest(s.hash.Sum(nil)), nil
 }
 
 // header reads up to the header of the next chunk and returns its length.

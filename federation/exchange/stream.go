@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
@@ -30,112 +26,80 @@ const (
 	urgencyInteractive, urgencyBulk = 1, 5
 )
 
-// handle serves one stream and closes it.
-func (c *Custodian) handle(ctx context.Context, conn net.Conn) {
-	defer func() { _ = conn.Close() }() // its error says only that it is closed
-	start := c.cfg.Clock.Now().Monotonic
-	node, binding, err := c.cfg.Identify(conn)
-	if err != nil {
-		c.cfg.Logger.Warn("document stream without an identity", slog.Any("error", err))
-		abort(conn, resetCode(policy.Denied))
-		return
-	}
-	from := caller{node: node, binding: binding}
-	leave, err := c.gate.enter(node)
-	if err != nil {
-		// Not audited: writing a line for each would let a peer fill the disk.
-		c.metrics.turnedAway.Inc()
-		c.answer(conn, refuse(policy.Unavailable, err))
-		return
-	}
-	defer leave()
-	signed, err := c.readRequest(conn)
-	if err != nil {
-		var reset *endpoint.ResetError
-		if errors.Is(err, errNoRequest) || errors.As(err, &reset) && reset.Remote {
-			return // the user went away before anything was asked
-		}
-		c.turnDown(ctx, conn, from, Event{}, refuse(policy.Denied, err))
-		return
-	}
-	a, refusal := c.believe(from, signed)
-	if refusal != nil {
-		e := Event{Assertion: signed}
-		e.describe(a)
-		c.turnDown(ctx, conn, from, e, refusal)
-		return
-	}
-	_, trust, _ := c.cfg.Ledger.Roster().Node(node) // believe has found it
-	r := &release{
-		custodian: c, assertion: a, signed: signed, key: trust.StatementKey,
-		event: Event{Peer: node, PeerTrust: trust.ID},
-	}
-	done := c.cfg.Lease.use()
-	defer done()
-	defer r.end()
-	if refusal := r.begin(ctx); refusal != nil {
-		c.gate.refused(node)
-		c.report(node, refusal)
-		c.answer(conn, refusal)
-		return
-	}
-	s := &stream{release: r, conn: conn, asks: make(chan ask, maxAsks), receipt: make(chan []byte, 1)}
-	s.serve(ctx, start)
-}
-
-// ask is a run of the plan that the requester wants.
-type ask struct{ first, count int }
-
-// loaded is a chunk that was read.
-type loaded struct {
-	piece piece
-	data  []byte
-	err   error
-}
-
 // stream is a release to a peer.
+//
+//	listen ── asks ──► load ── chunks ──► send ──► peer
+//
+// The first chunk is read while the intent is being made durable; nothing is sent before it is.
 type stream struct {
 	*release
 	conn    net.Conn
-	asks    chan ask    // closed when no more will come
-	receipt chan []byte // has the receipt when asks is closed, if one came
+	start   time.Duration // monotonic, when the stream was accepted
+	opening []byte        // the grant, as long as it has not been sent
+	asks    chan ask      // closed when no more will come
+	receipt chan []byte   // has the receipt when asks is closed, if one came
 	sent    atomic.Int64
 	chunks  int
 	failed  error // of reading from the peer; set before asks is closed
 }
 
-// serve sends what was granted and writes down what became of it.
-func (s *stream) serve(ctx context.Context, start time.Duration) {
-	c := s.custodian
+// newStream returns the stream of a release that was decided on. What the requester wants unasked is asked for already.
+func newStream(r *release, conn net.Conn, start time.Duration) *stream {
+	s := &stream{release: r, conn: conn, start: start, asks: make(chan ask, maxAsks), receipt: make(chan []byte, 1)}
+	if n := s.pushed(); n > 0 {
+		s.asks <- ask{s.assertion.Start, n}
+	}
+	return s
+}
+
+// pushed returns how many chunks the requester wants without asking for them.
+func (s *stream) pushed() int { return min(s.assertion.Push, s.plan.total-s.assertion.Start) }
+
+// serve writes down the intent, sends what was granted, and writes down what became of it. It returns a refusal when the
+// intent could not be written: then nothing was sent, and the requester is still to be answered.
+func (s *stream) serve(ctx context.Context) *Refusal {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	chunks := make(chan loaded)
+	helpers.Go(func() { s.load(ctx, chunks) })
+	if refusal := s.intend(ctx); refusal != nil {
+		cancel()
+		close(s.asks)
+		return refusal
+	}
 	stop := func(r *Refusal) {
 		cancel()
 		abort(s.conn, resetCode(r.Outcome))
 	}
-	var helpers sync.WaitGroup
 	helpers.Go(func() { s.guard.watch(ctx, stop) })
 	helpers.Go(func() { s.listen() })
-	if p, ok := s.conn.(interface{ SetPriority(int) }); ok {
-		urgency := urgencyInteractive
-		if s.assertion.Bulk {
-			urgency = urgencyBulk
-		}
-		p.SetPriority(urgency)
-	}
-	chunks := make(chan loaded)
-	helpers.Go(func() { s.load(ctx, chunks) })
+	s.prioritise()
 	err := s.grant(ctx)
 	if err == nil {
-		c.metrics.firstByte.Observe((c.cfg.Clock.Now().Monotonic - start).Seconds())
 		err = s.send(ctx, chunks)
 	}
 	s.conclude(ctx, err)
 	cancel()
 	_ = s.conn.Close() // wakes the listener
-	helpers.Wait()
+	return nil
 }
 
-// grant tells the requester that it may, and what the document is made of.
+func (s *stream) prioritise() {
+	p, ok := s.conn.(interface{ SetPriority(int) })
+	if !ok {
+		return
+	}
+	urgency := urgencyInteractive
+	if s.assertion.Bulk {
+		urgency = urgencyBulk
+	}
+	p.SetPriority(urgency)
+}
+
+// grant tells the requester that it may, and what the document is made of. A short grant is kept until the first chunk is
+// sent, if one is on its way: what is written together costs the transport half as much.
 func (s *stream) grant(ctx context.Context) error {
 	g := grant{intent: s.intent, digest: s.assertion.Manifest, manifest: s.encoded}
 	if s.assertion.Have {
@@ -143,78 +107,26 @@ func (s *stream) grant(ctx context.Context) error {
 	}
 	g.path, _ = s.custodian.cfg.Path(s.conn)
 	s.encoded = nil // it can be large, and the stream can last
-	return s.write(ctx, g.append(nil), func(int) {})
+	s.opening = g.append(nil)
+	if s.pushed() > 0 && len(s.opening) <= sliceSize/2 {
+		return nil
+	}
+	return s.open(ctx)
 }
 
-// listen reads what the requester asks for, until it has sent its receipt or is gone.
-func (s *stream) listen() {
-	defer close(s.asks)
-	total := s.plan.total
-	allowed := 2*total + asksBeyond
-	if push := min(s.assertion.Push, total-s.assertion.Start); push > 0 {
-		s.asks <- ask{s.assertion.Start, push}
-		allowed -= push
-	}
-	for {
-		t, n, err := readHeader(s.conn)
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		var payload []byte
-		if err == nil && t != frameWant && t != frameReceipt {
-			err = fmt.Errorf("frame of type %d from a requester: %w", t, ErrProtocol)
-		}
-		if err == nil {
-			payload, err = readPayload(s.conn, n)
-		}
-		if err == nil && t == frameReceipt {
-			s.receipt <- payload
-			return
-		}
-		var a ask
-		if err == nil {
-			a.first, a.count, err = decodeWant(payload, total)
-		}
-		if allowed -= a.count; err == nil && allowed < 0 {
-			err = fmt.Errorf("more asked for than was selected: %w", ErrProtocol)
-		}
-		if err != nil {
-			s.failed = err
-			return
-		}
-		// Whoever writes wants while it is written to must not be kept waiting: both ends would wait for ever.
-		select {
-		case s.asks <- a:
-		default:
-			s.failed = fmt.Errorf("over %d wants that are not answered yet: %w", maxAsks, ErrProtocol)
-			return
-		}
-	}
+// open sends the grant, if it was not sent.
+func (s *stream) open(ctx context.Context) error {
+	b := s.take()
+	return s.write(ctx, b, func(int) {})
 }
 
-// load reads the chunks that are asked for, one ahead of the one that is being sent.
-func (s *stream) load(ctx context.Context, out chan<- loaded) {
-	defer func() {
-		for range s.asks { // whoever listens must not be left waiting
-		}
-	}()
-	defer close(out)
-	for a := range s.asks {
-		for seq := a.first; seq < a.first+a.count; seq++ {
-			l := loaded{piece: s.plan.at(seq)}
-			l.data, l.err = s.chunk(ctx, l.piece)
-			s.custodian.hold(len(l.data))
-			select {
-			case out <- l:
-			case <-ctx.Done():
-				s.custodian.hold(-len(l.data))
-				return
-			}
-			if l.err != nil {
-				return
-			}
-		}
+// take returns the grant to be sent now; nothing if it was sent.
+func (s *stream) take() []byte {
+	b := s.opening
+	if s.opening = nil; b != nil {
+		s.custodian.metrics.firstByte.Observe((s.custodian.cfg.Clock.Now().Monotonic - s.start).Seconds())
 	}
+	return b
 }
 
 // send sends chunks as they are loaded, until the requester wants no more.
@@ -246,16 +158,17 @@ func (s *stream) send(ctx context.Context, chunks <-chan loaded) error {
 
 func (s *stream) sendChunk(ctx context.Context, l loaded) error {
 	if l.err != nil {
-		return l.err
+		return errors.Join(l.err, s.open(ctx))
 	}
-	b := make([]byte, 0, frameHeader+pathSize+frameHeader+chunkHeader+sliceSize)
+	b := append(make([]byte, 0, sliceSize+frameHeader+pathSize+frameHeader+chunkHeader), s.take()...)
+	room := sliceSize - len(b)
 	if s.chunks++; s.chunks%pathEvery == 0 {
 		if p, ok := s.custodian.cfg.Path(s.conn); ok {
 			b = p.append(appendFrame(b, framePath, pathSize))
 		}
 	}
 	b = appendChunkHeader(b, l.piece, len(l.data))
-	head := min(len(l.data), sliceSize)
+	head := min(len(l.data), room)
 	if err := s.slice(ctx, append(b, l.data[:head]...)); err != nil {
 		return err
 	}
@@ -297,51 +210,4 @@ func (s *stream) slice(ctx context.Context, b []byte) error {
 		return fmt.Errorf("send: %w", err)
 	}
 	return nil
-}
-
-// conclude ends the stream as err says and writes the last audit entry.
-func (s *stream) conclude(ctx context.Context, err error) {
-	entry := s.event
-	entry.Kind, entry.Outcome, entry.Bytes, entry.Chunks = Released, policy.Permit, s.sent.Load(), s.chunks
-	if refusal := s.guard.fail(nil); refusal != nil {
-		err = refusal // it is the reason for whatever else went wrong
-	}
-	if err == nil {
-		err = s.verify(&entry)
-	}
-	if err != nil {
-		entry.Kind, entry.Outcome, entry.Detail = Interrupted, policy.Unavailable, err.Error()
-		var refusal *Refusal
-		if errors.As(err, &refusal) {
-			entry.Outcome = refusal.Outcome
-		}
-		abort(s.conn, resetCode(entry.Outcome))
-		s.custodian.cfg.Logger.Info("document stream ended early", slog.String("peer", s.event.Peer.Short()),
-			slog.String("outcome", entry.Outcome.String()), slog.Int64("bytes", entry.Bytes), slog.Any("error", err))
-	}
-	s.custodian.metrics.released(entry.Outcome)
-	if err := s.close(ctx, entry); err != nil {
-		s.custodian.cfg.Logger.Error("what became of a release could not be written down", slog.Any("error", err))
-	}
-}
-
-// verify takes the receipt into the entry if it is one for this release.
-func (s *stream) verify(entry *Event) error {
-	select {
-	case signed := <-s.receipt:
-		receipt, err := VerifyReceipt(signed, s.key)
-		if err != nil {
-			return err
-		}
-		if receipt.Assertion != federation.Sum(s.signed) || receipt.Intent != s.intent || receipt.Manifest != s.assertion.Manifest {
-			return fmt.Errorf("receipt for another release: %w", ErrProtocol)
-		}
-		if receipt.Bytes != uint64(entry.Bytes) {
-			entry.Detail = fmt.Sprintf("%d bytes were sent, the receipt is for %d", entry.Bytes, receipt.Bytes)
-		}
-		entry.Receipt = signed
-		return nil
-	default:
-		return fmt.Errorf("the requester left without a receipt: %w", io.ErrUnexpectedEOF)
-	}
 }
