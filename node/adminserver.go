@@ -12,9 +12,6 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/node/media"
-	"github.com/ridgeway-exchange/ridgeway/storage"
-	"github.com/ridgeway-exchange/ridgeway/storage/blob"
-	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // adminServer is the node as the command line sees it.
@@ -117,56 +114,20 @@ func (s adminServer) Take(stream grpc.BidiStreamingServer[admin.TakeRequest, adm
 	}
 }
 
-// takeOne receives the files of a document straight into the store, sealed: nothing lies on the disk in clear meanwhile.
+// takeOne takes the files of a document off the stream.
 func (s adminServer) takeOne(stream grpc.BidiStreamingServer[admin.TakeRequest, admin.TakeReply], doc *admin.Document) (*admin.TakeReply, error) {
 	in := &intake{stream: stream}
-	ctx := stream.Context()
-	number, err := s.n.checkPatient(doc.GetPatient())
-	if err != nil {
-		return refusedReply(string(ingest.CodePatient), err), in.skip()
-	}
-	var parts []federation.Part
-	var stored []blob.Content
-	defer func() {
-		for _, c := range stored {
-			s.n.blobs.Unpin(c)
-		}
-	}()
-	for {
+	receipt, parts, err := s.n.takeIn(stream.Context(), itemOf(doc), func() (ingest.Part, io.Reader, bool, error) {
 		file, err := in.file()
-		if err != nil {
-			return nil, err
+		if err != nil || file == nil {
+			return ingest.Part{}, nil, false, err
 		}
-		if file == nil {
-			break
-		}
-		if err := s.n.space.Allow(storage.Ingest, file.GetSize()); err != nil {
-			return nil, s.n.diskFull(err)
-		}
-		content, err := s.n.blobs.Put(ctx, in)
-		if err != nil {
-			return nil, s.n.storeProblem(err)
-		}
-		stored = append(stored, content)
-		if content.Size != file.GetSize() {
-			return refusedReply(string(ingest.CodeUnreadable), errors.New(file.GetName()+" changed while it was read")), in.skip()
-		}
-		parts = append(parts, partOf(ingest.Part{Name: file.GetName(), Info: infoOf(file)}, content))
-	}
-	item := ingest.Item{
-		Type: doc.GetType(), Title: doc.GetTitle(), Date: time.UnixMicro(doc.GetDate()).UTC(), Category: doc.GetCategory(), Specialty: doc.GetSpecialty(),
-		Author: doc.GetAuthor(), Confidentiality: doc.GetConfidentiality(), Language: doc.GetLanguage(), Supersedes: federation.DocumentID(doc.GetSupersedes()),
-	}
-	return s.n.add(ctx, number, item, parts)
-}
-
-// add keeps a document whose content is durable, and answers as Take does.
-func (n *Node) add(ctx context.Context, number record.NHSNumber, item ingest.Item, parts []federation.Part) (*admin.TakeReply, error) {
-	receipt, err := n.keep(ctx, number, item, parts)
+		return ingest.Part{Name: file.GetName(), Info: infoOf(file), Size: file.GetSize()}, in, true, nil
+	})
 	var refused *ingest.RefusalError
 	switch {
 	case errors.As(err, &refused):
-		return refusedReply(string(refused.Code), refused), nil
+		return refusedReply(string(refused.Code), refused), in.skip()
 	case err != nil:
 		return nil, err
 	}
@@ -178,6 +139,13 @@ func (n *Node) add(ctx context.Context, number record.NHSNumber, item ingest.Ite
 	return reply, nil
 }
 
+func itemOf(doc *admin.Document) ingest.Item {
+	return ingest.Item{
+		Patient: doc.GetPatient(), Type: doc.GetType(), Title: doc.GetTitle(), Date: time.UnixMicro(doc.GetDate()).UTC(), Category: doc.GetCategory(), Specialty: doc.GetSpecialty(),
+		Author: doc.GetAuthor(), Confidentiality: doc.GetConfidentiality(), Language: doc.GetLanguage(), Supersedes: federation.DocumentID(doc.GetSupersedes()),
+	}
+}
+
 func refusedReply(code string, err error) *admin.TakeReply {
 	return &admin.TakeReply{Outcome: string(ingest.Refused), Problem: &admin.Problem{Code: code, Message: err.Error()}}
 }
@@ -185,9 +153,9 @@ func refusedReply(code string, err error) *admin.TakeReply {
 func infoOf(f *admin.File) media.Info {
 	info := media.Info{ContentType: f.GetContentType(), Pages: int(f.GetPageCount())}
 	for _, p := range f.GetPages() {
-		span := media.PageSpan{Directory: p.GetDirectory()}
+		span := federation.Page{Directory: p.GetDirectory()}
 		for _, x := range p.GetExtents() {
-			span.Extents = append(span.Extents, media.Extent{Offset: x.GetOffset(), Length: x.GetLength()})
+			span.Extents = append(span.Extents, federation.Extent{Offset: x.GetOffset(), Length: x.GetLength()})
 		}
 		info.Spans = append(info.Spans, span)
 	}
@@ -199,6 +167,7 @@ type intake struct {
 	stream grpc.BidiStreamingServer[admin.TakeRequest, admin.TakeReply]
 	rest   []byte
 	next   *admin.TakeRequest // what ended the file
+	ended  bool               // the document
 }
 
 // file returns the next file, or nil at the document's end.
@@ -214,6 +183,7 @@ func (in *intake) file() (*admin.File, error) {
 	case step.GetFile() != nil:
 		return step.GetFile(), nil
 	case step.GetEnd():
+		in.ended = true
 		return nil, nil
 	default:
 		return nil, admin.Errorf(admin.CodeBadInput, "a file begins with its name")
@@ -243,6 +213,9 @@ func (in *intake) Read(b []byte) (int, error) {
 
 // skip reads on to the document's end, so that the next one can follow.
 func (in *intake) skip() error {
+	if in.ended {
+		return nil
+	}
 	step := in.next
 	for {
 		if step != nil && step.GetEnd() {

@@ -191,23 +191,6 @@ func detailText(e exchange.Event) string {
 	return strings.Join(parts, "; ")
 }
 
-// clipText makes text fit for an audit entry of at most n bytes.
-func clipText(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	for len(s) > n {
-		s = s[:len(s)-1]
-		for len(s) > 0 && s[len(s)-1]&0xC0 == 0x80 {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.ToValidUTF8(s, "")
-}
-
 // onRoster has the doors closed to those who take no part any more. Hooks must be quick: doorkeeper does it.
 func (n *Node) onRoster(*federation.Roster) {
 	signal(n.rosterChanged)

@@ -10,7 +10,6 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
-	"github.com/ridgeway-exchange/ridgeway/node/media"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/blob"
@@ -20,32 +19,55 @@ import (
 // Take takes one document in. Content and description are durable when it returns; the outbox publishes it. Taking the
 // same document in again gives the same id and changes nothing. It is an ingest.Taker.
 func (n *Node) Take(ctx context.Context, item ingest.Item) (ingest.Receipt, error) {
+	rest := item.Parts
+	receipt, _, err := n.takeIn(ctx, item, func() (ingest.Part, io.Reader, bool, error) {
+		if len(rest) == 0 {
+			return ingest.Part{}, nil, false, nil
+		}
+		p := rest[0]
+		rest = rest[1:]
+		return p, io.NewSectionReader(p.Content, 0, p.Size), true, nil
+	})
+	return receipt, err
+}
+
+// takeIn takes a document in whose files next hands out, one after the other, each to be read before the one after it. They
+// go straight into the store, sealed: nothing lies on the disk in clear meanwhile.
+func (n *Node) takeIn(ctx context.Context, item ingest.Item, next func() (p ingest.Part, content io.Reader, more bool, err error)) (ingest.Receipt, []federation.Part, error) {
 	number, err := n.checkPatient(item.Patient)
 	if err != nil {
-		return ingest.Receipt{}, refuseItem(ingest.CodePatient, err)
+		return ingest.Receipt{}, nil, refuseItem(ingest.CodePatient, err)
 	}
-	if err := n.space.Allow(storage.Ingest, itemSize(item)); err != nil {
-		return ingest.Receipt{}, n.diskFull(err)
-	}
-	parts := make([]federation.Part, 0, len(item.Parts))
-	stored := make([]blob.Content, 0, len(item.Parts))
+	var parts []federation.Part
+	var stored []blob.Content
 	defer func() {
 		for _, c := range stored {
 			n.blobs.Unpin(c)
 		}
 	}()
-	for _, p := range item.Parts {
-		content, err := n.blobs.Put(ctx, io.NewSectionReader(p.Content, 0, p.Size))
+	for {
+		p, r, more, err := next()
 		if err != nil {
-			return ingest.Receipt{}, n.storeProblem(err)
+			return ingest.Receipt{}, nil, err
+		}
+		if !more {
+			break
+		}
+		if err := n.space.Allow(storage.Ingest, p.Size); err != nil {
+			return ingest.Receipt{}, nil, n.diskFull(err)
+		}
+		content, err := n.blobs.Put(ctx, r)
+		if err != nil {
+			return ingest.Receipt{}, nil, n.storeProblem(err)
 		}
 		stored = append(stored, content)
 		if content.Size != p.Size {
-			return ingest.Receipt{}, refuseItem(ingest.CodeUnreadable, fmt.Errorf("%s had %d bytes and ended after %d: it changed while it was read", p.Name, p.Size, content.Size))
+			return ingest.Receipt{}, nil, refuseItem(ingest.CodeUnreadable, fmt.Errorf("%s had %d bytes and ended after %d: it changed while it was read", p.Name, p.Size, content.Size))
 		}
 		parts = append(parts, partOf(p, content))
 	}
-	return n.keep(ctx, number, item, parts)
+	receipt, err := n.keep(ctx, number, item, parts)
+	return receipt, parts, err
 }
 
 // keep describes a document whose content is durable.
@@ -73,39 +95,11 @@ func documentOf(item ingest.Item, parts []federation.Part) record.Document {
 }
 
 func partOf(p ingest.Part, c blob.Content) federation.Part {
-	part := federation.Part{ContentType: p.Info.ContentType, Name: p.Name, Size: c.Size, SHA256: c.SHA256, SHA1: c.SHA1, PageCount: p.Info.Pages}
+	part := federation.Part{ContentType: p.Info.ContentType, Name: p.Name, Size: c.Size, SHA256: c.SHA256, SHA1: c.SHA1, PageCount: p.Info.Pages, Pages: p.Info.Spans}
 	for _, chunk := range c.Chunks {
 		part.Chunks = append(part.Chunks, chunk.Digest)
 	}
-	for _, s := range p.Info.Spans {
-		page := federation.Page{Directory: s.Directory}
-		for _, x := range s.Extents {
-			page.Extents = append(page.Extents, federation.Extent{Offset: x.Offset, Length: x.Length})
-		}
-		part.Pages = append(part.Pages, page)
-	}
 	return part
-}
-
-// spansOf is the inverse of what partOf does with pages.
-func spansOf(pages []federation.Page) []media.PageSpan {
-	var out []media.PageSpan
-	for _, p := range pages {
-		span := media.PageSpan{Directory: p.Directory}
-		for _, x := range p.Extents {
-			span.Extents = append(span.Extents, media.Extent{Offset: x.Offset, Length: x.Length})
-		}
-		out = append(out, span)
-	}
-	return out
-}
-
-func itemSize(item ingest.Item) int64 {
-	var size int64
-	for _, p := range item.Parts {
-		size += p.Size
-	}
-	return size
 }
 
 func refuseItem(code ingest.Code, err error) error {

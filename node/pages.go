@@ -54,7 +54,7 @@ func (d *delivery) pages(ctx context.Context) error {
 		return err
 	}
 	p := m.Parts[d.part-1]
-	source := media.Source{ContentType: p.ContentType, Pages: p.PageCount, Spans: spansOf(p.Pages), Bytes: &cutting.have, Size: p.Size}
+	source := media.Source{ContentType: p.ContentType, Pages: p.PageCount, Spans: p.Pages, Bytes: &cutting.have, Size: p.Size}
 	if err := media.Assemble(ctx, d, source, pages); err != nil {
 		if errors.Is(err, media.ErrUnsupported) || errors.Is(err, media.ErrPages) {
 			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)

@@ -115,6 +115,10 @@ func (n *Node) steward(ctx context.Context) {
 				}
 				break
 			}
+			// At once, not with the next tick: who has a vote decides whether this node may recover a lost copy of the state.
+			if err := n.remember(ctx, &knownRegion{}); err != nil && ctx.Err() == nil {
+				n.logger.Warn("what is known of the region was not kept", slog.Any("error", err))
+			}
 		}
 	}
 }

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // Source is a document part from which pages are taken.
 type Source struct {
-	ContentType string      // as Inspect found it
-	Pages       int         // number of pages; 0 when unknown
-	Spans       []PageSpan  // as Inspect found them; needed for a TIFF of several pages
-	Bytes       io.ReaderAt // the part; of a TIFF only the extents of the chosen pages need be readable
-	Size        int64       // bytes of the whole part
+	ContentType string            // as Inspect found it
+	Pages       int               // number of pages; 0 when unknown
+	Spans       []federation.Page // as Inspect found them; needed for a TIFF of several pages
+	Bytes       io.ReaderAt       // the part; of a TIFF only the extents of the chosen pages need be readable
+	Size        int64             // bytes of the whole part
 }
 
 // Assemble writes to w a file of its own that holds only the given pages (1-based) of src, of the same type.

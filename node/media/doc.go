@@ -21,5 +21,5 @@
 //
 // # Compatibility
 //
-// The page map (PageSpan) is part of a document's manifest: its meaning must not change for a file that is already held.
+// The page map (federation.Page) is part of a document's manifest: its meaning must not change for a file that is already held.
 package media

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 func seeds(f *testing.F) {
@@ -55,10 +57,10 @@ func FuzzTIFF(f *testing.F) {
 		for i, s := range spans {
 			end := int64(-1)
 			for _, e := range s.Extents {
-				if e.Offset <= end || e.Length <= 0 || e.End() > size {
+				if e.Offset <= end || e.Length <= 0 || endOf(e) > size {
 					t.Fatalf("page %d: extents %v of %d", i+1, s.Extents, size)
 				}
-				end = e.End()
+				end = endOf(e)
 			}
 			if i >= 4 {
 				continue
@@ -80,7 +82,7 @@ func FuzzAssemble(f *testing.F) {
 	b := makeTIFF(grayPage(1), grayPage(9))
 	f.Add(b, int64(100), int64(0), int64(200))
 	f.Fuzz(func(_ *testing.T, b []byte, dir, off, length int64) {
-		spans := []PageSpan{{Directory: dir, Extents: []Extent{{0, 8}, {off, length}}}, {}}
+		spans := []federation.Page{{Directory: dir, Extents: []federation.Extent{{Offset: 0, Length: 8}, {Offset: off, Length: length}}}, {}}
 		src := Source{ContentType: "image/tiff", Spans: spans, Bytes: bytes.NewReader(b), Size: int64(len(b))}
 		_ = Assemble(context.Background(), io.Discard, src, []int{1, 2}) // only a panic counts
 	})

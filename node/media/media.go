@@ -4,42 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// Extent is a run of bytes in a file.
-type Extent struct {
-	Offset int64 // bytes from the start of the file
-	Length int64 // bytes, above zero
-}
-
-// End returns the position after the last byte of e.
-func (e Extent) End() int64 { return e.Offset + e.Length }
-
-// PageSpan is what one page of a multi-page TIFF needs of its file.
-//
-//	file   [hdr]....[strips p1]..[IFD p1][values p1]....[strips p2]..[IFD p2]
-//	span 2 [hdr]........................................[strips p2]..[IFD p2]
-type PageSpan struct {
-	Directory int64    // byte position of the page's image file directory (IFD)
-	Extents   []Extent // header, directory, values and image data: ascending, disjoint, never adjacent
-}
-
-// Bytes returns how many bytes of the file the page needs.
-func (p PageSpan) Bytes() int64 {
-	var n int64
-	for _, e := range p.Extents {
-		n += e.Length
-	}
-	return n
-}
+// endOf returns the position after the last byte of e.
+func endOf(e federation.Extent) int64 { return e.Offset + e.Length }
 
 // Info is what Inspect learned about a file.
 type Info struct {
 	Format      Format
-	ContentType string     // media type without parameters
-	Charset     string     // of text: "utf-8" or "windows-1252"; otherwise empty
-	Pages       int        // number of pages or frames; 0 when it could not be told
-	Spans       []PageSpan // one a page for a TIFF of several pages whose pages can be sent alone; otherwise nil
+	ContentType string // media type without parameters
+	Charset     string // of text: "utf-8" or "windows-1252"; otherwise empty
+	Pages       int    // number of pages or frames; 0 when it could not be told
+	// Spans are one a page for a TIFF of several pages whose pages can be sent alone; otherwise nil. Each lists what the page
+	// needs of the file: header, directory, values and image data, ascending, disjoint and never adjacent.
+	//
+	//	file   [hdr]....[strips p1]..[IFD p1][values p1]....[strips p2]..[IFD p2]
+	//	span 2 [hdr]........................................[strips p2]..[IFD p2]
+	Spans []federation.Page
 }
 
 // Inspect says what the file of size bytes in r is. The name gives the extension that the content is compared with and may be empty.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/hhrutter/tiff"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // tag is one entry of a TIFF made for a test. A value that begins with "@" in kind 4 is a block to be pointed at.
@@ -89,7 +91,7 @@ func grayPage(first byte, more ...testTag) []testTag {
 	return append(tags, more...)
 }
 
-func allSpans(t *testing.T, b []byte) []PageSpan {
+func allSpans(t *testing.T, b []byte) []federation.Page {
 	t.Helper()
 	f, next, err := openTIFF(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -105,12 +107,12 @@ func allSpans(t *testing.T, b []byte) []PageSpan {
 }
 
 // sparse answers only what lies within the extents, as a requester has it who fetched one page.
-func sparse(t *testing.T, b []byte, spans ...PageSpan) []byte {
+func sparse(t *testing.T, b []byte, spans ...federation.Page) []byte {
 	t.Helper()
 	out := bytes.Repeat([]byte{0xA5}, len(b))
 	for _, s := range spans {
 		for _, e := range s.Extents {
-			copy(out[e.Offset:e.End()], b[e.Offset:e.End()])
+			copy(out[e.Offset:endOf(e)], b[e.Offset:endOf(e)])
 		}
 	}
 	return out
@@ -199,7 +201,7 @@ func sameBlocks(t *testing.T, got, want []byte, dir int64) {
 		}
 		for _, a := range data {
 			for _, e := range a.blocks {
-				blocks = append(blocks, b[e.Offset:e.End()])
+				blocks = append(blocks, b[e.Offset:endOf(e)])
 			}
 		}
 		return blocks
@@ -265,7 +267,7 @@ func TestExtentsOfAPageHoldNothingOfAnother(t *testing.T) {
 func TestPageThatReachesOutsideItsExtentsIsRefused(t *testing.T) {
 	b := makeTIFF(grayPage(10), grayPage(30))
 	info, _ := Inspect(bytes.NewReader(b), int64(len(b)), "")
-	spans := []PageSpan{info.Spans[0], {Directory: info.Spans[1].Directory, Extents: info.Spans[0].Extents}}
+	spans := []federation.Page{info.Spans[0], {Directory: info.Spans[1].Directory, Extents: info.Spans[0].Extents}}
 	err := Assemble(context.Background(), &bytes.Buffer{}, Source{ContentType: "image/tiff", Spans: spans, Bytes: bytes.NewReader(b), Size: int64(len(b))}, []int{2})
 	if !errors.Is(err, ErrCorrupt) {
 		t.Errorf("got %v, want ErrCorrupt", err)

@@ -1,10 +1,12 @@
 package media
 
+import "github.com/ridgeway-exchange/ridgeway/federation"
+
 // dataTag is a tag whose values are positions of image data, with the data they point at.
 type dataTag struct {
 	tag     uint16
-	blocks  []Extent // in the order of the values; a length of zero is a block that is not stored
-	unknown bool     // the lengths cannot be told, so the page cannot be cut out
+	blocks  []federation.Extent // in the order of the values; a length of zero is a block that is not stored
+	unknown bool                // the lengths cannot be told, so the page cannot be cut out
 }
 
 // imageData finds the strips, tiles and old-style JPEG streams of a page and checks that they lie within the file.
@@ -64,10 +66,10 @@ func (t *tiffFile) blocks(d *directory, offsets, counts uint16, compression uint
 	if len(lengths) < len(pos) {
 		return a, t.bad(d.offset, "tag %d names %d blocks of image data, tag %d the lengths of only %d", offsets, len(pos), counts, len(lengths))
 	}
-	a.blocks = make([]Extent, len(pos))
+	a.blocks = make([]federation.Extent, len(pos))
 	for i, p := range pos {
-		e := Extent{int64(p), int64(lengths[i])}
-		if e.Length > 0 && (e.Offset < tiffHeaderBytes || e.End() > t.size) {
+		e := federation.Extent{Offset: int64(p), Length: int64(lengths[i])}
+		if e.Length > 0 && (e.Offset < tiffHeaderBytes || endOf(e) > t.size) {
 			return a, t.bad(e.Offset, "image data %d of %d needs %d bytes and goes beyond the end of the file at %d; the file is cut off", i+1, len(pos), e.Length, t.size)
 		}
 		a.blocks[i] = e
@@ -116,7 +118,7 @@ func (t *tiffFile) oldJPEGTables(d *directory, out []dataTag) ([]dataTag, error)
 		}
 		a := dataTag{tag: tag}
 		for _, p := range pos {
-			e := Extent{int64(p), 64}
+			e := federation.Extent{Offset: int64(p), Length: 64}
 			if tag != tagJPEGQTables {
 				var counts [16]byte
 				if e.Offset < tiffHeaderBytes || e.Offset+16 > t.size {
@@ -130,7 +132,7 @@ func (t *tiffFile) oldJPEGTables(d *directory, out []dataTag) ([]dataTag, error)
 					e.Length += int64(c)
 				}
 			}
-			if e.Offset < tiffHeaderBytes || e.End() > t.size {
+			if e.Offset < tiffHeaderBytes || endOf(e) > t.size {
 				return nil, t.bad(e.Offset, "a JPEG table lies outside the file")
 			}
 			a.blocks = append(a.blocks, e)

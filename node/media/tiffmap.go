@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // inspectTIFF walks the chain of directories and returns the number of pages and, when there are several that can be sent alone,
 // what each needs.
-func inspectTIFF(r io.ReaderAt, size int64) (int, []PageSpan, error) {
+func inspectTIFF(r io.ReaderAt, size int64) (int, []federation.Page, error) {
 	t, next, err := openTIFF(r, size)
 	if err != nil {
 		return 0, nil, err
@@ -37,10 +39,10 @@ func inspectTIFF(r io.ReaderAt, size int64) (int, []PageSpan, error) {
 type tiffWalk struct {
 	*tiffFile
 	seen     map[int64]int // directory position to its place in the chain
-	pages    []PageSpan
-	others   []PageSpan // reduced images and masks that belong to a page
-	blocks   int        // strips and tiles so far
-	extents  int        // extents so far
+	pages    []federation.Page
+	others   []federation.Page // reduced images and masks that belong to a page
+	blocks   int               // strips and tiles so far
+	extents  int               // extents so far
 	mappable bool
 
 	maxBlocks int // strips and tiles in all: arrays may be shared by pages, so the size of the file bounds nothing
@@ -71,7 +73,7 @@ func (w *tiffWalk) visit(off int64) (next int64, err error) {
 	if w.blocks > w.maxBlocks {
 		return 0, fmt.Errorf("a TIFF of more than %d strips is %w", w.maxBlocks, ErrTooLarge)
 	}
-	span := PageSpan{Directory: off}
+	span := federation.Page{Directory: off}
 	if w.mappable {
 		span.Extents = pageExtents(d, data)
 		if w.extents += len(span.Extents); w.extents > maxTIFFExtents {
@@ -91,11 +93,11 @@ func (w *tiffWalk) visit(off int64) (next int64, err error) {
 }
 
 // pageExtents merges everything a page needs. Values of tags that are dropped on assembly are not needed.
-func pageExtents(d *directory, data []dataTag) []Extent {
-	all := []Extent{{0, tiffHeaderBytes}, {d.offset, d.length}}
+func pageExtents(d *directory, data []dataTag) []federation.Extent {
+	all := []federation.Extent{{Offset: 0, Length: tiffHeaderBytes}, {Offset: d.offset, Length: d.length}}
 	for _, e := range d.entries {
 		if e.offset >= 0 && !dropped(e.tag) {
-			all = append(all, Extent{e.offset, e.bytes})
+			all = append(all, federation.Extent{Offset: e.offset, Length: e.bytes})
 		}
 	}
 	for _, a := range data {
@@ -105,16 +107,16 @@ func pageExtents(d *directory, data []dataTag) []Extent {
 }
 
 // mergeExtents sorts the extents and joins those that touch or overlap; empty ones vanish.
-func mergeExtents(all []Extent) []Extent {
-	slices.SortFunc(all, func(a, b Extent) int {
+func mergeExtents(all []federation.Extent) []federation.Extent {
+	slices.SortFunc(all, func(a, b federation.Extent) int {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Length, b.Length))
 	})
-	out := make([]Extent, 0, 4)
+	out := make([]federation.Extent, 0, 4)
 	for _, e := range all {
 		switch last := len(out) - 1; {
 		case e.Length <= 0:
-		case last >= 0 && e.Offset <= out[last].End():
-			out[last].Length = max(out[last].End(), e.End()) - out[last].Offset
+		case last >= 0 && e.Offset <= endOf(out[last]):
+			out[last].Length = max(endOf(out[last]), endOf(e)) - out[last].Offset
 		default:
 			out = append(out, e)
 		}

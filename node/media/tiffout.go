@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // tiffWriter writes pages one after the other and keeps the position. After an error it writes nothing more.
@@ -177,7 +179,7 @@ func (o *tiffWriter) values(t *tiffFile, entries []outEntry, placed map[uint16][
 		case e.given != nil:
 			o.write(e.given)
 		default:
-			if err := o.copy(t, Extent{e.offset, e.bytes}); err != nil {
+			if err := o.copy(t, federation.Extent{Offset: e.offset, Length: e.bytes}); err != nil {
 				return err
 			}
 		}
@@ -197,7 +199,7 @@ func (o *tiffWriter) blocks(t *tiffFile, data []dataTag) error {
 }
 
 // copy writes an extent of the source, padded to an even length.
-func (o *tiffWriter) copy(t *tiffFile, e Extent) error {
+func (o *tiffWriter) copy(t *tiffFile, e federation.Extent) error {
 	if o.copyBuf == nil {
 		o.copyBuf = make([]byte, ioBytes)
 	}

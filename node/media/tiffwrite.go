@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // assembleTIFF writes a new file, page after page, without holding image data:
@@ -45,13 +47,13 @@ func assembleTIFF(ctx context.Context, w io.Writer, src Source, pages []int) err
 // lies in one.
 type spanReaderAt struct {
 	r       io.ReaderAt
-	extents []Extent
+	extents []federation.Extent
 }
 
 // ReadAt refuses to read what does not belong to the page.
 func (s *spanReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	for _, e := range s.extents {
-		if off >= e.Offset && off+int64(len(p)) <= e.End() {
+		if off >= e.Offset && off+int64(len(p)) <= endOf(e) {
 			return s.r.ReadAt(p, off)
 		}
 	}
