@@ -121,7 +121,7 @@ func TestFindingsOfAFormStandAtItsBlock(t *testing.T) {
 func TestLargestAgreementIsCheckedInTime(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(basis)
-	for i := range 800 {
+	for i := range 400 {
 		fmt.Fprintf(&b, "@id(\"p%d\") permit (principal in Role::\"nurse\", action == Action::\"see\", resource) when { resource.type == \"a%d\" && context.purpose == Purpose::\"TREAT\" };\n", i, i)
 	}
 	start := time.Now()

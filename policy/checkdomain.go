@@ -14,7 +14,7 @@ import (
 
 // maxWorlds is the most worlds that one question is asked of. When the variables give more, those with the most values
 // are left unknown: then less can be claimed, but nothing false.
-const maxWorlds = 40_000
+const maxWorlds = 15_000
 
 // usage is what rules depend on, and the values that they name.
 type usage struct {

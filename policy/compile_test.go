@@ -96,13 +96,9 @@ func FuzzCompile(f *testing.F) {
 
 func BenchmarkDecide(b *testing.B) {
 	for _, others := range []int{0, 50, 1000} {
-		b.Run(fmt.Sprintf("rules-for-other-trusts-%d", others), func(b *testing.B) {
-			text := DefaultAgreement("RYJ")
-			for i := range others {
-				text += fmt.Sprintf("permit (principal in Trust::\"X%04d\", action, resource) when { resource.type == \"a\" };\n", i)
-			}
+		b.Run(fmt.Sprintf("rules-for-others-%d", others), func(b *testing.B) {
 			r, f := good(b)
-			f.Agreement = mustCompile(b, text)
+			f.Agreement = mustCompile(b, largeAgreement(others))
 			b.ReportAllocs()
 			for b.Loop() {
 				if !Decide(r, f).Permitted() {
@@ -110,6 +106,40 @@ func BenchmarkDecide(b *testing.B) {
 				}
 			}
 		})
+	}
+	b.Run("form-with-limits", func(b *testing.B) {
+		r, f := good(b)
+		r.Link, r.Document.Date = Relationship{Kind: Referral, Verified: true}, now
+		f.Agreement = compileForm(b, ownBlock+rasBlock+glassBlock+"  - block: need-relationship\n  - {block: last-years, years: 10}\n  - {block: hide-sensitive, labels: HIV}\n")
+		b.ReportAllocs()
+		for b.Loop() {
+			if !Decide(r, f).Permitted() {
+				b.Fatal("refused")
+			}
+		}
+	})
+}
+
+// largeAgreement is the default one with rules for the staff of other trusts and in other roles than a doctor of RAS.
+func largeAgreement(others int) string {
+	text := DefaultAgreement("RYJ")
+	for i := range others {
+		if i%2 == 0 {
+			text += fmt.Sprintf("permit (principal in Trust::\"X%04d\", action, resource) when { resource.type == \"a\" };\n", i)
+		} else {
+			text += fmt.Sprintf("permit (principal in Role::\"social-worker\", action, resource) when { resource.type == \"a%d\" };\n", i)
+		}
+	}
+	return text
+}
+
+func TestRulesForOtherRolesAreNotEvaluated(t *testing.T) {
+	a := mustCompile(t, largeAgreement(100))
+	if c := a.candidates(actionOpen, User{Trust: "RAS", Role: "doctor"}); len(c.general)+len(c.named) != 1 {
+		t.Errorf("%d rules for everybody, %d for the trust", len(c.general), len(c.named))
+	}
+	if c := a.candidates(actionOpen, User{Trust: "X0002", Role: "social-worker"}); len(c.general) != 50 || len(c.named) != 1 {
+		t.Errorf("%d rules for everybody, %d for the trust", len(c.general), len(c.named))
 	}
 }
 

@@ -194,11 +194,11 @@ func TestFewerGrantsAndMoreLimitsGainNobodyAnything(t *testing.T) {
 			return a
 		}
 		before := compile(given, limited)
-		gains(t, before, compile(given[1:], limited), sample(t, 30))
+		gains(t, before, compile(given[1:], limited), sample(t, 12))
 		more := rapid.SampledFrom(limits).Draw(t, "another limit")
-		gains(t, before, compile(given, limited, []string{more}), sample(t, 30))
+		gains(t, before, compile(given, limited, []string{more}), sample(t, 12))
 		if len(limited) > 0 {
-			gains(t, compile(given, limited[1:]), before, sample(t, 30))
+			gains(t, compile(given, limited[1:]), before, sample(t, 12))
 		}
 	})
 }
