@@ -131,6 +131,8 @@ func rejoin(t *testing.T, g *region, rest []*Replica) {
 	if other == leader {
 		other = rest[1]
 	}
+	// Raft gives no vote to who is no voter in its own newest configuration, so the two that remain must both have it.
+	g.until("the other to hear of the vote", func() bool { return len(other.Status().Voters) == 3 })
 	g.net.Isolate(leader.config.ID, true)
 	g.set(g.leader(other, third), "end", "1")
 }
