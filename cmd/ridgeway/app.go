@@ -23,6 +23,8 @@ type terminal struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+
+	now, built func() time.Time // nil: the machine's clock, and what the build says
 }
 
 // app is one run of the program.

@@ -33,6 +33,41 @@ JSON: ok, entries, root, damaged, checkpoints, findings.`,
 			})
 		},
 	})
+	cmd.AddCommand(a.acceptAuditCommand())
+	return cmd
+}
+
+func (a *app) acceptAuditCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "accept",
+		Short: "Let releases go on after an older copy was restored",
+		Long: `A node whose folder is older than what the region knows of it releases nothing
+to other trusts: entries of its audit log are lost, and perhaps documents and
+what patients have said. Put the newest copy of the folder in its place if there
+is one. If there is none, this lets releases go on without what is lost. The
+reason goes into the audit log. The region witnesses that log no more.
+
+JSON: accepted.`,
+		Example: `  ridgeway audit accept --data d1 --reason "restored the backup of 1 March"`,
+		Args:    argument(0, "flags only"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needs(cmd, "reason"); err != nil {
+				return err
+			}
+			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+				if _, err := c.AcceptAudit(cmd.Context(), &admin.AcceptAuditRequest{Reason: reason}); err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit(map[string]any{"accepted": true})
+				}
+				a.say("Releases to other trusts go on. The audit log keeps that it was accepted, and why.")
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "what has happened; the audit log keeps it")
 	return cmd
 }
 

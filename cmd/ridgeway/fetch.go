@@ -79,7 +79,7 @@ func (a *app) fetch(ctx context.Context, c admin.AdminClient, o *fetchOptions) e
 	if err != nil {
 		return err
 	}
-	dst, err := openTarget(o)
+	dst, err := openTarget(o, a.out)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ JSON: region, trust, node, data, listen, pending, approvals, needed.`,
     --master-key-file /etc/ridgeway.key rw1.AQNSQVM...`,
 		Args: argument(1, "one invitation"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, err := a.settings(&s)
+			settings, keep, err := a.newSettings(&s)
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 			if err != nil {
 				return err
 			}
-			o := node.JoinOptions{Data: a.data, Settings: settings, Invitation: args[0], Now: time.Now(), Logger: a.logger("error")}
+			o := node.JoinOptions{Data: a.data, Settings: settings, Keep: keep, Invitation: args[0], Now: time.Now(), Logger: a.logger("error")}
 			if trust != "" {
 				if o.Trust, err = federation.ParseTrustID(trust); err != nil {
 					return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
@@ -61,6 +61,7 @@ JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 				return err
 			}
 			a.warnDevKeys(settings)
+			a.noteVariables()
 			return a.showJoined(settings, joined)
 		},
 	}

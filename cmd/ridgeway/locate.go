@@ -57,7 +57,8 @@ node's own copy of the region's index. The answer says how old that copy is and
 which trusts cannot be reached now.
 
 JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
-as_of, sites (trust, reachable, as_of), next (give it to --cursor for more).`,
+as_of, sites (trust, reachable, as_of), warnings (why the list may not be
+complete), next (give it to --cursor for more).`,
 		Example: `  ridgeway locate --data d2 943 476 5919
   ridgeway locate --data d2 9434765919 --json | jq -r '.documents[].document'`,
 		Args: patientArgument,
@@ -91,7 +92,7 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 		sites = append(sites, siteOf(s))
 	}
 	if a.json {
-		out := map[string]any{"documents": documents, "as_of": stamp(reply.GetAsOf()), "sites": sites}
+		out := map[string]any{"documents": documents, "as_of": stamp(reply.GetAsOf()), "sites": sites, "warnings": nonNil(reply.GetWarnings())}
 		if reply.GetNext() != "" {
 			out["next"] = reply.GetNext()
 		}
@@ -112,6 +113,9 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 			rows = append(rows, []string{orDash(d.Date), d.Document, title, orDash(number(d.Pages)), orDash(amount(d.Bytes))})
 		}
 		table(a.out, 2, rows)
+	}
+	for _, w := range reply.GetWarnings() {
+		a.say("Warning: %s", w)
 	}
 	if reply.GetNext() != "" {
 		a.say("There are more; for those add --cursor %s", reply.GetNext())

@@ -156,7 +156,19 @@ func TestCustodianRefuses(t *testing.T) {
 	if o := p.json(t, "object", "--data", "d2", patient); o["committed"] != true || o["state"] != "objected" {
 		t.Errorf("got %v", o)
 	}
-	p.fails(t, admin.CodeDenied, []string{"RYJ", document, "patient", "emergency"}, "fetch", "--data", "d2", document, "--out", "denied.pdf")
+	for _, data := range []string{"d1", "d2"} {
+		p.until(t, data, "the objection arrives", func(o object) bool { return o["applied"] == o["committed"] })
+	}
+	if o := p.json(t, "locate", "--data", "d2", patient); len(o.list(t, "documents")) != 0 {
+		t.Errorf("the list shows what the patient objects to: %v", o)
+	}
+	if o := p.json(t, "locate", "--data", "d1", patient); len(o.list(t, "documents")) != 1 {
+		t.Errorf("own staff do not find their own record: %v", o)
+	}
+	p.fails(t, admin.CodeDenied, []string{"RYJ", document, "The patient has asked that their record is not shared", "emergency"}, "fetch", "--data", "d2", document, "--out", "denied.pdf")
+	// Whom nothing is shared with learns nothing, not even that there is a patient who objects.
+	p.fails(t, admin.CodeNotFound, []string{document, "no document"}, "fetch", "--data", "d2", document, "--role", "admin", "--out", "denied.pdf")
+	p.fails(t, admin.CodeNotFound, []string{"no document"}, "fetch", "--data", "d2", "RYJ-0000000000000000", "--out", "denied.pdf")
 	for _, name := range []string{"denied.pdf", "denied.pdf.part"} {
 		if _, err := os.Stat(p.path(name)); err == nil {
 			t.Errorf("%s was written", name)

@@ -26,6 +26,9 @@ JSON: one object once the node is up: ready, trust, node, address, socket.`,
   ridgeway serve --data d1 --insecure-dev-keys`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.checkClock(); err != nil {
+				return err
+			}
 			settings, err := a.settings(&s)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,11 +35,39 @@ func (s *settingFlags) flags(cmd *cobra.Command) {
 }
 
 // settings returns file, environment and flags in their order of precedence.
-func (a *app) settings(s *settingFlags) (node.Settings, error) {
+func (a *app) settings(s *settingFlags) (node.Settings, error) { return a.settingsUnder(s, a.getenv) }
+
+// newSettings returns the settings of a run that makes a data folder, and those that are to be kept in it: variables are of
+// the run only, and a file that kept them would go on saying what nobody has written there.
+func (a *app) newSettings(s *settingFlags) (run node.Settings, keep *node.Settings, err error) {
+	if err := a.checkClock(); err != nil {
+		return run, nil, err
+	}
+	if run, err = a.settings(s); err != nil {
+		return run, nil, err
+	}
+	kept, err := a.settingsUnder(s, func(string) string { return "" })
+	return run, &kept, err
+}
+
+// noteVariables says which variables were used and are not kept: the node needs them again.
+func (a *app) noteVariables() {
+	var set []string
+	for _, name := range node.Variables() {
+		if a.getenv(name) != "" {
+			set = append(set, name)
+		}
+	}
+	if len(set) > 0 {
+		a.note("Used from the environment and not kept in %s: %s. 'ridgeway serve' needs them as well.", node.ConfigFile, strings.Join(set, ", "))
+	}
+}
+
+func (a *app) settingsUnder(s *settingFlags, getenv func(string) string) (node.Settings, error) {
 	if err := a.named(); err != nil {
 		return node.Settings{}, err
 	}
-	out, err := node.LoadSettings(a.data, s.config, a.getenv)
+	out, err := node.LoadSettings(a.data, s.config, getenv)
 	if err != nil {
 		return out, err
 	}
@@ -84,13 +113,15 @@ node with 'ridgeway serve', then invite other trusts with 'ridgeway invite'.
 The master key seals everything in the folder and must not lie in it: name a
 file with --master-key-file, or set RIDGEWAY_MASTER_KEY or master_key_command.
 
+Flags are kept in ridgeway.yaml in the folder; RIDGEWAY_ variables are not.
+
 JSON: region, trust, node, data, listen.`,
 		Example: `  ridgeway init --data d1 --region "North West London" --trust RYJ \
     --name "Imperial College Healthcare" --listen 127.0.0.1:7401 \
     --master-key-file /etc/ridgeway.key`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := a.settings(&s)
+			settings, keep, err := a.newSettings(&s)
 			if err != nil {
 				return err
 			}
@@ -101,11 +132,12 @@ JSON: region, trust, node, data, listen.`,
 			if err != nil {
 				return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
 			}
-			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
+			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Keep: keep, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
 			if err != nil {
 				return err
 			}
 			a.warnDevKeys(settings)
+			a.noteVariables()
 			if a.json {
 				return a.emit(map[string]any{"region": region, "trust": code, "node": id.String(), "data": a.data, "listen": settings.Listen})
 			}

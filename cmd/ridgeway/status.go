@@ -15,8 +15,9 @@ func (a *app) statusCommand() *cobra.Command {
 JSON: version, region, region_id, trust, name, node, address, state (leader,
 voter, observer, joining, removed), leader, applied, committed, root, as_of,
 started, sites (trust, name, reachable, as_of, standing, raft, address, node,
-version), documents, patients, pointers, outbox, audit_entries, disk (state,
-free, total), proposals (proposal, what, by, approvals, needed), warnings.`,
+version), documents, patients, pointers, outbox, rejected, audit_entries, disk
+(state, free, total), proposals (proposal, what, by, approvals, needed),
+releases_stopped, warnings.`,
 		Example: `  ridgeway status --data d1`,
 		Args:    argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +49,7 @@ func statusObject(s *admin.StatusReply) map[string]any {
 		"version": s.GetVersion(), "region": s.GetRegion(), "region_id": s.GetRegionId(), "trust": s.GetTrust(), "name": s.GetName(), "node": s.GetNode(),
 		"address": s.GetAddress(), "state": s.GetState(), "leader": s.GetLeader(), "applied": s.GetApplied(), "committed": s.GetCommitted(), "root": s.GetRoot(),
 		"as_of": stamp(s.GetAsOf()), "started": stamp(s.GetStarted()), "sites": sites, "documents": s.GetDocuments(), "patients": s.GetPatients(), "pointers": s.GetPointers(),
-		"outbox": s.GetOutbox(), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
+		"outbox": s.GetOutbox(), "rejected": s.GetRejected(), "releases_stopped": s.GetReleasesStopped(), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
 		"disk": map[string]any{"state": s.GetDisk(), "free": s.GetDiskFree(), "total": s.GetDiskTotal()},
 	}
 }
@@ -64,6 +65,9 @@ func (a *app) showStatus(s *admin.StatusReply) {
 	a.say("Leader    %s", leader)
 	a.say("Index     %s, entry %d of %d, as of %s", plural(s.GetPointers(), "pointer"), s.GetApplied(), s.GetCommitted(), since(s.GetAsOf()))
 	a.say("Held here %s of %s; %d waiting to be published", plural(s.GetDocuments(), "document"), plural(s.GetPatients(), "patient"), s.GetOutbox())
+	if s.GetRejected() > 0 {
+		a.say("Refused   %d by the region: 'ridgeway rejected list --data %s'", s.GetRejected(), a.data)
+	}
 	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
 	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())
 	a.say("")

@@ -19,29 +19,54 @@ type takeStream = grpc.BidiStreamingClient[admin.TakeRequest, admin.TakeReply]
 
 // streamTaker hands documents to the node over its socket. Each worker uses a stream of its own.
 type streamTaker struct {
-	client admin.AdminClient
-	ctx    func() (context.Context, context.CancelFunc)
-	end    context.CancelFunc
-	sent   func(n int64) // told of bytes sent, by the goroutine that calls Take; may be nil
+	sent func(n int64) // told of bytes sent, by the goroutine that calls Take; may be nil
+
+	want  chan chan<- opened // who needs another stream
+	end   context.CancelFunc
+	ended chan struct{}
 
 	mu   sync.Mutex
 	free []takeStream
 }
 
-func newStreamTaker(ctx context.Context, client admin.AdminClient) *streamTaker {
-	// Streams end with the run, not with the document that opened them.
-	run, end := context.WithCancel(ctx)
-	return &streamTaker{client: client, ctx: func() (context.Context, context.CancelFunc) { return run, end }, end: end}
+// opened is a stream, or why there is none.
+type opened struct {
+	stream takeStream
+	err    error
 }
 
-func (t *streamTaker) close() { t.end() }
+func newStreamTaker(ctx context.Context, client admin.AdminClient) *streamTaker {
+	ctx, end := context.WithCancel(ctx)
+	t := &streamTaker{want: make(chan chan<- opened), end: end, ended: make(chan struct{})}
+	go t.open(ctx, client)
+	return t
+}
+
+// open opens streams for who wants them. They end with the run, not with the document that they were opened for.
+func (t *streamTaker) open(ctx context.Context, client admin.AdminClient) {
+	defer close(t.ended)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case to := <-t.want:
+			stream, err := client.Take(ctx)
+			to <- opened{stream, err}
+		}
+	}
+}
+
+func (t *streamTaker) close() {
+	t.end()
+	<-t.ended
+}
 
 // Take sends one document and waits until it is durable.
 func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return ingest.Receipt{}, err
 	}
-	stream, err := t.take()
+	stream, err := t.take(ctx)
 	if err != nil {
 		return ingest.Receipt{}, admin.FromStatus(err)
 	}
@@ -63,7 +88,7 @@ func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receip
 	return ingest.Receipt{Document: federation.DocumentID(reply.GetDocument()), AlreadyHeld: reply.GetOutcome() == string(ingest.AlreadyHeld)}, nil
 }
 
-func (t *streamTaker) take() (takeStream, error) {
+func (t *streamTaker) take(ctx context.Context) (takeStream, error) {
 	t.mu.Lock()
 	if n := len(t.free); n > 0 {
 		s := t.free[n-1]
@@ -72,8 +97,16 @@ func (t *streamTaker) take() (takeStream, error) {
 		return s, nil
 	}
 	t.mu.Unlock()
-	ctx, _ := t.ctx()
-	return t.client.Take(ctx)
+	got := make(chan opened, 1)
+	select {
+	case t.want <- got:
+		o := <-got
+		return o.stream, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-t.ended:
+		return nil, context.Canceled
+	}
 }
 
 func (t *streamTaker) give(s takeStream) {

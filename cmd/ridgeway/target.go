@@ -39,10 +39,10 @@ type partNote struct {
 	Sending  int64  `json:"sending"`
 }
 
-func openTarget(o *fetchOptions) (*target, error) {
+func openTarget(o *fetchOptions, standard io.Writer) (*target, error) {
 	t := &target{options: o, path: o.out, sum: sha256.New()}
 	if o.out == "-" {
-		t.out = bufio.NewWriterSize(os.Stdout, 1<<20)
+		t.out = bufio.NewWriterSize(standard, 1<<20)
 		return t, nil
 	}
 	if o.out != "" {
