@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/hex"
 	"fmt"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -10,9 +9,15 @@ import (
 // Decide says whether the request is permitted, and why. It is pure: the same arguments give the same decision. The
 // outcomes are Permit, Denied, StalePolicy, and Unavailable when the facts are not complete.
 //
-// Staff of the custodian read its own records: for them no lease is needed, and an objection to sharing does not apply.
+// Staff of the custodian read its own records: for them no lease is needed, and of the patient's directives only those
+// that name their trust apply.
 func Decide(r Request, f Facts) Decision {
-	ordinary := decideOrdinary(r, f)
+	var w wishes
+	if f.Complete {
+		w = wishesOf(&r, &f)
+	}
+	r.consented = w.consent != nil
+	ordinary := decideOrdinary(r, f, &w)
 	if ordinary.Permitted() || !r.BreakGlass {
 		if ordinary.Outcome == Denied && ordinary.Visible && !r.BreakGlass {
 			ordinary.CanBreak = decideGlass(r, f).Permitted()
@@ -26,26 +31,27 @@ func Decide(r Request, f Facts) Decision {
 	return glass
 }
 
-func decideOrdinary(r Request, f Facts) Decision {
+func decideOrdinary(r Request, f Facts, w *wishes) Decision {
 	if d, refused := decideFirst(r, f); refused {
 		return d
 	}
 	d := Decision{Chain: make([]Reason, 0, 4)}
-	if !r.own() {
-		if !f.Complete {
-			d.Outcome = Unavailable
-			d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "what the patient has said could not be read in full"})
-			return d
+	switch {
+	case !f.Complete:
+		d.Outcome = Unavailable
+		d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "what the patient has said could not be read in full"})
+		return d
+	case w.refusal != nil:
+		d.Outcome, d.Chain = Denied, append(d.Chain, w.reason())
+		if r.Action == Open && !w.telling {
+			// Whom the custodian shares with may be told that the patient has dissented: it is the same for every document of
+			// theirs, so it gives none away (the Spine's NO_PATIENT_CONSENT). Lists leave the documents out all the same.
+			d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
 		}
-		if reason, objects := objection(f); objects {
-			d.Outcome, d.Chain = Denied, append(d.Chain, reason)
-			if r.Action == Open {
-				// Whom the custodian shares with may be told that the patient has dissented: it is the same for every document of
-				// theirs, so it gives none away (the Spine's NO_PATIENT_CONSENT). Lists leave the documents out all the same.
-				d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
-			}
-			return d
-		}
+		return d
+	case w.consent != nil:
+		d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "the patient agrees to sharing", Version: w.consent.Version, Source: w.consent.By})
+	case !r.own():
 		d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "no objection in force"})
 	}
 	permit, why := f.Agreement.evaluate(r, r.Action.String(), f.AgreementVersion)
@@ -75,7 +81,7 @@ func decideGlass(r Request, f Facts) Decision {
 	d := Decision{Outcome: Denied, Chain: why}
 	if permit {
 		d.Outcome, d.Visible, d.Glass = Permit, true, true
-		d.Chain = append(d.Chain, Reason{Rule: "break-glass", Text: "opened in an emergency; must be audited at both sites and reviewed"})
+		d.Chain = append(d.Chain, Reason{Rule: ruleGlass, Text: "opened in an emergency; must be audited at both sites and reviewed"})
 	}
 	return d
 }
@@ -87,17 +93,17 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 	}
 	switch {
 	case !f.RegionActive:
-		return refuse("standing", "the region is not active")
+		return refuse(ruleStanding, "the region is not active")
 	case f.RequesterStanding != federation.Active:
-		return refuse("standing", "the requester's trust %s is %s", r.User.Trust, f.RequesterStanding)
+		return refuse(ruleStanding, "the requester's trust %s is %s", r.User.Trust, f.RequesterStanding)
 	case f.CustodianStanding != federation.Active:
-		return refuse("standing", "the custodian %s is %s", r.Document.Custodian, f.CustodianStanding)
+		return refuse(ruleStanding, "the custodian %s is %s", r.Document.Custodian, f.CustodianStanding)
 	}
 	if text := fault(r); text != "" {
-		return refuse("request", "%s", text)
+		return refuse(checkRequest, "%s", text)
 	}
-	if r.Document.LegallyRestricted {
-		return refuse("legal", "the document is of a legally restricted class")
+	if r.Document.Restricted() {
+		return refuse(ruleLegal, "the document is of a legally restricted class %s", r.Document.LegalClass)
 	}
 	return Decision{}, false
 }
@@ -133,47 +139,7 @@ func lease(r Request, f Facts) (Reason, bool) {
 		return Reason{}, true
 	}
 	if f.LeaseAge < 0 || f.LeaseLimit <= 0 || f.LeaseLimit > MaxLease || f.LeaseAge > f.LeaseLimit {
-		return Reason{Rule: "lease", Text: fmt.Sprintf("the agreed state was last confirmed %s ago, at most %s is allowed", f.LeaseAge, f.LeaseLimit)}, false
+		return Reason{Rule: checkLease, Text: fmt.Sprintf("the agreed state was last confirmed %s ago, at most %s is allowed", f.LeaseAge, f.LeaseLimit)}, false
 	}
 	return Reason{}, true
-}
-
-// objection returns the newest objection in force. The scope of every directive is the whole record: of an objection and
-// its withdrawal the newer counts, and at the same version the objection. The order of the slices does not matter.
-func objection(f Facts) (Reason, bool) {
-	for _, d := range f.LocalRefusals {
-		if d.Effect != federation.Withdrew { // anything but a withdrawal, an unknown effect included, refuses
-			return reasonOf(d, "the patient objects to sharing; recorded here, not agreed on yet"), true
-		}
-	}
-	var newest Directive
-	found := false
-	for _, d := range f.Directives {
-		if d.Effect == federation.Withdrew || d.Effect == federation.Object && withdrawn(d, f.Directives) {
-			continue
-		}
-		if !found || d.Version > newest.Version || d.Version == newest.Version && string(d.ID[:]) > string(newest.ID[:]) {
-			newest, found = d, true
-		}
-	}
-	if !found {
-		return Reason{}, false
-	}
-	return reasonOf(newest, "the patient objects to sharing"), true
-}
-
-// ruleDirective names the rule that a patient's wish is.
-const ruleDirective = "directive"
-
-func withdrawn(objection Directive, all []Directive) bool {
-	for _, d := range all {
-		if d.Effect == federation.Withdrew && d.Target == objection.ID && d.Version > objection.Version {
-			return true
-		}
-	}
-	return false
-}
-
-func reasonOf(d Directive, text string) Reason {
-	return Reason{Rule: ruleDirective, Text: text + " (directive " + hex.EncodeToString(d.ID[:]) + ")", Version: d.Version, Source: d.By}
 }

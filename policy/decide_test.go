@@ -81,7 +81,7 @@ func TestPrecedence(t *testing.T) {
 		{"local withdrawal does not count", func(_ *Request, f *Facts) {
 			f.Directives, f.LocalRefusals = []Directive{objectionAt(1, 5)}, []Directive{withdrawalOf(1, 9)}
 		}, Denied, Denied, "directive"},
-		{"unknown effect refuses", func(_ *Request, f *Facts) { f.Directives = []Directive{{}} }, Denied, Denied, "directive"},
+		{"unknown effect refuses", func(_ *Request, f *Facts) { f.Directives = []Directive{{}} }, Denied, NotFound, "directive"},
 		{"directives not read", func(_ *Request, f *Facts) { f.Complete = false }, Unavailable, Unavailable, "directive"},
 		{"break-glass passes an objection", func(r *Request, f *Facts) {
 			r.BreakGlass, r.Purpose, f.Directives = true, "BTG", []Directive{objectionAt(1, 5)}

@@ -15,12 +15,18 @@
 //
 // # Precedence
 //
-//  1. The region, the requester's trust or the custodian is not active: refused.
-//  2. The document is of a legally restricted class: refused, in an emergency too.
-//  3. The patient objects to sharing: refused. An objection made at this node counts before the region has agreed on it;
-//     a withdrawal of one counts only after.
-//  4. The custodian's agreement: refused unless a rule permits and none forbids.
-//  5. Breaking the glass, where the agreement permits open_break_glass: passes 3 and a stale lease, never 1 and 2.
+//  1. standing: The region, the requester's trust or the custodian is not active: refused.
+//  2. legal: The document is of a legally restricted class: refused, in an emergency too.
+//  3. directive: The patient's directives: refused where one of them refuses; a consent permits nothing by itself.
+//  4. agreement: The custodian's agreement: refused unless a rule permits and none forbids.
+//  5. break-glass: Breaking the glass, where the agreement permits open_break_glass: passes 3 and a stale lease, never 1 and 2.
+//
+// # Directives
+//
+// An objection refuses what its scope covers, a withdrawn or superseded one or one past its end never. Only a later consent to
+// exactly the same scope sets it aside; an objection recorded at this node counts before the region has agreed on it, a consent
+// only after. Within its exceptions an objection says nothing, and a consent refuses. What is not known of a document counts
+// against the requester: an objection that may cover covers. Staff of the custodian are concerned only where their trust is named.
 //
 // # Limits
 //

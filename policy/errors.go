@@ -9,6 +9,9 @@ import (
 // ErrAgreement is returned when the text of an agreement is not one that can be decided on. The error is a *TextError.
 var ErrAgreement = errors.New("not a valid agreement")
 
+// ErrDirective is returned when what was typed is not a directive that can be recorded. The error is a *DirectiveError.
+var ErrDirective = errors.New("not a valid directive")
+
 // Fault is one thing that is wrong with the text of an agreement.
 type Fault struct {
 	Line   int // starting at 1

@@ -58,3 +58,31 @@ func LegalClasses() []LegalClass { return append([]LegalClass(nil), legalTable..
 func knownSensitivity(code string) bool {
 	return slices.ContainsFunc(sensitivityTable, func(s Sensitivity) bool { return s.Code == code })
 }
+
+// labelWithin reports whether a label is a kind of another, at whatever depth.
+func labelWithin(code, group string) bool {
+	for range sensitivityTable { // no chain of groups is longer than the table
+		i := slices.IndexFunc(sensitivityTable, func(s Sensitivity) bool { return s.Code == code })
+		if i < 0 || sensitivityTable[i].Group == "" {
+			return false
+		}
+		if code = sensitivityTable[i].Group; code == group {
+			return true
+		}
+	}
+	return false
+}
+
+// roleWithin reports whether a role is a kind of another, at whatever depth.
+func roleWithin(code, group string) bool {
+	for range roleTable {
+		i := slices.IndexFunc(roleTable, func(r Role) bool { return r.Code == code })
+		if i < 0 || roleTable[i].Group == "" {
+			return false
+		}
+		if code = roleTable[i].Group; code == group {
+			return true
+		}
+	}
+	return false
+}
