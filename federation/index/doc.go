@@ -14,7 +14,8 @@
 //   - A refused command changes nothing but the record of its refusal. A statement applied before changes nothing.
 //   - Two replicas that applied the same commands have the same Root.
 //   - A snapshot carries the envelopes, and restoring it applies each of them with all checks: nothing derived is believed.
-//   - An objection of a patient holds for every subject that is linked to the one it was recorded for.
+//   - A directive of a patient holds for every subject that is linked to the one it was recorded for.
+//   - A directive that was withdrawn or superseded is never in force again.
 //
 // # Limits
 //
