@@ -42,7 +42,8 @@ type rule struct {
 	name   string // as a Reason has it
 	reason string
 	says   [len(allActions)]string
-	policy *cedar.Policy
+	policy *cedar.Policy // as it was written
+	quick  *cedar.Policy // as it is evaluated
 }
 
 // Text returns the agreement as it was written.
@@ -77,7 +78,7 @@ func (c candidates) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 			} else {
 				i, y = y[0], y[1:]
 			}
-			if !yield(c.rules[i].id, c.rules[i].policy) {
+			if !yield(c.rules[i].id, c.rules[i].quick) {
 				return
 			}
 		}
@@ -131,7 +132,8 @@ func (a *Agreement) reindex() {
 	for i := range a.rules {
 		r := &a.rules[i]
 		a.places[r.id] = i
-		a.uses |= mentions(r.policy)
+		r.quick = settled(r.policy)
+		a.uses |= mentions(r.quick)
 		r.name = "agreement/" + string(r.id)
 		for action, name := range allActions {
 			r.says[action] = says(r, name)

@@ -229,8 +229,9 @@ func TestEvaluatorOfTheCheckAgreesWithCedar(t *testing.T) {
 		r := drawWide(t)
 		action := rapid.SampledFrom(allActions[:]).Draw(t, "action")
 		e := a.entitiesOf(r)
-		// Without the index, which the other property is about.
-		one := candidates{rules: a.rules, general: []int32{0}}
+		// As it was written and without the index, which another property is about.
+		one := cedar.NewPolicySet()
+		one.Add("1", a.rules[0].policy)
 		_, diag := cedar.Authorize(one, e, cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r)})
 		applies, failed := len(diag.Reasons) > 0, len(diag.Errors) > 0
 		w := worldOf(r, action)

@@ -98,9 +98,7 @@ func (a *Agreement) entitiesOf(r Request) *entities {
 	}
 	e.user.Parents, e.user.Attributes = parts.parents, parts.attributes
 	d := a.documentKey(r.Document)
-	if a.uses&(usesID|usesAuthor|usesDate) != 0 { // each document has its own: keeping them would only cost
-		parts = documentParts(d, a.uses)
-	} else if parts, ok = a.documents.get(d); !ok {
+	if parts, ok = a.documents.get(d); !ok {
 		parts = documentParts(d, a.uses)
 		a.documents.put(d, parts)
 	}
@@ -229,9 +227,10 @@ func documentParts(k documentKey, uses attributes) parts {
 	return parts{cedar.NewEntityUIDSet(custodian), all.record()}
 }
 
-// contextKey is what rules can tell of a request beside who and what, the time and the evidence apart.
+// contextKey is what the rules can tell of a request beside who and what.
 type contextKey struct {
-	purpose                                string
+	purpose, relationship                  string
+	now                                    int64 // milliseconds
 	kind                                   RelationshipKind
 	verified, consented, glass, outOfHours bool
 }
@@ -245,32 +244,35 @@ func (a *Agreement) contextOf(r Request) cedar.Record {
 	k.consented = a.uses&usesConsented != 0 && r.consented
 	k.glass = a.uses&usesGlass != 0 && r.BreakGlass
 	k.outOfHours = a.uses&usesHours != 0 && outOfHours(r.Now)
-	if a.uses&(usesNow|usesRelationship) != 0 {
-		return contextRecord(k, r, a.uses)
+	if a.uses&usesRelationship != 0 {
+		k.relationship = r.Relationship
+	}
+	if a.uses&usesNow != 0 {
+		k.now = r.Now.UnixMilli() // the same for all documents of one search
 	}
 	c, ok := a.contexts.get(k)
 	if !ok {
-		c = contextRecord(k, r, a.uses)
+		c = contextRecord(k, a.uses)
 		a.contexts.put(k, c)
 	}
 	return c
 }
 
-func contextRecord(k contextKey, r Request, uses attributes) cedar.Record {
+func contextRecord(k contextKey, uses attributes) cedar.Record {
 	kind := string(k.kind)
 	if kind == "" {
 		kind = noRelationship
 	}
 	all := newRecordOf(uses)
 	all.set(usesPurpose, "purpose", uid(typePurpose, k.purpose))
-	all.set(usesRelationship, "relationship", cedar.String(r.Relationship))
+	all.set(usesRelationship, "relationship", cedar.String(k.relationship))
 	all.set(usesKind, "relationship_kind", uid(typeRelationship, kind))
 	all.set(usesVerified, "relationship_verified", cedar.Boolean(k.verified))
 	all.set(usesConsented, "consented", cedar.Boolean(k.consented))
 	all.set(usesGlass, "break_glass", cedar.Boolean(k.glass))
 	all.set(usesHours, "out_of_hours", cedar.Boolean(k.outOfHours))
 	if uses&usesNow != 0 {
-		all.set(usesNow, "now", cedar.NewDatetime(r.Now))
+		all.set(usesNow, "now", cedar.NewDatetimeFromMillis(k.now))
 	}
 	return all.record()
 }

@@ -92,7 +92,7 @@ func (r recordOf) set(bit attributes, name string, v cedar.Value) {
 func (r recordOf) record() cedar.Record { return cedar.NewRecord(r.values) }
 
 // maxMemo bounds what an agreement keeps of each kind.
-const maxMemo = 2048
+const maxMemo = 512
 
 // memo keeps values that are dear to make. It is emptied when full: what recurs is soon there again.
 type memo[K comparable, V any] struct {

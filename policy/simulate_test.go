@@ -272,9 +272,11 @@ func BenchmarkSimulate(b *testing.B) {
 		for b.Loop() {
 			n := 0
 			x, err := Simulate(context.Background(), before, after, func(yield func(Case) bool) {
-				for c := range Matrix("RYJ", now, before, after) {
-					if n++; n > 150_000 || !yield(c) {
-						return
+				for {
+					for c := range Matrix("RYJ", now, before, after) {
+						if n++; n > 150_000 || !yield(c) {
+							return
+						}
 					}
 				}
 			})
