@@ -107,6 +107,36 @@ func (r *Replica) renounce() error {
 	return r.log.SetUint64(stableTerm, m.term)
 }
 
+// Examine opens what lies on disk as Open would, compares its parts, and closes it again. No other replica hears of it. It
+// returns what Open would fail with.
+func Examine(c Config) error {
+	c, err := c.withDefaults()
+	if err != nil {
+		return err
+	}
+	r := &Replica{
+		config: c, stopped: make(chan struct{}), dead: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
+	}
+	return errors.Join(r.open(), r.release())
+}
+
+// Blank reports whether a folder has neither a replica nor what is left of one: it is not there, or was emptied.
+func Blank(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at the replica's folder: %w", err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name == markFile || name == logDir || name == currentFile || strings.HasPrefix(name, statePrefix) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // Forget prepares the folder of a closed replica that lost part of its log or whose disk was damaged to take part again, with
 // an empty log and state. What is there is moved into a folder named lost-, for whoever wants to look.
 //

@@ -2,14 +2,14 @@
 //
 // It stands between the network and a state machine: the caller brings a Network whose peers are authenticated, a Machine
 // that gives commands their meaning and a Sealer for what lies on disk; the package brings a guarded Raft, an fsynced log, a
-// Badger for the state, snapshots streamed from the live state, and reads whose freshness is stated. It imports nothing of
+// store of sealed tables for the state, snapshots streamed from the live state, and reads whose freshness is stated. It imports nothing of
 // the rest of the project and knows nothing of what the bytes mean.
 //
 // # Invariants
 //
 //   - A command whose Submit returned without error is in the log of a majority of voters, on disk, and is applied
 //     by every replica in the same order, once.
-//   - The state holds the effects of exactly the commands up to its applied index: both change in one transaction.
+//   - The state holds the effects of exactly the commands up to its applied index: both change together.
 //   - A peer that is not a Member, or speaks for another, has no effect on term, vote, log or state.
 //   - A replica that lost part of its log does not vote.
 //   - A Machine that returns an error or panics stops its replica; nothing is skipped.
