@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +112,10 @@ func TestDirectivesInPlainWords(t *testing.T) {
 	}
 }
 
-var clumsy = regexp.MustCompile(`  |\.\.|,\.| ,|:\.|%!|\bnil\b|0001`)
+// clumsy is what stands in a text where a part of it is missing.
+func clumsy(text string) bool {
+	return slices.ContainsFunc([]string{"  ", "..", ",.", " ,", ":.", "%!", "nil", "0001"}, func(s string) bool { return strings.Contains(text, s) })
+}
 
 // A patient confirms what they hear: two directives that differ must not sound the same.
 func TestEveryCombinationHasWordsOfItsOwn(t *testing.T) {
@@ -137,8 +140,8 @@ func TestEveryCombinationHasWordsOfItsOwn(t *testing.T) {
 					t.Fatalf("%s and %s both read %q", other, name, text)
 				}
 				heard[text] = name
-				if bad := clumsy.FindString(text); bad != "" {
-					t.Fatalf("%s: %q in %q", name, bad, text)
+				if clumsy(text) {
+					t.Fatalf("%s: %q", name, text)
 				}
 			}
 		}
