@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,43 @@ func Repair(opt Options) ([]Damage, error) {
 		return found, fmt.Errorf("repair %s: %w", opt.Dir, err)
 	}
 	return found, nil
+}
+
+// Assess returns the damage for which Open would refuse the store, and reads value log files that are ended as well. It
+// changes nothing. A folder that is not there has none. It fails with ErrInUse.
+func Assess(opt Options) ([]Damage, error) {
+	if err := opt.setDefaults(); err != nil {
+		return nil, err
+	}
+	opt.VerifyAll = true
+	if _, err := os.Stat(opt.Dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	file, err := os.Open(filepath.Join(opt.Dir, markFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return []Damage{{File: markFile, Reason: "the mark is gone"}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("assess %s: %w", opt.Dir, err)
+	}
+	defer file.Close()
+	if err := flock(file); err != nil {
+		return nil, fmt.Errorf("assess %s: %w", opt.Dir, err)
+	}
+	found, err := assess(&opt, file)
+	if err != nil {
+		return found, fmt.Errorf("assess %s: %w", opt.Dir, err)
+	}
+	return found, nil
+}
+
+// Repaired reports whether Repair has given something up in the store in dir, and what it took away is still there.
+func Repaired(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, damagedFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func repair(opt *Options, file *os.File) ([]Damage, error) {

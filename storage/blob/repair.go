@@ -43,6 +43,9 @@ func Repair(ctx context.Context, opt Options) (RepairReport, error) {
 	return report, errors.Join(err, s.Close())
 }
 
+// Assess returns the damage for which Open would refuse the store; see storage.Assess.
+func Assess(opt Options) ([]storage.Damage, error) { return storage.Assess(opt.storage()) }
+
 // reindex stores the chunks again that lie in the value log, whole, and cannot be found or read by their keys.
 func (s *Store) reindex(ctx context.Context) (recovered int, err error) {
 	type lost struct{ key, sealed []byte }

@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -38,12 +37,7 @@ func (s *Store) Touched(ctx context.Context, chunks []federation.Digest) ([]fede
 		}
 		return nil
 	})
-	out := make([]federation.DocumentID, 0, len(found))
-	for id := range found {
-		out = append(out, id)
-	}
-	slices.Sort(out)
-	return out, err
+	return sortedIDs(found), err
 }
 
 // holders adds the documents that have chunk to found; references ahead of their document are not counted.

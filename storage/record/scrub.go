@@ -64,7 +64,7 @@ func (s *Store) Scrub(ctx context.Context, damagedChunks []federation.Digest) (S
 			return r, fmt.Errorf("scrub records: %w", err)
 		}
 	}
-	if r.Leftovers, err = s.sweep(ctx); err != nil {
+	if r.Leftovers, err = s.Sweep(ctx); err != nil && !errors.Is(err, ErrRepaired) && !errors.Is(err, storage.ErrReadOnly) {
 		return r, fmt.Errorf("scrub records: %w", err)
 	}
 	return r, nil
@@ -217,8 +217,12 @@ func (s *Store) scrubRefusals(txn *badger.Txn, r *ScrubReport, k []byte) error {
 }
 
 // Sweep takes away what additions that were cut short have left, manifest pieces and references to chunks, and returns how
-// many rows those were. It may run beside everything else; an addition under way loses nothing.
+// many rows those were. It may run beside everything else; an addition under way loses nothing. In a store that was
+// repaired leftovers can be all that is left of a document: then it refuses with ErrRepaired, and the chunks must stay too.
 func (s *Store) Sweep(ctx context.Context) (uint64, error) {
+	if repaired, err := storage.Repaired(s.dir); err != nil || repaired {
+		return 0, errors.Join(fmt.Errorf("sweep records: %w", ErrRepaired), err)
+	}
 	n, err := s.sweep(ctx)
 	if err != nil {
 		return n, fmt.Errorf("sweep records: %w", err)

@@ -32,6 +32,7 @@ type Options struct {
 
 // A Store keeps a trust's patients and documents. It may be used by many goroutines at once.
 type Store struct {
+	dir     string
 	db      *storage.DB
 	sealer  *storage.Sealer
 	trust   federation.TrustID
@@ -47,18 +48,19 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	db, err := storage.Open(storage.Options{
-		Dir: opt.Dir, Profile: storage.Records, Logger: opt.Logger, Space: opt.Space,
-		Small: opt.Small, Sync: opt.Sync,
-	})
+	db, err := storage.Open(opt.storage())
 	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
-	s := &Store{db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now}
+	s := &Store{dir: opt.Dir, db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open records %s: %w", opt.Dir, err), db.Close())
 	}
 	return s, nil
+}
+
+func (o *Options) storage() storage.Options {
+	return storage.Options{Dir: o.Dir, Profile: storage.Records, Logger: o.Logger, Space: o.Space, Small: o.Small, Sync: o.Sync}
 }
 
 func (o *Options) check() error {
