@@ -16,7 +16,7 @@
 // # Limits
 //
 // An entry has at most 4,096 ranges, 8 KiB of rules and 4 KiB of proof. The mark lags by at most 100 ms; what is lost
-// within that time is found by the guard of package storage, or by the region's checkpoints. Somebody who controls the
+// within that time is found by the write-ahead file, or by the region's checkpoints. Somebody who controls the
 // machine can leave entries out before they are appended: then the other site's log has what this one has not.
 //
 // # Compatibility
