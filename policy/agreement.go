@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -210,18 +209,4 @@ func coversAction(p *cedar.Policy, action string) bool {
 	default:
 		return true
 	}
-}
-
-// names returns every entity id of the type that the rules name, sorted: for "Trust" the trusts, and so on.
-func (a *Agreement) names(t cedar.EntityType) []string {
-	var found []string
-	for _, r := range a.rules {
-		for _, e := range named(r.policy) {
-			if e.Type == t {
-				found = append(found, string(e.ID))
-			}
-		}
-	}
-	slices.SortFunc(found, cmp.Compare)
-	return slices.Compact(found)
 }

@@ -121,7 +121,7 @@ func TestFindingsOfAFormStandAtItsBlock(t *testing.T) {
 func TestLargestAgreementIsCheckedInTime(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(basis)
-	for i := range 400 {
+	for i := range 250 {
 		fmt.Fprintf(&b, "@id(\"p%d\") permit (principal in Role::\"nurse\", action == Action::\"see\", resource) when { resource.type == \"a%d\" && context.purpose == Purpose::\"TREAT\" };\n", i, i)
 	}
 	start := time.Now()
@@ -265,7 +265,7 @@ func TestClaimsOfTheCheckHold(t *testing.T) {
 				continue
 			}
 			claims++
-			for range 20 {
+			for range 8 {
 				r := drawWide(t)
 				action := rapid.SampledFrom(allActions[:]).Draw(t, "action")
 				permit, why := a.evaluate(r, action, 1)

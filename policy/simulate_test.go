@@ -88,8 +88,8 @@ func TestMatrixHasWhatTheAgreementsTellApart(t *testing.T) {
 	seen := map[string]bool{}
 	n := 0
 	for c := range Matrix("RYJ", now, a) {
-		if n++; n > 3_000_000 {
-			break
+		if n++; n%11 != 0 { // enough to meet every value
+			continue
 		}
 		r := c.Request
 		seen[string(r.User.Trust)], seen[r.Document.Type], seen[r.Document.Category], seen[string(r.Link.Kind)] = true, true, true, true
@@ -194,11 +194,11 @@ func TestFewerGrantsAndMoreLimitsGainNobodyAnything(t *testing.T) {
 			return a
 		}
 		before := compile(given, limited)
-		gains(t, before, compile(given[1:], limited), sample(t, 12))
+		gains(t, before, compile(given[1:], limited), sample(t, 8))
 		more := rapid.SampledFrom(limits).Draw(t, "another limit")
-		gains(t, before, compile(given, limited, []string{more}), sample(t, 12))
+		gains(t, before, compile(given, limited, []string{more}), sample(t, 8))
 		if len(limited) > 0 {
-			gains(t, compile(given, limited[1:]), before, sample(t, 12))
+			gains(t, compile(given, limited[1:]), before, sample(t, 8))
 		}
 	})
 }
