@@ -108,16 +108,20 @@ func (r *Replica) renounce() error {
 }
 
 // Examine opens what lies on disk as Open would, compares its parts, and closes it again. No other replica hears of it. It
-// returns what Open would fail with.
-func Examine(c Config) error {
-	c, err := c.withDefaults()
+// returns what Open would fail with, and whether the replica gave up its vote; see Forget.
+func Examine(c Config) (forgotten bool, err error) {
+	c, err = c.withDefaults()
 	if err != nil {
-		return err
+		return false, err
 	}
 	r := &Replica{
 		config: c, stopped: make(chan struct{}), dead: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
 	}
-	return errors.Join(r.open(), r.release())
+	err = r.open()
+	if err == nil {
+		forgotten = r.mark.get().forgotten
+	}
+	return forgotten, errors.Join(err, r.release())
 }
 
 // Blank reports whether a folder has neither a replica nor what is left of one: it is not there, or was emptied.

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -100,8 +101,11 @@ func (s *stateDB) write(cursors []cursor, hashes int, bottom bool) (*table, erro
 		if deleted && bottom {
 			continue
 		}
-		if err = w.add(key, value, deleted); err == nil && w.page.rows == 1 && s.given() {
-			err = errAbandoned
+		if err = w.add(key, value, deleted); err == nil && w.page.rows == 1 {
+			if s.given() {
+				err = errAbandoned
+			}
+			runtime.Gosched() // what waits for a processor, somebody waits for: nobody waits for a table
 		}
 	}
 	if err = errors.Join(err, rows.err()); err != nil || w.info.rows == 0 {
