@@ -154,7 +154,7 @@ func (n *Node) compareAudit(at witness) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("compare the audit log with the region's checkpoint: %w", err)
 	}
-	if proof.Check(at.Root) != nil {
+	if same := proof.Check(at.Root) == nil; !same {
 		return fmt.Sprintf("the first %d entries of the audit log are not those that the region has agreed on", at.Size), nil
 	}
 	return "", nil

@@ -146,13 +146,9 @@ func TestFolderOfAnotherUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open, err := os.MkdirTemp("", "ridgeway-nobody-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(open) })
+	open := t.TempDir()
 	program := filepath.Join(open, "ridgeway")
-	for _, err := range []error{os.Chmod(open, 0o755), os.Link(self, program), os.Chmod(program, 0o755)} {
+	for _, err := range []error{os.Chmod(filepath.Dir(open), 0o755), os.Chmod(open, 0o755), os.Link(self, program), os.Chmod(program, 0o755)} {
 		if err != nil {
 			t.Skipf("the program cannot be put where all may run it: %v", err)
 		}
