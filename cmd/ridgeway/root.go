@@ -36,7 +36,7 @@ Find and read them:  ridgeway locate, ridgeway fetch`,
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
-		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand(), a.recoverCommand()},
+		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand(), a.recoverCommand(), a.repairCommand()},
 		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.withdrawCommand(), a.rejectedCommand(), a.scrubCommand()},
 		"govern":  {a.objectCommand(), a.suspendCommand(), a.approveCommand(), a.auditCommand()},
 	} {
