@@ -134,8 +134,8 @@ func TestSelectionBringsTheChunksThatCoverIt(t *testing.T) {
 		{Selection{Part: 2, Pages: []int{4}}, "no page 4 in part 2: it has 3"},
 		{Selection{Part: 1, Pages: []int{2}}, "no page 2 in part 1: it has 1"},
 		{Selection{Part: 2, Pages: []int{0}}, "no page 0 in part 2"},
-		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}}, "no bytes 2883584 to 2883584 in part 2: it has 2621445"},
-		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}}, "no bytes 2621445"},
+		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 11 * c, Length: 1}}}, "Part 2 has 2621445 bytes: a range of 1 from byte 2883584 on"},
+		{Selection{Part: 2, Ranges: []federation.Extent{{Offset: 10*c + 5}}}, "nothing from byte 2621445 on in part 2"},
 	} {
 		q := requestFor(id)
 		q.Selection = tt.sel

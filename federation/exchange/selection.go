@@ -127,11 +127,15 @@ func extentsOf(part *federation.Part, s Selection) ([]federation.Extent, error) 
 		extents = append(extents, part.Pages[n-1].Extents...)
 	}
 	for _, x := range s.Ranges {
-		if x.Length == 0 {
+		open := x.Length == 0
+		if open {
 			x.Length = part.Size - x.Offset
 		}
 		if x.Offset < 0 || x.Length <= 0 || x.Offset > part.Size-x.Length {
-			return nil, notThere("There are no bytes %d to %d in part %d: it has %d.", x.Offset, x.Offset+max(x.Length, 1)-1, s.Part, part.Size)
+			if open {
+				return nil, notThere("There is nothing from byte %d on in part %d: it has %d bytes.", x.Offset, s.Part, part.Size)
+			}
+			return nil, notThere("Part %d has %d bytes: a range of %d from byte %d on is beyond its end.", s.Part, part.Size, x.Length, x.Offset)
 		}
 		extents = append(extents, x)
 	}
