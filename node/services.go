@@ -50,6 +50,9 @@ func (n *Node) openStores(ctx context.Context) error {
 		return n.storeOpenProblem("record store", err)
 	}
 	n.onClose(func(context.Context) error { return n.records.Close() })
+	if err := n.checkHollow(ctx); err != nil {
+		return err
+	}
 	return n.loadDoubt(ctx)
 }
 

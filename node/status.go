@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/blob"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // Status tells how this node and its region are.
@@ -52,7 +54,7 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	if err != nil {
 		return nil, err
 	}
-	reply.Warnings = n.warnings(reply)
+	reply.Warnings = n.warnings(ctx, reply, stats)
 	return reply, nil
 }
 
@@ -92,7 +94,7 @@ func proposalText(b federation.Body) string {
 	}
 }
 
-func (n *Node) warnings(s *admin.StatusReply) []string {
+func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.Stats) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if d := n.doubtNow(); d != nil {
@@ -116,6 +118,9 @@ func (n *Node) warnings(s *admin.StatusReply) []string {
 	}
 	if s.GetRejected() > 0 {
 		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), n.options.Data)
+	}
+	if text := n.hollow(ctx, held.Documents-held.Phases[record.Erased]); text != "" {
+		add("%s", text)
 	}
 	if n.replica.Status().Forgotten {
 		add("this node has lost what it had voted on and has no vote until it has caught up: it waits for the region's leader to take note, which goes on by itself once there is one")
@@ -181,6 +186,18 @@ func (n *Node) Scrub(ctx context.Context, _ *admin.ScrubRequest) (*admin.ScrubRe
 	}
 	if d := len(chunks.Damaged); d > 0 {
 		reply.Findings = append(reply.Findings, fmt.Sprintf("%d chunks are damaged", d))
+	}
+	missing, err := n.records.Missing(ctx, n.blobs.Has)
+	if err != nil {
+		return nil, fmt.Errorf("compare the record store with the document store: %w", err)
+	}
+	if len(missing) > 0 {
+		reply.Findings = append(reply.Findings, fmt.Sprintf("%d documents are described here and lack some or all of their bytes: put %s back from a backup, or take these documents in again from their files", len(missing), n.folder.Path("chunks")))
+	}
+	for _, id := range missing {
+		if !slices.Contains(records.Touched, id) {
+			reply.DamagedDocuments = append(reply.DamagedDocuments, string(id))
+		}
 	}
 	for _, f := range records.Faults {
 		reply.Findings = append(reply.Findings, strings.TrimSpace(string(f.Document)+" "+f.Reason))
