@@ -203,7 +203,7 @@ func (n *Node) evictStrangers() {
 func (n *Node) greet(ctx context.Context, id federation.NodeID) error {
 	ctx, cancel := context.WithTimeout(ctx, introduceTimeout)
 	defer cancel()
-	reply, err := n.askStatus(ctx, id)
+	reply, err := askStatus(ctx, n.door, id)
 	if err != nil {
 		return err
 	}
@@ -220,9 +220,9 @@ func (n *Node) greet(ctx context.Context, id federation.NodeID) error {
 }
 
 // askStatus calls Region.Status at another node.
-func (n *Node) askStatus(ctx context.Context, id federation.NodeID) (*wire.StatusReply, error) {
+func askStatus(ctx context.Context, door *endpoint.Endpoint, id federation.NodeID) (*wire.StatusReply, error) {
 	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return n.door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
+		return door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
 	})
 	if err != nil {
 		return nil, err

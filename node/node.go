@@ -267,6 +267,16 @@ func (n *Node) openConsensus(ctx context.Context) error {
 		Election: time.Duration(n.options.Settings.Election), Heartbeat: time.Duration(n.options.Settings.Election),
 		Logger: n.logger, Metrics: n.options.Metrics,
 	}
+	founded, err := n.founded(ctx)
+	if err != nil {
+		return err
+	}
+	if founded {
+		// A replica that begins anew could vote twice: it must know that it has forgotten.
+		if blank, err := consensus.Blank(cfg.Dir); err != nil || blank {
+			return consensusProblem(n.options.Data, errors.Join(err, fmt.Errorf("%s is gone or was emptied: %w", cfg.Dir, consensus.ErrDamaged)))
+		}
+	}
 	if n.options.Small {
 		cfg.Storage = consensus.SmallStorage()
 	}
@@ -281,10 +291,6 @@ func (n *Node) openConsensus(ctx context.Context) error {
 		return fmt.Errorf("load the agreed state: %w", err)
 	}
 	if err := n.checkClock(ctx); err != nil {
-		return err
-	}
-	founded, err := n.founded(ctx)
-	if err != nil {
 		return err
 	}
 	// Once: a founder that has lost its copy of the state must not begin a second history beside the region's.

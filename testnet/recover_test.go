@@ -43,7 +43,7 @@ func TestLostCopyOfTheStateIsRecoveredFromTheRegion(t *testing.T) {
 		settings, err := node.LoadSettings(s.r.Data(ryj), "", func(string) string { return "" })
 		s.must(err)
 		settings.InsecureDevKeys = true
-		s.must(node.Recover(s.ctx, s.r.Data(ryj), settings))
+		s.must(node.Recover(s.ctx, node.RecoverOptions{Data: s.r.Data(ryj), Settings: settings, Yes: true}))
 		s.must(s.r.Restart(s.ctx, ryj))
 		s.must(s.soon(time.Minute, "the region to be complete", s.r.Ready))
 		s.must(s.r.CheckInvariants(s.ctx))

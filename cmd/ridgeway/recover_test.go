@@ -43,8 +43,9 @@ func TestRecoverTwiceAndCutOff(t *testing.T) {
 	two.kill()
 	three.kill()
 
+	p.fails(t, admin.CodeUnavailable, []string{"d1", "one voter at a time", "0 answer", "RAS", "R1K", "--yes"}, "recover", "--data", "d1", dev)
 	for range 2 {
-		if o := p.json(t, "recover", "--data", "d1", dev); o["recovered"] != true {
+		if o := p.json(t, "recover", "--data", "d1", dev, "--yes"); o["recovered"] != true {
 			t.Errorf("got %v", o)
 		}
 	}
@@ -65,7 +66,7 @@ func TestRecoverTwiceAndCutOff(t *testing.T) {
 			}
 		}
 	}
-	p.json(t, "recover", "--data", "d1", dev)
+	p.json(t, "recover", "--data", "d1", dev, "--yes")
 
 	p.serve(t, "d1")
 	p.serve(t, "d2")
@@ -85,4 +86,33 @@ func TestRecoverOfTheOnlyCopyIsRefused(t *testing.T) {
 	p.until(t, "d1", "it is founded all the same", hasLeader)
 	r.interrupt(t)
 	p.fails(t, admin.CodeIntegrity, []string{"d1", "nobody else", "backup"}, "recover", "--data", "d1", dev)
+}
+
+// TestRecoverLooksFirst: a copy that is whole is not set aside, one that is gone is noticed, and the vote of one voter is not
+// given up while another is away.
+func TestRecoverLooksFirst(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.founded(t, "d1", "--voters", "3")
+	two, three := p.joined(t, "d1", "d2", "RAS"), p.joined(t, "d1", "d3", "R1K")
+	p.known(t, "d1", 3)
+	p.until(t, "d1", "there are three voters", func(o object) bool { return strings.Count(raft(o), "voter") == 2 })
+	p.until(t, "d3", "it knows of that", func(o object) bool { return strings.Count(raft(o), "voter") == 2 })
+	three.interrupt(t)
+	p.fails(t, admin.CodeBadInput, []string{"d3", "is whole", "ridgeway serve --data d3", "--yes"}, "recover", "--data", "d3", dev)
+	if err := os.RemoveAll(p.path("d3/region")); err != nil {
+		t.Fatal(err)
+	}
+	p.fails(t, admin.CodeIntegrity, []string{"d3/region", "gone or was emptied", "ridgeway recover --data d3"}, "serve", "--data", "d3", dev)
+	two.kill()
+	p.fails(t, admin.CodeUnavailable, []string{"3 voters", "1 answer", "no answer: RAS", "one voter at a time"}, "recover", "--data", "d3", dev)
+	p.serve(t, "d2")
+	p.until(t, "d2", "it is back", hasLeader)
+	for _, what := range []string{"it is set aside", "it was set aside before"} {
+		if o := p.json(t, "recover", "--data", "d3", dev); o["recovered"] != true {
+			t.Errorf("%s: got %v", what, o)
+		}
+	}
+	p.serve(t, "d3")
+	p.until(t, "d3", "it has its vote again", func(o object) bool { return hasLeader(o) && o["state"] == "voter" })
 }
