@@ -252,12 +252,21 @@ func (g *rogue) exchange(to federation.TrustID, service, kind byte, body, more [
 	return head[4], answer, err
 }
 
-// submit hands a command to the leader as a member's node does, and returns its place and the response.
+// replyRefused is the code of an answer that says that the leader did not let a command into the log.
+const replyRefused = 9
+
+// errUnfit is returned when the leader does not let a command into the log.
+var errUnfit = errors.New("refused before it reached the log")
+
+// submit hands a command to the leader as a member's node does, and returns its place and the response. It fails with errUnfit.
 func (g *rogue) submit(leader federation.TrustID, command []byte) (index uint64, response []byte, err error) {
 	body := words(nil).u(1).u(5000).octet(2).b(command)
 	kind, answer, err := g.exchange(leader, raftCalls, frameSubmit, body, nil)
 	if err != nil {
 		return 0, nil, err
+	}
+	if kind == frameReply && len(answer) > 1 && answer[1] == replyRefused {
+		return 0, nil, errUnfit
 	}
 	if kind != frameReply || len(answer) < 3 || answer[1] != 1 {
 		return 0, nil, fmt.Errorf("submit: answer of kind %d: % x", kind, answer)
