@@ -24,6 +24,110 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type StandingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingRequest) Reset() {
+	*x = StandingRequest{}
+	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingRequest) ProtoMessage() {}
+
+func (x *StandingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
+func (*StandingRequest) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{0}
+}
+
+type StandingReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Suspended     bool                   `protobuf:"varint,1,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"` // who proposed it; empty when not known
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Since         int64                  `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"` // microseconds since 1970 UTC; 0 when not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingReply) Reset() {
+	*x = StandingReply{}
+	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingReply) ProtoMessage() {}
+
+func (x *StandingReply) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingReply.ProtoReflect.Descriptor instead.
+func (*StandingReply) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StandingReply) GetSuspended() bool {
+	if x != nil {
+		return x.Suspended
+	}
+	return false
+}
+
+func (x *StandingReply) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *StandingReply) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StandingReply) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 type EnrolRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Invitation    []byte                 `protobuf:"bytes,1,opt,name=invitation,proto3" json:"invitation,omitempty"` // 8 bytes: which invitation
@@ -35,7 +139,7 @@ type EnrolRequest struct {
 
 func (x *EnrolRequest) Reset() {
 	*x = EnrolRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	mi := &file_federation_wire_wire_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +151,7 @@ func (x *EnrolRequest) String() string {
 func (*EnrolRequest) ProtoMessage() {}
 
 func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	mi := &file_federation_wire_wire_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +164,7 @@ func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolRequest.ProtoReflect.Descriptor instead.
 func (*EnrolRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{0}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *EnrolRequest) GetInvitation() []byte {
@@ -99,7 +203,7 @@ type EnrolReply struct {
 
 func (x *EnrolReply) Reset() {
 	*x = EnrolReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	mi := &file_federation_wire_wire_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -111,7 +215,7 @@ func (x *EnrolReply) String() string {
 func (*EnrolReply) ProtoMessage() {}
 
 func (x *EnrolReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	mi := &file_federation_wire_wire_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -124,7 +228,7 @@ func (x *EnrolReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolReply.ProtoReflect.Descriptor instead.
 func (*EnrolReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{1}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnrolReply) GetRegion() []byte {
@@ -187,7 +291,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_federation_wire_wire_proto_msgTypes[2]
+	mi := &file_federation_wire_wire_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +303,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[2]
+	mi := &file_federation_wire_wire_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +316,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{2}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Peer) GetNode() []byte {
@@ -244,7 +348,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[3]
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -256,7 +360,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[3]
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -269,7 +373,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{3}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
 }
 
 type StatusReply struct {
@@ -285,7 +389,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[4]
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +401,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[4]
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +414,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{4}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StatusReply) GetTrust() string {
@@ -356,7 +460,7 @@ type RejoinRequest struct {
 
 func (x *RejoinRequest) Reset() {
 	*x = RejoinRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_federation_wire_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +472,7 @@ func (x *RejoinRequest) String() string {
 func (*RejoinRequest) ProtoMessage() {}
 
 func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_federation_wire_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +485,7 @@ func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
 func (*RejoinRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{7}
 }
 
 type RejoinReply struct {
@@ -392,7 +496,7 @@ type RejoinReply struct {
 
 func (x *RejoinReply) Reset() {
 	*x = RejoinReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_federation_wire_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +508,7 @@ func (x *RejoinReply) String() string {
 func (*RejoinReply) ProtoMessage() {}
 
 func (x *RejoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_federation_wire_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,14 +521,441 @@ func (x *RejoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinReply.ProtoReflect.Descriptor instead.
 func (*RejoinReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{8}
+}
+
+type AppliedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       []byte                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`     // 16 bytes
+	Directive     []byte                 `protobuf:"bytes,2,opt,name=directive,proto3" json:"directive,omitempty"` // 16 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppliedRequest) Reset() {
+	*x = AppliedRequest{}
+	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppliedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppliedRequest) ProtoMessage() {}
+
+func (x *AppliedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppliedRequest.ProtoReflect.Descriptor instead.
+func (*AppliedRequest) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AppliedRequest) GetSubject() []byte {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *AppliedRequest) GetDirective() []byte {
+	if x != nil {
+		return x.Directive
+	}
+	return nil
+}
+
+type AppliedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Applied       bool                   `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"` // of the directive in the region's log, 0 when not applied
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`       // when it was applied here, microseconds since 1970 UTC; 0 when not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppliedReply) Reset() {
+	*x = AppliedReply{}
+	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppliedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppliedReply) ProtoMessage() {}
+
+func (x *AppliedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppliedReply.ProtoReflect.Descriptor instead.
+func (*AppliedReply) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AppliedReply) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
+func (x *AppliedReply) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AppliedReply) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+type AccessesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       []byte                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"` // 16 bytes; empty: accesses between the two trusts, of any patient
+	Since         int64                  `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`    // microseconds since 1970 UTC; 0: all
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`      // entry to go on at
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`    // at most 1,000
+	User          string                 `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`       // who asks, for the audit
+	Role          string                 `protobuf:"bytes,6,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,7,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessesRequest) Reset() {
+	*x = AccessesRequest{}
+	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessesRequest) ProtoMessage() {}
+
+func (x *AccessesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessesRequest.ProtoReflect.Descriptor instead.
+func (*AccessesRequest) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AccessesRequest) GetSubject() []byte {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *AccessesRequest) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *AccessesRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *AccessesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *AccessesRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AccessesRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AccessesRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+type AccessesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Accesses      []*Access              `protobuf:"bytes,1,rep,name=accesses,proto3" json:"accesses,omitempty"`
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`       // 0: no more
+	Damaged       uint64                 `protobuf:"varint,3,opt,name=damaged,proto3" json:"damaged,omitempty"` // entries that could not be read: the answer is not complete
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessesReply) Reset() {
+	*x = AccessesReply{}
+	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessesReply) ProtoMessage() {}
+
+func (x *AccessesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessesReply.ProtoReflect.Descriptor instead.
+func (*AccessesReply) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AccessesReply) GetAccesses() []*Access {
+	if x != nil {
+		return x.Accesses
+	}
+	return nil
+}
+
+func (x *AccessesReply) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *AccessesReply) GetDamaged() uint64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+// Access is one entry of an audit log, as far as other trusts may know it.
+type Access struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Trust         string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"` // of who acted
+	User          string                 `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,6,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,7,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Relationship  string                 `protobuf:"bytes,8,opt,name=relationship,proto3" json:"relationship,omitempty"`
+	Document      string                 `protobuf:"bytes,9,opt,name=document,proto3" json:"document,omitempty"`
+	Outcome       string                 `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	BreakGlass    bool                   `protobuf:"varint,11,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,12,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Request       []byte                 `protobuf:"bytes,13,opt,name=request,proto3" json:"request,omitempty"` // digest of the signed assertion, which both ends have
+	Leaf          []byte                 `protobuf:"bytes,14,opt,name=leaf,proto3" json:"leaf,omitempty"`       // hash of the entry in the log
+	Subject       []byte                 `protobuf:"bytes,15,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Access) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Access) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Access) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Access) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Access) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Access) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Access) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Access) GetRelationship() string {
+	if x != nil {
+		return x.Relationship
+	}
+	return ""
+}
+
+func (x *Access) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Access) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Access) GetBreakGlass() bool {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return false
+}
+
+func (x *Access) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Access) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *Access) GetLeaf() []byte {
+	if x != nil {
+		return x.Leaf
+	}
+	return nil
+}
+
+func (x *Access) GetSubject() []byte {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
 }
 
 var File_federation_wire_wire_proto protoreflect.FileDescriptor
 
 const file_federation_wire_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x1afederation/wire/wire.proto\x12\x10ridgeway.wire.v1\"\\\n" +
+	"\x1afederation/wire/wire.proto\x12\x10ridgeway.wire.v1\"\x11\n" +
+	"\x0fStandingRequest\"k\n" +
+	"\rStandingReply\x12\x1c\n" +
+	"\tsuspended\x18\x01 \x01(\bR\tsuspended\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x03R\x05since\"\\\n" +
 	"\fEnrolRequest\x12\x1e\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\fR\n" +
@@ -453,12 +984,52 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x04root\x18\x04 \x01(\fR\x04root\x12,\n" +
 	"\x05peers\x18\x05 \x03(\v2\x16.ridgeway.wire.v1.PeerR\x05peers\"\x0f\n" +
 	"\rRejoinRequest\"\r\n" +
-	"\vRejoinReply2M\n" +
+	"\vRejoinReply\"H\n" +
+	"\x0eAppliedRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\fR\asubject\x12\x1c\n" +
+	"\tdirective\x18\x02 \x01(\fR\tdirective\"N\n" +
+	"\fAppliedReply\x12\x18\n" +
+	"\aapplied\x18\x01 \x01(\bR\aapplied\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\xad\x01\n" +
+	"\x0fAccessesRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\fR\asubject\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x03R\x05since\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x06 \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\a \x01(\tR\apurpose\"s\n" +
+	"\rAccessesReply\x124\n" +
+	"\baccesses\x18\x01 \x03(\v2\x18.ridgeway.wire.v1.AccessR\baccesses\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x18\n" +
+	"\adamaged\x18\x03 \x01(\x04R\adamaged\"\xf3\x02\n" +
+	"\x06Access\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05trust\x18\x04 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x06 \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\a \x01(\tR\apurpose\x12\"\n" +
+	"\frelationship\x18\b \x01(\tR\frelationship\x12\x1a\n" +
+	"\bdocument\x18\t \x01(\tR\bdocument\x12\x18\n" +
+	"\aoutcome\x18\n" +
+	" \x01(\tR\aoutcome\x12\x1f\n" +
+	"\vbreak_glass\x18\v \x01(\bR\n" +
+	"breakGlass\x12\x14\n" +
+	"\x05bytes\x18\f \x01(\x04R\x05bytes\x12\x18\n" +
+	"\arequest\x18\r \x01(\fR\arequest\x12\x12\n" +
+	"\x04leaf\x18\x0e \x01(\fR\x04leaf\x12\x18\n" +
+	"\asubject\x18\x0f \x01(\fR\asubject2\x9d\x01\n" +
 	"\x04Join\x12E\n" +
-	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply2\x9c\x01\n" +
+	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply\x12N\n" +
+	"\bStanding\x12!.ridgeway.wire.v1.StandingRequest\x1a\x1f.ridgeway.wire.v1.StandingReply2\xb9\x02\n" +
 	"\x06Region\x12H\n" +
 	"\x06Status\x12\x1f.ridgeway.wire.v1.StatusRequest\x1a\x1d.ridgeway.wire.v1.StatusReply\x12H\n" +
-	"\x06Rejoin\x12\x1f.ridgeway.wire.v1.RejoinRequest\x1a\x1d.ridgeway.wire.v1.RejoinReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
+	"\x06Rejoin\x12\x1f.ridgeway.wire.v1.RejoinRequest\x1a\x1d.ridgeway.wire.v1.RejoinReply\x12K\n" +
+	"\aApplied\x12 .ridgeway.wire.v1.AppliedRequest\x1a\x1e.ridgeway.wire.v1.AppliedReply\x12N\n" +
+	"\bAccesses\x12!.ridgeway.wire.v1.AccessesRequest\x1a\x1f.ridgeway.wire.v1.AccessesReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
 
 var (
 	file_federation_wire_wire_proto_rawDescOnce sync.Once
@@ -472,30 +1043,44 @@ func file_federation_wire_wire_proto_rawDescGZIP() []byte {
 	return file_federation_wire_wire_proto_rawDescData
 }
 
-var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_federation_wire_wire_proto_goTypes = []any{
-	(*EnrolRequest)(nil),  // 0: ridgeway.wire.v1.EnrolRequest
-	(*EnrolReply)(nil),    // 1: ridgeway.wire.v1.EnrolReply
-	(*Peer)(nil),          // 2: ridgeway.wire.v1.Peer
-	(*StatusRequest)(nil), // 3: ridgeway.wire.v1.StatusRequest
-	(*StatusReply)(nil),   // 4: ridgeway.wire.v1.StatusReply
-	(*RejoinRequest)(nil), // 5: ridgeway.wire.v1.RejoinRequest
-	(*RejoinReply)(nil),   // 6: ridgeway.wire.v1.RejoinReply
+	(*StandingRequest)(nil), // 0: ridgeway.wire.v1.StandingRequest
+	(*StandingReply)(nil),   // 1: ridgeway.wire.v1.StandingReply
+	(*EnrolRequest)(nil),    // 2: ridgeway.wire.v1.EnrolRequest
+	(*EnrolReply)(nil),      // 3: ridgeway.wire.v1.EnrolReply
+	(*Peer)(nil),            // 4: ridgeway.wire.v1.Peer
+	(*StatusRequest)(nil),   // 5: ridgeway.wire.v1.StatusRequest
+	(*StatusReply)(nil),     // 6: ridgeway.wire.v1.StatusReply
+	(*RejoinRequest)(nil),   // 7: ridgeway.wire.v1.RejoinRequest
+	(*RejoinReply)(nil),     // 8: ridgeway.wire.v1.RejoinReply
+	(*AppliedRequest)(nil),  // 9: ridgeway.wire.v1.AppliedRequest
+	(*AppliedReply)(nil),    // 10: ridgeway.wire.v1.AppliedReply
+	(*AccessesRequest)(nil), // 11: ridgeway.wire.v1.AccessesRequest
+	(*AccessesReply)(nil),   // 12: ridgeway.wire.v1.AccessesReply
+	(*Access)(nil),          // 13: ridgeway.wire.v1.Access
 }
 var file_federation_wire_wire_proto_depIdxs = []int32{
-	2, // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
-	2, // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
-	0, // 2: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
-	3, // 3: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
-	5, // 4: ridgeway.wire.v1.Region.Rejoin:input_type -> ridgeway.wire.v1.RejoinRequest
-	1, // 5: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
-	4, // 6: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
-	6, // 7: ridgeway.wire.v1.Region.Rejoin:output_type -> ridgeway.wire.v1.RejoinReply
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4,  // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
+	4,  // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
+	13, // 2: ridgeway.wire.v1.AccessesReply.accesses:type_name -> ridgeway.wire.v1.Access
+	2,  // 3: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
+	0,  // 4: ridgeway.wire.v1.Join.Standing:input_type -> ridgeway.wire.v1.StandingRequest
+	5,  // 5: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
+	7,  // 6: ridgeway.wire.v1.Region.Rejoin:input_type -> ridgeway.wire.v1.RejoinRequest
+	9,  // 7: ridgeway.wire.v1.Region.Applied:input_type -> ridgeway.wire.v1.AppliedRequest
+	11, // 8: ridgeway.wire.v1.Region.Accesses:input_type -> ridgeway.wire.v1.AccessesRequest
+	3,  // 9: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
+	1,  // 10: ridgeway.wire.v1.Join.Standing:output_type -> ridgeway.wire.v1.StandingReply
+	6,  // 11: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
+	8,  // 12: ridgeway.wire.v1.Region.Rejoin:output_type -> ridgeway.wire.v1.RejoinReply
+	10, // 13: ridgeway.wire.v1.Region.Applied:output_type -> ridgeway.wire.v1.AppliedReply
+	12, // 14: ridgeway.wire.v1.Region.Accesses:output_type -> ridgeway.wire.v1.AccessesReply
+	9,  // [9:15] is the sub-list for method output_type
+	3,  // [3:9] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_federation_wire_wire_proto_init() }
@@ -509,7 +1094,7 @@ func file_federation_wire_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_federation_wire_wire_proto_rawDesc), len(file_federation_wire_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

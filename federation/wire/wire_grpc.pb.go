@@ -22,7 +22,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Join_Enrol_FullMethodName = "/ridgeway.wire.v1.Join/Enrol"
+	Join_Enrol_FullMethodName    = "/ridgeway.wire.v1.Join/Enrol"
+	Join_Standing_FullMethodName = "/ridgeway.wire.v1.Join/Standing"
 )
 
 // JoinClient is the client API for Join service.
@@ -33,6 +34,9 @@ const (
 type JoinClient interface {
 	// Enrol redeems an invitation.
 	Enrol(ctx context.Context, in *EnrolRequest, opts ...grpc.CallOption) (*EnrolReply, error)
+	// Standing tells the caller how it stands in the region itself: a trust that was suspended is admitted nowhere else, and
+	// would not hear of it.
+	Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingReply, error)
 }
 
 type joinClient struct {
@@ -53,6 +57,16 @@ func (c *joinClient) Enrol(ctx context.Context, in *EnrolRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *joinClient) Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StandingReply)
+	err := c.cc.Invoke(ctx, Join_Standing_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JoinServer is the server API for Join service.
 // All implementations must embed UnimplementedJoinServer
 // for forward compatibility.
@@ -61,6 +75,9 @@ func (c *joinClient) Enrol(ctx context.Context, in *EnrolRequest, opts ...grpc.C
 type JoinServer interface {
 	// Enrol redeems an invitation.
 	Enrol(context.Context, *EnrolRequest) (*EnrolReply, error)
+	// Standing tells the caller how it stands in the region itself: a trust that was suspended is admitted nowhere else, and
+	// would not hear of it.
+	Standing(context.Context, *StandingRequest) (*StandingReply, error)
 	mustEmbedUnimplementedJoinServer()
 }
 
@@ -73,6 +90,9 @@ type UnimplementedJoinServer struct{}
 
 func (UnimplementedJoinServer) Enrol(context.Context, *EnrolRequest) (*EnrolReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Enrol not implemented")
+}
+func (UnimplementedJoinServer) Standing(context.Context, *StandingRequest) (*StandingReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Standing not implemented")
 }
 func (UnimplementedJoinServer) mustEmbedUnimplementedJoinServer() {}
 func (UnimplementedJoinServer) testEmbeddedByValue()              {}
@@ -113,6 +133,24 @@ func _Join_Enrol_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Join_Standing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StandingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JoinServer).Standing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Join_Standing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JoinServer).Standing(ctx, req.(*StandingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Join_ServiceDesc is the grpc.ServiceDesc for Join service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,14 +162,20 @@ var Join_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Enrol",
 			Handler:    _Join_Enrol_Handler,
 		},
+		{
+			MethodName: "Standing",
+			Handler:    _Join_Standing_Handler,
+		},
 	},
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "federation/wire/wire.proto",
 }
 
 const (
-	Region_Status_FullMethodName = "/ridgeway.wire.v1.Region/Status"
-	Region_Rejoin_FullMethodName = "/ridgeway.wire.v1.Region/Rejoin"
+	Region_Status_FullMethodName   = "/ridgeway.wire.v1.Region/Status"
+	Region_Rejoin_FullMethodName   = "/ridgeway.wire.v1.Region/Rejoin"
+	Region_Applied_FullMethodName  = "/ridgeway.wire.v1.Region/Applied"
+	Region_Accesses_FullMethodName = "/ridgeway.wire.v1.Region/Accesses"
 )
 
 // RegionClient is the client API for Region service.
@@ -146,6 +190,11 @@ type RegionClient interface {
 	// Rejoin takes the caller's vote away, because it has lost what it voted on. Only the leader can; the caller becomes a
 	// voter again when it has caught up.
 	Rejoin(ctx context.Context, in *RejoinRequest, opts ...grpc.CallOption) (*RejoinReply, error)
+	// Applied tells whether the node has applied a directive, and since when.
+	Applied(ctx context.Context, in *AppliedRequest, opts ...grpc.CallOption) (*AppliedReply, error)
+	// Accesses returns what the node's audit log has of a patient, or of what it exchanged with the caller's trust. It is
+	// itself audited at both ends.
+	Accesses(ctx context.Context, in *AccessesRequest, opts ...grpc.CallOption) (*AccessesReply, error)
 }
 
 type regionClient struct {
@@ -176,6 +225,26 @@ func (c *regionClient) Rejoin(ctx context.Context, in *RejoinRequest, opts ...gr
 	return out, nil
 }
 
+func (c *regionClient) Applied(ctx context.Context, in *AppliedRequest, opts ...grpc.CallOption) (*AppliedReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AppliedReply)
+	err := c.cc.Invoke(ctx, Region_Applied_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *regionClient) Accesses(ctx context.Context, in *AccessesRequest, opts ...grpc.CallOption) (*AccessesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AccessesReply)
+	err := c.cc.Invoke(ctx, Region_Accesses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegionServer is the server API for Region service.
 // All implementations must embed UnimplementedRegionServer
 // for forward compatibility.
@@ -188,6 +257,11 @@ type RegionServer interface {
 	// Rejoin takes the caller's vote away, because it has lost what it voted on. Only the leader can; the caller becomes a
 	// voter again when it has caught up.
 	Rejoin(context.Context, *RejoinRequest) (*RejoinReply, error)
+	// Applied tells whether the node has applied a directive, and since when.
+	Applied(context.Context, *AppliedRequest) (*AppliedReply, error)
+	// Accesses returns what the node's audit log has of a patient, or of what it exchanged with the caller's trust. It is
+	// itself audited at both ends.
+	Accesses(context.Context, *AccessesRequest) (*AccessesReply, error)
 	mustEmbedUnimplementedRegionServer()
 }
 
@@ -203,6 +277,12 @@ func (UnimplementedRegionServer) Status(context.Context, *StatusRequest) (*Statu
 }
 func (UnimplementedRegionServer) Rejoin(context.Context, *RejoinRequest) (*RejoinReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Rejoin not implemented")
+}
+func (UnimplementedRegionServer) Applied(context.Context, *AppliedRequest) (*AppliedReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Applied not implemented")
+}
+func (UnimplementedRegionServer) Accesses(context.Context, *AccessesRequest) (*AccessesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Accesses not implemented")
 }
 func (UnimplementedRegionServer) mustEmbedUnimplementedRegionServer() {}
 func (UnimplementedRegionServer) testEmbeddedByValue()                {}
@@ -261,6 +341,42 @@ func _Region_Rejoin_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Region_Applied_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AppliedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionServer).Applied(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Region_Applied_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionServer).Applied(ctx, req.(*AppliedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Region_Accesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AccessesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionServer).Accesses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Region_Accesses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionServer).Accesses(ctx, req.(*AccessesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Region_ServiceDesc is the grpc.ServiceDesc for Region service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -275,6 +391,14 @@ var Region_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Rejoin",
 			Handler:    _Region_Rejoin_Handler,
+		},
+		{
+			MethodName: "Applied",
+			Handler:    _Region_Applied_Handler,
+		},
+		{
+			MethodName: "Accesses",
+			Handler:    _Region_Accesses_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -210,6 +210,7 @@ type StatusReply struct {
 	Proposals       []*Proposal            `protobuf:"bytes,24,rep,name=proposals,proto3" json:"proposals,omitempty"`
 	Started         int64                  `protobuf:"varint,25,opt,name=started,proto3" json:"started,omitempty"`
 	Rejected        uint64                 `protobuf:"varint,26,opt,name=rejected,proto3" json:"rejected,omitempty"`                                      // statements' entries that the region refused and nobody has dealt with
+	Suspended       *Suspension            `protobuf:"bytes,28,opt,name=suspended,proto3" json:"suspended,omitempty"`                                     // when this node's own trust is
 	ReleasesStopped bool                   `protobuf:"varint,27,opt,name=releases_stopped,json=releasesStopped,proto3" json:"releases_stopped,omitempty"` // nothing is released to other trusts until the operator acts; a warning says why
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -427,6 +428,13 @@ func (x *StatusReply) GetRejected() uint64 {
 	return 0
 }
 
+func (x *StatusReply) GetSuspended() *Suspension {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
 func (x *StatusReply) GetReleasesStopped() bool {
 	if x != nil {
 		return x.ReleasesStopped
@@ -521,6 +529,7 @@ type Site struct {
 	Standing      string                 `protobuf:"bytes,7,opt,name=standing,proto3" json:"standing,omitempty"` // proposed, active, suspended
 	Raft          string                 `protobuf:"bytes,8,opt,name=raft,proto3" json:"raft,omitempty"`         // leader, voter, observer, none
 	Version       string                 `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	Suspension    *Suspension            `protobuf:"bytes,10,opt,name=suspension,proto3" json:"suspension,omitempty"` // when the trust is suspended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +627,90 @@ func (x *Site) GetVersion() string {
 	return ""
 }
 
+func (x *Site) GetSuspension() *Suspension {
+	if x != nil {
+		return x.Suspension
+	}
+	return nil
+}
+
+// Suspension says how a trust came to be suspended, as far as the node knows.
+type Suspension struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Since         int64                  `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	ToldBy        string                 `protobuf:"bytes,5,opt,name=told_by,json=toldBy,proto3" json:"told_by,omitempty"` // the trust that says so, where this node's own copy of the region's state does not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspension) Reset() {
+	*x = Suspension{}
+	mi := &file_node_admin_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspension) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspension) ProtoMessage() {}
+
+func (x *Suspension) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
+func (*Suspension) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Suspension) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Suspension) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Suspension) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Suspension) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Suspension) GetToldBy() string {
+	if x != nil {
+		return x.ToldBy
+	}
+	return ""
+}
+
 type InviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
@@ -629,7 +722,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +734,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +747,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *InviteRequest) GetTrust() string {
@@ -689,7 +782,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +794,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +807,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InviteReply) GetInvitation() string {
@@ -747,7 +840,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +852,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +865,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeInvitationRequest) GetTrust() string {
@@ -791,7 +884,7 @@ type RevokeInvitationReply struct {
 
 func (x *RevokeInvitationReply) Reset() {
 	*x = RevokeInvitationReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +896,7 @@ func (x *RevokeInvitationReply) String() string {
 func (*RevokeInvitationReply) ProtoMessage() {}
 
 func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +909,7 @@ func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationReply.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeInvitationReply) GetRevoked() uint32 {
@@ -841,7 +934,7 @@ type TakeRequest struct {
 
 func (x *TakeRequest) Reset() {
 	*x = TakeRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +946,7 @@ func (x *TakeRequest) String() string {
 func (*TakeRequest) ProtoMessage() {}
 
 func (x *TakeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +959,7 @@ func (x *TakeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRequest.ProtoReflect.Descriptor instead.
 func (*TakeRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TakeRequest) GetStep() isTakeRequest_Step {
@@ -958,7 +1051,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1063,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1076,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Document) GetPatient() string {
@@ -1070,7 +1163,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1175,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1188,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *File) GetName() string {
@@ -1143,7 +1236,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1248,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1261,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Page) GetExtents() []*Extent {
@@ -1195,7 +1288,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1300,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1313,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Extent) GetOffset() int64 {
@@ -1240,7 +1333,7 @@ func (x *Extent) GetLength() int64 {
 type TakeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // taken_in, already_held, refused
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // taken_in, already_held, refused, withdrawn
 	Problem       *Problem               `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
 	Pages         uint32                 `protobuf:"varint,4,opt,name=pages,proto3" json:"pages,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
@@ -1250,7 +1343,7 @@ type TakeReply struct {
 
 func (x *TakeReply) Reset() {
 	*x = TakeReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1355,7 @@ func (x *TakeReply) String() string {
 func (*TakeReply) ProtoMessage() {}
 
 func (x *TakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1368,7 @@ func (x *TakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReply.ProtoReflect.Descriptor instead.
 func (*TakeReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TakeReply) GetDocument() string {
@@ -1325,7 +1418,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1430,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1443,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LocateRequest) GetPatient() string {
@@ -1394,7 +1487,7 @@ type LocateReply struct {
 
 func (x *LocateReply) Reset() {
 	*x = LocateReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1499,7 @@ func (x *LocateReply) String() string {
 func (*LocateReply) ProtoMessage() {}
 
 func (x *LocateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1512,7 @@ func (x *LocateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateReply.ProtoReflect.Descriptor instead.
 func (*LocateReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LocateReply) GetDocuments() []*Located {
@@ -1480,7 +1573,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1585,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1598,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Located) GetDocument() string {
@@ -1628,7 +1721,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1733,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1746,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchRequest) GetDocument() string {
@@ -1719,7 +1812,7 @@ type FetchReply struct {
 
 func (x *FetchReply) Reset() {
 	*x = FetchReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1824,7 @@ func (x *FetchReply) String() string {
 func (*FetchReply) ProtoMessage() {}
 
 func (x *FetchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1837,7 @@ func (x *FetchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchReply.ProtoReflect.Descriptor instead.
 func (*FetchReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchReply) GetStep() isFetchReply_Step {
@@ -1821,7 +1914,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1926,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1939,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Head) GetDocument() string {
@@ -1931,7 +2024,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2036,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2049,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Done) GetBytes() int64 {
@@ -1999,7 +2092,7 @@ type ObjectRequest struct {
 
 func (x *ObjectRequest) Reset() {
 	*x = ObjectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2104,7 @@ func (x *ObjectRequest) String() string {
 func (*ObjectRequest) ProtoMessage() {}
 
 func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2117,7 @@ func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRequest.ProtoReflect.Descriptor instead.
 func (*ObjectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObjectRequest) GetPatient() string {
@@ -2067,7 +2160,7 @@ type ObjectReply struct {
 
 func (x *ObjectReply) Reset() {
 	*x = ObjectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2172,7 @@ func (x *ObjectReply) String() string {
 func (*ObjectReply) ProtoMessage() {}
 
 func (x *ObjectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2185,7 @@ func (x *ObjectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectReply.ProtoReflect.Descriptor instead.
 func (*ObjectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObjectReply) GetDirectives() []string {
@@ -2133,7 +2226,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2238,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2251,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawRequest) GetDocument() string {
@@ -2184,7 +2277,7 @@ type WithdrawReply struct {
 
 func (x *WithdrawReply) Reset() {
 	*x = WithdrawReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2289,7 @@ func (x *WithdrawReply) String() string {
 func (*WithdrawReply) ProtoMessage() {}
 
 func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2302,7 @@ func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReply.ProtoReflect.Descriptor instead.
 func (*WithdrawReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawReply) GetCommitted() bool {
@@ -2224,13 +2317,14 @@ type SuspendRequest struct {
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Lift          bool                   `protobuf:"varint,3,opt,name=lift,proto3" json:"lift,omitempty"`
+	Yes           bool                   `protobuf:"varint,4,opt,name=yes,proto3" json:"yes,omitempty"` // the caller knows that it suspends itself
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2336,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2349,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2279,6 +2373,13 @@ func (x *SuspendRequest) GetLift() bool {
 	return false
 }
 
+func (x *SuspendRequest) GetYes() bool {
+	if x != nil {
+		return x.Yes
+	}
+	return false
+}
+
 type ApproveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Proposal      string                 `protobuf:"bytes,1,opt,name=proposal,proto3" json:"proposal,omitempty"`
@@ -2288,7 +2389,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2401,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2414,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2335,7 +2436,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2448,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2461,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2399,7 +2500,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2512,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2525,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type VerifyAuditReply struct {
@@ -2441,7 +2542,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2554,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2567,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2520,7 +2621,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2633,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2646,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -2563,7 +2664,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2676,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2689,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type RejectedRequest struct {
@@ -2600,7 +2701,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2713,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2726,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -2645,7 +2746,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +2758,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +2771,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -2701,7 +2802,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2814,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2827,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Rejection) GetId() string {
@@ -2782,7 +2883,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2895,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2908,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -2840,7 +2941,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2953,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2966,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -2883,7 +2984,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +2996,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3009,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 type ScrubReply struct {
@@ -2924,7 +3025,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3037,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3050,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -2987,6 +3088,3836 @@ func (x *ScrubReply) GetFindings() []string {
 	return nil
 }
 
+// AgreementText is Cedar, or a form that compiles to it; exactly one is set.
+type AgreementText struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cedar         string                 `protobuf:"bytes,1,opt,name=cedar,proto3" json:"cedar,omitempty"`
+	Form          string                 `protobuf:"bytes,2,opt,name=form,proto3" json:"form,omitempty"` // YAML
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementText) Reset() {
+	*x = AgreementText{}
+	mi := &file_node_admin_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementText) ProtoMessage() {}
+
+func (x *AgreementText) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
+func (*AgreementText) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *AgreementText) GetCedar() string {
+	if x != nil {
+		return x.Cedar
+	}
+	return ""
+}
+
+func (x *AgreementText) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+type CheckAgreementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          *AgreementText         `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAgreementRequest) Reset() {
+	*x = CheckAgreementRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAgreementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAgreementRequest) ProtoMessage() {}
+
+func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
+func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *CheckAgreementRequest) GetText() *AgreementText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+type CheckAgreementReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	Cedar         string                 `protobuf:"bytes,2,opt,name=cedar,proto3" json:"cedar,omitempty"` // what the text compiles to; empty when it does not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAgreementReply) Reset() {
+	*x = CheckAgreementReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAgreementReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAgreementReply) ProtoMessage() {}
+
+func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
+func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *CheckAgreementReply) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *CheckAgreementReply) GetCedar() string {
+	if x != nil {
+		return x.Cedar
+	}
+	return ""
+}
+
+type Finding struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          uint32                 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	Column        uint32                 `protobuf:"varint,2,opt,name=column,proto3" json:"column,omitempty"`
+	Severity      string                 `protobuf:"bytes,3,opt,name=severity,proto3" json:"severity,omitempty"` // error, warning
+	Code          string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`         // stable, such as unknown_role
+	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_node_admin_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Finding) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *Finding) GetColumn() uint32 {
+	if x != nil {
+		return x.Column
+	}
+	return 0
+}
+
+func (x *Finding) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *Finding) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Finding) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type SimulateAgreementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          *AgreementText         `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Days          uint32                 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`         // audited requests of so many days; 0: thirty
+	Examples      uint32                 `protobuf:"varint,3,opt,name=examples,proto3" json:"examples,omitempty"` // 0: ten
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateAgreementRequest) Reset() {
+	*x = SimulateAgreementRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateAgreementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateAgreementRequest) ProtoMessage() {}
+
+func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
+func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *SimulateAgreementRequest) GetText() *AgreementText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *SimulateAgreementRequest) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *SimulateAgreementRequest) GetExamples() uint32 {
+	if x != nil {
+		return x.Examples
+	}
+	return 0
+}
+
+type SimulateAgreementReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Audited       *Impact                `protobuf:"bytes,1,opt,name=audited,proto3" json:"audited,omitempty"` // what was asked for
+	Matrix        *Impact                `protobuf:"bytes,2,opt,name=matrix,proto3" json:"matrix,omitempty"`   // what could be asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateAgreementReply) Reset() {
+	*x = SimulateAgreementReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateAgreementReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateAgreementReply) ProtoMessage() {}
+
+func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
+func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SimulateAgreementReply) GetAudited() *Impact {
+	if x != nil {
+		return x.Audited
+	}
+	return nil
+}
+
+func (x *SimulateAgreementReply) GetMatrix() *Impact {
+	if x != nil {
+		return x.Matrix
+	}
+	return nil
+}
+
+type Impact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Decided       uint64                 `protobuf:"varint,1,opt,name=decided,proto3" json:"decided,omitempty"`
+	Gained        uint64                 `protobuf:"varint,2,opt,name=gained,proto3" json:"gained,omitempty"`
+	Lost          uint64                 `protobuf:"varint,3,opt,name=lost,proto3" json:"lost,omitempty"`
+	Counts        []*ImpactCount         `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
+	Examples      []*ImpactExample       `protobuf:"bytes,5,rep,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Impact) Reset() {
+	*x = Impact{}
+	mi := &file_node_admin_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Impact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Impact) ProtoMessage() {}
+
+func (x *Impact) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Impact.ProtoReflect.Descriptor instead.
+func (*Impact) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Impact) GetDecided() uint64 {
+	if x != nil {
+		return x.Decided
+	}
+	return 0
+}
+
+func (x *Impact) GetGained() uint64 {
+	if x != nil {
+		return x.Gained
+	}
+	return 0
+}
+
+func (x *Impact) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *Impact) GetCounts() []*ImpactCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *Impact) GetExamples() []*ImpactExample {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+type ImpactCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"` // role, purpose, trust, type, confidentiality
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Gained        uint64                 `protobuf:"varint,3,opt,name=gained,proto3" json:"gained,omitempty"`
+	Lost          uint64                 `protobuf:"varint,4,opt,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImpactCount) Reset() {
+	*x = ImpactCount{}
+	mi := &file_node_admin_admin_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImpactCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImpactCount) ProtoMessage() {}
+
+func (x *ImpactCount) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
+func (*ImpactCount) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ImpactCount) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ImpactCount) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ImpactCount) GetGained() uint64 {
+	if x != nil {
+		return x.Gained
+	}
+	return 0
+}
+
+func (x *ImpactCount) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+type ImpactExample struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gained        bool                   `protobuf:"varint,1,opt,name=gained,proto3" json:"gained,omitempty"` // else lost
+	Request       string                 `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	Before        []string               `protobuf:"bytes,3,rep,name=before,proto3" json:"before,omitempty"`
+	After         []string               `protobuf:"bytes,4,rep,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImpactExample) Reset() {
+	*x = ImpactExample{}
+	mi := &file_node_admin_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImpactExample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImpactExample) ProtoMessage() {}
+
+func (x *ImpactExample) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
+func (*ImpactExample) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ImpactExample) GetGained() bool {
+	if x != nil {
+		return x.Gained
+	}
+	return false
+}
+
+func (x *ImpactExample) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetBefore() []string {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ImpactExample) GetAfter() []string {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+type ProposeAgreementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          *AgreementText         `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Effective     int64                  `protobuf:"varint,2,opt,name=effective,proto3" json:"effective,omitempty"` // 0: as soon as it is approved
+	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"`     // 0: when it is superseded
+	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,5,opt,name=asker,proto3" json:"asker,omitempty"`
+	Rollback      uint64                 `protobuf:"varint,6,opt,name=rollback,proto3" json:"rollback,omitempty"` // version whose text is proposed again, in place of text
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeAgreementRequest) Reset() {
+	*x = ProposeAgreementRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeAgreementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeAgreementRequest) ProtoMessage() {}
+
+func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
+func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ProposeAgreementRequest) GetText() *AgreementText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *ProposeAgreementRequest) GetEffective() int64 {
+	if x != nil {
+		return x.Effective
+	}
+	return 0
+}
+
+func (x *ProposeAgreementRequest) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *ProposeAgreementRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ProposeAgreementRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+func (x *ProposeAgreementRequest) GetRollback() uint64 {
+	if x != nil {
+		return x.Rollback
+	}
+	return 0
+}
+
+type ApproveAgreementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proposal      string                 `protobuf:"bytes,1,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	Reject        bool                   `protobuf:"varint,2,opt,name=reject,proto3" json:"reject,omitempty"`
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,4,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveAgreementRequest) Reset() {
+	*x = ApproveAgreementRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveAgreementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveAgreementRequest) ProtoMessage() {}
+
+func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
+func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ApproveAgreementRequest) GetProposal() string {
+	if x != nil {
+		return x.Proposal
+	}
+	return ""
+}
+
+func (x *ApproveAgreementRequest) GetReject() bool {
+	if x != nil {
+		return x.Reject
+	}
+	return false
+}
+
+func (x *ApproveAgreementRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ApproveAgreementRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type AgreementProposal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // proposed, approved, rejected
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	Effective     int64                  `protobuf:"varint,5,opt,name=effective,proto3" json:"effective,omitempty"`
+	Expires       int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`
+	Note          string                 `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
+	Cedar         string                 `protobuf:"bytes,8,opt,name=cedar,proto3" json:"cedar,omitempty"`
+	DecidedBy     string                 `protobuf:"bytes,9,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	Version       uint64                 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`     // once approved
+	Committed     bool                   `protobuf:"varint,11,opt,name=committed,proto3" json:"committed,omitempty"` // agreed by the region; else kept until it can be reached
+	Findings      []*Finding             `protobuf:"bytes,12,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementProposal) Reset() {
+	*x = AgreementProposal{}
+	mi := &file_node_admin_admin_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementProposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementProposal) ProtoMessage() {}
+
+func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
+func (*AgreementProposal) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *AgreementProposal) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetEffective() int64 {
+	if x != nil {
+		return x.Effective
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetCedar() string {
+	if x != nil {
+		return x.Cedar
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *AgreementProposal) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+func (x *AgreementProposal) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+type AgreementsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`      // empty: own
+	History       bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"` // else what is in force, and what waits
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementsRequest) Reset() {
+	*x = AgreementsRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementsRequest) ProtoMessage() {}
+
+func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
+func (*AgreementsRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *AgreementsRequest) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AgreementsRequest) GetHistory() bool {
+	if x != nil {
+		return x.History
+	}
+	return false
+}
+
+type AgreementsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []*AgreementVersion    `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"` // newest first
+	Proposals     []*AgreementProposal   `protobuf:"bytes,2,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementsReply) Reset() {
+	*x = AgreementsReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementsReply) ProtoMessage() {}
+
+func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
+func (*AgreementsReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *AgreementsReply) GetVersions() []*AgreementVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *AgreementsReply) GetProposals() []*AgreementProposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+type AgreementVersion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // future, in_force, superseded, expired
+	Effective     int64                  `protobuf:"varint,4,opt,name=effective,proto3" json:"effective,omitempty"`
+	Expires       int64                  `protobuf:"varint,5,opt,name=expires,proto3" json:"expires,omitempty"`
+	Proposer      string                 `protobuf:"bytes,6,opt,name=proposer,proto3" json:"proposer,omitempty"`
+	Approver      string                 `protobuf:"bytes,7,opt,name=approver,proto3" json:"approver,omitempty"`
+	Note          string                 `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
+	Signed        int64                  `protobuf:"varint,9,opt,name=signed,proto3" json:"signed,omitempty"`
+	Statement     string                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"` // digest of the signed statement
+	Cedar         string                 `protobuf:"bytes,11,opt,name=cedar,proto3" json:"cedar,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementVersion) Reset() {
+	*x = AgreementVersion{}
+	mi := &file_node_admin_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementVersion) ProtoMessage() {}
+
+func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
+func (*AgreementVersion) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *AgreementVersion) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AgreementVersion) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetEffective() int64 {
+	if x != nil {
+		return x.Effective
+	}
+	return 0
+}
+
+func (x *AgreementVersion) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *AgreementVersion) GetProposer() string {
+	if x != nil {
+		return x.Proposer
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetApprover() string {
+	if x != nil {
+		return x.Approver
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetSigned() int64 {
+	if x != nil {
+		return x.Signed
+	}
+	return 0
+}
+
+func (x *AgreementVersion) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+func (x *AgreementVersion) GetCedar() string {
+	if x != nil {
+		return x.Cedar
+	}
+	return ""
+}
+
+type WhyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
+	Trust         string                 `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`   // of the asker; empty: own
+	Action        string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"` // see, open, export; empty: open
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *WhyRequest) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+func (x *WhyRequest) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+type WhyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       string                 `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Chain         []string               `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"` // in words, in the order in which they counted
+	Told          string                 `protobuf:"bytes,3,opt,name=told,proto3" json:"told,omitempty"`   // what the user is told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyReply) Reset() {
+	*x = WhyReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyReply) ProtoMessage() {}
+
+func (x *WhyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
+func (*WhyReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *WhyReply) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *WhyReply) GetChain() []string {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *WhyReply) GetTold() string {
+	if x != nil {
+		return x.Told
+	}
+	return ""
+}
+
+type WhoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhoRequest) Reset() {
+	*x = WhoRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhoRequest) ProtoMessage() {}
+
+func (x *WhoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
+func (*WhoRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *WhoRequest) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+type WhoReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Access        []*Access              `protobuf:"bytes,1,rep,name=access,proto3" json:"access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhoReply) Reset() {
+	*x = WhoReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhoReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhoReply) ProtoMessage() {}
+
+func (x *WhoReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
+func (*WhoReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *WhoReply) GetAccess() []*Access {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+type Access struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"` // empty: any other trust
+	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	See           bool                   `protobuf:"varint,4,opt,name=see,proto3" json:"see,omitempty"`
+	Open          bool                   `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
+	Glass         bool                   `protobuf:"varint,6,opt,name=glass,proto3" json:"glass,omitempty"` // may break the glass
+	Rule          string                 `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_node_admin_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *Access) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Access) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Access) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Access) GetSee() bool {
+	if x != nil {
+		return x.See
+	}
+	return false
+}
+
+func (x *Access) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+func (x *Access) GetGlass() bool {
+	if x != nil {
+		return x.Glass
+	}
+	return false
+}
+
+func (x *Access) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+type DirectiveScope struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Person        string                 `protobuf:"bytes,3,opt,name=person,proto3" json:"person,omitempty"`
+	Custodian     string                 `protobuf:"bytes,4,opt,name=custodian,proto3" json:"custodian,omitempty"`
+	Type          string                 `protobuf:"bytes,5,opt,name=type,proto3" json:"type,omitempty"`
+	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	Sensitivity   string                 `protobuf:"bytes,7,opt,name=sensitivity,proto3" json:"sensitivity,omitempty"`
+	Document      string                 `protobuf:"bytes,8,opt,name=document,proto3" json:"document,omitempty"`
+	From          int64                  `protobuf:"varint,9,opt,name=from,proto3" json:"from,omitempty"` // clinical dates
+	To            int64                  `protobuf:"varint,10,opt,name=to,proto3" json:"to,omitempty"`
+	Purpose       string                 `protobuf:"bytes,11,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectiveScope) Reset() {
+	*x = DirectiveScope{}
+	mi := &file_node_admin_admin_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectiveScope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectiveScope) ProtoMessage() {}
+
+func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
+func (*DirectiveScope) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *DirectiveScope) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetCustodian() string {
+	if x != nil {
+		return x.Custodian
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetSensitivity() string {
+	if x != nil {
+		return x.Sensitivity
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DirectiveScope) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *DirectiveScope) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *DirectiveScope) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+type RecordDirectiveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Permit        bool                   `protobuf:"varint,2,opt,name=permit,proto3" json:"permit,omitempty"` // else deny
+	Scope         *DirectiveScope        `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	Except        []*DirectiveScope      `protobuf:"bytes,4,rep,name=except,proto3" json:"except,omitempty"`
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`
+	Supersedes    string                 `protobuf:"bytes,6,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
+	By            string                 `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"` // who records it
+	Evidence      string                 `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Confirm       bool                   `protobuf:"varint,9,opt,name=confirm,proto3" json:"confirm,omitempty"` // record it; else it is read back only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordDirectiveRequest) Reset() {
+	*x = RecordDirectiveRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDirectiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDirectiveRequest) ProtoMessage() {}
+
+func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
+func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *RecordDirectiveRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *RecordDirectiveRequest) GetPermit() bool {
+	if x != nil {
+		return x.Permit
+	}
+	return false
+}
+
+func (x *RecordDirectiveRequest) GetScope() *DirectiveScope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+func (x *RecordDirectiveRequest) GetExcept() []*DirectiveScope {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
+func (x *RecordDirectiveRequest) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *RecordDirectiveRequest) GetSupersedes() string {
+	if x != nil {
+		return x.Supersedes
+	}
+	return ""
+}
+
+func (x *RecordDirectiveRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *RecordDirectiveRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *RecordDirectiveRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+type RecordDirectiveReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"` // empty unless confirmed
+	ReadBack      string                 `protobuf:"bytes,2,opt,name=read_back,json=readBack,proto3" json:"read_back,omitempty"`
+	Conflicts     []string               `protobuf:"bytes,3,rep,name=conflicts,proto3" json:"conflicts,omitempty"` // with what the patient has said before, and which wins
+	Committed     bool                   `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"`
+	Index         uint64                 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordDirectiveReply) Reset() {
+	*x = RecordDirectiveReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDirectiveReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDirectiveReply) ProtoMessage() {}
+
+func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
+func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *RecordDirectiveReply) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+func (x *RecordDirectiveReply) GetReadBack() string {
+	if x != nil {
+		return x.ReadBack
+	}
+	return ""
+}
+
+func (x *RecordDirectiveReply) GetConflicts() []string {
+	if x != nil {
+		return x.Conflicts
+	}
+	return nil
+}
+
+func (x *RecordDirectiveReply) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+func (x *RecordDirectiveReply) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type DirectivesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	History       bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"` // what is no longer in force too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectivesRequest) Reset() {
+	*x = DirectivesRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectivesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectivesRequest) ProtoMessage() {}
+
+func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
+func (*DirectivesRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *DirectivesRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *DirectivesRequest) GetHistory() bool {
+	if x != nil {
+		return x.History
+	}
+	return false
+}
+
+type DirectivesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directives    []*DirectiveInfo       `protobuf:"bytes,1,rep,name=directives,proto3" json:"directives,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectivesReply) Reset() {
+	*x = DirectivesReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectivesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectivesReply) ProtoMessage() {}
+
+func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
+func (*DirectivesReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
+	if x != nil {
+		return x.Directives
+	}
+	return nil
+}
+
+type DirectiveInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
+	Effect        string                 `protobuf:"bytes,2,opt,name=effect,proto3" json:"effect,omitempty"` // deny, permit
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`   // in_force, waiting, withdrawn, superseded, expired
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`     // in plain words
+	By            string                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	Trust         string                 `protobuf:"bytes,6,opt,name=trust,proto3" json:"trust,omitempty"`
+	Evidence      string                 `protobuf:"bytes,7,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	At            int64                  `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	Index         uint64                 `protobuf:"varint,9,opt,name=index,proto3" json:"index,omitempty"`
+	Until         int64                  `protobuf:"varint,10,opt,name=until,proto3" json:"until,omitempty"`
+	EndedBy       string                 `protobuf:"bytes,11,opt,name=ended_by,json=endedBy,proto3" json:"ended_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectiveInfo) Reset() {
+	*x = DirectiveInfo{}
+	mi := &file_node_admin_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectiveInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectiveInfo) ProtoMessage() {}
+
+func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
+func (*DirectiveInfo) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *DirectiveInfo) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *DirectiveInfo) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *DirectiveInfo) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *DirectiveInfo) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *DirectiveInfo) GetEndedBy() string {
+	if x != nil {
+		return x.EndedBy
+	}
+	return ""
+}
+
+type WithdrawDirectiveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Directive     string                 `protobuf:"bytes,2,opt,name=directive,proto3" json:"directive,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	Evidence      string                 `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawDirectiveRequest) Reset() {
+	*x = WithdrawDirectiveRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawDirectiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawDirectiveRequest) ProtoMessage() {}
+
+func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *WithdrawDirectiveRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *WithdrawDirectiveRequest) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+func (x *WithdrawDirectiveRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *WithdrawDirectiveRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+type ReceiptRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Directive     string                 `protobuf:"bytes,2,opt,name=directive,proto3" json:"directive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptRequest) Reset() {
+	*x = ReceiptRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptRequest) ProtoMessage() {}
+
+func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
+func (*ReceiptRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ReceiptRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *ReceiptRequest) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+type ReceiptReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Recorded      int64                  `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	Committed     int64                  `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"` // 0: not agreed yet
+	Sites         []*ReceiptSite         `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptReply) Reset() {
+	*x = ReceiptReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptReply) ProtoMessage() {}
+
+func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
+func (*ReceiptReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ReceiptReply) GetDirective() string {
+	if x != nil {
+		return x.Directive
+	}
+	return ""
+}
+
+func (x *ReceiptReply) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReceiptReply) GetRecorded() int64 {
+	if x != nil {
+		return x.Recorded
+	}
+	return 0
+}
+
+func (x *ReceiptReply) GetCommitted() int64 {
+	if x != nil {
+		return x.Committed
+	}
+	return 0
+}
+
+func (x *ReceiptReply) GetSites() []*ReceiptSite {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+type ReceiptSite struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Holds         bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"` // holds documents of the patient
+	Applied       bool                   `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`          // when it was applied there, 0 when not known
+	Problem       string                 `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"` // why it is not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptSite) Reset() {
+	*x = ReceiptSite{}
+	mi := &file_node_admin_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptSite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptSite) ProtoMessage() {}
+
+func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
+func (*ReceiptSite) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ReceiptSite) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReceiptSite) GetHolds() bool {
+	if x != nil {
+		return x.Holds
+	}
+	return false
+}
+
+func (x *ReceiptSite) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
+func (x *ReceiptSite) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *ReceiptSite) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+type RelabelRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Documents       []string               `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`             // own
+	Patient         string                 `protobuf:"bytes,2,opt,name=patient,proto3" json:"patient,omitempty"`                 // or all of a patient's own documents
+	Type            string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`                       // or all of a type
+	Confidentiality string                 `protobuf:"bytes,4,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"` // empty: as it is
+	Sensitivity     []string               `protobuf:"bytes,5,rep,name=sensitivity,proto3" json:"sensitivity,omitempty"`
+	SetSensitivity  bool                   `protobuf:"varint,6,opt,name=set_sensitivity,json=setSensitivity,proto3" json:"set_sensitivity,omitempty"` // sensitivity replaces what is there
+	Legal           string                 `protobuf:"bytes,7,opt,name=legal,proto3" json:"legal,omitempty"`                                          // none, HFEA, GRA, ADOPTION; empty: as it is
+	Confirm         bool                   `protobuf:"varint,8,opt,name=confirm,proto3" json:"confirm,omitempty"`                                     // do it; else only who would lose and gain
+	Asker           *Asker                 `protobuf:"bytes,9,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RelabelRequest) Reset() {
+	*x = RelabelRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelabelRequest) ProtoMessage() {}
+
+func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
+func (*RelabelRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *RelabelRequest) GetDocuments() []string {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *RelabelRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetConfidentiality() string {
+	if x != nil {
+		return x.Confidentiality
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetSensitivity() []string {
+	if x != nil {
+		return x.Sensitivity
+	}
+	return nil
+}
+
+func (x *RelabelRequest) GetSetSensitivity() bool {
+	if x != nil {
+		return x.SetSensitivity
+	}
+	return false
+}
+
+func (x *RelabelRequest) GetLegal() string {
+	if x != nil {
+		return x.Legal
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+func (x *RelabelRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type RelabelReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matched       uint32                 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
+	Changed       uint32                 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	Impact        *Impact                `protobuf:"bytes,3,opt,name=impact,proto3" json:"impact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelabelReply) Reset() {
+	*x = RelabelReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelabelReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelabelReply) ProtoMessage() {}
+
+func (x *RelabelReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
+func (*RelabelReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *RelabelReply) GetMatched() uint32 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetImpact() *Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return nil
+}
+
+type BreakGlassRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,3,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BreakGlassRequest) Reset() {
+	*x = BreakGlassRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BreakGlassRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BreakGlassRequest) ProtoMessage() {}
+
+func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
+func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *BreakGlassRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *BreakGlassRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BreakGlassRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type BreakGlassReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	Told          []string               `protobuf:"bytes,3,rep,name=told,proto3" json:"told,omitempty"` // privacy officers of these trusts
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BreakGlassReply) Reset() {
+	*x = BreakGlassReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BreakGlassReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BreakGlassReply) ProtoMessage() {}
+
+func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
+func (*BreakGlassReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *BreakGlassReply) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BreakGlassReply) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *BreakGlassReply) GetTold() []string {
+	if x != nil {
+		return x.Told
+	}
+	return nil
+}
+
+type ReviewsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Closed        bool                   `protobuf:"varint,1,opt,name=closed,proto3" json:"closed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewsRequest) Reset() {
+	*x = ReviewsRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewsRequest) ProtoMessage() {}
+
+func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
+func (*ReviewsRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ReviewsRequest) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+type ReviewsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reviews       []*Review              `protobuf:"bytes,1,rep,name=reviews,proto3" json:"reviews,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewsReply) Reset() {
+	*x = ReviewsReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewsReply) ProtoMessage() {}
+
+func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
+func (*ReviewsReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *ReviewsReply) GetReviews() []*Review {
+	if x != nil {
+		return x.Reviews
+	}
+	return nil
+}
+
+type Review struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`   // break_glass, or the name of a rule of misuse
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // open, overdue, closed
+	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	Trust         string                 `protobuf:"bytes,5,opt,name=trust,proto3" json:"trust,omitempty"`
+	Patient       string                 `protobuf:"bytes,6,opt,name=patient,proto3" json:"patient,omitempty"` // pseudonym, unless the trust knows the number
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	At            int64                  `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	Due           int64                  `protobuf:"varint,9,opt,name=due,proto3" json:"due,omitempty"`
+	Outcome       string                 `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	ClosedBy      string                 `protobuf:"bytes,11,opt,name=closed_by,json=closedBy,proto3" json:"closed_by,omitempty"`
+	Note          string                 `protobuf:"bytes,12,opt,name=note,proto3" json:"note,omitempty"`
+	Documents     []string               `protobuf:"bytes,13,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Review) Reset() {
+	*x = Review{}
+	mi := &file_node_admin_admin_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Review) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Review) ProtoMessage() {}
+
+func (x *Review) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Review.ProtoReflect.Descriptor instead.
+func (*Review) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *Review) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Review) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Review) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Review) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Review) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Review) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *Review) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Review) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Review) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *Review) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Review) GetClosedBy() string {
+	if x != nil {
+		return x.ClosedBy
+	}
+	return ""
+}
+
+func (x *Review) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Review) GetDocuments() []string {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+type CloseReviewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // justified, not_justified
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,4,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseReviewRequest) Reset() {
+	*x = CloseReviewRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseReviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseReviewRequest) ProtoMessage() {}
+
+func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
+func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *CloseReviewRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CloseReviewRequest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *CloseReviewRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *CloseReviewRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type AuditFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Document      string                 `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	User          string                 `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	Trust         string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"`
+	Outcome       string                 `protobuf:"bytes,5,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Kind          string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`
+	Since         int64                  `protobuf:"varint,7,opt,name=since,proto3" json:"since,omitempty"`
+	Until         int64                  `protobuf:"varint,8,opt,name=until,proto3" json:"until,omitempty"`
+	BreakGlass    bool                   `protobuf:"varint,9,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	Limit         uint32                 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"` // 0: 1,000
+	Cursor        string                 `protobuf:"bytes,11,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditFilter) Reset() {
+	*x = AuditFilter{}
+	mi := &file_node_admin_admin_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditFilter) ProtoMessage() {}
+
+func (x *AuditFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
+func (*AuditFilter) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *AuditFilter) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *AuditFilter) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *AuditFilter) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *AuditFilter) GetBreakGlass() bool {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return false
+}
+
+func (x *AuditFilter) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *AuditFilter) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type AuditEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Trust         string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"`
+	User          string                 `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,6,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,7,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Relationship  string                 `protobuf:"bytes,8,opt,name=relationship,proto3" json:"relationship,omitempty"`
+	Document      string                 `protobuf:"bytes,9,opt,name=document,proto3" json:"document,omitempty"`
+	Custodian     string                 `protobuf:"bytes,10,opt,name=custodian,proto3" json:"custodian,omitempty"`
+	Outcome       string                 `protobuf:"bytes,11,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Chain         []string               `protobuf:"bytes,12,rep,name=chain,proto3" json:"chain,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,13,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	BreakGlass    bool                   `protobuf:"varint,14,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	Detail        string                 `protobuf:"bytes,15,opt,name=detail,proto3" json:"detail,omitempty"`
+	Patient       string                 `protobuf:"bytes,16,opt,name=patient,proto3" json:"patient,omitempty"` // pseudonym
+	Leaf          string                 `protobuf:"bytes,17,opt,name=leaf,proto3" json:"leaf,omitempty"`       // hash
+	Of            int64                  `protobuf:"varint,18,opt,name=of,proto3" json:"of,omitempty"`          // entry that this one completes, -1 for none
+	Request       string                 `protobuf:"bytes,19,opt,name=request,proto3" json:"request,omitempty"` // digest of the assertion
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_node_admin_admin_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *AuditEntry) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetRelationship() string {
+	if x != nil {
+		return x.Relationship
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetCustodian() string {
+	if x != nil {
+		return x.Custodian
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetChain() []string {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetBreakGlass() bool {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return false
+}
+
+func (x *AuditEntry) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetLeaf() string {
+	if x != nil {
+		return x.Leaf
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetOf() int64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+type SearchAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filter        *AuditFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAuditRequest) Reset() {
+	*x = SearchAuditRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAuditRequest) ProtoMessage() {}
+
+func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
+func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *SearchAuditRequest) GetFilter() *AuditFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *SearchAuditRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type SearchAuditReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*AuditEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	Damaged       []uint64               `protobuf:"varint,2,rep,packed,name=damaged,proto3" json:"damaged,omitempty"`
+	Next          string                 `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAuditReply) Reset() {
+	*x = SearchAuditReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAuditReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAuditReply) ProtoMessage() {}
+
+func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
+func (*SearchAuditReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *SearchAuditReply) GetEntries() []*AuditEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *SearchAuditReply) GetDamaged() []uint64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return nil
+}
+
+func (x *SearchAuditReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type ExportAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filter        *AuditFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
+	Proofs        bool                   `protobuf:"varint,3,opt,name=proofs,proto3" json:"proofs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditRequest) Reset() {
+	*x = ExportAuditRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditRequest) ProtoMessage() {}
+
+func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
+func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *ExportAuditRequest) GetFilter() *AuditFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ExportAuditRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+func (x *ExportAuditRequest) GetProofs() bool {
+	if x != nil {
+		return x.Proofs
+	}
+	return false
+}
+
+// ExportAuditReply is one line of the export: a FHIR AuditEvent in JSON, or the head that the proofs lead to.
+type ExportAuditReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          []byte                 `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditReply) Reset() {
+	*x = ExportAuditReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditReply) ProtoMessage() {}
+
+func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
+func (*ExportAuditReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *ExportAuditReply) GetLine() []byte {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+type ReportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *ReportRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type ReportReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Made          int64                  `protobuf:"varint,2,opt,name=made,proto3" json:"made,omitempty"`
+	Accesses      []*ReportAccess        `protobuf:"bytes,3,rep,name=accesses,proto3" json:"accesses,omitempty"`
+	Directives    []*DirectiveInfo       `protobuf:"bytes,4,rep,name=directives,proto3" json:"directives,omitempty"`
+	Sites         []*ReportSite          `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`
+	Complete      bool                   `protobuf:"varint,6,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportReply) Reset() {
+	*x = ReportReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportReply) ProtoMessage() {}
+
+func (x *ReportReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
+func (*ReportReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *ReportReply) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *ReportReply) GetMade() int64 {
+	if x != nil {
+		return x.Made
+	}
+	return 0
+}
+
+func (x *ReportReply) GetAccesses() []*ReportAccess {
+	if x != nil {
+		return x.Accesses
+	}
+	return nil
+}
+
+func (x *ReportReply) GetDirectives() []*DirectiveInfo {
+	if x != nil {
+		return x.Directives
+	}
+	return nil
+}
+
+func (x *ReportReply) GetSites() []*ReportSite {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *ReportReply) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+type ReportAccess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Custodian     string                 `protobuf:"bytes,2,opt,name=custodian,proto3" json:"custodian,omitempty"`
+	Trust         string                 `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`
+	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Relationship  string                 `protobuf:"bytes,7,opt,name=relationship,proto3" json:"relationship,omitempty"`
+	Document      string                 `protobuf:"bytes,8,opt,name=document,proto3" json:"document,omitempty"`
+	Title         string                 `protobuf:"bytes,9,opt,name=title,proto3" json:"title,omitempty"`
+	Outcome       string                 `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	BreakGlass    bool                   `protobuf:"varint,11,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,12,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Text          string                 `protobuf:"bytes,13,opt,name=text,proto3" json:"text,omitempty"` // in plain words
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportAccess) Reset() {
+	*x = ReportAccess{}
+	mi := &file_node_admin_admin_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportAccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportAccess) ProtoMessage() {}
+
+func (x *ReportAccess) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
+func (*ReportAccess) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *ReportAccess) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *ReportAccess) GetCustodian() string {
+	if x != nil {
+		return x.Custodian
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetRelationship() string {
+	if x != nil {
+		return x.Relationship
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetBreakGlass() bool {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return false
+}
+
+func (x *ReportAccess) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ReportAccess) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type ReportSite struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Answered      bool                   `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
+	Problem       string                 `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	Entries       uint64                 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportSite) Reset() {
+	*x = ReportSite{}
+	mi := &file_node_admin_admin_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportSite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportSite) ProtoMessage() {}
+
+func (x *ReportSite) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
+func (*ReportSite) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *ReportSite) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReportSite) GetAnswered() bool {
+	if x != nil {
+		return x.Answered
+	}
+	return false
+}
+
+func (x *ReportSite) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ReportSite) GetEntries() uint64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+type ReconcileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         int64                  `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileRequest) Reset() {
+	*x = ReconcileRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileRequest) ProtoMessage() {}
+
+func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
+func (*ReconcileRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *ReconcileRequest) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *ReconcileRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type ReconcileReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Compared      uint64                 `protobuf:"varint,1,opt,name=compared,proto3" json:"compared,omitempty"`
+	OneSided      []*OneSided            `protobuf:"bytes,2,rep,name=one_sided,json=oneSided,proto3" json:"one_sided,omitempty"`
+	Sites         []*ReportSite          `protobuf:"bytes,3,rep,name=sites,proto3" json:"sites,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileReply) Reset() {
+	*x = ReconcileReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileReply) ProtoMessage() {}
+
+func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
+func (*ReconcileReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *ReconcileReply) GetCompared() uint64 {
+	if x != nil {
+		return x.Compared
+	}
+	return 0
+}
+
+func (x *ReconcileReply) GetOneSided() []*OneSided {
+	if x != nil {
+		return x.OneSided
+	}
+	return nil
+}
+
+func (x *ReconcileReply) GetSites() []*ReportSite {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+type OneSided struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transfer      string                 `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Here          string                 `protobuf:"bytes,2,opt,name=here,proto3" json:"here,omitempty"`   // trust whose log has it
+	There         string                 `protobuf:"bytes,3,opt,name=there,proto3" json:"there,omitempty"` // trust whose log has not
+	Document      string                 `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
+	User          string                 `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	Problem       string                 `protobuf:"bytes,7,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OneSided) Reset() {
+	*x = OneSided{}
+	mi := &file_node_admin_admin_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OneSided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OneSided) ProtoMessage() {}
+
+func (x *OneSided) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
+func (*OneSided) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *OneSided) GetTransfer() string {
+	if x != nil {
+		return x.Transfer
+	}
+	return ""
+}
+
+func (x *OneSided) GetHere() string {
+	if x != nil {
+		return x.Here
+	}
+	return ""
+}
+
+func (x *OneSided) GetThere() string {
+	if x != nil {
+		return x.There
+	}
+	return ""
+}
+
+func (x *OneSided) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *OneSided) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *OneSided) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *OneSided) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 var File_node_admin_admin_proto protoreflect.FileDescriptor
 
 const file_node_admin_admin_proto_rawDesc = "" +
@@ -3000,7 +6931,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x0f\n" +
-	"\rStatusRequest\"\x8d\x06\n" +
+	"\rStatusRequest\"\xca\x06\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x1b\n" +
@@ -3029,14 +6960,15 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bwarnings\x18\x17 \x03(\tR\bwarnings\x129\n" +
 	"\tproposals\x18\x18 \x03(\v2\x1b.ridgeway.admin.v1.ProposalR\tproposals\x12\x18\n" +
 	"\astarted\x18\x19 \x01(\x03R\astarted\x12\x1a\n" +
-	"\brejected\x18\x1a \x01(\x04R\brejected\x12)\n" +
+	"\brejected\x18\x1a \x01(\x04R\brejected\x12;\n" +
+	"\tsuspended\x18\x1c \x01(\v2\x1d.ridgeway.admin.v1.SuspensionR\tsuspended\x12)\n" +
 	"\x10releases_stopped\x18\x1b \x01(\bR\x0freleasesStopped\"t\n" +
 	"\bProposal\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12\x1c\n" +
 	"\tapprovals\x18\x04 \x01(\rR\tapprovals\x12\x16\n" +
-	"\x06needed\x18\x05 \x01(\rR\x06needed\"\xdb\x01\n" +
+	"\x06needed\x18\x05 \x01(\rR\x06needed\"\x9a\x02\n" +
 	"\x04Site\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3046,7 +6978,18 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05as_of\x18\x06 \x01(\x03R\x04asOf\x12\x1a\n" +
 	"\bstanding\x18\a \x01(\tR\bstanding\x12\x12\n" +
 	"\x04raft\x18\b \x01(\tR\x04raft\x12\x18\n" +
-	"\aversion\x18\t \x01(\tR\aversion\"^\n" +
+	"\aversion\x18\t \x01(\tR\aversion\x12=\n" +
+	"\n" +
+	"suspension\x18\n" +
+	" \x01(\v2\x1d.ridgeway.admin.v1.SuspensionR\n" +
+	"suspension\"y\n" +
+	"\n" +
+	"Suspension\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x03R\x05since\x12\x17\n" +
+	"\atold_by\x18\x05 \x01(\tR\x06toldBy\"^\n" +
 	"\rInviteRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
@@ -3178,11 +7121,12 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
 	"\rWithdrawReply\x12\x1c\n" +
-	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"R\n" +
+	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"d\n" +
 	"\x0eSuspendRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04lift\x18\x03 \x01(\bR\x04lift\",\n" +
+	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x10\n" +
+	"\x03yes\x18\x04 \x01(\bR\x03yes\",\n" +
 	"\x0eApproveRequest\x12\x1a\n" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\"|\n" +
 	"\rProposalReply\x12\x1a\n" +
@@ -3228,7 +7172,329 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x18\n" +
 	"\arecords\x18\x03 \x01(\x04R\arecords\x12+\n" +
 	"\x11damaged_documents\x18\x04 \x03(\tR\x10damagedDocuments\x12\x1a\n" +
-	"\bfindings\x18\x05 \x03(\tR\bfindings2\xc5\t\n" +
+	"\bfindings\x18\x05 \x03(\tR\bfindings\"9\n" +
+	"\rAgreementText\x12\x14\n" +
+	"\x05cedar\x18\x01 \x01(\tR\x05cedar\x12\x12\n" +
+	"\x04form\x18\x02 \x01(\tR\x04form\"M\n" +
+	"\x15CheckAgreementRequest\x124\n" +
+	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\"c\n" +
+	"\x13CheckAgreementReply\x126\n" +
+	"\bfindings\x18\x01 \x03(\v2\x1a.ridgeway.admin.v1.FindingR\bfindings\x12\x14\n" +
+	"\x05cedar\x18\x02 \x01(\tR\x05cedar\"y\n" +
+	"\aFinding\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\rR\x04line\x12\x16\n" +
+	"\x06column\x18\x02 \x01(\rR\x06column\x12\x1a\n" +
+	"\bseverity\x18\x03 \x01(\tR\bseverity\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\x80\x01\n" +
+	"\x18SimulateAgreementRequest\x124\n" +
+	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\rR\x04days\x12\x1a\n" +
+	"\bexamples\x18\x03 \x01(\rR\bexamples\"\x80\x01\n" +
+	"\x16SimulateAgreementReply\x123\n" +
+	"\aaudited\x18\x01 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\aaudited\x121\n" +
+	"\x06matrix\x18\x02 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06matrix\"\xc4\x01\n" +
+	"\x06Impact\x12\x18\n" +
+	"\adecided\x18\x01 \x01(\x04R\adecided\x12\x16\n" +
+	"\x06gained\x18\x02 \x01(\x04R\x06gained\x12\x12\n" +
+	"\x04lost\x18\x03 \x01(\x04R\x04lost\x126\n" +
+	"\x06counts\x18\x04 \x03(\v2\x1e.ridgeway.admin.v1.ImpactCountR\x06counts\x12<\n" +
+	"\bexamples\x18\x05 \x03(\v2 .ridgeway.admin.v1.ImpactExampleR\bexamples\"_\n" +
+	"\vImpactCount\x12\x0e\n" +
+	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
+	"\x06gained\x18\x03 \x01(\x04R\x06gained\x12\x12\n" +
+	"\x04lost\x18\x04 \x01(\x04R\x04lost\"o\n" +
+	"\rImpactExample\x12\x16\n" +
+	"\x06gained\x18\x01 \x01(\bR\x06gained\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\tR\arequest\x12\x16\n" +
+	"\x06before\x18\x03 \x03(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x04 \x03(\tR\x05after\"\xe7\x01\n" +
+	"\x17ProposeAgreementRequest\x124\n" +
+	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x1c\n" +
+	"\teffective\x18\x02 \x01(\x03R\teffective\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12.\n" +
+	"\x05asker\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x1a\n" +
+	"\brollback\x18\x06 \x01(\x04R\brollback\"\x91\x01\n" +
+	"\x17ApproveAgreementRequest\x12\x1a\n" +
+	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x16\n" +
+	"\x06reject\x18\x02 \x01(\bR\x06reject\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12.\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xca\x02\n" +
+	"\x11AgreementProposal\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x1c\n" +
+	"\teffective\x18\x05 \x01(\x03R\teffective\x12\x18\n" +
+	"\aexpires\x18\x06 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04note\x18\a \x01(\tR\x04note\x12\x14\n" +
+	"\x05cedar\x18\b \x01(\tR\x05cedar\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\t \x01(\tR\tdecidedBy\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\x04R\aversion\x12\x1c\n" +
+	"\tcommitted\x18\v \x01(\bR\tcommitted\x126\n" +
+	"\bfindings\x18\f \x03(\v2\x1a.ridgeway.admin.v1.FindingR\bfindings\"C\n" +
+	"\x11AgreementsRequest\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
+	"\ahistory\x18\x02 \x01(\bR\ahistory\"\x96\x01\n" +
+	"\x0fAgreementsReply\x12?\n" +
+	"\bversions\x18\x01 \x03(\v2#.ridgeway.admin.v1.AgreementVersionR\bversions\x12B\n" +
+	"\tproposals\x18\x02 \x03(\v2$.ridgeway.admin.v1.AgreementProposalR\tproposals\"\xa8\x02\n" +
+	"\x10AgreementVersion\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1c\n" +
+	"\teffective\x18\x04 \x01(\x03R\teffective\x12\x18\n" +
+	"\aexpires\x18\x05 \x01(\x03R\aexpires\x12\x1a\n" +
+	"\bproposer\x18\x06 \x01(\tR\bproposer\x12\x1a\n" +
+	"\bapprover\x18\a \x01(\tR\bapprover\x12\x12\n" +
+	"\x04note\x18\b \x01(\tR\x04note\x12\x16\n" +
+	"\x06signed\x18\t \x01(\x03R\x06signed\x12\x1c\n" +
+	"\tstatement\x18\n" +
+	" \x01(\tR\tstatement\x12\x14\n" +
+	"\x05cedar\x18\v \x01(\tR\x05cedar\"\x86\x01\n" +
+	"\n" +
+	"WhyRequest\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x14\n" +
+	"\x05trust\x18\x03 \x01(\tR\x05trust\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\"N\n" +
+	"\bWhyReply\x12\x18\n" +
+	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12\x14\n" +
+	"\x05chain\x18\x02 \x03(\tR\x05chain\x12\x12\n" +
+	"\x04told\x18\x03 \x01(\tR\x04told\"(\n" +
+	"\n" +
+	"WhoRequest\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\"=\n" +
+	"\bWhoReply\x121\n" +
+	"\x06access\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.AccessR\x06access\"\x9c\x01\n" +
+	"\x06Access\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\x03 \x01(\tR\apurpose\x12\x10\n" +
+	"\x03see\x18\x04 \x01(\bR\x03see\x12\x12\n" +
+	"\x04open\x18\x05 \x01(\bR\x04open\x12\x14\n" +
+	"\x05glass\x18\x06 \x01(\bR\x05glass\x12\x12\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\"\x9c\x02\n" +
+	"\x0eDirectiveScope\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
+	"\x06person\x18\x03 \x01(\tR\x06person\x12\x1c\n" +
+	"\tcustodian\x18\x04 \x01(\tR\tcustodian\x12\x12\n" +
+	"\x04type\x18\x05 \x01(\tR\x04type\x12\x1a\n" +
+	"\bcategory\x18\x06 \x01(\tR\bcategory\x12 \n" +
+	"\vsensitivity\x18\a \x01(\tR\vsensitivity\x12\x1a\n" +
+	"\bdocument\x18\b \x01(\tR\bdocument\x12\x12\n" +
+	"\x04from\x18\t \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\n" +
+	" \x01(\x03R\x02to\x12\x18\n" +
+	"\apurpose\x18\v \x01(\tR\apurpose\"\xba\x02\n" +
+	"\x16RecordDirectiveRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
+	"\x06permit\x18\x02 \x01(\bR\x06permit\x127\n" +
+	"\x05scope\x18\x03 \x01(\v2!.ridgeway.admin.v1.DirectiveScopeR\x05scope\x129\n" +
+	"\x06except\x18\x04 \x03(\v2!.ridgeway.admin.v1.DirectiveScopeR\x06except\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x1e\n" +
+	"\n" +
+	"supersedes\x18\x06 \x01(\tR\n" +
+	"supersedes\x12\x0e\n" +
+	"\x02by\x18\a \x01(\tR\x02by\x12\x1a\n" +
+	"\bevidence\x18\b \x01(\tR\bevidence\x12\x18\n" +
+	"\aconfirm\x18\t \x01(\bR\aconfirm\"\xa3\x01\n" +
+	"\x14RecordDirectiveReply\x12\x1c\n" +
+	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x1b\n" +
+	"\tread_back\x18\x02 \x01(\tR\breadBack\x12\x1c\n" +
+	"\tconflicts\x18\x03 \x03(\tR\tconflicts\x12\x1c\n" +
+	"\tcommitted\x18\x04 \x01(\bR\tcommitted\x12\x14\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\"G\n" +
+	"\x11DirectivesRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x18\n" +
+	"\ahistory\x18\x02 \x01(\bR\ahistory\"S\n" +
+	"\x0fDirectivesReply\x12@\n" +
+	"\n" +
+	"directives\x18\x01 \x03(\v2 .ridgeway.admin.v1.DirectiveInfoR\n" +
+	"directives\"\x88\x02\n" +
+	"\rDirectiveInfo\x12\x1c\n" +
+	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x16\n" +
+	"\x06effect\x18\x02 \x01(\tR\x06effect\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x14\n" +
+	"\x05trust\x18\x06 \x01(\tR\x05trust\x12\x1a\n" +
+	"\bevidence\x18\a \x01(\tR\bevidence\x12\x0e\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\x12\x14\n" +
+	"\x05index\x18\t \x01(\x04R\x05index\x12\x14\n" +
+	"\x05until\x18\n" +
+	" \x01(\x03R\x05until\x12\x19\n" +
+	"\bended_by\x18\v \x01(\tR\aendedBy\"~\n" +
+	"\x18WithdrawDirectiveRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1c\n" +
+	"\tdirective\x18\x02 \x01(\tR\tdirective\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x1a\n" +
+	"\bevidence\x18\x04 \x01(\tR\bevidence\"H\n" +
+	"\x0eReceiptRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1c\n" +
+	"\tdirective\x18\x02 \x01(\tR\tdirective\"\xb0\x01\n" +
+	"\fReceiptReply\x12\x1c\n" +
+	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1a\n" +
+	"\brecorded\x18\x03 \x01(\x03R\brecorded\x12\x1c\n" +
+	"\tcommitted\x18\x04 \x01(\x03R\tcommitted\x124\n" +
+	"\x05sites\x18\x05 \x03(\v2\x1e.ridgeway.admin.v1.ReceiptSiteR\x05sites\"}\n" +
+	"\vReceiptSite\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x14\n" +
+	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x18\n" +
+	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x18\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\"\xb1\x02\n" +
+	"\x0eRelabelRequest\x12\x1c\n" +
+	"\tdocuments\x18\x01 \x03(\tR\tdocuments\x12\x18\n" +
+	"\apatient\x18\x02 \x01(\tR\apatient\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12(\n" +
+	"\x0fconfidentiality\x18\x04 \x01(\tR\x0fconfidentiality\x12 \n" +
+	"\vsensitivity\x18\x05 \x03(\tR\vsensitivity\x12'\n" +
+	"\x0fset_sensitivity\x18\x06 \x01(\bR\x0esetSensitivity\x12\x14\n" +
+	"\x05legal\x18\a \x01(\tR\x05legal\x12\x18\n" +
+	"\aconfirm\x18\b \x01(\bR\aconfirm\x12.\n" +
+	"\x05asker\x18\t \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"u\n" +
+	"\fRelabelReply\x12\x18\n" +
+	"\amatched\x18\x01 \x01(\rR\amatched\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\rR\achanged\x121\n" +
+	"\x06impact\x18\x03 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06impact\"u\n" +
+	"\x11BreakGlassRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
+	"\x05asker\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"K\n" +
+	"\x0fBreakGlassReply\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x12\n" +
+	"\x04told\x18\x03 \x03(\tR\x04told\"(\n" +
+	"\x0eReviewsRequest\x12\x16\n" +
+	"\x06closed\x18\x01 \x01(\bR\x06closed\"C\n" +
+	"\fReviewsReply\x123\n" +
+	"\areviews\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.ReviewR\areviews\"\xa9\x02\n" +
+	"\x06Review\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x14\n" +
+	"\x05trust\x18\x05 \x01(\tR\x05trust\x12\x18\n" +
+	"\apatient\x18\x06 \x01(\tR\apatient\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\x12\x10\n" +
+	"\x03due\x18\t \x01(\x03R\x03due\x12\x18\n" +
+	"\aoutcome\x18\n" +
+	" \x01(\tR\aoutcome\x12\x1b\n" +
+	"\tclosed_by\x18\v \x01(\tR\bclosedBy\x12\x12\n" +
+	"\x04note\x18\f \x01(\tR\x04note\x12\x1c\n" +
+	"\tdocuments\x18\r \x03(\tR\tdocuments\"\x82\x01\n" +
+	"\x12CloseReviewRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12.\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x96\x02\n" +
+	"\vAuditFilter\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x14\n" +
+	"\x05trust\x18\x04 \x01(\tR\x05trust\x12\x18\n" +
+	"\aoutcome\x18\x05 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05since\x18\a \x01(\x03R\x05since\x12\x14\n" +
+	"\x05until\x18\b \x01(\x03R\x05until\x12\x1f\n" +
+	"\vbreak_glass\x18\t \x01(\bR\n" +
+	"breakGlass\x12\x14\n" +
+	"\x05limit\x18\n" +
+	" \x01(\rR\x05limit\x12\x16\n" +
+	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xd3\x03\n" +
+	"\n" +
+	"AuditEntry\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05trust\x18\x04 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x06 \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\a \x01(\tR\apurpose\x12\"\n" +
+	"\frelationship\x18\b \x01(\tR\frelationship\x12\x1a\n" +
+	"\bdocument\x18\t \x01(\tR\bdocument\x12\x1c\n" +
+	"\tcustodian\x18\n" +
+	" \x01(\tR\tcustodian\x12\x18\n" +
+	"\aoutcome\x18\v \x01(\tR\aoutcome\x12\x14\n" +
+	"\x05chain\x18\f \x03(\tR\x05chain\x12\x14\n" +
+	"\x05bytes\x18\r \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vbreak_glass\x18\x0e \x01(\bR\n" +
+	"breakGlass\x12\x16\n" +
+	"\x06detail\x18\x0f \x01(\tR\x06detail\x12\x18\n" +
+	"\apatient\x18\x10 \x01(\tR\apatient\x12\x12\n" +
+	"\x04leaf\x18\x11 \x01(\tR\x04leaf\x12\x0e\n" +
+	"\x02of\x18\x12 \x01(\x03R\x02of\x12\x18\n" +
+	"\arequest\x18\x13 \x01(\tR\arequest\"|\n" +
+	"\x12SearchAuditRequest\x126\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1e.ridgeway.admin.v1.AuditFilterR\x06filter\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"y\n" +
+	"\x10SearchAuditReply\x127\n" +
+	"\aentries\x18\x01 \x03(\v2\x1d.ridgeway.admin.v1.AuditEntryR\aentries\x12\x18\n" +
+	"\adamaged\x18\x02 \x03(\x04R\adamaged\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\"\x94\x01\n" +
+	"\x12ExportAuditRequest\x126\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1e.ridgeway.admin.v1.AuditFilterR\x06filter\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x16\n" +
+	"\x06proofs\x18\x03 \x01(\bR\x06proofs\"&\n" +
+	"\x10ExportAuditReply\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\fR\x04line\"Y\n" +
+	"\rReportRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x8b\x02\n" +
+	"\vReportReply\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
+	"\x04made\x18\x02 \x01(\x03R\x04made\x12;\n" +
+	"\baccesses\x18\x03 \x03(\v2\x1f.ridgeway.admin.v1.ReportAccessR\baccesses\x12@\n" +
+	"\n" +
+	"directives\x18\x04 \x03(\v2 .ridgeway.admin.v1.DirectiveInfoR\n" +
+	"directives\x123\n" +
+	"\x05sites\x18\x05 \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\x12\x1a\n" +
+	"\bcomplete\x18\x06 \x01(\bR\bcomplete\"\xcf\x02\n" +
+	"\fReportAccess\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1c\n" +
+	"\tcustodian\x18\x02 \x01(\tR\tcustodian\x12\x14\n" +
+	"\x05trust\x18\x03 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x05 \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\"\n" +
+	"\frelationship\x18\a \x01(\tR\frelationship\x12\x1a\n" +
+	"\bdocument\x18\b \x01(\tR\bdocument\x12\x14\n" +
+	"\x05title\x18\t \x01(\tR\x05title\x12\x18\n" +
+	"\aoutcome\x18\n" +
+	" \x01(\tR\aoutcome\x12\x1f\n" +
+	"\vbreak_glass\x18\v \x01(\bR\n" +
+	"breakGlass\x12\x14\n" +
+	"\x05bytes\x18\f \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04text\x18\r \x01(\tR\x04text\"r\n" +
+	"\n" +
+	"ReportSite\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x1a\n" +
+	"\banswered\x18\x02 \x01(\bR\banswered\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x18\n" +
+	"\aentries\x18\x04 \x01(\x04R\aentries\"X\n" +
+	"\x10ReconcileRequest\x12\x14\n" +
+	"\x05since\x18\x01 \x01(\x03R\x05since\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x9b\x01\n" +
+	"\x0eReconcileReply\x12\x1a\n" +
+	"\bcompared\x18\x01 \x01(\x04R\bcompared\x128\n" +
+	"\tone_sided\x18\x02 \x03(\v2\x1b.ridgeway.admin.v1.OneSidedR\boneSided\x123\n" +
+	"\x05sites\x18\x03 \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\"\xaa\x01\n" +
+	"\bOneSided\x12\x1a\n" +
+	"\btransfer\x18\x01 \x01(\tR\btransfer\x12\x12\n" +
+	"\x04here\x18\x02 \x01(\tR\x04here\x12\x14\n" +
+	"\x05there\x18\x03 \x01(\tR\x05there\x12\x1a\n" +
+	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x18\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem2\xd9\x16\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -3244,7 +7510,29 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\vAcceptAudit\x12%.ridgeway.admin.v1.AcceptAuditRequest\x1a#.ridgeway.admin.v1.AcceptAuditReply\x12G\n" +
 	"\x05Scrub\x12\x1f.ridgeway.admin.v1.ScrubRequest\x1a\x1d.ridgeway.admin.v1.ScrubReply\x12P\n" +
 	"\bRejected\x12\".ridgeway.admin.v1.RejectedRequest\x1a .ridgeway.admin.v1.RejectedReply\x12J\n" +
-	"\x06Settle\x12 .ridgeway.admin.v1.SettleRequest\x1a\x1e.ridgeway.admin.v1.SettleReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
+	"\x06Settle\x12 .ridgeway.admin.v1.SettleRequest\x1a\x1e.ridgeway.admin.v1.SettleReply\x12b\n" +
+	"\x0eCheckAgreement\x12(.ridgeway.admin.v1.CheckAgreementRequest\x1a&.ridgeway.admin.v1.CheckAgreementReply\x12k\n" +
+	"\x11SimulateAgreement\x12+.ridgeway.admin.v1.SimulateAgreementRequest\x1a).ridgeway.admin.v1.SimulateAgreementReply\x12d\n" +
+	"\x10ProposeAgreement\x12*.ridgeway.admin.v1.ProposeAgreementRequest\x1a$.ridgeway.admin.v1.AgreementProposal\x12d\n" +
+	"\x10ApproveAgreement\x12*.ridgeway.admin.v1.ApproveAgreementRequest\x1a$.ridgeway.admin.v1.AgreementProposal\x12V\n" +
+	"\n" +
+	"Agreements\x12$.ridgeway.admin.v1.AgreementsRequest\x1a\".ridgeway.admin.v1.AgreementsReply\x12A\n" +
+	"\x03Why\x12\x1d.ridgeway.admin.v1.WhyRequest\x1a\x1b.ridgeway.admin.v1.WhyReply\x12A\n" +
+	"\x03Who\x12\x1d.ridgeway.admin.v1.WhoRequest\x1a\x1b.ridgeway.admin.v1.WhoReply\x12e\n" +
+	"\x0fRecordDirective\x12).ridgeway.admin.v1.RecordDirectiveRequest\x1a'.ridgeway.admin.v1.RecordDirectiveReply\x12V\n" +
+	"\n" +
+	"Directives\x12$.ridgeway.admin.v1.DirectivesRequest\x1a\".ridgeway.admin.v1.DirectivesReply\x12i\n" +
+	"\x11WithdrawDirective\x12+.ridgeway.admin.v1.WithdrawDirectiveRequest\x1a'.ridgeway.admin.v1.RecordDirectiveReply\x12M\n" +
+	"\aReceipt\x12!.ridgeway.admin.v1.ReceiptRequest\x1a\x1f.ridgeway.admin.v1.ReceiptReply\x12M\n" +
+	"\aRelabel\x12!.ridgeway.admin.v1.RelabelRequest\x1a\x1f.ridgeway.admin.v1.RelabelReply\x12V\n" +
+	"\n" +
+	"BreakGlass\x12$.ridgeway.admin.v1.BreakGlassRequest\x1a\".ridgeway.admin.v1.BreakGlassReply\x12M\n" +
+	"\aReviews\x12!.ridgeway.admin.v1.ReviewsRequest\x1a\x1f.ridgeway.admin.v1.ReviewsReply\x12O\n" +
+	"\vCloseReview\x12%.ridgeway.admin.v1.CloseReviewRequest\x1a\x19.ridgeway.admin.v1.Review\x12Y\n" +
+	"\vSearchAudit\x12%.ridgeway.admin.v1.SearchAuditRequest\x1a#.ridgeway.admin.v1.SearchAuditReply\x12[\n" +
+	"\vExportAudit\x12%.ridgeway.admin.v1.ExportAuditRequest\x1a#.ridgeway.admin.v1.ExportAuditReply0\x01\x12J\n" +
+	"\x06Report\x12 .ridgeway.admin.v1.ReportRequest\x1a\x1e.ridgeway.admin.v1.ReportReply\x12S\n" +
+	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
 	file_node_admin_admin_proto_rawDescOnce sync.Once
@@ -3258,100 +7546,228 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
 var file_node_admin_admin_proto_goTypes = []any{
-	(*Asker)(nil),                   // 0: ridgeway.admin.v1.Asker
-	(*Problem)(nil),                 // 1: ridgeway.admin.v1.Problem
-	(*StatusRequest)(nil),           // 2: ridgeway.admin.v1.StatusRequest
-	(*StatusReply)(nil),             // 3: ridgeway.admin.v1.StatusReply
-	(*Proposal)(nil),                // 4: ridgeway.admin.v1.Proposal
-	(*Site)(nil),                    // 5: ridgeway.admin.v1.Site
-	(*InviteRequest)(nil),           // 6: ridgeway.admin.v1.InviteRequest
-	(*InviteReply)(nil),             // 7: ridgeway.admin.v1.InviteReply
-	(*RevokeInvitationRequest)(nil), // 8: ridgeway.admin.v1.RevokeInvitationRequest
-	(*RevokeInvitationReply)(nil),   // 9: ridgeway.admin.v1.RevokeInvitationReply
-	(*TakeRequest)(nil),             // 10: ridgeway.admin.v1.TakeRequest
-	(*Document)(nil),                // 11: ridgeway.admin.v1.Document
-	(*File)(nil),                    // 12: ridgeway.admin.v1.File
-	(*Page)(nil),                    // 13: ridgeway.admin.v1.Page
-	(*Extent)(nil),                  // 14: ridgeway.admin.v1.Extent
-	(*TakeReply)(nil),               // 15: ridgeway.admin.v1.TakeReply
-	(*LocateRequest)(nil),           // 16: ridgeway.admin.v1.LocateRequest
-	(*LocateReply)(nil),             // 17: ridgeway.admin.v1.LocateReply
-	(*Located)(nil),                 // 18: ridgeway.admin.v1.Located
-	(*FetchRequest)(nil),            // 19: ridgeway.admin.v1.FetchRequest
-	(*FetchReply)(nil),              // 20: ridgeway.admin.v1.FetchReply
-	(*Head)(nil),                    // 21: ridgeway.admin.v1.Head
-	(*Done)(nil),                    // 22: ridgeway.admin.v1.Done
-	(*ObjectRequest)(nil),           // 23: ridgeway.admin.v1.ObjectRequest
-	(*ObjectReply)(nil),             // 24: ridgeway.admin.v1.ObjectReply
-	(*WithdrawRequest)(nil),         // 25: ridgeway.admin.v1.WithdrawRequest
-	(*WithdrawReply)(nil),           // 26: ridgeway.admin.v1.WithdrawReply
-	(*SuspendRequest)(nil),          // 27: ridgeway.admin.v1.SuspendRequest
-	(*ApproveRequest)(nil),          // 28: ridgeway.admin.v1.ApproveRequest
-	(*ProposalReply)(nil),           // 29: ridgeway.admin.v1.ProposalReply
-	(*VerifyAuditRequest)(nil),      // 30: ridgeway.admin.v1.VerifyAuditRequest
-	(*VerifyAuditReply)(nil),        // 31: ridgeway.admin.v1.VerifyAuditReply
-	(*AcceptAuditRequest)(nil),      // 32: ridgeway.admin.v1.AcceptAuditRequest
-	(*AcceptAuditReply)(nil),        // 33: ridgeway.admin.v1.AcceptAuditReply
-	(*RejectedRequest)(nil),         // 34: ridgeway.admin.v1.RejectedRequest
-	(*RejectedReply)(nil),           // 35: ridgeway.admin.v1.RejectedReply
-	(*Rejection)(nil),               // 36: ridgeway.admin.v1.Rejection
-	(*SettleRequest)(nil),           // 37: ridgeway.admin.v1.SettleRequest
-	(*SettleReply)(nil),             // 38: ridgeway.admin.v1.SettleReply
-	(*ScrubRequest)(nil),            // 39: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),              // 40: ridgeway.admin.v1.ScrubReply
+	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
+	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
+	(*StatusRequest)(nil),            // 2: ridgeway.admin.v1.StatusRequest
+	(*StatusReply)(nil),              // 3: ridgeway.admin.v1.StatusReply
+	(*Proposal)(nil),                 // 4: ridgeway.admin.v1.Proposal
+	(*Site)(nil),                     // 5: ridgeway.admin.v1.Site
+	(*Suspension)(nil),               // 6: ridgeway.admin.v1.Suspension
+	(*InviteRequest)(nil),            // 7: ridgeway.admin.v1.InviteRequest
+	(*InviteReply)(nil),              // 8: ridgeway.admin.v1.InviteReply
+	(*RevokeInvitationRequest)(nil),  // 9: ridgeway.admin.v1.RevokeInvitationRequest
+	(*RevokeInvitationReply)(nil),    // 10: ridgeway.admin.v1.RevokeInvitationReply
+	(*TakeRequest)(nil),              // 11: ridgeway.admin.v1.TakeRequest
+	(*Document)(nil),                 // 12: ridgeway.admin.v1.Document
+	(*File)(nil),                     // 13: ridgeway.admin.v1.File
+	(*Page)(nil),                     // 14: ridgeway.admin.v1.Page
+	(*Extent)(nil),                   // 15: ridgeway.admin.v1.Extent
+	(*TakeReply)(nil),                // 16: ridgeway.admin.v1.TakeReply
+	(*LocateRequest)(nil),            // 17: ridgeway.admin.v1.LocateRequest
+	(*LocateReply)(nil),              // 18: ridgeway.admin.v1.LocateReply
+	(*Located)(nil),                  // 19: ridgeway.admin.v1.Located
+	(*FetchRequest)(nil),             // 20: ridgeway.admin.v1.FetchRequest
+	(*FetchReply)(nil),               // 21: ridgeway.admin.v1.FetchReply
+	(*Head)(nil),                     // 22: ridgeway.admin.v1.Head
+	(*Done)(nil),                     // 23: ridgeway.admin.v1.Done
+	(*ObjectRequest)(nil),            // 24: ridgeway.admin.v1.ObjectRequest
+	(*ObjectReply)(nil),              // 25: ridgeway.admin.v1.ObjectReply
+	(*WithdrawRequest)(nil),          // 26: ridgeway.admin.v1.WithdrawRequest
+	(*WithdrawReply)(nil),            // 27: ridgeway.admin.v1.WithdrawReply
+	(*SuspendRequest)(nil),           // 28: ridgeway.admin.v1.SuspendRequest
+	(*ApproveRequest)(nil),           // 29: ridgeway.admin.v1.ApproveRequest
+	(*ProposalReply)(nil),            // 30: ridgeway.admin.v1.ProposalReply
+	(*VerifyAuditRequest)(nil),       // 31: ridgeway.admin.v1.VerifyAuditRequest
+	(*VerifyAuditReply)(nil),         // 32: ridgeway.admin.v1.VerifyAuditReply
+	(*AcceptAuditRequest)(nil),       // 33: ridgeway.admin.v1.AcceptAuditRequest
+	(*AcceptAuditReply)(nil),         // 34: ridgeway.admin.v1.AcceptAuditReply
+	(*RejectedRequest)(nil),          // 35: ridgeway.admin.v1.RejectedRequest
+	(*RejectedReply)(nil),            // 36: ridgeway.admin.v1.RejectedReply
+	(*Rejection)(nil),                // 37: ridgeway.admin.v1.Rejection
+	(*SettleRequest)(nil),            // 38: ridgeway.admin.v1.SettleRequest
+	(*SettleReply)(nil),              // 39: ridgeway.admin.v1.SettleReply
+	(*ScrubRequest)(nil),             // 40: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),               // 41: ridgeway.admin.v1.ScrubReply
+	(*AgreementText)(nil),            // 42: ridgeway.admin.v1.AgreementText
+	(*CheckAgreementRequest)(nil),    // 43: ridgeway.admin.v1.CheckAgreementRequest
+	(*CheckAgreementReply)(nil),      // 44: ridgeway.admin.v1.CheckAgreementReply
+	(*Finding)(nil),                  // 45: ridgeway.admin.v1.Finding
+	(*SimulateAgreementRequest)(nil), // 46: ridgeway.admin.v1.SimulateAgreementRequest
+	(*SimulateAgreementReply)(nil),   // 47: ridgeway.admin.v1.SimulateAgreementReply
+	(*Impact)(nil),                   // 48: ridgeway.admin.v1.Impact
+	(*ImpactCount)(nil),              // 49: ridgeway.admin.v1.ImpactCount
+	(*ImpactExample)(nil),            // 50: ridgeway.admin.v1.ImpactExample
+	(*ProposeAgreementRequest)(nil),  // 51: ridgeway.admin.v1.ProposeAgreementRequest
+	(*ApproveAgreementRequest)(nil),  // 52: ridgeway.admin.v1.ApproveAgreementRequest
+	(*AgreementProposal)(nil),        // 53: ridgeway.admin.v1.AgreementProposal
+	(*AgreementsRequest)(nil),        // 54: ridgeway.admin.v1.AgreementsRequest
+	(*AgreementsReply)(nil),          // 55: ridgeway.admin.v1.AgreementsReply
+	(*AgreementVersion)(nil),         // 56: ridgeway.admin.v1.AgreementVersion
+	(*WhyRequest)(nil),               // 57: ridgeway.admin.v1.WhyRequest
+	(*WhyReply)(nil),                 // 58: ridgeway.admin.v1.WhyReply
+	(*WhoRequest)(nil),               // 59: ridgeway.admin.v1.WhoRequest
+	(*WhoReply)(nil),                 // 60: ridgeway.admin.v1.WhoReply
+	(*Access)(nil),                   // 61: ridgeway.admin.v1.Access
+	(*DirectiveScope)(nil),           // 62: ridgeway.admin.v1.DirectiveScope
+	(*RecordDirectiveRequest)(nil),   // 63: ridgeway.admin.v1.RecordDirectiveRequest
+	(*RecordDirectiveReply)(nil),     // 64: ridgeway.admin.v1.RecordDirectiveReply
+	(*DirectivesRequest)(nil),        // 65: ridgeway.admin.v1.DirectivesRequest
+	(*DirectivesReply)(nil),          // 66: ridgeway.admin.v1.DirectivesReply
+	(*DirectiveInfo)(nil),            // 67: ridgeway.admin.v1.DirectiveInfo
+	(*WithdrawDirectiveRequest)(nil), // 68: ridgeway.admin.v1.WithdrawDirectiveRequest
+	(*ReceiptRequest)(nil),           // 69: ridgeway.admin.v1.ReceiptRequest
+	(*ReceiptReply)(nil),             // 70: ridgeway.admin.v1.ReceiptReply
+	(*ReceiptSite)(nil),              // 71: ridgeway.admin.v1.ReceiptSite
+	(*RelabelRequest)(nil),           // 72: ridgeway.admin.v1.RelabelRequest
+	(*RelabelReply)(nil),             // 73: ridgeway.admin.v1.RelabelReply
+	(*BreakGlassRequest)(nil),        // 74: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 75: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 76: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 77: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 78: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 79: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 80: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 81: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 82: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 83: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 84: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 85: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 86: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 87: ridgeway.admin.v1.ReportReply
+	(*ReportAccess)(nil),             // 88: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 89: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 90: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 91: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 92: ridgeway.admin.v1.OneSided
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
 	4,  // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
-	11, // 2: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
-	12, // 3: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
-	13, // 4: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
-	14, // 5: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
-	1,  // 6: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
-	0,  // 7: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	18, // 8: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
-	5,  // 9: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
-	0,  // 10: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	21, // 11: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
-	22, // 12: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	36, // 13: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	2,  // 14: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	6,  // 15: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	8,  // 16: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	10, // 17: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	16, // 18: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	19, // 19: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	23, // 20: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	25, // 21: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	27, // 22: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	28, // 23: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	30, // 24: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	32, // 25: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	39, // 26: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	34, // 27: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	37, // 28: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	3,  // 29: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	7,  // 30: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	9,  // 31: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	15, // 32: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	17, // 33: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	20, // 34: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	24, // 35: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	26, // 36: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29, // 37: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	29, // 38: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	31, // 39: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	33, // 40: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	40, // 41: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	35, // 42: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	38, // 43: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	29, // [29:44] is the sub-list for method output_type
-	14, // [14:29] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
+	6,  // 3: ridgeway.admin.v1.Site.suspension:type_name -> ridgeway.admin.v1.Suspension
+	12, // 4: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
+	13, // 5: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
+	14, // 6: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
+	15, // 7: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
+	1,  // 8: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
+	0,  // 9: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	19, // 10: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
+	5,  // 11: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
+	0,  // 12: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	22, // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
+	23, // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
+	37, // 15: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	42, // 16: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	45, // 17: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	42, // 18: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	48, // 19: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	48, // 20: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	49, // 21: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	50, // 22: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	42, // 23: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,  // 24: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 25: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	45, // 26: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	56, // 27: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	53, // 28: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,  // 29: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	61, // 30: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	62, // 31: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	62, // 32: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	67, // 33: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	71, // 34: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,  // 35: ridgeway.admin.v1.RelabelRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48, // 36: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	0,  // 37: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	78, // 38: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,  // 39: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80, // 40: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 41: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	81, // 42: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	80, // 43: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 44: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 45: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88, // 46: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	67, // 47: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	89, // 48: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,  // 49: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	92, // 50: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	89, // 51: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	2,  // 52: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,  // 53: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,  // 54: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11, // 55: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17, // 56: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20, // 57: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24, // 58: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26, // 59: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28, // 60: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29, // 61: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31, // 62: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	33, // 63: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	40, // 64: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	35, // 65: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	38, // 66: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	43, // 67: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	46, // 68: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	51, // 69: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	52, // 70: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	54, // 71: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	57, // 72: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	59, // 73: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	63, // 74: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	65, // 75: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	68, // 76: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	69, // 77: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	72, // 78: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	74, // 79: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	76, // 80: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	79, // 81: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	82, // 82: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	84, // 83: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	86, // 84: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	90, // 85: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	3,  // 86: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,  // 87: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10, // 88: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16, // 89: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18, // 90: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21, // 91: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25, // 92: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27, // 93: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30, // 94: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30, // 95: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32, // 96: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	34, // 97: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	41, // 98: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	36, // 99: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	39, // 100: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	44, // 101: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	47, // 102: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	53, // 103: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	53, // 104: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	55, // 105: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	58, // 106: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	60, // 107: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	64, // 108: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	66, // 109: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	64, // 110: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	70, // 111: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	73, // 112: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	75, // 113: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	77, // 114: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	78, // 115: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	83, // 116: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	85, // 117: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	87, // 118: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	91, // 119: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	86, // [86:120] is the sub-list for method output_type
+	52, // [52:86] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -3359,13 +7775,13 @@ func file_node_admin_admin_proto_init() {
 	if File_node_admin_admin_proto != nil {
 		return
 	}
-	file_node_admin_admin_proto_msgTypes[10].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[11].OneofWrappers = []any{
 		(*TakeRequest_Document)(nil),
 		(*TakeRequest_File)(nil),
 		(*TakeRequest_Data)(nil),
 		(*TakeRequest_End)(nil),
 	}
-	file_node_admin_admin_proto_msgTypes[20].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[21].OneofWrappers = []any{
 		(*FetchReply_Head)(nil),
 		(*FetchReply_Data)(nil),
 		(*FetchReply_Done)(nil),
@@ -3376,7 +7792,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   93,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,21 +22,40 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Admin_Status_FullMethodName           = "/ridgeway.admin.v1.Admin/Status"
-	Admin_Invite_FullMethodName           = "/ridgeway.admin.v1.Admin/Invite"
-	Admin_RevokeInvitation_FullMethodName = "/ridgeway.admin.v1.Admin/RevokeInvitation"
-	Admin_Take_FullMethodName             = "/ridgeway.admin.v1.Admin/Take"
-	Admin_Locate_FullMethodName           = "/ridgeway.admin.v1.Admin/Locate"
-	Admin_Fetch_FullMethodName            = "/ridgeway.admin.v1.Admin/Fetch"
-	Admin_Object_FullMethodName           = "/ridgeway.admin.v1.Admin/Object"
-	Admin_Withdraw_FullMethodName         = "/ridgeway.admin.v1.Admin/Withdraw"
-	Admin_Suspend_FullMethodName          = "/ridgeway.admin.v1.Admin/Suspend"
-	Admin_Approve_FullMethodName          = "/ridgeway.admin.v1.Admin/Approve"
-	Admin_VerifyAudit_FullMethodName      = "/ridgeway.admin.v1.Admin/VerifyAudit"
-	Admin_AcceptAudit_FullMethodName      = "/ridgeway.admin.v1.Admin/AcceptAudit"
-	Admin_Scrub_FullMethodName            = "/ridgeway.admin.v1.Admin/Scrub"
-	Admin_Rejected_FullMethodName         = "/ridgeway.admin.v1.Admin/Rejected"
-	Admin_Settle_FullMethodName           = "/ridgeway.admin.v1.Admin/Settle"
+	Admin_Status_FullMethodName            = "/ridgeway.admin.v1.Admin/Status"
+	Admin_Invite_FullMethodName            = "/ridgeway.admin.v1.Admin/Invite"
+	Admin_RevokeInvitation_FullMethodName  = "/ridgeway.admin.v1.Admin/RevokeInvitation"
+	Admin_Take_FullMethodName              = "/ridgeway.admin.v1.Admin/Take"
+	Admin_Locate_FullMethodName            = "/ridgeway.admin.v1.Admin/Locate"
+	Admin_Fetch_FullMethodName             = "/ridgeway.admin.v1.Admin/Fetch"
+	Admin_Object_FullMethodName            = "/ridgeway.admin.v1.Admin/Object"
+	Admin_Withdraw_FullMethodName          = "/ridgeway.admin.v1.Admin/Withdraw"
+	Admin_Suspend_FullMethodName           = "/ridgeway.admin.v1.Admin/Suspend"
+	Admin_Approve_FullMethodName           = "/ridgeway.admin.v1.Admin/Approve"
+	Admin_VerifyAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/VerifyAudit"
+	Admin_AcceptAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/AcceptAudit"
+	Admin_Scrub_FullMethodName             = "/ridgeway.admin.v1.Admin/Scrub"
+	Admin_Rejected_FullMethodName          = "/ridgeway.admin.v1.Admin/Rejected"
+	Admin_Settle_FullMethodName            = "/ridgeway.admin.v1.Admin/Settle"
+	Admin_CheckAgreement_FullMethodName    = "/ridgeway.admin.v1.Admin/CheckAgreement"
+	Admin_SimulateAgreement_FullMethodName = "/ridgeway.admin.v1.Admin/SimulateAgreement"
+	Admin_ProposeAgreement_FullMethodName  = "/ridgeway.admin.v1.Admin/ProposeAgreement"
+	Admin_ApproveAgreement_FullMethodName  = "/ridgeway.admin.v1.Admin/ApproveAgreement"
+	Admin_Agreements_FullMethodName        = "/ridgeway.admin.v1.Admin/Agreements"
+	Admin_Why_FullMethodName               = "/ridgeway.admin.v1.Admin/Why"
+	Admin_Who_FullMethodName               = "/ridgeway.admin.v1.Admin/Who"
+	Admin_RecordDirective_FullMethodName   = "/ridgeway.admin.v1.Admin/RecordDirective"
+	Admin_Directives_FullMethodName        = "/ridgeway.admin.v1.Admin/Directives"
+	Admin_WithdrawDirective_FullMethodName = "/ridgeway.admin.v1.Admin/WithdrawDirective"
+	Admin_Receipt_FullMethodName           = "/ridgeway.admin.v1.Admin/Receipt"
+	Admin_Relabel_FullMethodName           = "/ridgeway.admin.v1.Admin/Relabel"
+	Admin_BreakGlass_FullMethodName        = "/ridgeway.admin.v1.Admin/BreakGlass"
+	Admin_Reviews_FullMethodName           = "/ridgeway.admin.v1.Admin/Reviews"
+	Admin_CloseReview_FullMethodName       = "/ridgeway.admin.v1.Admin/CloseReview"
+	Admin_SearchAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/SearchAudit"
+	Admin_ExportAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/ExportAudit"
+	Admin_Report_FullMethodName            = "/ridgeway.admin.v1.Admin/Report"
+	Admin_Reconcile_FullMethodName         = "/ridgeway.admin.v1.Admin/Reconcile"
 )
 
 // AdminClient is the client API for Admin service.
@@ -62,6 +81,25 @@ type AdminClient interface {
 	// Rejected lists what the region has refused; Settle says it again, or forgets it.
 	Rejected(ctx context.Context, in *RejectedRequest, opts ...grpc.CallOption) (*RejectedReply, error)
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error)
+	CheckAgreement(ctx context.Context, in *CheckAgreementRequest, opts ...grpc.CallOption) (*CheckAgreementReply, error)
+	SimulateAgreement(ctx context.Context, in *SimulateAgreementRequest, opts ...grpc.CallOption) (*SimulateAgreementReply, error)
+	ProposeAgreement(ctx context.Context, in *ProposeAgreementRequest, opts ...grpc.CallOption) (*AgreementProposal, error)
+	ApproveAgreement(ctx context.Context, in *ApproveAgreementRequest, opts ...grpc.CallOption) (*AgreementProposal, error)
+	Agreements(ctx context.Context, in *AgreementsRequest, opts ...grpc.CallOption) (*AgreementsReply, error)
+	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyReply, error)
+	Who(ctx context.Context, in *WhoRequest, opts ...grpc.CallOption) (*WhoReply, error)
+	RecordDirective(ctx context.Context, in *RecordDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error)
+	Directives(ctx context.Context, in *DirectivesRequest, opts ...grpc.CallOption) (*DirectivesReply, error)
+	WithdrawDirective(ctx context.Context, in *WithdrawDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error)
+	Receipt(ctx context.Context, in *ReceiptRequest, opts ...grpc.CallOption) (*ReceiptReply, error)
+	Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error)
+	BreakGlass(ctx context.Context, in *BreakGlassRequest, opts ...grpc.CallOption) (*BreakGlassReply, error)
+	Reviews(ctx context.Context, in *ReviewsRequest, opts ...grpc.CallOption) (*ReviewsReply, error)
+	CloseReview(ctx context.Context, in *CloseReviewRequest, opts ...grpc.CallOption) (*Review, error)
+	SearchAudit(ctx context.Context, in *SearchAuditRequest, opts ...grpc.CallOption) (*SearchAuditReply, error)
+	ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditReply], error)
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
+	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileReply, error)
 }
 
 type adminClient struct {
@@ -234,6 +272,205 @@ func (c *adminClient) Settle(ctx context.Context, in *SettleRequest, opts ...grp
 	return out, nil
 }
 
+func (c *adminClient) CheckAgreement(ctx context.Context, in *CheckAgreementRequest, opts ...grpc.CallOption) (*CheckAgreementReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckAgreementReply)
+	err := c.cc.Invoke(ctx, Admin_CheckAgreement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) SimulateAgreement(ctx context.Context, in *SimulateAgreementRequest, opts ...grpc.CallOption) (*SimulateAgreementReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SimulateAgreementReply)
+	err := c.cc.Invoke(ctx, Admin_SimulateAgreement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ProposeAgreement(ctx context.Context, in *ProposeAgreementRequest, opts ...grpc.CallOption) (*AgreementProposal, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AgreementProposal)
+	err := c.cc.Invoke(ctx, Admin_ProposeAgreement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ApproveAgreement(ctx context.Context, in *ApproveAgreementRequest, opts ...grpc.CallOption) (*AgreementProposal, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AgreementProposal)
+	err := c.cc.Invoke(ctx, Admin_ApproveAgreement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Agreements(ctx context.Context, in *AgreementsRequest, opts ...grpc.CallOption) (*AgreementsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AgreementsReply)
+	err := c.cc.Invoke(ctx, Admin_Agreements_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyReply)
+	err := c.cc.Invoke(ctx, Admin_Why_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Who(ctx context.Context, in *WhoRequest, opts ...grpc.CallOption) (*WhoReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhoReply)
+	err := c.cc.Invoke(ctx, Admin_Who_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) RecordDirective(ctx context.Context, in *RecordDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordDirectiveReply)
+	err := c.cc.Invoke(ctx, Admin_RecordDirective_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Directives(ctx context.Context, in *DirectivesRequest, opts ...grpc.CallOption) (*DirectivesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DirectivesReply)
+	err := c.cc.Invoke(ctx, Admin_Directives_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) WithdrawDirective(ctx context.Context, in *WithdrawDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordDirectiveReply)
+	err := c.cc.Invoke(ctx, Admin_WithdrawDirective_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Receipt(ctx context.Context, in *ReceiptRequest, opts ...grpc.CallOption) (*ReceiptReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReceiptReply)
+	err := c.cc.Invoke(ctx, Admin_Receipt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RelabelReply)
+	err := c.cc.Invoke(ctx, Admin_Relabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) BreakGlass(ctx context.Context, in *BreakGlassRequest, opts ...grpc.CallOption) (*BreakGlassReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BreakGlassReply)
+	err := c.cc.Invoke(ctx, Admin_BreakGlass_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Reviews(ctx context.Context, in *ReviewsRequest, opts ...grpc.CallOption) (*ReviewsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReviewsReply)
+	err := c.cc.Invoke(ctx, Admin_Reviews_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) CloseReview(ctx context.Context, in *CloseReviewRequest, opts ...grpc.CallOption) (*Review, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Review)
+	err := c.cc.Invoke(ctx, Admin_CloseReview_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) SearchAudit(ctx context.Context, in *SearchAuditRequest, opts ...grpc.CallOption) (*SearchAuditReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchAuditReply)
+	err := c.cc.Invoke(ctx, Admin_SearchAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[2], Admin_ExportAudit_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportAuditRequest, ExportAuditReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ExportAuditClient = grpc.ServerStreamingClient[ExportAuditReply]
+
+func (c *adminClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportReply)
+	err := c.cc.Invoke(ctx, Admin_Report_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReconcileReply)
+	err := c.cc.Invoke(ctx, Admin_Reconcile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -257,6 +494,25 @@ type AdminServer interface {
 	// Rejected lists what the region has refused; Settle says it again, or forgets it.
 	Rejected(context.Context, *RejectedRequest) (*RejectedReply, error)
 	Settle(context.Context, *SettleRequest) (*SettleReply, error)
+	CheckAgreement(context.Context, *CheckAgreementRequest) (*CheckAgreementReply, error)
+	SimulateAgreement(context.Context, *SimulateAgreementRequest) (*SimulateAgreementReply, error)
+	ProposeAgreement(context.Context, *ProposeAgreementRequest) (*AgreementProposal, error)
+	ApproveAgreement(context.Context, *ApproveAgreementRequest) (*AgreementProposal, error)
+	Agreements(context.Context, *AgreementsRequest) (*AgreementsReply, error)
+	Why(context.Context, *WhyRequest) (*WhyReply, error)
+	Who(context.Context, *WhoRequest) (*WhoReply, error)
+	RecordDirective(context.Context, *RecordDirectiveRequest) (*RecordDirectiveReply, error)
+	Directives(context.Context, *DirectivesRequest) (*DirectivesReply, error)
+	WithdrawDirective(context.Context, *WithdrawDirectiveRequest) (*RecordDirectiveReply, error)
+	Receipt(context.Context, *ReceiptRequest) (*ReceiptReply, error)
+	Relabel(context.Context, *RelabelRequest) (*RelabelReply, error)
+	BreakGlass(context.Context, *BreakGlassRequest) (*BreakGlassReply, error)
+	Reviews(context.Context, *ReviewsRequest) (*ReviewsReply, error)
+	CloseReview(context.Context, *CloseReviewRequest) (*Review, error)
+	SearchAudit(context.Context, *SearchAuditRequest) (*SearchAuditReply, error)
+	ExportAudit(*ExportAuditRequest, grpc.ServerStreamingServer[ExportAuditReply]) error
+	Report(context.Context, *ReportRequest) (*ReportReply, error)
+	Reconcile(context.Context, *ReconcileRequest) (*ReconcileReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -311,6 +567,63 @@ func (UnimplementedAdminServer) Rejected(context.Context, *RejectedRequest) (*Re
 }
 func (UnimplementedAdminServer) Settle(context.Context, *SettleRequest) (*SettleReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
+}
+func (UnimplementedAdminServer) CheckAgreement(context.Context, *CheckAgreementRequest) (*CheckAgreementReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckAgreement not implemented")
+}
+func (UnimplementedAdminServer) SimulateAgreement(context.Context, *SimulateAgreementRequest) (*SimulateAgreementReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SimulateAgreement not implemented")
+}
+func (UnimplementedAdminServer) ProposeAgreement(context.Context, *ProposeAgreementRequest) (*AgreementProposal, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProposeAgreement not implemented")
+}
+func (UnimplementedAdminServer) ApproveAgreement(context.Context, *ApproveAgreementRequest) (*AgreementProposal, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveAgreement not implemented")
+}
+func (UnimplementedAdminServer) Agreements(context.Context, *AgreementsRequest) (*AgreementsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Agreements not implemented")
+}
+func (UnimplementedAdminServer) Why(context.Context, *WhyRequest) (*WhyReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedAdminServer) Who(context.Context, *WhoRequest) (*WhoReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Who not implemented")
+}
+func (UnimplementedAdminServer) RecordDirective(context.Context, *RecordDirectiveRequest) (*RecordDirectiveReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordDirective not implemented")
+}
+func (UnimplementedAdminServer) Directives(context.Context, *DirectivesRequest) (*DirectivesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Directives not implemented")
+}
+func (UnimplementedAdminServer) WithdrawDirective(context.Context, *WithdrawDirectiveRequest) (*RecordDirectiveReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawDirective not implemented")
+}
+func (UnimplementedAdminServer) Receipt(context.Context, *ReceiptRequest) (*ReceiptReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Receipt not implemented")
+}
+func (UnimplementedAdminServer) Relabel(context.Context, *RelabelRequest) (*RelabelReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Relabel not implemented")
+}
+func (UnimplementedAdminServer) BreakGlass(context.Context, *BreakGlassRequest) (*BreakGlassReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method BreakGlass not implemented")
+}
+func (UnimplementedAdminServer) Reviews(context.Context, *ReviewsRequest) (*ReviewsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reviews not implemented")
+}
+func (UnimplementedAdminServer) CloseReview(context.Context, *CloseReviewRequest) (*Review, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseReview not implemented")
+}
+func (UnimplementedAdminServer) SearchAudit(context.Context, *SearchAuditRequest) (*SearchAuditReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchAudit not implemented")
+}
+func (UnimplementedAdminServer) ExportAudit(*ExportAuditRequest, grpc.ServerStreamingServer[ExportAuditReply]) error {
+	return status.Error(codes.Unimplemented, "method ExportAudit not implemented")
+}
+func (UnimplementedAdminServer) Report(context.Context, *ReportRequest) (*ReportReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedAdminServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -585,6 +898,341 @@ func _Admin_Settle_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_CheckAgreement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckAgreementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CheckAgreement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CheckAgreement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CheckAgreement(ctx, req.(*CheckAgreementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_SimulateAgreement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SimulateAgreementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SimulateAgreement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SimulateAgreement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SimulateAgreement(ctx, req.(*SimulateAgreementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ProposeAgreement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProposeAgreementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ProposeAgreement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ProposeAgreement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ProposeAgreement(ctx, req.(*ProposeAgreementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ApproveAgreement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveAgreementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ApproveAgreement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ApproveAgreement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ApproveAgreement(ctx, req.(*ApproveAgreementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Agreements_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AgreementsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Agreements(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Agreements_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Agreements(ctx, req.(*AgreementsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Why_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Why(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Why_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Why(ctx, req.(*WhyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Who_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Who(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Who_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Who(ctx, req.(*WhoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_RecordDirective_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordDirectiveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).RecordDirective(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_RecordDirective_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).RecordDirective(ctx, req.(*RecordDirectiveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Directives_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DirectivesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Directives(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Directives_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Directives(ctx, req.(*DirectivesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_WithdrawDirective_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawDirectiveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).WithdrawDirective(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_WithdrawDirective_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).WithdrawDirective(ctx, req.(*WithdrawDirectiveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Receipt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReceiptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Receipt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Receipt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Receipt(ctx, req.(*ReceiptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Relabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RelabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Relabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Relabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Relabel(ctx, req.(*RelabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_BreakGlass_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BreakGlassRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).BreakGlass(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_BreakGlass_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).BreakGlass(ctx, req.(*BreakGlassRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Reviews_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReviewsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Reviews(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Reviews_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Reviews(ctx, req.(*ReviewsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_CloseReview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseReviewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CloseReview(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CloseReview_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CloseReview(ctx, req.(*CloseReviewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_SearchAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SearchAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SearchAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SearchAudit(ctx, req.(*SearchAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ExportAudit_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportAuditRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).ExportAudit(m, &grpc.GenericServerStream[ExportAuditRequest, ExportAuditReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ExportAuditServer = grpc.ServerStreamingServer[ExportAuditReply]
+
+func _Admin_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Reconcile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReconcileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Reconcile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Reconcile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Reconcile(ctx, req.(*ReconcileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -644,6 +1292,78 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Settle",
 			Handler:    _Admin_Settle_Handler,
 		},
+		{
+			MethodName: "CheckAgreement",
+			Handler:    _Admin_CheckAgreement_Handler,
+		},
+		{
+			MethodName: "SimulateAgreement",
+			Handler:    _Admin_SimulateAgreement_Handler,
+		},
+		{
+			MethodName: "ProposeAgreement",
+			Handler:    _Admin_ProposeAgreement_Handler,
+		},
+		{
+			MethodName: "ApproveAgreement",
+			Handler:    _Admin_ApproveAgreement_Handler,
+		},
+		{
+			MethodName: "Agreements",
+			Handler:    _Admin_Agreements_Handler,
+		},
+		{
+			MethodName: "Why",
+			Handler:    _Admin_Why_Handler,
+		},
+		{
+			MethodName: "Who",
+			Handler:    _Admin_Who_Handler,
+		},
+		{
+			MethodName: "RecordDirective",
+			Handler:    _Admin_RecordDirective_Handler,
+		},
+		{
+			MethodName: "Directives",
+			Handler:    _Admin_Directives_Handler,
+		},
+		{
+			MethodName: "WithdrawDirective",
+			Handler:    _Admin_WithdrawDirective_Handler,
+		},
+		{
+			MethodName: "Receipt",
+			Handler:    _Admin_Receipt_Handler,
+		},
+		{
+			MethodName: "Relabel",
+			Handler:    _Admin_Relabel_Handler,
+		},
+		{
+			MethodName: "BreakGlass",
+			Handler:    _Admin_BreakGlass_Handler,
+		},
+		{
+			MethodName: "Reviews",
+			Handler:    _Admin_Reviews_Handler,
+		},
+		{
+			MethodName: "CloseReview",
+			Handler:    _Admin_CloseReview_Handler,
+		},
+		{
+			MethodName: "SearchAudit",
+			Handler:    _Admin_SearchAudit_Handler,
+		},
+		{
+			MethodName: "Report",
+			Handler:    _Admin_Report_Handler,
+		},
+		{
+			MethodName: "Reconcile",
+			Handler:    _Admin_Reconcile_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -655,6 +1375,11 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Fetch",
 			Handler:       _Admin_Fetch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportAudit",
+			Handler:       _Admin_ExportAudit_Handler,
 			ServerStreams: true,
 		},
 	},
