@@ -299,8 +299,17 @@ func scopeCodes(s federation.Scope) string {
 	}
 	var parts []string
 	for _, p := range []struct{ name, value string }{
-		{"trust", string(s.Trust)}, {"role", s.Role}, {"person", s.Person}, {"custodian", string(s.Custodian)}, {"type", s.Type}, {"category", s.Category},
-		{"sensitivity", s.Sensitivity}, {"document", string(s.Document)}, {"from", dateCode(s.From)}, {"to", dateCode(s.To)}, {"purpose", s.Purpose},
+		{"trust", string(s.Trust)},
+		{"role", s.Role},
+		{"person", s.Person},
+		{"custodian", string(s.Custodian)},
+		{"type", s.Type},
+		{"category", s.Category},
+		{"sensitivity", s.Sensitivity},
+		{"document", string(s.Document)},
+		{"from", dateCode(s.From)},
+		{"to", dateCode(s.To)},
+		{"purpose", s.Purpose},
 	} {
 		if p.value != "" {
 			parts = append(parts, p.name+"="+p.value)

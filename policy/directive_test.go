@@ -254,6 +254,13 @@ func TestAConsentIsOnlyWhatAnAgreementMakesOfIt(t *testing.T) {
 	if !d.Permitted() || d.Chain[0].Rule != ruleDirective || d.Chain[0].Version != 8 {
 		t.Fatalf("%v", d.Chain)
 	}
+	for name, here := range map[string]Directive{"withdrawn": withdrawalOf(4, 0), "replaced": {ID: federation.DirectiveID{5}, Effect: federation.Object, Scope: federation.Scope{Trust: "RXX"}, Supersedes: federation.DirectiveID{4}}} {
+		g := f
+		g.LocalRefusals = []Directive{here}
+		if d := Decide(r, g); d.Permitted() {
+			t.Errorf("%s here, and still a consent: %v", name, d.Chain)
+		}
+	}
 	f.Agreement = mustCompile(t, `@id("nobody") forbid (principal, action, resource);`)
 	if d := Decide(r, f); d.Permitted() {
 		t.Fatalf("a consent widens the agreement: %v", d.Chain)
