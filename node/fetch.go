@@ -175,6 +175,9 @@ func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection
 		case policy.StalePolicy:
 			return admin.Errorf(admin.CodeStale, "%s cannot release %s now: it has no recent proof that its rules are up to date. Try again when the region can be reached", custodian, id)
 		case policy.NotFound:
+			if refusal.Text != "" && refusal.Text != policy.NotFound.Safe() { // told only to who may have the document
+				return admin.Errorf(admin.CodeNotFound, "%s: %s 'ridgeway locate' lists the documents with their pages and bytes", id, refusal.Text)
+			}
 			if asked.Part > 1 || len(asked.Pages)+len(asked.Ranges) > 0 {
 				return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of, or it has no such part, page or range: 'ridgeway locate' lists the documents with their pages and bytes", id)
 			}
