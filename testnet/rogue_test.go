@@ -90,6 +90,7 @@ func (g *rogue) open(host string, key ed25519.PrivateKey) {
 		},
 	})
 	g.s.must(err)
+	g.s.doors = append(g.s.doors, g.door)
 }
 
 func (g *rogue) close() { g.s.must(g.door.Close()) }

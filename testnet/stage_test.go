@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -82,6 +83,9 @@ func perform(t *testing.T, seed uint64, o RegionOptions, scenario func(s *stage)
 		net: NewNetwork(Options{Seed: seed, Link: LinkOptions{Latency: 5 * time.Millisecond, Jitter: time.Millisecond}}),
 	}
 	defer func() {
+		for _, door := range s.doors {
+			_ = door.Close() // of rogues: a scenario that failed may have left it open
+		}
 		if s.r != nil {
 			if err := s.r.Close(); err != nil {
 				t.Errorf("close the region: %v", err)
@@ -112,6 +116,7 @@ type stage struct {
 	log      *scribe
 	patients []synth.Patient
 	made     int
+	doors    []io.Closer
 }
 
 // report prints what whoever looks into a failure needs.
