@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
@@ -149,83 +150,114 @@ func (n *Node) commitDirective(ctx context.Context, id record.EntryID, reply *ad
 
 func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest) (*admin.ObjectReply, error) {
 	reply := &admin.ObjectReply{State: "shared", Committed: true}
-	if err := n.settleObjections(ctx, subject, q, reply); err != nil {
+	untold, err := n.settleObjections(ctx, subject, q, reply)
+	if err != nil {
 		return nil, err
 	}
 	var active []index.Directive
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
 		active, err = index.Directives(r, subject)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	// What the region has not heard yet goes out before its withdrawal does: the outbox keeps the order.
 	for _, old := range active {
-		if !whole(old.Directive) {
-			continue
+		heard := slices.ContainsFunc(untold, func(d federation.Directive) bool { return d.ID == old.ID }) // meanwhile
+		if whole(old.Directive) && !heard {
+			untold = append(untold, old.Directive)
 		}
-		d := federation.Directive{Subject: old.Subject, Effect: federation.Withdrew, Target: old.ID, By: q.GetBy(), Evidence: q.GetEvidence()}
-		if _, err := rand.Read(d.ID[:]); err != nil {
-			return nil, fmt.Errorf("name the directive: %w", err)
-		}
-		if err := n.noteDirective(ctx, d, "withdrawal of an objection"); err != nil {
+	}
+	for _, old := range untold {
+		committed := reply.Committed
+		if err := n.withdrawObjection(ctx, old, q, reply); err != nil {
 			return nil, err
 		}
-		id, err := n.records.Enqueue(ctx, d)
-		if err != nil {
-			return nil, n.storeProblem(err)
-		}
-		reply.Directives = append(reply.Directives, hex.EncodeToString(d.ID[:]))
-		reply.Committed = false
-		if err := n.commitDirective(ctx, id, reply); err != nil {
-			return nil, err
-		}
-		if !reply.Committed {
-			reply.State = "objected"
-			return reply, nil
-		}
+		reply.Committed = reply.Committed && committed
+	}
+	if !reply.Committed {
+		reply.State = "objected"
 	}
 	return reply, nil
 }
 
-// settleObjections waits until what was objected to here is agreed on: the withdrawal names it. An objection that the region
-// has refused will never be: it counts here only, and so it is withdrawn here.
-func (n *Node) settleObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest, reply *admin.ObjectReply) error {
-	subjects, err := n.linked(ctx, subject)
+// withdrawObjection has the region withdraw an objection, once.
+func (n *Node) withdrawObjection(ctx context.Context, old federation.Directive, q *admin.ObjectRequest, reply *admin.ObjectReply) error {
+	waits, err := n.speaker.waits(ctx, func(k federation.Kind, b []byte) bool {
+		body, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: k, Body: b})
+		d, ok := body.(federation.Directive)
+		return err == nil && ok && d.Effect == federation.Withdrew && d.Target == old.ID
+	})
 	if err != nil {
 		return err
 	}
-	for _, s := range subjects {
-		err := n.speaker.told(ctx, func() (bool, error) {
-			kept, err := n.records.Refusals(ctx, s)
-			if err != nil {
-				return false, n.storeProblem(err)
-			}
-			waiting := 0
-			for _, k := range kept {
-				if !whole(k.Directive) {
-					continue
-				}
-				entry, refused, err := n.refusedDirective(ctx, k.Directive.ID)
-				switch {
-				case err != nil:
-					return false, err
-				case !refused:
-					waiting++
-					continue
-				}
-				if err := n.withdrawHere(ctx, k.Directive, entry, q); err != nil {
-					return false, err
-				}
-				reply.Directives = append(reply.Directives, hex.EncodeToString(k.Directive.ID[:]))
-			}
-			return waiting == 0, nil
-		})
-		if err != nil {
-			return err
-		}
+	if waits { // an earlier call has said it
+		reply.Directives, reply.Committed = append(reply.Directives, hex.EncodeToString(old.ID[:])), false
+		return nil
 	}
-	return nil
+	d := federation.Directive{Subject: old.Subject, Effect: federation.Withdrew, Target: old.ID, By: q.GetBy(), Evidence: q.GetEvidence()}
+	if _, err := rand.Read(d.ID[:]); err != nil {
+		return fmt.Errorf("name the directive: %w", err)
+	}
+	if err := n.noteDirective(ctx, d, "withdrawal of an objection"); err != nil {
+		return err
+	}
+	id, err := n.records.Enqueue(ctx, d)
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	reply.Directives, reply.Committed = append(reply.Directives, hex.EncodeToString(d.ID[:])), false
+	return n.commitDirective(ctx, id, reply)
+}
+
+// settleObjections waits until what was objected to here is agreed on, and returns what is not in time: the withdrawal comes
+// after it. An objection that the region has refused will never be: it counts here only, and so it is withdrawn here.
+func (n *Node) settleObjections(ctx context.Context, subject federation.Subject, q *admin.ObjectRequest, reply *admin.ObjectReply) (untold []federation.Directive, err error) {
+	subjects, err := n.linked(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range subjects {
+		var waiting []federation.Directive
+		err := n.speaker.told(ctx, func() (bool, error) {
+			waiting, err = n.waitingObjections(ctx, s, q, reply)
+			return len(waiting) == 0, err
+		})
+		if err != nil && admin.CodeOf(err) != admin.CodeNoQuorum {
+			return nil, err
+		}
+		untold = append(untold, waiting...)
+	}
+	return untold, nil
+}
+
+// waitingObjections returns the objections to all sharing that count here and that the region has not heard of, and withdraws
+// those that it has refused.
+func (n *Node) waitingObjections(ctx context.Context, s federation.Subject, q *admin.ObjectRequest, reply *admin.ObjectReply) ([]federation.Directive, error) {
+	kept, err := n.records.Refusals(ctx, s)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	var waiting []federation.Directive
+	for _, k := range kept {
+		if !whole(k.Directive) {
+			continue
+		}
+		entry, refused, err := n.refusedDirective(ctx, k.Directive.ID)
+		switch {
+		case err != nil:
+			return nil, err
+		case !refused:
+			waiting = append(waiting, k.Directive)
+			continue
+		}
+		if err := n.withdrawHere(ctx, k.Directive, entry, q); err != nil {
+			return nil, err
+		}
+		reply.Directives = append(reply.Directives, hex.EncodeToString(k.Directive.ID[:]))
+	}
+	return waiting, nil
 }
 
 // withdrawHere ends an objection that counts at this node only.

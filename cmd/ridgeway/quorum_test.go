@@ -65,8 +65,13 @@ func TestMinority(t *testing.T) {
 	p.until(t, "d3", "the outbox empties when the region is back", func(o object) bool { return hasLeader(o) && o["outbox"] == float64(0) })
 	p.listed(t, "d1", 4)
 	p.json(t, "fetch", "--data", "d3", atRYJ, "--out", "again.pdf")
-	if o := p.json(t, "locate", "--data", "d1", otherPatient); len(o.list(t, "documents")) != 0 {
-		t.Errorf("RYJ is shown a document of a patient who objects: %v", o)
+	if o := p.json(t, "locate", "--data", "d1", otherPatient); len(o.list(t, "documents")) != 1 {
+		t.Errorf("the objection was withdrawn while the region was away, and still closes the record: %v", o)
+	}
+	for _, r := range p.json(t, "rejected", "list", "--data", "d3").list(t, "rejected") {
+		if r["kind"] == "directive" {
+			t.Errorf("a withdrawal was said twice, and refused: %v", r)
+		}
 	}
 }
 
@@ -115,7 +120,13 @@ func (p *place) objectsAlone(t *testing.T, document string) {
 		t.Errorf("got %v", o)
 	}
 	p.fails(t, admin.CodeDenied, []string{"R1K", document, "patient"}, "fetch", "--data", "d4", document, "--out", "denied.pdf")
-	p.fails(t, admin.CodeNoQuorum, []string{"region cannot agree now"}, "object", "--data", "d3", otherPatient, "--withdraw")
+	// Withdrawn before the region has heard of it: both are told, in this order, and each once.
+	for range 2 {
+		if o := p.json(t, "object", "--data", "d3", otherPatient, "--withdraw"); o["committed"] != false || o["state"] != "objected" {
+			t.Errorf("got %v", o)
+		}
+	}
+	p.fails(t, admin.CodeDenied, []string{"R1K", document, "patient"}, "fetch", "--data", "d4", document, "--out", "denied.pdf")
 }
 
 // age is how old a node's copy of the agreed state may be.
