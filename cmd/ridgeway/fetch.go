@@ -213,6 +213,26 @@ func extension(contentType string) string {
 	}
 }
 
+// suffix is what tells a part, pages or a range from the whole in the name of a file that nobody named.
+func (o *fetchOptions) suffix() string {
+	out := ""
+	if o.part > 1 {
+		out += fmt.Sprintf("-part-%d", o.part)
+	}
+	if o.pages != "" {
+		out += "-pages-" + strings.Map(func(r rune) rune {
+			if r == ',' || r == '-' || r >= '0' && r <= '9' {
+				return r
+			}
+			return -1
+		}, o.pages)
+	}
+	if o.bytes != "" {
+		out += "-bytes-" + o.bytes
+	}
+	return out
+}
+
 // describe names a selection, to tell whether a .part file belongs to the same one.
 func (o *fetchOptions) describe() string {
 	return fmt.Sprintf("%s part %d pages %q range %q", o.document, o.part, o.pages, o.bytes)

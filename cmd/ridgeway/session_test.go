@@ -81,6 +81,7 @@ func TestDocumentedSession(t *testing.T) {
 	document := p.ingest(t, "d1", otherPatient, "large.bin")
 	p.listed(t, "d2", len(documents)+1)
 	p.resumes(t, "d2", document, large)
+	p.startsOver(t, "d2", document, large)
 
 	p.json(t, "object", "--data", "d2", "943 476 5919", "--evidence", "letter of 1 March").has(t, "directives", "state", "committed", "index")
 	p.json(t, "object", "--data", "d2", patient, "--withdraw")
@@ -194,6 +195,9 @@ func (p *place) fetchAll(t *testing.T, documents map[string]string) {
 	p.json(t, "fetch", "--data", "d2", documents["notes.tif"], "--out", "pages.tif", "--pages", "1-3")
 	checkPages(t, p.read(t, "pages.tif"), 3, whole)
 
+	if e := p.run(t, "fetch", "--data", "d2", documents["notes.tif"], "--pages", "1-2"); e.status != 0 || len(p.read(t, documents["notes.tif"]+"-pages-1-2.tiff")) == 0 {
+		t.Errorf("without --out pages do not take the name of the whole: %v", e)
+	}
 	if e := p.run(t, "fetch", "--data", "d2", documents["a.pdf"]); e.status != 0 || !bytes.Equal(p.read(t, documents["a.pdf"]+".pdf"), []byte(letter("a"))) {
 		t.Errorf("without --out the file is named after the document: %v", e)
 	}
@@ -216,6 +220,22 @@ func (p *place) resumes(t *testing.T, data, document string, whole []byte) {
 		if _, err := os.Stat(p.path(left)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there (%v)", left, err)
 		}
+	}
+}
+
+// startsOver cuts a fetch off, spoils what came, and runs it twice at once: one starts over, the other is told of the first.
+func (p *place) startsOver(t *testing.T, data, document string, whole []byte) {
+	t.Helper()
+	r := p.start(t, "fetch", "--data", data, document, "--out", "spoilt.bin", "--json")
+	p.grows(t, r, "spoilt.bin.part", 64<<10)
+	p.fails(t, admin.CodeInUse, []string{"spoilt.bin.part", "another fetch", "--out"}, "fetch", "--data", data, document, "--out", "spoilt.bin")
+	r.interrupt(t).failure(t, admin.CodeInterrupted, "spoilt.bin.part")
+	part := p.read(t, "spoilt.bin.part")
+	copy(part, "spoilt")
+	p.write(t, "spoilt.bin.part", string(part))
+	e := p.run(t, "fetch", "--data", data, document, "--out", "spoilt.bin")
+	if e.status != 0 || !strings.Contains(e.errOut, "spoilt.bin.part was changed meanwhile); starting over") || !bytes.Equal(p.read(t, "spoilt.bin"), whole) {
+		t.Errorf("got %v", e)
 	}
 }
 

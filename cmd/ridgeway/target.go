@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
@@ -81,6 +82,10 @@ func (t *target) resume(req *admin.FetchRequest) int64 {
 	if err != nil {
 		return 0
 	}
+	if !locked(f) {
+		_ = f.Close() // begin says so
+		return 0
+	}
 	n, err := io.Copy(t.sum, f)
 	if err != nil || n == 0 || n >= note.Sending {
 		t.sum.Reset()
@@ -95,6 +100,9 @@ func (t *target) resume(req *admin.FetchRequest) int64 {
 	req.Manifest = manifest
 	return n
 }
+
+// locked keeps others from writing a .part file for as long as it is open, and reports whether nobody else does.
+func locked(f *os.File) bool { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil }
 
 // restart forgets what an earlier run left.
 func (t *target) restart() error {
@@ -111,15 +119,22 @@ func (t *target) restart() error {
 // begin opens the file once it is known what comes.
 func (t *target) begin(head *admin.Head, req *admin.FetchRequest) error {
 	if t.path == "" {
-		t.path = head.GetDocument() + extension(head.GetContentType())
+		t.path = head.GetDocument() + t.options.suffix() + extension(head.GetContentType())
 	}
 	if t.path == "-" {
 		return nil
 	}
 	if t.file == nil {
-		f, err := os.OpenFile(t.partPath(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(t.partPath(), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			return admin.Errorf(admin.CodeBadInput, "--out: %v", err)
+			return admin.Errorf(admin.CodeBadInput, "--out: %v: name a file elsewhere", err)
+		}
+		if !locked(f) {
+			_ = f.Close() // the other goes on with it
+			return admin.Errorf(admin.CodeInUse, "another fetch writes %s now: wait until it ends, or name another file with --out", t.partPath())
+		}
+		if err := f.Truncate(0); err != nil {
+			return errors.Join(t.writeProblem(err), f.Close())
 		}
 		t.file = f
 	}
@@ -189,10 +204,15 @@ func (t *target) finish(head *admin.Head, whole bool) (sum string, n int64, err 
 	if whole && sum != hex.EncodeToString(head.GetSha256()) {
 		if t.file != nil {
 			_ = t.file.Close()
+			t.file = nil
 			_ = os.Remove(t.partPath())
 			_ = os.Remove(t.notePath())
+			t.n = 0
 		}
-		return "", 0, admin.Errorf(admin.CodeIntegrity, "%s is not what the custodian published (the .part file was changed meanwhile?): it was removed; run the command again", t.path)
+		if t.had > 0 {
+			return "", 0, admin.Errorf(admin.CodeIntegrity, "%s was changed meanwhile", t.partPath())
+		}
+		return "", 0, admin.Errorf(admin.CodeIntegrity, "%s is not what the custodian published: what came was removed; run the command again", t.path)
 	}
 	if t.file == nil {
 		return sum, t.n, nil
