@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string, t terminal) int {
 	return a.fail(err)
 }
 
+// stoppedEarly is what is said of a command that Ctrl-C has ended.
+const stoppedEarly = "stopped before it was done: run the same command again"
+
 // exitStatus is what the program ends with for each code; 'ridgeway help exit-status' documents it.
 var exitStatus = map[admin.Code]int{
 	admin.CodeInternal: 1, admin.CodeBadInput: 2, admin.CodeConfig: 2, admin.CodeNotFound: 3, admin.CodeDenied: 4,
@@ -79,7 +82,7 @@ func (a *app) fail(err error) int {
 	}
 	code, message := admin.CodeOf(err), err.Error()
 	if errors.Is(err, context.Canceled) {
-		message = "stopped before it was done: run the same command again"
+		message = stoppedEarly
 	}
 	if a.json || wantsJSON(a.args) {
 		_ = a.emit(map[string]any{"error": problem{Code: string(code), Message: message}})

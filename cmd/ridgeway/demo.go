@@ -138,7 +138,11 @@ func (a *app) demoEnd(ctx context.Context, t *tour.Tour, kept string, took time.
 			code = admin.CodeInterrupted
 		}
 		if err != nil {
-			out["error"] = problem{Code: string(code), Message: err.Error()}
+			message := err.Error()
+			if code == admin.CodeInterrupted {
+				message = stoppedEarly
+			}
+			out["error"] = problem{Code: string(code), Message: message}
 		}
 		if emitted := a.emit(out); emitted != nil || err == nil {
 			return emitted

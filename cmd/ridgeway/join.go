@@ -32,17 +32,23 @@ stops the wait and running it again goes on. --no-wait ends with what there is.
 JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 		Example: `  ridgeway join --data d2 --listen 127.0.0.1:7402 \
     --master-key-file /etc/ridgeway.key rw1.AQNSQVM...`,
-		Args: argument(1, "one invitation"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return argument(1, "one invitation")(cmd, args)
+			}
+			return nil // a line break within it may have made several of one
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings, keep, err := a.newSettings(&s)
 			if err != nil {
 				return err
 			}
-			offer, err := node.ReadInvitation(args[0], time.Now())
+			invitation := joined(args)
+			offer, err := node.ReadInvitation(invitation, time.Now())
 			if err != nil {
 				return err
 			}
-			o := node.JoinOptions{Data: a.data, Settings: settings, Keep: keep, Invitation: args[0], Now: time.Now(), Logger: a.logger("error")}
+			o := node.JoinOptions{Data: a.data, Settings: settings, Keep: keep, Invitation: invitation, Now: time.Now(), Logger: a.logger("error")}
 			if trust != "" {
 				if o.Trust, err = federation.ParseTrustID(trust); err != nil {
 					return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
@@ -103,19 +109,34 @@ func (a *app) confirmJoin(ctx context.Context, o node.Offer) error {
 	a.note("The invitation is for %s (%s) to join %q,\nfrom node %s at %s.", o.Trust, o.Name, o.Region, o.Sponsor.Short(), o.Address)
 	a.note("Check words: %s", o.CheckWords)
 	fmt.Fprint(a.err, "Join? [y/N] ")
-	answer := make(chan string, 1)
+	yes, answered, err := a.answer(ctx)
+	switch {
+	case err != nil || yes:
+		return err
+	case !answered:
+		return admin.Errorf(admin.CodeBadInput, "nothing was joined: nobody is there to answer. Give --yes once the check words were compared")
+	default:
+		return admin.Errorf(admin.CodeInterrupted, "nothing was joined: answer y to join")
+	}
+}
+
+// answer reads whether somebody says yes to the question before; answered is false where nobody is there to.
+func (a *app) answer(ctx context.Context) (yes, answered bool, err error) {
+	lines := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(a.in).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
+		lines <- line
 	}()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case line := <-answer:
-		if line == "y" || line == "yes" {
-			return nil
+		fmt.Fprintln(a.err)
+		return false, false, ctx.Err()
+	case line := <-lines:
+		if !strings.HasSuffix(line, "\n") {
+			fmt.Fprintln(a.err)
 		}
-		return admin.Errorf(admin.CodeInterrupted, "nothing was joined: answer y to join, or give --yes where nobody can answer")
+		word := strings.ToLower(strings.TrimSpace(line))
+		return word == "y" || word == "yes", line != "", nil
 	}
 }
 

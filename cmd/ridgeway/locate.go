@@ -101,7 +101,7 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 	if len(documents) == 0 {
 		a.say("There are no documents that you may know of.")
 	} else {
-		rows := [][]string{{"DATE", "DOCUMENT", "TITLE", "PAGES", "SIZE"}}
+		rows := [][]string{{"DATE", "DOCUMENT", "TRUST", "TITLE", "PAGES", "SIZE"}}
 		for _, d := range documents {
 			title := d.Title
 			switch {
@@ -110,9 +110,9 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 			case d.Status == "superseded":
 				title = "(superseded) " + title
 			}
-			rows = append(rows, []string{orDash(d.Date), d.Document, title, orDash(number(d.Pages)), orDash(amount(d.Bytes))})
+			rows = append(rows, []string{orDash(d.Date), d.Document, d.Custodian, title, orDash(number(d.Pages)), orDash(amount(d.Bytes))})
 		}
-		table(a.out, 2, rows)
+		table(a.out, 3, rows)
 	}
 	for _, w := range reply.GetWarnings() {
 		a.say("Warning: %s", w)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -14,28 +15,41 @@ type meter struct {
 	total   int64
 	bytes   bool
 	done    int64
+	held    int64 // not drawn yet
 	bar     *progressbar.ProgressBar
 	started time.Time
 	next    time.Time
 }
 
-const meterPause = 5 * time.Second
+const (
+	meterPause = 5 * time.Second
+	// meterStart is how long a bar waits: what came within a few microseconds would make it show a speed that nothing has.
+	meterStart = 300 * time.Millisecond
+)
 
 // meter returns a meter of total steps, or of bytes; total is -1 when not known.
 func (a *app) meter(what string, total int64, bytes bool) *meter {
 	m := &meter{a: a, what: what, total: total, bytes: bytes, started: time.Now()}
 	m.next = m.started.Add(meterPause)
 	if onTerminal(a.err) && !a.json {
-		m.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowBytes(bytes), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
+		m.bar = newBar(what, total, bytes, a.err)
 	}
 	return m
+}
+
+func newBar(what string, total int64, bytes bool, to io.Writer) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(to), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowBytes(bytes), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
 }
 
 func (m *meter) add(n int64) {
 	m.done += n
 	if m.bar != nil {
+		if m.held += n; time.Since(m.started) < meterStart {
+			return
+		}
+		n, m.held = m.held, 0
 		_ = m.bar.Add64(n) // a bar that cannot be drawn must not stop the work
 		return
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -62,9 +63,24 @@ func wrap(text string, width int) string {
 // minFlexible is how far the flexible column of a table is clipped at most.
 const minFlexible = 8
 
-// table prints rows, the first of them the header. The column flexible is clipped so that all fits the screen: it is for
-// people; programs ask for JSON.
-func table(w io.Writer, flexible int, rows [][]string) {
+// tableWidth is how wide a table may be: as wide as the terminal, and at least 80 columns. What is no terminal, such as a
+// pipe, has no width, and nothing is cut off.
+func tableWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return math.MaxInt
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return screenWidth
+	}
+	return max(columns, screenWidth)
+}
+
+// table prints rows, the first of them the header. The column flexible is clipped so that all fits the screen.
+func table(w io.Writer, flexible int, rows [][]string) { tabulate(w, tableWidth(w), flexible, rows) }
+
+func tabulate(w io.Writer, width, flexible int, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -75,8 +91,8 @@ func table(w io.Writer, flexible int, rows [][]string) {
 	for _, n := range widths {
 		total += n
 	}
-	if total > screenWidth {
-		widths[flexible] = max(widths[flexible]-(total-screenWidth), min(minFlexible, widths[flexible]))
+	if total > width {
+		widths[flexible] = max(widths[flexible]-(total-width), min(minFlexible, widths[flexible]))
 	}
 	for _, row := range rows {
 		var b strings.Builder

@@ -32,7 +32,7 @@ func TestWrap(t *testing.T) {
 func TestTableFitsTheScreen(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	table(&b, 1, [][]string{
+	tabulate(&b, screenWidth, 1, [][]string{
 		{"TRUST", "NAME", "ADDRESS"},
 		{"RYJ", strings.Repeat("a long name ", 10), "[2001:db8::1]:7401"},
 		{"RAS", "Hillingdon", "127.0.0.1:7402"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -72,12 +73,21 @@ func (a *app) showHelp(cmd *cobra.Command, _ []string) error {
 	return cmd.Help()
 }
 
+// invalidValue is what the flag package says of a value that does not fit, with Go's own words after it.
+var invalidValue = regexp.MustCompile(`^invalid argument "(.*)" for "(?:-\w, )?--([\w-]+)" flag: `)
+
 // flagProblem says what is wrong with a flag. A flag unknown to the program is most often one of a command whose name is
 // mistyped, and then that is said.
 func (a *app) flagProblem(cmd *cobra.Command, err error) error {
 	if cmd.HasSubCommands() {
 		if i := slices.IndexFunc(a.args, func(s string) bool { return !strings.HasPrefix(s, "-") }); i == 0 && !cmd.HasParent() {
 			return unknownCommand(cmd, a.args[0])
+		}
+	}
+	if m := invalidValue.FindStringSubmatch(err.Error()); m != nil && cmd.Flag(m[2]) != nil {
+		what := map[string]string{"int": "a whole number", "uint32": "a whole number from 0", "uint64": "a whole number from 0", "bool": "true or false", "duration": "a duration such as 48h or 10s"}[cmd.Flag(m[2]).Value.Type()]
+		if what != "" {
+			return admin.Errorf(admin.CodeBadInput, "--%s %s: give %s: see '%s --help'", m[2], m[1], what, cmd.CommandPath())
 		}
 	}
 	return admin.Errorf(admin.CodeBadInput, "%v: see '%s --help'", err, cmd.CommandPath())

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// typed runs a command line in this process, with what somebody types.
+func typed(t *testing.T, in string, args ...string) ended {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), args, terminal{in: strings.NewReader(in), out: &out, err: &errOut, getenv: func(string) string { return "" }})
+	return ended{args: args, status: status, out: out.String(), errOut: errOut.String()}
+}
+
+// TestJoinAsksAndIsAnswered, with an invitation that a mail program has broken into lines.
+func TestJoinAsksAndIsAnswered(t *testing.T) {
+	t.Parallel()
+	p := sharedNode(t)
+	line := p.invitation(t, "d1", "RAS")
+	args := []string{"join", "--data", t.TempDir(), "--listen", "127.0.0.1:7402", dev, line[:40], line[40:]}
+	for _, c := range []struct {
+		in     string
+		status int
+		words  string
+	}{
+		{"", exitStatus[admin.CodeBadInput], "nobody is there to answer. Give --yes"},
+		{"n\n", exitStatus[admin.CodeInterrupted], "answer y to join"},
+	} {
+		if e := typed(t, c.in, args...); e.status != c.status || !strings.Contains(e.errOut, c.words) || !strings.Contains(e.errOut, "\nridgeway: ") && c.in == "" {
+			t.Errorf("got %v, want status %d and %q", e, c.status, c.words)
+		}
+	}
+	p.json(t, "invite", "--data", "d1", "--trust", "RAS", "--revoke")
+}
+
+func TestNumbersThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"demo", "--trusts", "x"}, "--trusts x: give a whole number"},
+		{[]string{"demo", "--seed", "-1"}, "--seed -1: give a whole number from 0"},
+		{[]string{"invite", "--valid", "long"}, "--valid long: give a duration such as 48h"},
+	} {
+		if e := typed(t, "", c.args...); e.status != 2 || !strings.Contains(e.errOut, c.want) || strings.Contains(e.errOut, "strconv") {
+			t.Errorf("got %v, want %q", e, c.want)
+		}
+	}
+}
+
+func TestDemoThatIsStoppedSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	status := run(ctx, []string{"demo", "--json", "--trusts", "3"}, terminal{in: strings.NewReader(""), out: &out, err: &bytes.Buffer{}, getenv: func(string) string { return "" }})
+	ended{status: status, out: out.String()}.failure(t, admin.CodeInterrupted, stoppedEarly)
+	if strings.Contains(out.String(), "context canceled\"\n") {
+		t.Errorf("got %s", out.String())
+	}
+}
+
+func TestTitlesAreWholeInAPipe(t *testing.T) {
+	t.Parallel()
+	p := sharedNode(t)
+	var out bytes.Buffer
+	title := strings.Repeat("A long title ", 12)
+	table(&out, 1, [][]string{{"DATE", "TITLE"}, {"2026-03-01", title + "."}})
+	if !strings.Contains(out.String(), title) {
+		t.Errorf("a table in a pipe is cut off: %s", out.String())
+	}
+	if e := p.run(t, "locate", "--data", "d1", patient); !strings.Contains(e.out, "TRUST") {
+		t.Errorf("locate does not say who holds it: %v", e)
+	}
+}
+
+// TestBarShowsNoSpeedThatNothingHas: what comes at once is counted, and drawn later.
+func TestBarShowsNoSpeedThatNothingHas(t *testing.T) {
+	t.Parallel()
+	m := &meter{a: &app{}, started: time.Now(), total: 1 << 30, bytes: true, bar: newBar("fetch", 1<<30, true, &bytes.Buffer{})}
+	m.add(1 << 20)
+	if got := m.bar.State().CurrentNum; got != 0 {
+		t.Errorf("drawn at once: %d bytes", got)
+	}
+	m.started = m.started.Add(-meterStart)
+	m.add(1 << 20)
+	if got := m.bar.State().CurrentNum; got != 2<<20 {
+		t.Errorf("drawn later: %d bytes, want all", got)
+	}
+}
