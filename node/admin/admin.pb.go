@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12-devel
 // 	protoc        v3.21.12
-// source: node/admin/admin.proto
+// source: admin.proto
 
 // The contract between the command line and its node, over a unix socket in the data folder. Times are microseconds since
 // 1970 UTC; 0 is "not known".
@@ -37,7 +37,7 @@ type Asker struct {
 
 func (x *Asker) Reset() {
 	*x = Asker{}
-	mi := &file_node_admin_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +49,7 @@ func (x *Asker) String() string {
 func (*Asker) ProtoMessage() {}
 
 func (x *Asker) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +62,7 @@ func (x *Asker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asker.ProtoReflect.Descriptor instead.
 func (*Asker) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Asker) GetUser() string {
@@ -104,7 +104,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_node_admin_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -116,7 +116,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -129,7 +129,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Problem) GetCode() string {
@@ -154,7 +154,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -166,7 +166,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -179,7 +179,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{2}
 }
 
 type StatusReply struct {
@@ -218,7 +218,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +230,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +243,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StatusReply) GetVersion() string {
@@ -455,7 +455,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +467,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +480,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Proposal) GetId() string {
@@ -536,7 +536,7 @@ type Site struct {
 
 func (x *Site) Reset() {
 	*x = Site{}
-	mi := &file_node_admin_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +548,7 @@ func (x *Site) String() string {
 func (*Site) ProtoMessage() {}
 
 func (x *Site) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +561,7 @@ func (x *Site) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Site.ProtoReflect.Descriptor instead.
 func (*Site) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Site) GetTrust() string {
@@ -648,7 +648,7 @@ type Suspension struct {
 
 func (x *Suspension) Reset() {
 	*x = Suspension{}
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +660,7 @@ func (x *Suspension) String() string {
 func (*Suspension) ProtoMessage() {}
 
 func (x *Suspension) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +673,7 @@ func (x *Suspension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
 func (*Suspension) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Suspension) GetTrust() string {
@@ -722,7 +722,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -734,7 +734,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -747,7 +747,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *InviteRequest) GetTrust() string {
@@ -782,7 +782,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +794,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +807,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InviteReply) GetInvitation() string {
@@ -840,7 +840,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +852,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +865,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeInvitationRequest) GetTrust() string {
@@ -884,7 +884,7 @@ type RevokeInvitationReply struct {
 
 func (x *RevokeInvitationReply) Reset() {
 	*x = RevokeInvitationReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +896,7 @@ func (x *RevokeInvitationReply) String() string {
 func (*RevokeInvitationReply) ProtoMessage() {}
 
 func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +909,7 @@ func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationReply.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeInvitationReply) GetRevoked() uint32 {
@@ -934,7 +934,7 @@ type TakeRequest struct {
 
 func (x *TakeRequest) Reset() {
 	*x = TakeRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +946,7 @@ func (x *TakeRequest) String() string {
 func (*TakeRequest) ProtoMessage() {}
 
 func (x *TakeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +959,7 @@ func (x *TakeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRequest.ProtoReflect.Descriptor instead.
 func (*TakeRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TakeRequest) GetStep() isTakeRequest_Step {
@@ -1045,13 +1045,15 @@ type Document struct {
 	Confidentiality string                 `protobuf:"bytes,8,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"`
 	Language        string                 `protobuf:"bytes,9,opt,name=language,proto3" json:"language,omitempty"`
 	Supersedes      string                 `protobuf:"bytes,10,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
+	Sensitivity     []string               `protobuf:"bytes,11,rep,name=sensitivity,proto3" json:"sensitivity,omitempty"` // codes of HL7 v3-ActCode, such as HIV
+	Legal           string                 `protobuf:"bytes,12,opt,name=legal,proto3" json:"legal,omitempty"`             // HFEA, GRA, ADOPTION; empty: none
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1065,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1078,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Document) GetPatient() string {
@@ -1149,6 +1151,20 @@ func (x *Document) GetSupersedes() string {
 	return ""
 }
 
+func (x *Document) GetSensitivity() []string {
+	if x != nil {
+		return x.Sensitivity
+	}
+	return nil
+}
+
+func (x *Document) GetLegal() string {
+	if x != nil {
+		return x.Legal
+	}
+	return ""
+}
+
 // File is what the command line found a file to be; the bytes that follow are checked against size only.
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1163,7 +1179,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1191,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1204,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *File) GetName() string {
@@ -1236,7 +1252,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1264,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1277,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Page) GetExtents() []*Extent {
@@ -1288,7 +1304,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1316,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1329,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Extent) GetOffset() int64 {
@@ -1343,7 +1359,7 @@ type TakeReply struct {
 
 func (x *TakeReply) Reset() {
 	*x = TakeReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1371,7 @@ func (x *TakeReply) String() string {
 func (*TakeReply) ProtoMessage() {}
 
 func (x *TakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1384,7 @@ func (x *TakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReply.ProtoReflect.Descriptor instead.
 func (*TakeReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TakeReply) GetDocument() string {
@@ -1418,7 +1434,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1446,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1459,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LocateRequest) GetPatient() string {
@@ -1487,7 +1503,7 @@ type LocateReply struct {
 
 func (x *LocateReply) Reset() {
 	*x = LocateReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1515,7 @@ func (x *LocateReply) String() string {
 func (*LocateReply) ProtoMessage() {}
 
 func (x *LocateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1528,7 @@ func (x *LocateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateReply.ProtoReflect.Descriptor instead.
 func (*LocateReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LocateReply) GetDocuments() []*Located {
@@ -1573,7 +1589,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1601,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1614,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Located) GetDocument() string {
@@ -1721,7 +1737,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1749,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1762,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchRequest) GetDocument() string {
@@ -1812,7 +1828,7 @@ type FetchReply struct {
 
 func (x *FetchReply) Reset() {
 	*x = FetchReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1840,7 @@ func (x *FetchReply) String() string {
 func (*FetchReply) ProtoMessage() {}
 
 func (x *FetchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +1853,7 @@ func (x *FetchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchReply.ProtoReflect.Descriptor instead.
 func (*FetchReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchReply) GetStep() isFetchReply_Step {
@@ -1914,7 +1930,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +1942,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +1955,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Head) GetDocument() string {
@@ -2024,7 +2040,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2052,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2065,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Done) GetBytes() int64 {
@@ -2092,7 +2108,7 @@ type ObjectRequest struct {
 
 func (x *ObjectRequest) Reset() {
 	*x = ObjectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2120,7 @@ func (x *ObjectRequest) String() string {
 func (*ObjectRequest) ProtoMessage() {}
 
 func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2133,7 @@ func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRequest.ProtoReflect.Descriptor instead.
 func (*ObjectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObjectRequest) GetPatient() string {
@@ -2153,14 +2169,15 @@ type ObjectReply struct {
 	Directives    []string               `protobuf:"bytes,1,rep,name=directives,proto3" json:"directives,omitempty"`
 	Committed     bool                   `protobuf:"varint,2,opt,name=committed,proto3" json:"committed,omitempty"` // agreed by the region; otherwise in force here and kept until the region can be reached
 	Index         uint64                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // shared, objected
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`    // shared, objected
+	Scoped        uint32                 `protobuf:"varint,5,opt,name=scoped,proto3" json:"scoped,omitempty"` // objections with a scope that remain after a withdrawal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ObjectReply) Reset() {
 	*x = ObjectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2189,7 @@ func (x *ObjectReply) String() string {
 func (*ObjectReply) ProtoMessage() {}
 
 func (x *ObjectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2202,7 @@ func (x *ObjectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectReply.ProtoReflect.Descriptor instead.
 func (*ObjectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObjectReply) GetDirectives() []string {
@@ -2216,6 +2233,13 @@ func (x *ObjectReply) GetState() string {
 	return ""
 }
 
+func (x *ObjectReply) GetScoped() uint32 {
+	if x != nil {
+		return x.Scoped
+	}
+	return 0
+}
+
 type WithdrawRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
@@ -2226,7 +2250,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2262,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2275,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawRequest) GetDocument() string {
@@ -2277,7 +2301,7 @@ type WithdrawReply struct {
 
 func (x *WithdrawReply) Reset() {
 	*x = WithdrawReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2313,7 @@ func (x *WithdrawReply) String() string {
 func (*WithdrawReply) ProtoMessage() {}
 
 func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2326,7 @@ func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReply.ProtoReflect.Descriptor instead.
 func (*WithdrawReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawReply) GetCommitted() bool {
@@ -2324,7 +2348,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2360,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2373,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2389,7 +2413,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2425,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2438,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2436,7 +2460,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2472,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2485,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2500,7 +2524,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2536,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2549,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type VerifyAuditReply struct {
@@ -2542,7 +2566,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2578,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2591,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2621,7 +2645,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2633,7 +2657,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2646,7 +2670,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -2664,7 +2688,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2700,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2713,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type RejectedRequest struct {
@@ -2701,7 +2725,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2737,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2750,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -2746,7 +2770,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +2782,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +2795,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -2802,7 +2826,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +2838,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +2851,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Rejection) GetId() string {
@@ -2883,7 +2907,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +2919,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +2932,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -2941,7 +2965,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +2977,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +2990,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -2984,7 +3008,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2996,7 +3020,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3009,7 +3033,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 type ScrubReply struct {
@@ -3025,7 +3049,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3061,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3074,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -3099,7 +3123,7 @@ type AgreementText struct {
 
 func (x *AgreementText) Reset() {
 	*x = AgreementText{}
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3111,7 +3135,7 @@ func (x *AgreementText) String() string {
 func (*AgreementText) ProtoMessage() {}
 
 func (x *AgreementText) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3124,7 +3148,7 @@ func (x *AgreementText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
 func (*AgreementText) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AgreementText) GetCedar() string {
@@ -3150,7 +3174,7 @@ type CheckAgreementRequest struct {
 
 func (x *CheckAgreementRequest) Reset() {
 	*x = CheckAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3186,7 @@ func (x *CheckAgreementRequest) String() string {
 func (*CheckAgreementRequest) ProtoMessage() {}
 
 func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3199,7 @@ func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
 func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CheckAgreementRequest) GetText() *AgreementText {
@@ -3195,7 +3219,7 @@ type CheckAgreementReply struct {
 
 func (x *CheckAgreementReply) Reset() {
 	*x = CheckAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3231,7 @@ func (x *CheckAgreementReply) String() string {
 func (*CheckAgreementReply) ProtoMessage() {}
 
 func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3244,7 @@ func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
 func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CheckAgreementReply) GetFindings() []*Finding {
@@ -3242,15 +3266,16 @@ type Finding struct {
 	Line          uint32                 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
 	Column        uint32                 `protobuf:"varint,2,opt,name=column,proto3" json:"column,omitempty"`
 	Severity      string                 `protobuf:"bytes,3,opt,name=severity,proto3" json:"severity,omitempty"` // error, warning
-	Code          string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`         // stable, such as unknown_role
+	Code          string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`         // stable, such as unknown-trust
 	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	Rule          string                 `protobuf:"bytes,6,opt,name=rule,proto3" json:"rule,omitempty"` // id of the rule; empty when it is about the whole
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3287,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3300,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Finding) GetLine() uint32 {
@@ -3313,18 +3338,26 @@ func (x *Finding) GetText() string {
 	return ""
 }
 
+func (x *Finding) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
 type SimulateAgreementRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          *AgreementText         `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	Days          uint32                 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`         // audited requests of so many days; 0: thirty
 	Examples      uint32                 `protobuf:"varint,3,opt,name=examples,proto3" json:"examples,omitempty"` // 0: ten
+	Asker         *Asker                 `protobuf:"bytes,4,opt,name=asker,proto3" json:"asker,omitempty"`        // who simulates
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SimulateAgreementRequest) Reset() {
 	*x = SimulateAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3369,7 @@ func (x *SimulateAgreementRequest) String() string {
 func (*SimulateAgreementRequest) ProtoMessage() {}
 
 func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3382,7 @@ func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SimulateAgreementRequest) GetText() *AgreementText {
@@ -3373,6 +3406,13 @@ func (x *SimulateAgreementRequest) GetExamples() uint32 {
 	return 0
 }
 
+func (x *SimulateAgreementRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
 type SimulateAgreementReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Audited       *Impact                `protobuf:"bytes,1,opt,name=audited,proto3" json:"audited,omitempty"` // what was asked for
@@ -3383,7 +3423,7 @@ type SimulateAgreementReply struct {
 
 func (x *SimulateAgreementReply) Reset() {
 	*x = SimulateAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3395,7 +3435,7 @@ func (x *SimulateAgreementReply) String() string {
 func (*SimulateAgreementReply) ProtoMessage() {}
 
 func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3408,7 +3448,7 @@ func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SimulateAgreementReply) GetAudited() *Impact {
@@ -3427,18 +3467,22 @@ func (x *SimulateAgreementReply) GetMatrix() *Impact {
 
 type Impact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Decided       uint64                 `protobuf:"varint,1,opt,name=decided,proto3" json:"decided,omitempty"`
+	Decided       uint64                 `protobuf:"varint,1,opt,name=decided,proto3" json:"decided,omitempty"` // requests that were decided under both
 	Gained        uint64                 `protobuf:"varint,2,opt,name=gained,proto3" json:"gained,omitempty"`
 	Lost          uint64                 `protobuf:"varint,3,opt,name=lost,proto3" json:"lost,omitempty"`
 	Counts        []*ImpactCount         `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
 	Examples      []*ImpactExample       `protobuf:"bytes,5,rep,name=examples,proto3" json:"examples,omitempty"`
+	Before        uint64                 `protobuf:"varint,6,opt,name=before,proto3" json:"before,omitempty"`   // permitted under the agreement in force
+	After         uint64                 `protobuf:"varint,7,opt,name=after,proto3" json:"after,omitempty"`     // permitted under the draft
+	Skipped       uint64                 `protobuf:"varint,8,opt,name=skipped,proto3" json:"skipped,omitempty"` // audited requests that cannot be decided again: their document is not held any more
+	Since         int64                  `protobuf:"varint,9,opt,name=since,proto3" json:"since,omitempty"`     // audited: from when on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Impact) Reset() {
 	*x = Impact{}
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3494,7 @@ func (x *Impact) String() string {
 func (*Impact) ProtoMessage() {}
 
 func (x *Impact) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3507,7 @@ func (x *Impact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Impact.ProtoReflect.Descriptor instead.
 func (*Impact) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Impact) GetDecided() uint64 {
@@ -3501,6 +3545,34 @@ func (x *Impact) GetExamples() []*ImpactExample {
 	return nil
 }
 
+func (x *Impact) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *Impact) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *Impact) GetSkipped() uint64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+func (x *Impact) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 type ImpactCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"` // role, purpose, trust, type, confidentiality
@@ -3513,7 +3585,7 @@ type ImpactCount struct {
 
 func (x *ImpactCount) Reset() {
 	*x = ImpactCount{}
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3525,7 +3597,7 @@ func (x *ImpactCount) String() string {
 func (*ImpactCount) ProtoMessage() {}
 
 func (x *ImpactCount) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3538,7 +3610,7 @@ func (x *ImpactCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
 func (*ImpactCount) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ImpactCount) GetBy() string {
@@ -3581,7 +3653,7 @@ type ImpactExample struct {
 
 func (x *ImpactExample) Reset() {
 	*x = ImpactExample{}
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +3665,7 @@ func (x *ImpactExample) String() string {
 func (*ImpactExample) ProtoMessage() {}
 
 func (x *ImpactExample) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +3678,7 @@ func (x *ImpactExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
 func (*ImpactExample) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ImpactExample) GetGained() bool {
@@ -3651,7 +3723,7 @@ type ProposeAgreementRequest struct {
 
 func (x *ProposeAgreementRequest) Reset() {
 	*x = ProposeAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3735,7 @@ func (x *ProposeAgreementRequest) String() string {
 func (*ProposeAgreementRequest) ProtoMessage() {}
 
 func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3748,7 @@ func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ProposeAgreementRequest) GetText() *AgreementText {
@@ -3733,7 +3805,7 @@ type ApproveAgreementRequest struct {
 
 func (x *ApproveAgreementRequest) Reset() {
 	*x = ApproveAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3817,7 @@ func (x *ApproveAgreementRequest) String() string {
 func (*ApproveAgreementRequest) ProtoMessage() {}
 
 func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3830,7 @@ func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ApproveAgreementRequest) GetProposal() string {
@@ -3803,13 +3875,17 @@ type AgreementProposal struct {
 	Version       uint64                 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`     // once approved
 	Committed     bool                   `protobuf:"varint,11,opt,name=committed,proto3" json:"committed,omitempty"` // agreed by the region; else kept until it can be reached
 	Findings      []*Finding             `protobuf:"bytes,12,rep,name=findings,proto3" json:"findings,omitempty"`
+	Base          uint64                 `protobuf:"varint,13,opt,name=base,proto3" json:"base,omitempty"`         // version that was in force when it was proposed; 0: none
+	Rollback      uint64                 `protobuf:"varint,14,opt,name=rollback,proto3" json:"rollback,omitempty"` // version whose text it is
+	DecidedAt     int64                  `protobuf:"varint,15,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
+	DecidedNote   string                 `protobuf:"bytes,16,opt,name=decided_note,json=decidedNote,proto3" json:"decided_note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgreementProposal) Reset() {
 	*x = AgreementProposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3821,7 +3897,7 @@ func (x *AgreementProposal) String() string {
 func (*AgreementProposal) ProtoMessage() {}
 
 func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3834,7 +3910,7 @@ func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
 func (*AgreementProposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AgreementProposal) GetId() string {
@@ -3921,6 +3997,34 @@ func (x *AgreementProposal) GetFindings() []*Finding {
 	return nil
 }
 
+func (x *AgreementProposal) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetRollback() uint64 {
+	if x != nil {
+		return x.Rollback
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetDecidedAt() int64 {
+	if x != nil {
+		return x.DecidedAt
+	}
+	return 0
+}
+
+func (x *AgreementProposal) GetDecidedNote() string {
+	if x != nil {
+		return x.DecidedNote
+	}
+	return ""
+}
+
 type AgreementsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`      // empty: own
@@ -3931,7 +4035,7 @@ type AgreementsRequest struct {
 
 func (x *AgreementsRequest) Reset() {
 	*x = AgreementsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3943,7 +4047,7 @@ func (x *AgreementsRequest) String() string {
 func (*AgreementsRequest) ProtoMessage() {}
 
 func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3956,7 +4060,7 @@ func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
 func (*AgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AgreementsRequest) GetTrust() string {
@@ -3977,13 +4081,15 @@ type AgreementsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Versions      []*AgreementVersion    `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"` // newest first
 	Proposals     []*AgreementProposal   `protobuf:"bytes,2,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	Warnings      []string               `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Trust         string                 `protobuf:"bytes,4,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgreementsReply) Reset() {
 	*x = AgreementsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3995,7 +4101,7 @@ func (x *AgreementsReply) String() string {
 func (*AgreementsReply) ProtoMessage() {}
 
 func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4008,7 +4114,7 @@ func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
 func (*AgreementsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AgreementsReply) GetVersions() []*AgreementVersion {
@@ -4025,11 +4131,25 @@ func (x *AgreementsReply) GetProposals() []*AgreementProposal {
 	return nil
 }
 
+func (x *AgreementsReply) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *AgreementsReply) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
 type AgreementVersion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // future, in_force, superseded, expired
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // future, in_force, superseded, expired, replaced (before it took effect)
 	Effective     int64                  `protobuf:"varint,4,opt,name=effective,proto3" json:"effective,omitempty"`
 	Expires       int64                  `protobuf:"varint,5,opt,name=expires,proto3" json:"expires,omitempty"`
 	Proposer      string                 `protobuf:"bytes,6,opt,name=proposer,proto3" json:"proposer,omitempty"`
@@ -4038,13 +4158,14 @@ type AgreementVersion struct {
 	Signed        int64                  `protobuf:"varint,9,opt,name=signed,proto3" json:"signed,omitempty"`
 	Statement     string                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"` // digest of the signed statement
 	Cedar         string                 `protobuf:"bytes,11,opt,name=cedar,proto3" json:"cedar,omitempty"`
+	Index         uint64                 `protobuf:"varint,12,opt,name=index,proto3" json:"index,omitempty"` // place in the region's log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgreementVersion) Reset() {
 	*x = AgreementVersion{}
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4056,7 +4177,7 @@ func (x *AgreementVersion) String() string {
 func (*AgreementVersion) ProtoMessage() {}
 
 func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4069,7 +4190,7 @@ func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
 func (*AgreementVersion) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AgreementVersion) GetTrust() string {
@@ -4149,19 +4270,27 @@ func (x *AgreementVersion) GetCedar() string {
 	return ""
 }
 
+func (x *AgreementVersion) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 type WhyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
 	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`
 	Trust         string                 `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`   // of the asker; empty: own
-	Action        string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"` // see, open, export; empty: open
+	Action        string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"` // see, open; empty: open
+	By            *Asker                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`         // who wants to know; asker is whom it is about
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4173,7 +4302,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4186,7 +4315,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WhyRequest) GetDocument() string {
@@ -4217,18 +4346,27 @@ func (x *WhyRequest) GetAction() string {
 	return ""
 }
 
+func (x *WhyRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
 type WhyReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Outcome       string                 `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	Chain         []string               `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"` // in words, in the order in which they counted
-	Told          string                 `protobuf:"bytes,3,opt,name=told,proto3" json:"told,omitempty"`   // what the user is told
+	Chain         []string               `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"`          // in words, in the order in which they counted
+	Told          string                 `protobuf:"bytes,3,opt,name=told,proto3" json:"told,omitempty"`            // what the user is told
+	Agreement     uint64                 `protobuf:"varint,4,opt,name=agreement,proto3" json:"agreement,omitempty"` // version that decided; 0: none in force
+	Question      string                 `protobuf:"bytes,5,opt,name=question,proto3" json:"question,omitempty"`    // in words
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4240,7 +4378,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4253,7 +4391,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
+	return file_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WhyReply) GetOutcome() string {
@@ -4277,16 +4415,31 @@ func (x *WhyReply) GetTold() string {
 	return ""
 }
 
+func (x *WhyReply) GetAgreement() uint64 {
+	if x != nil {
+		return x.Agreement
+	}
+	return 0
+}
+
+func (x *WhyReply) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
 type WhoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	By            *Asker                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4298,7 +4451,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4311,7 +4464,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
+	return file_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WhoRequest) GetDocument() string {
@@ -4319,6 +4472,13 @@ func (x *WhoRequest) GetDocument() string {
 		return x.Document
 	}
 	return ""
+}
+
+func (x *WhoRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
 }
 
 type WhoReply struct {
@@ -4330,7 +4490,7 @@ type WhoReply struct {
 
 func (x *WhoReply) Reset() {
 	*x = WhoReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4342,7 +4502,7 @@ func (x *WhoReply) String() string {
 func (*WhoReply) ProtoMessage() {}
 
 func (x *WhoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4355,7 +4515,7 @@ func (x *WhoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
 func (*WhoReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
+	return file_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *WhoReply) GetAccess() []*Access {
@@ -4374,13 +4534,14 @@ type Access struct {
 	Open          bool                   `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
 	Glass         bool                   `protobuf:"varint,6,opt,name=glass,proto3" json:"glass,omitempty"` // may break the glass
 	Rule          string                 `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
+	Relationships []string               `protobuf:"bytes,8,rep,name=relationships,proto3" json:"relationships,omitempty"` // one of these must be stated and verified; empty: none is needed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4553,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4566,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
+	return file_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Access) GetTrust() string {
@@ -4457,6 +4618,13 @@ func (x *Access) GetRule() string {
 	return ""
 }
 
+func (x *Access) GetRelationships() []string {
+	if x != nil {
+		return x.Relationships
+	}
+	return nil
+}
+
 type DirectiveScope struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
@@ -4467,7 +4635,7 @@ type DirectiveScope struct {
 	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
 	Sensitivity   string                 `protobuf:"bytes,7,opt,name=sensitivity,proto3" json:"sensitivity,omitempty"`
 	Document      string                 `protobuf:"bytes,8,opt,name=document,proto3" json:"document,omitempty"`
-	From          int64                  `protobuf:"varint,9,opt,name=from,proto3" json:"from,omitempty"` // clinical dates
+	From          int64                  `protobuf:"varint,9,opt,name=from,proto3" json:"from,omitempty"` // first and last clinical day: midnight UTC
 	To            int64                  `protobuf:"varint,10,opt,name=to,proto3" json:"to,omitempty"`
 	Purpose       string                 `protobuf:"bytes,11,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -4476,7 +4644,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4656,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4669,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
+	return file_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -4587,18 +4755,19 @@ type RecordDirectiveRequest struct {
 	Permit        bool                   `protobuf:"varint,2,opt,name=permit,proto3" json:"permit,omitempty"` // else deny
 	Scope         *DirectiveScope        `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
 	Except        []*DirectiveScope      `protobuf:"bytes,4,rep,name=except,proto3" json:"except,omitempty"`
-	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"` // last day on which it is in force: midnight UTC
 	Supersedes    string                 `protobuf:"bytes,6,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
 	By            string                 `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"` // who records it
 	Evidence      string                 `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	Confirm       bool                   `protobuf:"varint,9,opt,name=confirm,proto3" json:"confirm,omitempty"` // record it; else it is read back only
+	Asker         *Asker                 `protobuf:"bytes,10,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4610,7 +4779,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4623,7 +4792,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
+	return file_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -4689,6 +4858,13 @@ func (x *RecordDirectiveRequest) GetConfirm() bool {
 	return false
 }
 
+func (x *RecordDirectiveRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
 type RecordDirectiveReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"` // empty unless confirmed
@@ -4696,13 +4872,14 @@ type RecordDirectiveReply struct {
 	Conflicts     []string               `protobuf:"bytes,3,rep,name=conflicts,proto3" json:"conflicts,omitempty"` // with what the patient has said before, and which wins
 	Committed     bool                   `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"`
 	Index         uint64                 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`
+	InForce       bool                   `protobuf:"varint,6,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"` // what it refuses is refused at this node already
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4714,7 +4891,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4727,7 +4904,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
+	return file_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -4765,17 +4942,25 @@ func (x *RecordDirectiveReply) GetIndex() uint64 {
 	return 0
 }
 
+func (x *RecordDirectiveReply) GetInForce() bool {
+	if x != nil {
+		return x.InForce
+	}
+	return false
+}
+
 type DirectivesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
 	History       bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"` // what is no longer in force too
+	Asker         *Asker                 `protobuf:"bytes,3,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4787,7 +4972,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4800,7 +4985,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+	return file_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -4817,6 +5002,13 @@ func (x *DirectivesRequest) GetHistory() bool {
 	return false
 }
 
+func (x *DirectivesRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
 type DirectivesReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directives    []*DirectiveInfo       `protobuf:"bytes,1,rep,name=directives,proto3" json:"directives,omitempty"`
@@ -4826,7 +5018,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4838,7 +5030,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4851,7 +5043,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+	return file_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -4880,7 +5072,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4892,7 +5084,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4905,7 +5097,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+	return file_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -4991,13 +5183,14 @@ type WithdrawDirectiveRequest struct {
 	Directive     string                 `protobuf:"bytes,2,opt,name=directive,proto3" json:"directive,omitempty"`
 	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
 	Evidence      string                 `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,5,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5009,7 +5202,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5022,7 +5215,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+	return file_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -5053,17 +5246,25 @@ func (x *WithdrawDirectiveRequest) GetEvidence() string {
 	return ""
 }
 
+func (x *WithdrawDirectiveRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
 type ReceiptRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
 	Directive     string                 `protobuf:"bytes,2,opt,name=directive,proto3" json:"directive,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,3,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5075,7 +5276,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5088,7 +5289,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+	return file_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -5105,20 +5306,30 @@ func (x *ReceiptRequest) GetDirective() string {
 	return ""
 }
 
+func (x *ReceiptRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
 type ReceiptReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	Recorded      int64                  `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
-	Committed     int64                  `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"` // 0: not agreed yet
-	Sites         []*ReceiptSite         `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`
+	Committed     int64                  `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"` // when this node heard that it was agreed; 0: not agreed yet, or not known
+	Sites         []*ReceiptSite         `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`          // every trust of the region
+	Agreed        bool                   `protobuf:"varint,6,opt,name=agreed,proto3" json:"agreed,omitempty"`
+	Index         uint64                 `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`       // of the directive in the region's log
+	Complete      bool                   `protobuf:"varint,8,opt,name=complete,proto3" json:"complete,omitempty"` // every trust of the region has applied it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5130,7 +5341,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5143,7 +5354,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+	return file_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -5181,10 +5392,31 @@ func (x *ReceiptReply) GetSites() []*ReceiptSite {
 	return nil
 }
 
+func (x *ReceiptReply) GetAgreed() bool {
+	if x != nil {
+		return x.Agreed
+	}
+	return false
+}
+
+func (x *ReceiptReply) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ReceiptReply) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 type ReceiptSite struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
-	Holds         bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"` // holds documents of the patient
+	Holds         bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"` // holds documents of the patient; told to governance roles only
 	Applied       bool                   `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
 	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`          // when it was applied there, 0 when not known
 	Problem       string                 `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"` // why it is not known
@@ -5194,7 +5426,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5206,7 +5438,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5219,7 +5451,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+	return file_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -5274,7 +5506,7 @@ type RelabelRequest struct {
 
 func (x *RelabelRequest) Reset() {
 	*x = RelabelRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5518,7 @@ func (x *RelabelRequest) String() string {
 func (*RelabelRequest) ProtoMessage() {}
 
 func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5531,7 @@ func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
 func (*RelabelRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+	return file_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RelabelRequest) GetDocuments() []string {
@@ -5376,7 +5608,7 @@ type RelabelReply struct {
 
 func (x *RelabelReply) Reset() {
 	*x = RelabelReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5388,7 +5620,7 @@ func (x *RelabelReply) String() string {
 func (*RelabelReply) ProtoMessage() {}
 
 func (x *RelabelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5401,7 +5633,7 @@ func (x *RelabelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
 func (*RelabelReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+	return file_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *RelabelReply) GetMatched() uint32 {
@@ -5436,7 +5668,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5448,7 +5680,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5461,7 +5693,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+	return file_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -5496,7 +5728,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5508,7 +5740,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5521,7 +5753,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+	return file_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -5554,7 +5786,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5566,7 +5798,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5579,7 +5811,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+	return file_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -5598,7 +5830,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5610,7 +5842,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5623,7 +5855,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+	return file_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -5654,7 +5886,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5666,7 +5898,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5679,7 +5911,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+	return file_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Review) GetId() string {
@@ -5785,7 +6017,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5797,7 +6029,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5810,7 +6042,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+	return file_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -5860,7 +6092,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5872,7 +6104,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5885,7 +6117,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+	return file_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -5982,17 +6214,20 @@ type AuditEntry struct {
 	Bytes         uint64                 `protobuf:"varint,13,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	BreakGlass    bool                   `protobuf:"varint,14,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
 	Detail        string                 `protobuf:"bytes,15,opt,name=detail,proto3" json:"detail,omitempty"`
-	Patient       string                 `protobuf:"bytes,16,opt,name=patient,proto3" json:"patient,omitempty"` // pseudonym
-	Leaf          string                 `protobuf:"bytes,17,opt,name=leaf,proto3" json:"leaf,omitempty"`       // hash
-	Of            int64                  `protobuf:"varint,18,opt,name=of,proto3" json:"of,omitempty"`          // entry that this one completes, -1 for none
-	Request       string                 `protobuf:"bytes,19,opt,name=request,proto3" json:"request,omitempty"` // digest of the assertion
+	Patient       string                 `protobuf:"bytes,16,opt,name=patient,proto3" json:"patient,omitempty"`                    // pseudonym
+	Leaf          string                 `protobuf:"bytes,17,opt,name=leaf,proto3" json:"leaf,omitempty"`                          // hash
+	Of            int64                  `protobuf:"varint,18,opt,name=of,proto3" json:"of,omitempty"`                             // entry that this one completes, -1 for none
+	Request       string                 `protobuf:"bytes,19,opt,name=request,proto3" json:"request,omitempty"`                    // digest of the assertion
+	State         uint64                 `protobuf:"varint,20,opt,name=state,proto3" json:"state,omitempty"`                       // index of the agreed state that was decided on; 0: not known
+	LeaseAge      int64                  `protobuf:"varint,21,opt,name=lease_age,json=leaseAge,proto3" json:"lease_age,omitempty"` // of the proof that it was recent, in microseconds; 0: none was needed, or not known
+	Transfer      string                 `protobuf:"bytes,22,opt,name=transfer,proto3" json:"transfer,omitempty"`                  // joins the entries of one release, at both sites
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6004,7 +6239,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6017,7 +6252,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+	return file_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -6153,6 +6388,27 @@ func (x *AuditEntry) GetRequest() string {
 	return ""
 }
 
+func (x *AuditEntry) GetState() uint64 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetLeaseAge() int64 {
+	if x != nil {
+		return x.LeaseAge
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetTransfer() string {
+	if x != nil {
+		return x.Transfer
+	}
+	return ""
+}
+
 type SearchAuditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        *AuditFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -6163,7 +6419,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6175,7 +6431,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6188,7 +6444,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+	return file_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -6216,7 +6472,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6228,7 +6484,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6241,7 +6497,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+	return file_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -6276,7 +6532,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6288,7 +6544,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6301,7 +6557,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+	return file_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -6335,7 +6591,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6347,7 +6603,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6360,7 +6616,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+	return file_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -6380,7 +6636,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6392,7 +6648,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6405,7 +6661,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+	return file_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -6430,13 +6686,19 @@ type ReportReply struct {
 	Directives    []*DirectiveInfo       `protobuf:"bytes,4,rep,name=directives,proto3" json:"directives,omitempty"`
 	Sites         []*ReportSite          `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`
 	Complete      bool                   `protobuf:"varint,6,opt,name=complete,proto3" json:"complete,omitempty"`
+	By            string                 `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"` // who made it
+	Role          string                 `protobuf:"bytes,8,opt,name=role,proto3" json:"role,omitempty"`
+	Purpose       string                 `protobuf:"bytes,9,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Trust         string                 `protobuf:"bytes,10,opt,name=trust,proto3" json:"trust,omitempty"` // where
+	TrustName     string                 `protobuf:"bytes,11,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
+	Region        string                 `protobuf:"bytes,12,opt,name=region,proto3" json:"region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6448,7 +6710,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6461,7 +6723,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+	return file_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -6506,6 +6768,48 @@ func (x *ReportReply) GetComplete() bool {
 	return false
 }
 
+func (x *ReportReply) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ReportReply) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ReportReply) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ReportReply) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReportReply) GetTrustName() string {
+	if x != nil {
+		return x.TrustName
+	}
+	return ""
+}
+
+func (x *ReportReply) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
 type ReportAccess struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
@@ -6521,13 +6825,17 @@ type ReportAccess struct {
 	BreakGlass    bool                   `protobuf:"varint,11,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,12,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Text          string                 `protobuf:"bytes,13,opt,name=text,proto3" json:"text,omitempty"` // in plain words
+	Kind          string                 `protobuf:"bytes,14,opt,name=kind,proto3" json:"kind,omitempty"` // opened, refused, looked_up, emergency, reviewed, attempted
+	TrustName     string                 `protobuf:"bytes,15,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
+	CustodianName string                 `protobuf:"bytes,16,opt,name=custodian_name,json=custodianName,proto3" json:"custodian_name,omitempty"`
+	OneSided      string                 `protobuf:"bytes,17,opt,name=one_sided,json=oneSided,proto3" json:"one_sided,omitempty"` // why, where only one of the two trusts has it in its log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6539,7 +6847,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6552,7 +6860,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+	return file_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -6646,19 +6954,49 @@ func (x *ReportAccess) GetText() string {
 	return ""
 }
 
+func (x *ReportAccess) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetTrustName() string {
+	if x != nil {
+		return x.TrustName
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetCustodianName() string {
+	if x != nil {
+		return x.CustodianName
+	}
+	return ""
+}
+
+func (x *ReportAccess) GetOneSided() string {
+	if x != nil {
+		return x.OneSided
+	}
+	return ""
+}
+
 type ReportSite struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
 	Answered      bool                   `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
 	Problem       string                 `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
 	Entries       uint64                 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"`
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Damaged       uint64                 `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"` // entries that could not be read
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6670,7 +7008,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6683,7 +7021,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+	return file_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -6714,6 +7052,20 @@ func (x *ReportSite) GetEntries() uint64 {
 	return 0
 }
 
+func (x *ReportSite) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReportSite) GetDamaged() uint64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
 type ReconcileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Since         int64                  `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"`
@@ -6724,7 +7076,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6736,7 +7088,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6749,7 +7101,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+	return file_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -6771,13 +7123,15 @@ type ReconcileReply struct {
 	Compared      uint64                 `protobuf:"varint,1,opt,name=compared,proto3" json:"compared,omitempty"`
 	OneSided      []*OneSided            `protobuf:"bytes,2,rep,name=one_sided,json=oneSided,proto3" json:"one_sided,omitempty"`
 	Sites         []*ReportSite          `protobuf:"bytes,3,rep,name=sites,proto3" json:"sites,omitempty"`
+	Since         int64                  `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"` // what was compared began from then on
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"` // and before then: what is later may be under way
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6789,7 +7143,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6802,7 +7156,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
+	return file_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -6826,6 +7180,20 @@ func (x *ReconcileReply) GetSites() []*ReportSite {
 	return nil
 }
 
+func (x *ReconcileReply) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *ReconcileReply) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 type OneSided struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Transfer      string                 `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
@@ -6841,7 +7209,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6853,7 +7221,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6866,7 +7234,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
+	return file_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -6918,11 +7286,11 @@ func (x *OneSided) GetProblem() string {
 	return ""
 }
 
-var File_node_admin_admin_proto protoreflect.FileDescriptor
+var File_admin_proto protoreflect.FileDescriptor
 
-const file_node_admin_admin_proto_rawDesc = "" +
+const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x16node/admin/admin.proto\x12\x11ridgeway.admin.v1\"m\n" +
+	"\vadmin.proto\x12\x11ridgeway.admin.v1\"m\n" +
 	"\x05Asker\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
@@ -7010,7 +7378,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04file\x18\x02 \x01(\v2\x17.ridgeway.admin.v1.FileH\x00R\x04file\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x12\x12\n" +
 	"\x03end\x18\x04 \x01(\bH\x00R\x03endB\x06\n" +
-	"\x04step\"\x9a\x02\n" +
+	"\x04step\"\xd2\x02\n" +
 	"\bDocument\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -7024,7 +7392,9 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"supersedes\x18\n" +
 	" \x01(\tR\n" +
-	"supersedes\"\x9f\x01\n" +
+	"supersedes\x12 \n" +
+	"\vsensitivity\x18\v \x03(\tR\vsensitivity\x12\x14\n" +
+	"\x05legal\x18\f \x01(\tR\x05legal\"\x9f\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x12\n" +
@@ -7109,14 +7479,15 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1a\n" +
 	"\bwithdraw\x18\x02 \x01(\bR\bwithdraw\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12\x1a\n" +
-	"\bevidence\x18\x04 \x01(\tR\bevidence\"w\n" +
+	"\bevidence\x18\x04 \x01(\tR\bevidence\"\x8f\x01\n" +
 	"\vObjectReply\x12\x1e\n" +
 	"\n" +
 	"directives\x18\x01 \x03(\tR\n" +
 	"directives\x12\x1c\n" +
 	"\tcommitted\x18\x02 \x01(\bR\tcommitted\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\"E\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
+	"\x06scoped\x18\x05 \x01(\rR\x06scoped\"E\n" +
 	"\x0fWithdrawRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
@@ -7180,26 +7551,32 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\"c\n" +
 	"\x13CheckAgreementReply\x126\n" +
 	"\bfindings\x18\x01 \x03(\v2\x1a.ridgeway.admin.v1.FindingR\bfindings\x12\x14\n" +
-	"\x05cedar\x18\x02 \x01(\tR\x05cedar\"y\n" +
+	"\x05cedar\x18\x02 \x01(\tR\x05cedar\"\x8d\x01\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x16\n" +
 	"\x06column\x18\x02 \x01(\rR\x06column\x12\x1a\n" +
 	"\bseverity\x18\x03 \x01(\tR\bseverity\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\tR\x04code\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\x80\x01\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x12\x12\n" +
+	"\x04rule\x18\x06 \x01(\tR\x04rule\"\xb0\x01\n" +
 	"\x18SimulateAgreementRequest\x124\n" +
 	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x12\n" +
 	"\x04days\x18\x02 \x01(\rR\x04days\x12\x1a\n" +
-	"\bexamples\x18\x03 \x01(\rR\bexamples\"\x80\x01\n" +
+	"\bexamples\x18\x03 \x01(\rR\bexamples\x12.\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x80\x01\n" +
 	"\x16SimulateAgreementReply\x123\n" +
 	"\aaudited\x18\x01 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\aaudited\x121\n" +
-	"\x06matrix\x18\x02 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06matrix\"\xc4\x01\n" +
+	"\x06matrix\x18\x02 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06matrix\"\xa2\x02\n" +
 	"\x06Impact\x12\x18\n" +
 	"\adecided\x18\x01 \x01(\x04R\adecided\x12\x16\n" +
 	"\x06gained\x18\x02 \x01(\x04R\x06gained\x12\x12\n" +
 	"\x04lost\x18\x03 \x01(\x04R\x04lost\x126\n" +
 	"\x06counts\x18\x04 \x03(\v2\x1e.ridgeway.admin.v1.ImpactCountR\x06counts\x12<\n" +
-	"\bexamples\x18\x05 \x03(\v2 .ridgeway.admin.v1.ImpactExampleR\bexamples\"_\n" +
+	"\bexamples\x18\x05 \x03(\v2 .ridgeway.admin.v1.ImpactExampleR\bexamples\x12\x16\n" +
+	"\x06before\x18\x06 \x01(\x04R\x06before\x12\x14\n" +
+	"\x05after\x18\a \x01(\x04R\x05after\x12\x18\n" +
+	"\askipped\x18\b \x01(\x04R\askipped\x12\x14\n" +
+	"\x05since\x18\t \x01(\x03R\x05since\"_\n" +
 	"\vImpactCount\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
@@ -7221,7 +7598,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x16\n" +
 	"\x06reject\x18\x02 \x01(\bR\x06reject\x12\x12\n" +
 	"\x04note\x18\x03 \x01(\tR\x04note\x12.\n" +
-	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xca\x02\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xbc\x03\n" +
 	"\x11AgreementProposal\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x0e\n" +
@@ -7236,13 +7613,20 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\aversion\x18\n" +
 	" \x01(\x04R\aversion\x12\x1c\n" +
 	"\tcommitted\x18\v \x01(\bR\tcommitted\x126\n" +
-	"\bfindings\x18\f \x03(\v2\x1a.ridgeway.admin.v1.FindingR\bfindings\"C\n" +
+	"\bfindings\x18\f \x03(\v2\x1a.ridgeway.admin.v1.FindingR\bfindings\x12\x12\n" +
+	"\x04base\x18\r \x01(\x04R\x04base\x12\x1a\n" +
+	"\brollback\x18\x0e \x01(\x04R\brollback\x12\x1d\n" +
+	"\n" +
+	"decided_at\x18\x0f \x01(\x03R\tdecidedAt\x12!\n" +
+	"\fdecided_note\x18\x10 \x01(\tR\vdecidedNote\"C\n" +
 	"\x11AgreementsRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
-	"\ahistory\x18\x02 \x01(\bR\ahistory\"\x96\x01\n" +
+	"\ahistory\x18\x02 \x01(\bR\ahistory\"\xc8\x01\n" +
 	"\x0fAgreementsReply\x12?\n" +
 	"\bversions\x18\x01 \x03(\v2#.ridgeway.admin.v1.AgreementVersionR\bversions\x12B\n" +
-	"\tproposals\x18\x02 \x03(\v2$.ridgeway.admin.v1.AgreementProposalR\tproposals\"\xa8\x02\n" +
+	"\tproposals\x18\x02 \x03(\v2$.ridgeway.admin.v1.AgreementProposalR\tproposals\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12\x14\n" +
+	"\x05trust\x18\x04 \x01(\tR\x05trust\"\xbe\x02\n" +
 	"\x10AgreementVersion\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
@@ -7255,22 +7639,27 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06signed\x18\t \x01(\x03R\x06signed\x12\x1c\n" +
 	"\tstatement\x18\n" +
 	" \x01(\tR\tstatement\x12\x14\n" +
-	"\x05cedar\x18\v \x01(\tR\x05cedar\"\x86\x01\n" +
+	"\x05cedar\x18\v \x01(\tR\x05cedar\x12\x14\n" +
+	"\x05index\x18\f \x01(\x04R\x05index\"\xb0\x01\n" +
 	"\n" +
 	"WhyRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x14\n" +
 	"\x05trust\x18\x03 \x01(\tR\x05trust\x12\x16\n" +
-	"\x06action\x18\x04 \x01(\tR\x06action\"N\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12(\n" +
+	"\x02by\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\x88\x01\n" +
 	"\bWhyReply\x12\x18\n" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12\x14\n" +
 	"\x05chain\x18\x02 \x03(\tR\x05chain\x12\x12\n" +
-	"\x04told\x18\x03 \x01(\tR\x04told\"(\n" +
+	"\x04told\x18\x03 \x01(\tR\x04told\x12\x1c\n" +
+	"\tagreement\x18\x04 \x01(\x04R\tagreement\x12\x1a\n" +
+	"\bquestion\x18\x05 \x01(\tR\bquestion\"R\n" +
 	"\n" +
 	"WhoRequest\x12\x1a\n" +
-	"\bdocument\x18\x01 \x01(\tR\bdocument\"=\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12(\n" +
+	"\x02by\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"=\n" +
 	"\bWhoReply\x121\n" +
-	"\x06access\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.AccessR\x06access\"\x9c\x01\n" +
+	"\x06access\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.AccessR\x06access\"\xc2\x01\n" +
 	"\x06Access\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
@@ -7278,7 +7667,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x03see\x18\x04 \x01(\bR\x03see\x12\x12\n" +
 	"\x04open\x18\x05 \x01(\bR\x04open\x12\x14\n" +
 	"\x05glass\x18\x06 \x01(\bR\x05glass\x12\x12\n" +
-	"\x04rule\x18\a \x01(\tR\x04rule\"\x9c\x02\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\x12$\n" +
+	"\rrelationships\x18\b \x03(\tR\rrelationships\"\x9c\x02\n" +
 	"\x0eDirectiveScope\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -7291,7 +7681,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04from\x18\t \x01(\x03R\x04from\x12\x0e\n" +
 	"\x02to\x18\n" +
 	" \x01(\x03R\x02to\x12\x18\n" +
-	"\apurpose\x18\v \x01(\tR\apurpose\"\xba\x02\n" +
+	"\apurpose\x18\v \x01(\tR\apurpose\"\xea\x02\n" +
 	"\x16RecordDirectiveRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
 	"\x06permit\x18\x02 \x01(\bR\x06permit\x127\n" +
@@ -7303,16 +7693,20 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"supersedes\x12\x0e\n" +
 	"\x02by\x18\a \x01(\tR\x02by\x12\x1a\n" +
 	"\bevidence\x18\b \x01(\tR\bevidence\x12\x18\n" +
-	"\aconfirm\x18\t \x01(\bR\aconfirm\"\xa3\x01\n" +
+	"\aconfirm\x18\t \x01(\bR\aconfirm\x12.\n" +
+	"\x05asker\x18\n" +
+	" \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xbe\x01\n" +
 	"\x14RecordDirectiveReply\x12\x1c\n" +
 	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x1b\n" +
 	"\tread_back\x18\x02 \x01(\tR\breadBack\x12\x1c\n" +
 	"\tconflicts\x18\x03 \x03(\tR\tconflicts\x12\x1c\n" +
 	"\tcommitted\x18\x04 \x01(\bR\tcommitted\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x04R\x05index\"G\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\x12\x19\n" +
+	"\bin_force\x18\x06 \x01(\bR\ainForce\"w\n" +
 	"\x11DirectivesRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x18\n" +
-	"\ahistory\x18\x02 \x01(\bR\ahistory\"S\n" +
+	"\ahistory\x18\x02 \x01(\bR\ahistory\x12.\n" +
+	"\x05asker\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"S\n" +
 	"\x0fDirectivesReply\x12@\n" +
 	"\n" +
 	"directives\x18\x01 \x03(\v2 .ridgeway.admin.v1.DirectiveInfoR\n" +
@@ -7329,21 +7723,26 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05index\x18\t \x01(\x04R\x05index\x12\x14\n" +
 	"\x05until\x18\n" +
 	" \x01(\x03R\x05until\x12\x19\n" +
-	"\bended_by\x18\v \x01(\tR\aendedBy\"~\n" +
+	"\bended_by\x18\v \x01(\tR\aendedBy\"\xae\x01\n" +
 	"\x18WithdrawDirectiveRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1c\n" +
 	"\tdirective\x18\x02 \x01(\tR\tdirective\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12\x1a\n" +
-	"\bevidence\x18\x04 \x01(\tR\bevidence\"H\n" +
+	"\bevidence\x18\x04 \x01(\tR\bevidence\x12.\n" +
+	"\x05asker\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"x\n" +
 	"\x0eReceiptRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1c\n" +
-	"\tdirective\x18\x02 \x01(\tR\tdirective\"\xb0\x01\n" +
+	"\tdirective\x18\x02 \x01(\tR\tdirective\x12.\n" +
+	"\x05asker\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xfa\x01\n" +
 	"\fReceiptReply\x12\x1c\n" +
 	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1a\n" +
 	"\brecorded\x18\x03 \x01(\x03R\brecorded\x12\x1c\n" +
 	"\tcommitted\x18\x04 \x01(\x03R\tcommitted\x124\n" +
-	"\x05sites\x18\x05 \x03(\v2\x1e.ridgeway.admin.v1.ReceiptSiteR\x05sites\"}\n" +
+	"\x05sites\x18\x05 \x03(\v2\x1e.ridgeway.admin.v1.ReceiptSiteR\x05sites\x12\x16\n" +
+	"\x06agreed\x18\x06 \x01(\bR\x06agreed\x12\x14\n" +
+	"\x05index\x18\a \x01(\x04R\x05index\x12\x1a\n" +
+	"\bcomplete\x18\b \x01(\bR\bcomplete\"}\n" +
 	"\vReceiptSite\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x14\n" +
 	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x18\n" +
@@ -7409,7 +7808,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"breakGlass\x12\x14\n" +
 	"\x05limit\x18\n" +
 	" \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xd3\x03\n" +
+	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xa2\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
@@ -7432,7 +7831,10 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\apatient\x18\x10 \x01(\tR\apatient\x12\x12\n" +
 	"\x04leaf\x18\x11 \x01(\tR\x04leaf\x12\x0e\n" +
 	"\x02of\x18\x12 \x01(\x03R\x02of\x12\x18\n" +
-	"\arequest\x18\x13 \x01(\tR\arequest\"|\n" +
+	"\arequest\x18\x13 \x01(\tR\arequest\x12\x14\n" +
+	"\x05state\x18\x14 \x01(\x04R\x05state\x12\x1b\n" +
+	"\tlease_age\x18\x15 \x01(\x03R\bleaseAge\x12\x1a\n" +
+	"\btransfer\x18\x16 \x01(\tR\btransfer\"|\n" +
 	"\x12SearchAuditRequest\x126\n" +
 	"\x06filter\x18\x01 \x01(\v2\x1e.ridgeway.admin.v1.AuditFilterR\x06filter\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"y\n" +
@@ -7448,7 +7850,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\fR\x04line\"Y\n" +
 	"\rReportRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12.\n" +
-	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x8b\x02\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x96\x03\n" +
 	"\vReportReply\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04made\x18\x02 \x01(\x03R\x04made\x12;\n" +
@@ -7457,7 +7859,15 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"directives\x18\x04 \x03(\v2 .ridgeway.admin.v1.DirectiveInfoR\n" +
 	"directives\x123\n" +
 	"\x05sites\x18\x05 \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\x12\x1a\n" +
-	"\bcomplete\x18\x06 \x01(\bR\bcomplete\"\xcf\x02\n" +
+	"\bcomplete\x18\x06 \x01(\bR\bcomplete\x12\x0e\n" +
+	"\x02by\x18\a \x01(\tR\x02by\x12\x12\n" +
+	"\x04role\x18\b \x01(\tR\x04role\x12\x18\n" +
+	"\apurpose\x18\t \x01(\tR\apurpose\x12\x14\n" +
+	"\x05trust\x18\n" +
+	" \x01(\tR\x05trust\x12\x1d\n" +
+	"\n" +
+	"trust_name\x18\v \x01(\tR\ttrustName\x12\x16\n" +
+	"\x06region\x18\f \x01(\tR\x06region\"\xc6\x03\n" +
 	"\fReportAccess\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1c\n" +
 	"\tcustodian\x18\x02 \x01(\tR\tcustodian\x12\x14\n" +
@@ -7473,20 +7883,29 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\vbreak_glass\x18\v \x01(\bR\n" +
 	"breakGlass\x12\x14\n" +
 	"\x05bytes\x18\f \x01(\x04R\x05bytes\x12\x12\n" +
-	"\x04text\x18\r \x01(\tR\x04text\"r\n" +
+	"\x04text\x18\r \x01(\tR\x04text\x12\x12\n" +
+	"\x04kind\x18\x0e \x01(\tR\x04kind\x12\x1d\n" +
+	"\n" +
+	"trust_name\x18\x0f \x01(\tR\ttrustName\x12%\n" +
+	"\x0ecustodian_name\x18\x10 \x01(\tR\rcustodianName\x12\x1b\n" +
+	"\tone_sided\x18\x11 \x01(\tR\boneSided\"\xa0\x01\n" +
 	"\n" +
 	"ReportSite\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x1a\n" +
 	"\banswered\x18\x02 \x01(\bR\banswered\x12\x18\n" +
 	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x18\n" +
-	"\aentries\x18\x04 \x01(\x04R\aentries\"X\n" +
+	"\aentries\x18\x04 \x01(\x04R\aentries\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x18\n" +
+	"\adamaged\x18\x06 \x01(\x04R\adamaged\"X\n" +
 	"\x10ReconcileRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x03R\x05since\x12.\n" +
-	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x9b\x01\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xc7\x01\n" +
 	"\x0eReconcileReply\x12\x1a\n" +
 	"\bcompared\x18\x01 \x01(\x04R\bcompared\x128\n" +
 	"\tone_sided\x18\x02 \x03(\v2\x1b.ridgeway.admin.v1.OneSidedR\boneSided\x123\n" +
-	"\x05sites\x18\x03 \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\"\xaa\x01\n" +
+	"\x05sites\x18\x03 \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x03R\x05since\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\"\xaa\x01\n" +
 	"\bOneSided\x12\x1a\n" +
 	"\btransfer\x18\x01 \x01(\tR\btransfer\x12\x12\n" +
 	"\x04here\x18\x02 \x01(\tR\x04here\x12\x14\n" +
@@ -7535,19 +7954,19 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
-	file_node_admin_admin_proto_rawDescOnce sync.Once
-	file_node_admin_admin_proto_rawDescData []byte
+	file_admin_proto_rawDescOnce sync.Once
+	file_admin_proto_rawDescData []byte
 )
 
-func file_node_admin_admin_proto_rawDescGZIP() []byte {
-	file_node_admin_admin_proto_rawDescOnce.Do(func() {
-		file_node_admin_admin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)))
+func file_admin_proto_rawDescGZIP() []byte {
+	file_admin_proto_rawDescOnce.Do(func() {
+		file_admin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)))
 	})
-	return file_node_admin_admin_proto_rawDescData
+	return file_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
-var file_node_admin_admin_proto_goTypes = []any{
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
+var file_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
 	(*StatusRequest)(nil),            // 2: ridgeway.admin.v1.StatusRequest
@@ -7642,7 +8061,7 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ReconcileReply)(nil),           // 91: ridgeway.admin.v1.ReconcileReply
 	(*OneSided)(nil),                 // 92: ridgeway.admin.v1.OneSided
 }
-var file_node_admin_admin_proto_depIdxs = []int32{
+var file_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
 	4,  // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
 	6,  // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
@@ -7662,126 +8081,133 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	42, // 16: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
 	45, // 17: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
 	42, // 18: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	48, // 19: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	48, // 20: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	49, // 21: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	50, // 22: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	42, // 23: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,  // 24: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 25: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	45, // 26: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	56, // 27: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	53, // 28: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,  // 29: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	61, // 30: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	62, // 31: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	62, // 32: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	67, // 33: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	71, // 34: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,  // 35: ridgeway.admin.v1.RelabelRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48, // 36: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	0,  // 37: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	78, // 38: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,  // 39: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80, // 40: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 41: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	81, // 42: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	80, // 43: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 44: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 45: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88, // 46: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	67, // 47: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	89, // 48: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,  // 49: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	92, // 50: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	89, // 51: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	2,  // 52: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,  // 53: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,  // 54: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11, // 55: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17, // 56: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20, // 57: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24, // 58: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26, // 59: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28, // 60: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29, // 61: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31, // 62: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	33, // 63: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	40, // 64: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	35, // 65: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	38, // 66: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	43, // 67: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	46, // 68: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	51, // 69: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	52, // 70: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	54, // 71: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	57, // 72: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	59, // 73: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	63, // 74: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	65, // 75: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	68, // 76: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	69, // 77: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	72, // 78: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	74, // 79: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	76, // 80: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	79, // 81: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	82, // 82: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	84, // 83: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	86, // 84: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	90, // 85: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	3,  // 86: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,  // 87: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10, // 88: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16, // 89: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18, // 90: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21, // 91: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25, // 92: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27, // 93: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30, // 94: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30, // 95: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32, // 96: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	34, // 97: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	41, // 98: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	36, // 99: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	39, // 100: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	44, // 101: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	47, // 102: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	53, // 103: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	53, // 104: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	55, // 105: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	58, // 106: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	60, // 107: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	64, // 108: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	66, // 109: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	64, // 110: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	70, // 111: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	73, // 112: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	75, // 113: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	77, // 114: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	78, // 115: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	83, // 116: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	85, // 117: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	87, // 118: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	91, // 119: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	86, // [86:120] is the sub-list for method output_type
-	52, // [52:86] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	0,  // 19: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48, // 20: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	48, // 21: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	49, // 22: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	50, // 23: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	42, // 24: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,  // 25: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 26: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	45, // 27: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	56, // 28: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	53, // 29: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,  // 30: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 31: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,  // 32: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	61, // 33: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	62, // 34: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	62, // 35: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,  // 36: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 37: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	67, // 38: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,  // 39: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 40: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	71, // 41: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,  // 42: ridgeway.admin.v1.RelabelRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48, // 43: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	0,  // 44: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	78, // 45: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,  // 46: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80, // 47: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 48: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	81, // 49: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	80, // 50: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 51: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 52: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88, // 53: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	67, // 54: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	89, // 55: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,  // 56: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	92, // 57: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	89, // 58: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	2,  // 59: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,  // 60: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,  // 61: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11, // 62: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17, // 63: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20, // 64: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24, // 65: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26, // 66: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28, // 67: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29, // 68: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31, // 69: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	33, // 70: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	40, // 71: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	35, // 72: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	38, // 73: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	43, // 74: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	46, // 75: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	51, // 76: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	52, // 77: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	54, // 78: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	57, // 79: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	59, // 80: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	63, // 81: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	65, // 82: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	68, // 83: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	69, // 84: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	72, // 85: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	74, // 86: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	76, // 87: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	79, // 88: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	82, // 89: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	84, // 90: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	86, // 91: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	90, // 92: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	3,  // 93: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,  // 94: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10, // 95: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16, // 96: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18, // 97: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21, // 98: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25, // 99: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27, // 100: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30, // 101: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30, // 102: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32, // 103: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	34, // 104: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	41, // 105: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	36, // 106: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	39, // 107: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	44, // 108: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	47, // 109: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	53, // 110: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	53, // 111: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	55, // 112: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	58, // 113: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	60, // 114: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	64, // 115: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	66, // 116: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	64, // 117: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	70, // 118: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	73, // 119: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	75, // 120: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	77, // 121: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	78, // 122: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	83, // 123: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	85, // 124: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	87, // 125: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	91, // 126: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	93, // [93:127] is the sub-list for method output_type
+	59, // [59:93] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
-func init() { file_node_admin_admin_proto_init() }
-func file_node_admin_admin_proto_init() {
-	if File_node_admin_admin_proto != nil {
+func init() { file_admin_proto_init() }
+func file_admin_proto_init() {
+	if File_admin_proto != nil {
 		return
 	}
-	file_node_admin_admin_proto_msgTypes[11].OneofWrappers = []any{
+	file_admin_proto_msgTypes[11].OneofWrappers = []any{
 		(*TakeRequest_Document)(nil),
 		(*TakeRequest_File)(nil),
 		(*TakeRequest_Data)(nil),
 		(*TakeRequest_End)(nil),
 	}
-	file_node_admin_admin_proto_msgTypes[21].OneofWrappers = []any{
+	file_admin_proto_msgTypes[21].OneofWrappers = []any{
 		(*FetchReply_Head)(nil),
 		(*FetchReply_Data)(nil),
 		(*FetchReply_Done)(nil),
@@ -7790,17 +8216,17 @@ func file_node_admin_admin_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   93,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_node_admin_admin_proto_goTypes,
-		DependencyIndexes: file_node_admin_admin_proto_depIdxs,
-		MessageInfos:      file_node_admin_admin_proto_msgTypes,
+		GoTypes:           file_admin_proto_goTypes,
+		DependencyIndexes: file_admin_proto_depIdxs,
+		MessageInfos:      file_admin_proto_msgTypes,
 	}.Build()
-	File_node_admin_admin_proto = out.File
-	file_node_admin_admin_proto_goTypes = nil
-	file_node_admin_admin_proto_depIdxs = nil
+	File_admin_proto = out.File
+	file_admin_proto_goTypes = nil
+	file_admin_proto_depIdxs = nil
 }

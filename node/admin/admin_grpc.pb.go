@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             v3.21.12
-// source: node/admin/admin.proto
+// source: admin.proto
 
 // The contract between the command line and its node, over a unix socket in the data folder. Times are microseconds since
 // 1970 UTC; 0 is "not known".
@@ -1383,5 +1383,5 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			ServerStreams: true,
 		},
 	},
-	Metadata: "node/admin/admin.proto",
+	Metadata: "admin.proto",
 }
