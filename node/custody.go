@@ -139,6 +139,7 @@ func entryOf(e exchange.Event) audit.Entry {
 		BreakGlass: e.Glass, Subject: e.Subject, Document: e.Document, Custodian: e.Document.Custodian(), Outcome: e.Outcome.String(),
 		Rules: clipText(chainText(e.Chain), audit.MaxRules), Bytes: e.Bytes, Ranges: e.Selection.Ranges, Detail: clipText(detailText(e), audit.MaxDetail),
 	}
+	out.Transfer, out.StateIndex, out.LeaseAge = e.Transfer, e.State, e.Age
 	if len(e.Assertion) > 0 {
 		out.Request = federation.Sum(e.Assertion)
 	}

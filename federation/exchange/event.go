@@ -55,6 +55,8 @@ type Event struct {
 	Outcome policy.Outcome
 	Glass   bool            // permitted only because the glass was broken
 	Chain   []policy.Reason // full form of the decision
+	State   uint64          // index that the agreed state was proven to have when it was decided on; 0: none was
+	Age     time.Duration   // how old that proof was; 0: there was none
 	Detail  string          // what else governance should know: why an assertion was not believed, why a stream ended
 
 	Intent    uint64 // Released, Interrupted: index of the Intent. Received: of the custodian's, in its log

@@ -26,6 +26,7 @@ type guard struct {
 	leased   bool // the decision needs the lease
 	refusal  *Refusal
 	decision policy.Decision
+	age      time.Duration // of the proof, when it was decided
 }
 
 func newGuard(r *release) *guard { return &guard{release: r, wake: make(chan struct{}, 1)} }
@@ -45,13 +46,14 @@ func (g *guard) decide(ctx context.Context) *Refusal {
 	seen := g.wanted.Load()       // before the facts are read: a later signal makes it decide again
 	hold := c.cfg.Lease.Current() // before the facts are read: they are at least as fresh
 	at := c.cfg.Clock.Now()
+	age := c.cfg.Lease.Age(hold)
 	decision, refusal := g.release.decide(ctx, hold)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.refusal != nil {
 		return g.refusal
 	}
-	g.had, g.hold, g.decided, g.refusal, g.decision = max(g.had, seen), hold, at, refusal, decision
+	g.had, g.hold, g.decided, g.refusal, g.decision, g.age = max(g.had, seen), hold, at, refusal, decision, age
 	g.leased = !decision.Glass && !g.release.own()
 	return refusal
 }

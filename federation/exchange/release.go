@@ -42,6 +42,9 @@ func (r *release) begin(ctx context.Context) *Refusal {
 	r.event.describe(r.assertion)
 	refusal := r.prepare(ctx)
 	r.event.Chain, r.event.Glass, r.event.Outcome = r.guard.decision.Chain, r.guard.decision.Glass, policy.Permit
+	if r.guard.hold != (Hold{}) {
+		r.event.State, r.event.Age = r.guard.hold.Index(), r.guard.age
+	}
 	if refusal != nil {
 		return r.refused(ctx, refusal)
 	}

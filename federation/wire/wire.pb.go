@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12-devel
 // 	protoc        v3.21.12
-// source: federation/wire/wire.proto
+// source: wire.proto
 
 // What nodes say to each other over gRPC. Statements travel as the bytes that were signed; nothing here is signed itself:
 // the connection proves who speaks.
@@ -32,7 +32,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	mi := &file_wire_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +44,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[0]
+	mi := &file_wire_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +57,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{0}
+	return file_wire_proto_rawDescGZIP(), []int{0}
 }
 
 type StandingReply struct {
@@ -72,7 +72,7 @@ type StandingReply struct {
 
 func (x *StandingReply) Reset() {
 	*x = StandingReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	mi := &file_wire_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -84,7 +84,7 @@ func (x *StandingReply) String() string {
 func (*StandingReply) ProtoMessage() {}
 
 func (x *StandingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[1]
+	mi := &file_wire_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -97,7 +97,7 @@ func (x *StandingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingReply.ProtoReflect.Descriptor instead.
 func (*StandingReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{1}
+	return file_wire_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *StandingReply) GetSuspended() bool {
@@ -139,7 +139,7 @@ type EnrolRequest struct {
 
 func (x *EnrolRequest) Reset() {
 	*x = EnrolRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[2]
+	mi := &file_wire_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -151,7 +151,7 @@ func (x *EnrolRequest) String() string {
 func (*EnrolRequest) ProtoMessage() {}
 
 func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[2]
+	mi := &file_wire_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -164,7 +164,7 @@ func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolRequest.ProtoReflect.Descriptor instead.
 func (*EnrolRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{2}
+	return file_wire_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *EnrolRequest) GetInvitation() []byte {
@@ -203,7 +203,7 @@ type EnrolReply struct {
 
 func (x *EnrolReply) Reset() {
 	*x = EnrolReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[3]
+	mi := &file_wire_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +215,7 @@ func (x *EnrolReply) String() string {
 func (*EnrolReply) ProtoMessage() {}
 
 func (x *EnrolReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[3]
+	mi := &file_wire_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +228,7 @@ func (x *EnrolReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolReply.ProtoReflect.Descriptor instead.
 func (*EnrolReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{3}
+	return file_wire_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnrolReply) GetRegion() []byte {
@@ -291,7 +291,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_federation_wire_wire_proto_msgTypes[4]
+	mi := &file_wire_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +303,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[4]
+	mi := &file_wire_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +316,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{4}
+	return file_wire_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Peer) GetNode() []byte {
@@ -348,7 +348,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_wire_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +360,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_wire_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +373,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
+	return file_wire_proto_rawDescGZIP(), []int{5}
 }
 
 type StatusReply struct {
@@ -389,7 +389,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +401,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +414,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
+	return file_wire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StatusReply) GetTrust() string {
@@ -460,7 +460,7 @@ type RejoinRequest struct {
 
 func (x *RejoinRequest) Reset() {
 	*x = RejoinRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +472,7 @@ func (x *RejoinRequest) String() string {
 func (*RejoinRequest) ProtoMessage() {}
 
 func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +485,7 @@ func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
 func (*RejoinRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_proto_rawDescGZIP(), []int{7}
 }
 
 type RejoinReply struct {
@@ -496,7 +496,7 @@ type RejoinReply struct {
 
 func (x *RejoinReply) Reset() {
 	*x = RejoinReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +508,7 @@ func (x *RejoinReply) String() string {
 func (*RejoinReply) ProtoMessage() {}
 
 func (x *RejoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +521,7 @@ func (x *RejoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinReply.ProtoReflect.Descriptor instead.
 func (*RejoinReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{8}
 }
 
 type AppliedRequest struct {
@@ -534,7 +534,7 @@ type AppliedRequest struct {
 
 func (x *AppliedRequest) Reset() {
 	*x = AppliedRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +546,7 @@ func (x *AppliedRequest) String() string {
 func (*AppliedRequest) ProtoMessage() {}
 
 func (x *AppliedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +559,7 @@ func (x *AppliedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedRequest.ProtoReflect.Descriptor instead.
 func (*AppliedRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AppliedRequest) GetSubject() []byte {
@@ -587,7 +587,7 @@ type AppliedReply struct {
 
 func (x *AppliedReply) Reset() {
 	*x = AppliedReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +599,7 @@ func (x *AppliedReply) String() string {
 func (*AppliedReply) ProtoMessage() {}
 
 func (x *AppliedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +612,7 @@ func (x *AppliedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedReply.ProtoReflect.Descriptor instead.
 func (*AppliedReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AppliedReply) GetApplied() bool {
@@ -651,7 +651,7 @@ type AccessesRequest struct {
 
 func (x *AccessesRequest) Reset() {
 	*x = AccessesRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +663,7 @@ func (x *AccessesRequest) String() string {
 func (*AccessesRequest) ProtoMessage() {}
 
 func (x *AccessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +676,7 @@ func (x *AccessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessesRequest.ProtoReflect.Descriptor instead.
 func (*AccessesRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AccessesRequest) GetSubject() []byte {
@@ -739,7 +739,7 @@ type AccessesReply struct {
 
 func (x *AccessesReply) Reset() {
 	*x = AccessesReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +751,7 @@ func (x *AccessesReply) String() string {
 func (*AccessesReply) ProtoMessage() {}
 
 func (x *AccessesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +764,7 @@ func (x *AccessesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessesReply.ProtoReflect.Descriptor instead.
 func (*AccessesReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AccessesReply) GetAccesses() []*Access {
@@ -806,13 +806,15 @@ type Access struct {
 	Request       []byte                 `protobuf:"bytes,13,opt,name=request,proto3" json:"request,omitempty"` // digest of the signed assertion, which both ends have
 	Leaf          []byte                 `protobuf:"bytes,14,opt,name=leaf,proto3" json:"leaf,omitempty"`       // hash of the entry in the log
 	Subject       []byte                 `protobuf:"bytes,15,opt,name=subject,proto3" json:"subject,omitempty"`
+	Of            uint64                 `protobuf:"varint,16,opt,name=of,proto3" json:"of,omitempty"`            // entry that this one completes, plus one; 0: none
+	Transfer      []byte                 `protobuf:"bytes,17,opt,name=transfer,proto3" json:"transfer,omitempty"` // 16 bytes: the same in all entries of one release, at both sites
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +826,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +839,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Access) GetIndex() uint64 {
@@ -945,11 +947,26 @@ func (x *Access) GetSubject() []byte {
 	return nil
 }
 
-var File_federation_wire_wire_proto protoreflect.FileDescriptor
+func (x *Access) GetOf() uint64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
 
-const file_federation_wire_wire_proto_rawDesc = "" +
+func (x *Access) GetTransfer() []byte {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+var File_wire_proto protoreflect.FileDescriptor
+
+const file_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x1afederation/wire/wire.proto\x12\x10ridgeway.wire.v1\"\x11\n" +
+	"\n" +
+	"wire.proto\x12\x10ridgeway.wire.v1\"\x11\n" +
 	"\x0fStandingRequest\"k\n" +
 	"\rStandingReply\x12\x1c\n" +
 	"\tsuspended\x18\x01 \x01(\bR\tsuspended\x12\x0e\n" +
@@ -1003,7 +1020,7 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\rAccessesReply\x124\n" +
 	"\baccesses\x18\x01 \x03(\v2\x18.ridgeway.wire.v1.AccessR\baccesses\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x18\n" +
-	"\adamaged\x18\x03 \x01(\x04R\adamaged\"\xf3\x02\n" +
+	"\adamaged\x18\x03 \x01(\x04R\adamaged\"\x9f\x03\n" +
 	"\x06Access\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
@@ -1021,7 +1038,9 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x05bytes\x18\f \x01(\x04R\x05bytes\x12\x18\n" +
 	"\arequest\x18\r \x01(\fR\arequest\x12\x12\n" +
 	"\x04leaf\x18\x0e \x01(\fR\x04leaf\x12\x18\n" +
-	"\asubject\x18\x0f \x01(\fR\asubject2\x9d\x01\n" +
+	"\asubject\x18\x0f \x01(\fR\asubject\x12\x0e\n" +
+	"\x02of\x18\x10 \x01(\x04R\x02of\x12\x1a\n" +
+	"\btransfer\x18\x11 \x01(\fR\btransfer2\x9d\x01\n" +
 	"\x04Join\x12E\n" +
 	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply\x12N\n" +
 	"\bStanding\x12!.ridgeway.wire.v1.StandingRequest\x1a\x1f.ridgeway.wire.v1.StandingReply2\xb9\x02\n" +
@@ -1032,19 +1051,19 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\bAccesses\x12!.ridgeway.wire.v1.AccessesRequest\x1a\x1f.ridgeway.wire.v1.AccessesReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
 
 var (
-	file_federation_wire_wire_proto_rawDescOnce sync.Once
-	file_federation_wire_wire_proto_rawDescData []byte
+	file_wire_proto_rawDescOnce sync.Once
+	file_wire_proto_rawDescData []byte
 )
 
-func file_federation_wire_wire_proto_rawDescGZIP() []byte {
-	file_federation_wire_wire_proto_rawDescOnce.Do(func() {
-		file_federation_wire_wire_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_federation_wire_wire_proto_rawDesc), len(file_federation_wire_wire_proto_rawDesc)))
+func file_wire_proto_rawDescGZIP() []byte {
+	file_wire_proto_rawDescOnce.Do(func() {
+		file_wire_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)))
 	})
-	return file_federation_wire_wire_proto_rawDescData
+	return file_wire_proto_rawDescData
 }
 
-var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
-var file_federation_wire_wire_proto_goTypes = []any{
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_wire_proto_goTypes = []any{
 	(*StandingRequest)(nil), // 0: ridgeway.wire.v1.StandingRequest
 	(*StandingReply)(nil),   // 1: ridgeway.wire.v1.StandingReply
 	(*EnrolRequest)(nil),    // 2: ridgeway.wire.v1.EnrolRequest
@@ -1060,7 +1079,7 @@ var file_federation_wire_wire_proto_goTypes = []any{
 	(*AccessesReply)(nil),   // 12: ridgeway.wire.v1.AccessesReply
 	(*Access)(nil),          // 13: ridgeway.wire.v1.Access
 }
-var file_federation_wire_wire_proto_depIdxs = []int32{
+var file_wire_proto_depIdxs = []int32{
 	4,  // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
 	4,  // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
 	13, // 2: ridgeway.wire.v1.AccessesReply.accesses:type_name -> ridgeway.wire.v1.Access
@@ -1083,26 +1102,26 @@ var file_federation_wire_wire_proto_depIdxs = []int32{
 	0,  // [0:3] is the sub-list for field type_name
 }
 
-func init() { file_federation_wire_wire_proto_init() }
-func file_federation_wire_wire_proto_init() {
-	if File_federation_wire_wire_proto != nil {
+func init() { file_wire_proto_init() }
+func file_wire_proto_init() {
+	if File_wire_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_federation_wire_wire_proto_rawDesc), len(file_federation_wire_wire_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
-		GoTypes:           file_federation_wire_wire_proto_goTypes,
-		DependencyIndexes: file_federation_wire_wire_proto_depIdxs,
-		MessageInfos:      file_federation_wire_wire_proto_msgTypes,
+		GoTypes:           file_wire_proto_goTypes,
+		DependencyIndexes: file_wire_proto_depIdxs,
+		MessageInfos:      file_wire_proto_msgTypes,
 	}.Build()
-	File_federation_wire_wire_proto = out.File
-	file_federation_wire_wire_proto_goTypes = nil
-	file_federation_wire_wire_proto_depIdxs = nil
+	File_wire_proto = out.File
+	file_wire_proto_goTypes = nil
+	file_wire_proto_depIdxs = nil
 }

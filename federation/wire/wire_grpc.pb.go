@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             v3.21.12
-// source: federation/wire/wire.proto
+// source: wire.proto
 
 // What nodes say to each other over gRPC. Statements travel as the bytes that were signed; nothing here is signed itself:
 // the connection proves who speaks.
@@ -168,7 +168,7 @@ var Join_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "federation/wire/wire.proto",
+	Metadata: "wire.proto",
 }
 
 const (
@@ -402,5 +402,5 @@ var Region_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "federation/wire/wire.proto",
+	Metadata: "wire.proto",
 }

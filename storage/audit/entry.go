@@ -88,20 +88,26 @@ type Entry struct {
 	Proof      []byte // what the other site signed, for a receipt
 	Detail     string // anything else, for people; no names of patients
 	StateIndex uint64 // index of the region's agreed state that was decided on
+
+	// Since version 2; zero in entries that were written before.
+	Transfer [16]byte      // joins the entries of one release, at both sites
+	LeaseAge time.Duration // how old the proof was that the agreed state is recent, to the microsecond; zero: none was needed, or there was none
 }
 
 const (
-	entryVersion    = 1
+	entryVersion    = 2
+	entryVersion1   = 1 // without what is said of version 2 above
 	maxTrust        = 12
 	maxDocumentText = 64
 	flagBreakGlass  = 1
 	maxCount        = 1 << 62
+	maxLeaseAge     = 1 << 50 // microseconds: 35 years
 )
 
 // encode returns the canonical form. It fails with ErrEntry when e could not be read back as it is.
 //
 //	size  field                          size  field
-//	1     version, 1                     32    request digest
+//	1     version, 2                     32    request digest
 //	1     kind                           v+n   outcome
 //	8     time, microseconds since 1970  v+n   rules
 //	1     flags: 1 break-glass           v     reference to an intent
@@ -110,7 +116,10 @@ const (
 //	v+n   user, role, purpose,           v+n   proof
 //	      relationship                   v+n   detail
 //	16    subject                        v     index of the agreed state
-//	v+n   document, custodian
+//	v+n   document, custodian            16    transfer, since version 2
+//	                                     v     age of the lease in microseconds, since version 2
+//
+// v is an unsigned varint (protobuf's), v+n a varint and so many bytes; all other integers are big-endian.
 func (e Entry) encode() ([]byte, error) {
 	var enc federation.Encoder
 	enc.U8(entryVersion)
@@ -142,6 +151,8 @@ func (e Entry) encode() ([]byte, error) {
 	enc.Blob(e.Proof)
 	enc.Text(e.Detail)
 	enc.Uvarint(e.StateIndex)
+	enc.Fixed(e.Transfer[:])
+	enc.Uvarint(uint64(min(max(e.LeaseAge/time.Microsecond, 0), maxLeaseAge)))
 	if _, err := decodeEntry(enc.Bytes()); err != nil {
 		return nil, fmt.Errorf("%s entry: %w: %w", e.Kind, ErrEntry, err)
 	}
@@ -152,7 +163,8 @@ func (e Entry) encode() ([]byte, error) {
 func decodeEntry(b []byte) (Entry, error) {
 	var e Entry
 	d := federation.NewDecoder("audit entry", b)
-	if v := d.U8(); d.Err() == nil && v != entryVersion {
+	v := d.U8()
+	if d.Err() == nil && v != entryVersion && v != entryVersion1 {
 		return e, fmt.Errorf("audit entry version %d: %w", v, federation.ErrVersion)
 	}
 	e.Kind, e.Time = Kind(d.U8()), d.Time()
@@ -177,6 +189,10 @@ func decodeEntry(b []byte) (Entry, error) {
 		e.Proof = proof
 	}
 	e.Detail, e.StateIndex = d.Text(MaxDetail), d.Uvarint(maxCount)
+	if v >= entryVersion {
+		d.Into(e.Transfer[:])
+		e.LeaseAge = time.Duration(d.Uvarint(maxLeaseAge)) * time.Microsecond
+	}
 	if d.Err() == nil && (!e.Kind.Valid() || e.Time.IsZero() || flags > flagBreakGlass) {
 		d.Fail("kind %d, flags %d and time must be set and known", e.Kind, flags)
 	}
