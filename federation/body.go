@@ -9,6 +9,7 @@ import (
 const (
 	bodyVersion   = 1
 	scopedVersion = 2 // of a directive
+	namedVersion  = 2 // of an agreement
 	maxName       = 128
 	maxAddress    = 256
 	maxReason     = 1024
@@ -187,6 +188,11 @@ type Agreement struct {
 	Effective time.Time // from when it is in force
 	Expires   time.Time // until when; zero: until replaced
 	Cedar     string    // policy text, at most 192 KiB
+
+	// Since version 2 of the body; all empty in one that no person has decided on, such as a trust's first.
+	Proposer string // staff id of who proposed it, at most 128 bytes
+	Approver string // staff id of who approved it, another person; at most 128 bytes
+	Note     string // why, at most 1,024 bytes
 }
 
 // Link says that Prior is the same patient as Survivor.

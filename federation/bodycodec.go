@@ -2,8 +2,8 @@ package federation
 
 import "fmt"
 
-// Each body starts with its version, 1, and is canonical: EncodeBody of what DecodeBody gave is the same bytes. A directive
-// that version 1 cannot say is of version 2.
+// Each body starts with its version, 1, and is canonical: EncodeBody of what DecodeBody gave is the same bytes. A directive or
+// an agreement that version 1 cannot say is of version 2.
 
 // Body is what a statement says: one of Charter, Enrol, Approve, Suspend, Rotate, Publish, Withdraw, Directive, Agreement,
 // Link, Checkpoint and BreakGlass.
@@ -55,8 +55,11 @@ func EncodeBody(b Body) []byte {
 		e.buf = make([]byte, 0, len(p.Pointers)*pointerRoom)
 	}
 	version := uint8(bodyVersion)
-	if d, ok := b.(Directive); ok {
-		version = d.version()
+	switch b := b.(type) {
+	case Directive:
+		version = b.version()
+	case Agreement:
+		version = b.version()
 	}
 	e.U8(version)
 	b.encode(&e)
@@ -127,11 +130,25 @@ func (b Directive) encode(e *Encoder) {
 	e.Fixed(b.Supersedes[:])
 }
 
+// version returns the first that can say b.
+func (b Agreement) version() uint8 {
+	if b.Proposer != "" || b.Approver != "" || b.Note != "" {
+		return namedVersion
+	}
+	return bodyVersion
+}
+
 func (b Agreement) encode(e *Encoder) {
 	e.Uvarint(b.Version)
 	e.Time(b.Effective)
 	e.Time(b.Expires)
 	e.Text(b.Cedar)
+	if b.version() < namedVersion {
+		return
+	}
+	e.Text(b.Proposer)
+	e.Text(b.Approver)
+	e.Text(b.Note)
 }
 
 func (b Link) encode(e *Encoder) {
@@ -164,7 +181,7 @@ func (b BreakGlass) encode(e *Encoder) {
 func DecodeBody(s Statement) (Body, error) {
 	d := NewDecoder(s.Kind.String()+" statement of "+string(s.Trust), s.Body)
 	v := d.U8()
-	if d.Err() == nil && v != bodyVersion && (v != scopedVersion || s.Kind != KindDirective) {
+	if d.Err() == nil && v != bodyVersion && (v != scopedVersion || s.Kind != KindDirective) && (v != namedVersion || s.Kind != KindAgreement) {
 		return nil, fmt.Errorf("%s statement, body version %d: %w", s.Kind, v, ErrVersion)
 	}
 	b := d.body(s, v)
@@ -201,7 +218,7 @@ func (d *Decoder) body(s Statement, version uint8) Body {
 	case KindDirective:
 		return d.directive(version)
 	case KindAgreement:
-		return Agreement{Version: d.Uvarint(1 << 62), Effective: d.Time(), Expires: d.Time(), Cedar: d.Text(maxCedar)}
+		return d.agreement(version)
 	case KindLink:
 		var b Link
 		d.Into(b.Prior[:])
@@ -298,6 +315,17 @@ func (d *Decoder) directive(version uint8) Directive {
 		d.Fail("a withdrawal is of the whole directive that it names")
 	case b.Supersedes == b.ID:
 		d.Fail("takes its own place")
+	}
+	return b
+}
+
+func (d *Decoder) agreement(version uint8) Agreement {
+	b := Agreement{Version: d.Uvarint(1 << 62), Effective: d.Time(), Expires: d.Time(), Cedar: d.Text(maxCedar)}
+	if version >= namedVersion {
+		b.Proposer, b.Approver, b.Note = d.Text(maxAuthor), d.Text(maxAuthor), d.Text(maxReason)
+		if d.Err() == nil && (b.Proposer == "" || b.Approver == "" || b.Proposer == b.Approver) {
+			d.Fail("an agreement names two people, or nobody")
+		}
 	}
 	return b
 }

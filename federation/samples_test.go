@@ -72,6 +72,7 @@ func testBodies() map[string]Body {
 		"consent":     Directive{ID: DirectiveID{3}, Subject: Subject{1}, Effect: Consent, By: "staff-17"},
 		"scoped":      scopedDirective(),
 		"agreement":   Agreement{Version: 3, Effective: testTime, Expires: testTime.AddDate(1, 0, 0), Cedar: "permit(principal, action, resource);\n"},
+		"approved":    Agreement{Version: 4, Effective: testTime, Expires: testTime.AddDate(1, 0, 0), Cedar: "permit(principal, action, resource);\n", Proposer: "a.mensah", Approver: "j.okafor", Note: "reviewed by the Caldicott guardian"},
 		"forever":     Agreement{Version: 1 << 62, Effective: testTime, Cedar: strings.Repeat("/", maxCedar)},
 		"link":        Link{Prior: Subject{1}, Survivor: Subject{2}},
 		"checkpoint":  checkpoint,

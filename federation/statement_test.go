@@ -206,6 +206,11 @@ func TestComposeRefusesWhatWouldNotReadBack(t *testing.T) {
 		{"node without address", Rotate{Role: RoleNode}, ErrMalformed},
 		{"statement key with address", Rotate{Role: RoleStatement, Address: "a:1"}, ErrMalformed},
 		{"long policy", Agreement{Version: 1, Effective: testTime, Cedar: strings.Repeat("x", maxCedar+1)}, ErrMalformed},
+		{"agreement approved by its proposer", Agreement{Version: 1, Effective: testTime, Proposer: "a", Approver: "a"}, ErrMalformed},
+		{"agreement that nobody approved", Agreement{Version: 1, Effective: testTime, Proposer: "a"}, ErrMalformed},
+		{"agreement that nobody proposed", Agreement{Version: 1, Effective: testTime, Approver: "a"}, ErrMalformed},
+		{"agreement with a note of nobody", Agreement{Version: 1, Effective: testTime, Note: "why"}, ErrMalformed},
+		{"long note", Agreement{Version: 1, Effective: testTime, Proposer: "a", Approver: "b", Note: strings.Repeat("x", maxReason+1)}, ErrMalformed},
 		{"long proof", Checkpoint{Proof: make([]Digest, maxProof+1)}, ErrMalformed},
 	}
 	for _, c := range cases {
@@ -276,6 +281,20 @@ func TestMembersAreChecked(t *testing.T) {
 		}
 		if err := m.Check(); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// TestVersionTwoOfAnAgreementNamesPeople because what version 1 can say has only one form.
+func TestVersionTwoOfAnAgreementNamesPeople(t *testing.T) {
+	raw := EncodeBody(Agreement{Version: 1, Effective: testTime, Cedar: "// none"})
+	if raw[0] != 1 {
+		t.Fatalf("version %d of an agreement that names nobody", raw[0])
+	}
+	raw[0] = 2
+	for _, body := range [][]byte{raw, append(raw, 0, 0, 0)} {
+		if b, err := DecodeBody(Statement{Trust: "RYJ", Kind: KindAgreement, Body: body}); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%x: got %+v, %v", body, b, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -79,19 +80,59 @@ func AgreementOf(r Reader, t federation.TrustID, at time.Time) (a Agreement, fou
 	if err != nil || !found || (!row.expires.IsZero() && !at.Before(row.expires)) {
 		return Agreement{}, false, err
 	}
-	signed, s, err := envelopeAt(r, row.index)
+	a, err = agreementAt(r, t, row.index)
+	return a, err == nil, err
+}
+
+// agreementAt reads the signed statement that the command at index made.
+func agreementAt(r Reader, t federation.TrustID, index uint64) (Agreement, error) {
+	signed, s, err := envelopeAt(r, index)
 	if err != nil {
-		return Agreement{}, false, err
+		return Agreement{}, err
 	}
 	body, err := federation.DecodeBody(s)
 	if err != nil {
-		return Agreement{}, false, corrupt(numberKey(rowEnvelope, row.index), err)
+		return Agreement{}, corrupt(numberKey(rowEnvelope, index), err)
 	}
 	b, ok := body.(federation.Agreement)
 	if !ok || s.Trust != t {
-		return Agreement{}, false, corrupt(numberKey(rowEnvelope, row.index), federation.ErrMalformed)
+		return Agreement{}, corrupt(numberKey(rowEnvelope, index), federation.ErrMalformed)
 	}
-	return Agreement{Agreement: b, Trust: t, Index: row.index, At: s.At, Statement: signed.ID()}, true, nil
+	return Agreement{Agreement: b, Trust: t, Index: index, At: s.At, Statement: signed.ID()}, nil
+}
+
+// Agreements returns all that a trust has agreed on, the largest version first, at most limit of them.
+func Agreements(r Reader, t federation.TrustID, limit int) ([]Agreement, error) {
+	var at []uint64
+	if err := scanAgreements(r, t, func(_ uint64, row agreementRow) { at = append(at, row.index) }); err != nil {
+		return nil, err
+	}
+	out := make([]Agreement, 0, min(limit, len(at)))
+	for _, index := range slices.Backward(at) {
+		if len(out) == limit {
+			break
+		}
+		a, err := agreementAt(r, t, index)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// NextAgreementChange returns the first time after at when a version of the trust's rules takes effect or ends; zero when
+// there is none.
+func NextAgreementChange(r Reader, t federation.TrustID, at time.Time) (time.Time, error) {
+	var next time.Time
+	err := scanAgreements(r, t, func(_ uint64, row agreementRow) {
+		for _, x := range []time.Time{row.effective, row.expires} {
+			if x.After(at) && (next.IsZero() || x.Before(next)) {
+				next = x
+			}
+		}
+	})
+	return next, err
 }
 
 // LastAgreementVersion returns the version that a trust's next agreement must exceed; zero when it has none.

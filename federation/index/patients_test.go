@@ -312,8 +312,31 @@ func TestTheAgreementInForceIsTheNewestThatHasTakenEffect(t *testing.T) {
 	if got, err := LastAgreementVersion(r.store, "RYJ"); got != 4 || err != nil {
 		t.Errorf("last version %d, %v", got, err)
 	}
+	for n, want := range map[int]time.Time{-1: day(0), 0: day(1), 1: day(3), 2: day(3), 3: day(5), 5: never} {
+		if got, err := NextAgreementChange(r.store, "RYJ", day(n)); !got.Equal(want) || err != nil {
+			t.Errorf("day %d: next change %v, %v; want %v", n, got, err, want)
+		}
+	}
 	got, _, err := AgreementOf(r.store, "RYJ", day(1))
 	if err != nil || got.Cedar != "// 3" || got.Trust != "RYJ" || got.Statement.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAgreementsKeepTheirHistoryAndWhoDecidedOnThem(t *testing.T) {
+	r := grown(t, Config{})
+	r.accept("RYJ", federation.Agreement{Version: 1, Effective: r.now, Cedar: "// 1"})
+	named := federation.Agreement{Version: 2, Effective: r.now, Cedar: "// 2", Proposer: "a.mensah", Approver: "j.okafor", Note: "reviewed"}
+	r.accept("RYJ", named)
+	r.accept("RAS", federation.Agreement{Version: 7, Effective: r.now, Cedar: "// 7"})
+	got, err := Agreements(r.store, "RYJ", 10)
+	if err != nil || len(got) != 2 || !cmp.Equal(got[0].Agreement, named) || got[1].Version != 1 || got[0].Statement == got[1].Statement || got[0].Index <= got[1].Index {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := Agreements(r.store, "RYJ", 1); err != nil || len(got) != 1 || got[0].Version != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := Agreements(r.store, "RXX", 10); err != nil || len(got) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
