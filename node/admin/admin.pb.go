@@ -4635,8 +4635,8 @@ type DirectiveScope struct {
 	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
 	Sensitivity   string                 `protobuf:"bytes,7,opt,name=sensitivity,proto3" json:"sensitivity,omitempty"`
 	Document      string                 `protobuf:"bytes,8,opt,name=document,proto3" json:"document,omitempty"`
-	From          int64                  `protobuf:"varint,9,opt,name=from,proto3" json:"from,omitempty"` // first and last clinical day: midnight UTC
-	To            int64                  `protobuf:"varint,10,opt,name=to,proto3" json:"to,omitempty"`
+	From          string                 `protobuf:"bytes,9,opt,name=from,proto3" json:"from,omitempty"` // first and last day of the documents' dates, such as 2020-12-31
+	To            string                 `protobuf:"bytes,10,opt,name=to,proto3" json:"to,omitempty"`
 	Purpose       string                 `protobuf:"bytes,11,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4728,18 +4728,18 @@ func (x *DirectiveScope) GetDocument() string {
 	return ""
 }
 
-func (x *DirectiveScope) GetFrom() int64 {
+func (x *DirectiveScope) GetFrom() string {
 	if x != nil {
 		return x.From
 	}
-	return 0
+	return ""
 }
 
-func (x *DirectiveScope) GetTo() int64 {
+func (x *DirectiveScope) GetTo() string {
 	if x != nil {
 		return x.To
 	}
-	return 0
+	return ""
 }
 
 func (x *DirectiveScope) GetPurpose() string {
@@ -4755,7 +4755,7 @@ type RecordDirectiveRequest struct {
 	Permit        bool                   `protobuf:"varint,2,opt,name=permit,proto3" json:"permit,omitempty"` // else deny
 	Scope         *DirectiveScope        `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
 	Except        []*DirectiveScope      `protobuf:"bytes,4,rep,name=except,proto3" json:"except,omitempty"`
-	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"` // last day on which it is in force: midnight UTC
+	Until         string                 `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"` // last day on which it is in force
 	Supersedes    string                 `protobuf:"bytes,6,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
 	By            string                 `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"` // who records it
 	Evidence      string                 `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
@@ -4823,11 +4823,11 @@ func (x *RecordDirectiveRequest) GetExcept() []*DirectiveScope {
 	return nil
 }
 
-func (x *RecordDirectiveRequest) GetUntil() int64 {
+func (x *RecordDirectiveRequest) GetUntil() string {
 	if x != nil {
 		return x.Until
 	}
-	return 0
+	return ""
 }
 
 func (x *RecordDirectiveRequest) GetSupersedes() string {
@@ -5012,6 +5012,7 @@ func (x *DirectivesRequest) GetAsker() *Asker {
 type DirectivesReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directives    []*DirectiveInfo       `protobuf:"bytes,1,rep,name=directives,proto3" json:"directives,omitempty"`
+	Conflicts     []string               `protobuf:"bytes,2,rep,name=conflicts,proto3" json:"conflicts,omitempty"` // among those in force, and which wins
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5053,11 +5054,18 @@ func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
 	return nil
 }
 
+func (x *DirectivesReply) GetConflicts() []string {
+	if x != nil {
+		return x.Conflicts
+	}
+	return nil
+}
+
 type DirectiveInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Directive     string                 `protobuf:"bytes,1,opt,name=directive,proto3" json:"directive,omitempty"`
 	Effect        string                 `protobuf:"bytes,2,opt,name=effect,proto3" json:"effect,omitempty"` // deny, permit
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`   // in_force, waiting, withdrawn, superseded, expired
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`   // in_force, here (at this trust only), waiting, withdrawn, withdrawn_here, superseded, expired, refused
 	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`     // in plain words
 	By            string                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
 	Trust         string                 `protobuf:"bytes,6,opt,name=trust,proto3" json:"trust,omitempty"`
@@ -7678,16 +7686,16 @@ const file_admin_proto_rawDesc = "" +
 	"\bcategory\x18\x06 \x01(\tR\bcategory\x12 \n" +
 	"\vsensitivity\x18\a \x01(\tR\vsensitivity\x12\x1a\n" +
 	"\bdocument\x18\b \x01(\tR\bdocument\x12\x12\n" +
-	"\x04from\x18\t \x01(\x03R\x04from\x12\x0e\n" +
+	"\x04from\x18\t \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\n" +
-	" \x01(\x03R\x02to\x12\x18\n" +
+	" \x01(\tR\x02to\x12\x18\n" +
 	"\apurpose\x18\v \x01(\tR\apurpose\"\xea\x02\n" +
 	"\x16RecordDirectiveRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
 	"\x06permit\x18\x02 \x01(\bR\x06permit\x127\n" +
 	"\x05scope\x18\x03 \x01(\v2!.ridgeway.admin.v1.DirectiveScopeR\x05scope\x129\n" +
 	"\x06except\x18\x04 \x03(\v2!.ridgeway.admin.v1.DirectiveScopeR\x06except\x12\x14\n" +
-	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x1e\n" +
+	"\x05until\x18\x05 \x01(\tR\x05until\x12\x1e\n" +
 	"\n" +
 	"supersedes\x18\x06 \x01(\tR\n" +
 	"supersedes\x12\x0e\n" +
@@ -7706,11 +7714,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x11DirectivesRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x18\n" +
 	"\ahistory\x18\x02 \x01(\bR\ahistory\x12.\n" +
-	"\x05asker\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"S\n" +
+	"\x05asker\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"q\n" +
 	"\x0fDirectivesReply\x12@\n" +
 	"\n" +
 	"directives\x18\x01 \x03(\v2 .ridgeway.admin.v1.DirectiveInfoR\n" +
-	"directives\"\x88\x02\n" +
+	"directives\x12\x1c\n" +
+	"\tconflicts\x18\x02 \x03(\tR\tconflicts\"\x88\x02\n" +
 	"\rDirectiveInfo\x12\x1c\n" +
 	"\tdirective\x18\x01 \x01(\tR\tdirective\x12\x16\n" +
 	"\x06effect\x18\x02 \x01(\tR\x06effect\x12\x14\n" +
