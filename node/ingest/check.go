@@ -33,6 +33,14 @@ func (r *run) checkRow(row *Row) (Item, []string, *RefusalError) {
 			return item, nil, refuse(CodeField, "the %s has control characters or more than %d characters", f.name, maxTitle)
 		}
 	}
+	for _, f := range []struct{ name, value string }{{"type", row.Type}, {"category", row.Category}} {
+		if f.value == "" {
+			continue
+		}
+		if err := checkConcept(f.value); err != nil {
+			return item, nil, refuse(CodeField, "the %s %v", f.name, err)
+		}
+	}
 	var err error
 	if item.Patient, err = r.CheckPatient(row.Patient); err != nil {
 		return item, nil, refuse(CodePatient, "%v", err)

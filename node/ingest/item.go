@@ -13,8 +13,8 @@ import (
 type Item struct {
 	Line            int    // of the first row; 0 for a single file
 	Patient         string // NHS number as Config.CheckPatient returned it
-	Type            string // SNOMED CT code
-	Category        string // SNOMED CT code; empty when not given
+	Type            string // SNOMED CT concept, or local:code
+	Category        string // the same; empty when not given
 	Specialty       string // treatment function code; empty when not given
 	Title           string
 	Author          string

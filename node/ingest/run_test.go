@@ -58,7 +58,7 @@ func (s *store) Take(ctx context.Context, item Item) (Receipt, error) {
 func config(s Taker) Config {
 	return Config{
 		Taker: s, Workers: 3, Now: func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) },
-		KnownType: func(c string) bool { return c != "1" },
+		KnownType: func(c string) bool { return c != "local:odd" },
 		CheckPatient: func(n string) (string, error) {
 			if n = bare(n); len(n) != 10 || !digits(n) {
 				return "", errors.New("not a valid NHS number")
@@ -158,18 +158,18 @@ func TestGoodRowsGoInAndBadOnesAreListed(t *testing.T) {
 }
 
 func TestUnknownTypeIsOnlyWarnedOf(t *testing.T) {
-	r := take(t, config(&store{}), drop(t, map[string]string{"a.txt": "a"}), "a.txt,9991234560,1,Title,2024-03-31,,,,,,\n").Results[0]
-	if r.Outcome != TakenIn || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `"1"`) {
+	r := take(t, config(&store{}), drop(t, map[string]string{"a.txt": "a"}), "a.txt,9991234560,local:odd,Title,2024-03-31,,,,,,\n").Results[0]
+	if r.Outcome != TakenIn || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `"local:odd"`) {
 		t.Errorf("got %+v", r)
 	}
 }
 
 func TestRepeatedAndContestedFiles(t *testing.T) {
 	dir := drop(t, map[string]string{"a.txt": "a", "b.txt": "b"})
-	got := take(t, config(&store{}), dir, `a.txt,9991234560,2,Title,2024-03-31,,,,,,
-b.txt,9991234560,2,Title,2024-03-31,,,,,,
-./a.txt,999 123 4560,2,Title,2024-03-31,,,,,,
-b.txt,9991234579,2,Title,2024-03-31,,,,,,
+	got := take(t, config(&store{}), dir, `a.txt,9991234560,823681000000100,Title,2024-03-31,,,,,,
+b.txt,9991234560,823681000000100,Title,2024-03-31,,,,,,
+./a.txt,999 123 4560,823681000000100,Title,2024-03-31,,,,,,
+b.txt,9991234579,823681000000100,Title,2024-03-31,,,,,,
 `)
 	want := []struct {
 		outcome Outcome
@@ -186,7 +186,7 @@ b.txt,9991234579,2,Title,2024-03-31,,,,,,
 func TestPartsOfADocumentGoInTogetherOrNotAtAll(t *testing.T) {
 	dir := drop(t, map[string]string{"1.txt": "one", "2.txt": "two", "3.txt": "three", "x.txt": "x", "y.txt": ""})
 	row := func(file, doc, part, parts string) string {
-		return fmt.Sprintf("%s,9991234560,2,Title,2024-03-31,%s,%s,%s,,,\n", file, doc, part, parts)
+		return fmt.Sprintf("%s,9991234560,823681000000100,Title,2024-03-31,%s,%s,%s,,,\n", file, doc, part, parts)
 	}
 	for _, c := range []struct {
 		name, rows string
@@ -240,7 +240,7 @@ func TestItemSaysWhatTheRowSays(t *testing.T) {
 
 func TestASecondRunChangesNothing(t *testing.T) {
 	s, dir := &store{}, drop(t, map[string]string{"a.txt": "a", "b.txt": "b"})
-	rows := "a.txt,9991234560,2,A,2024-03-31,,,,,,\nb.txt,9991234560,2,B,2024-03-31,,,,,,\n"
+	rows := "a.txt,9991234560,823681000000100,A,2024-03-31,,,,,,\nb.txt,9991234560,823681000000100,B,2024-03-31,,,,,,\n"
 	first, second := take(t, config(s), dir, rows), take(t, config(s), dir, rows)
 	if first.TakenIn != 2 || first.Documents != 2 || first.Bytes != 2 || first.Pages != 2 {
 		t.Errorf("first: %+v", first.Counts)
@@ -253,7 +253,7 @@ func TestASecondRunChangesNothing(t *testing.T) {
 func TestCheckOnlyHandsNothingOver(t *testing.T) {
 	cfg := config(nil)
 	cfg.CheckOnly = true
-	got := take(t, cfg, drop(t, map[string]string{"a.txt": "a"}), "a.txt,9991234560,2,A,2024-03-31,,,,,,\nb.txt,9991234560,2,B,2024-03-31,,,,,,\n")
+	got := take(t, cfg, drop(t, map[string]string{"a.txt": "a"}), "a.txt,9991234560,823681000000100,A,2024-03-31,,,,,,\nb.txt,9991234560,823681000000100,B,2024-03-31,,,,,,\n")
 	if got.Checked != 1 || got.Refused != 1 {
 		t.Errorf("got %+v", got.Counts)
 	}
@@ -279,7 +279,7 @@ func many(t *testing.T, n int) (dir, rows string) {
 	for i := range n {
 		name := fmt.Sprintf("%03d.txt", i)
 		files[name] = name
-		fmt.Fprintf(&b, "%s,9991234560,2,T,2024-03-31,,,,,,\n", name)
+		fmt.Fprintf(&b, "%s,9991234560,823681000000100,T,2024-03-31,,,,,,\n", name)
 	}
 	return drop(t, files), b.String()
 }
@@ -384,7 +384,7 @@ func TestProgressCountsUp(t *testing.T) {
 func TestSingleFileTakesTheSamePath(t *testing.T) {
 	dir := drop(t, map[string]string{"a.txt": "a"})
 	s := &store{}
-	row := Row{Patient: "999 123 4560", Type: "2", Title: "T", Date: "2024-03-31"}
+	row := Row{Patient: "999 123 4560", Type: "823681000000100", Title: "T", Date: "2024-03-31"}
 	r, err := File(context.Background(), config(s), filepath.Join(dir, "a.txt"), row)
 	if err != nil || r.Outcome != TakenIn || r.File != "a.txt" || s.items[0].Patient != "9991234560" {
 		t.Errorf("%+v, %v", r, err)
