@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -75,7 +76,8 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	added, err := n.records.Add(ctx, record.Item{Patient: number, Document: documentOf(item, parts)})
 	switch {
 	case errors.Is(err, record.ErrDocument), errors.Is(err, record.ErrSupersedes):
-		return ingest.Receipt{}, refuseItem(ingest.CodeField, err)
+		// One document is asked for, so that its place among several means nothing.
+		return ingest.Receipt{}, refuseItem(ingest.CodeField, errors.New(strings.TrimPrefix(err.Error(), "document 1 of 1: ")))
 	case err != nil:
 		return ingest.Receipt{}, n.storeProblem(err)
 	}

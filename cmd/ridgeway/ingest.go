@@ -16,6 +16,9 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 )
 
+// maxWorkers is how many documents may go in at once: each is held open and read.
+const maxWorkers = 64
+
 // takenRow is a document, or a row of a manifest, in the answer of ingest.
 type takenRow struct {
 	Document string   `json:"document"`
@@ -44,7 +47,8 @@ their line.
 A manifest is CSV in UTF-8 with a header:
   file             required  path within the folder
   patient          required  NHS number
-  type             required  SNOMED CT code of the type, such as 373942005
+  type             required  SNOMED CT concept, such as 373942005, or a code of
+                             your own, such as local:letter-7
   title            required
   date             required  2026-03-01, or 2026-03-01T14:05:00Z
   category, specialty, author, language, supersedes             optional
@@ -53,8 +57,9 @@ A manifest is CSV in UTF-8 with a header:
   part, parts      optional  this file is part n of m
 The metadata.csv of a scanning bureau is taken as well.
 
-JSON: documents (document, outcome, reason, code, file, line), taken_in,
-already_held, refused, not_reached, bytes, pages.
+JSON: documents (document, outcome, reason, code, file, line, warnings),
+taken_in, already_held, refused, checked, not_reached, bytes, pages, and error
+when anything was refused or not reached.
 Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 		Example: `  ridgeway ingest --data d1 --patient 9434765919 --type 373942005 \
     --title "Discharge summary" --date 2026-03-01 letter.pdf
@@ -63,6 +68,9 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOrMany(cmd, manifest != "", args[0]); err != nil {
 				return err
+			}
+			if cmd.Flag("workers").Changed && (workers < 1 || workers > maxWorkers) {
+				return admin.Errorf(admin.CodeBadInput, "--workers %d: give 1 to %d", workers, maxWorkers)
 			}
 			client, done, err := a.connect(cmd.Context())
 			if err != nil {
@@ -81,10 +89,10 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f := cmd.Flags()
 	f.StringVar(&manifest, "manifest", "", "take in what this CSV file lists, from the folder named")
 	f.StringVar(&row.Patient, "patient", "", "NHS number")
-	f.StringVar(&row.Type, "type", "", "SNOMED CT code of the document's type")
+	f.StringVar(&row.Type, "type", "", "SNOMED CT concept of the document's type, or local:CODE")
 	f.StringVar(&row.Title, "title", "", "title")
 	f.StringVar(&row.Date, "date", "", "date of the document, 2026-03-01")
-	f.StringVar(&row.Category, "category", "", "SNOMED CT code of the category")
+	f.StringVar(&row.Category, "category", "", "SNOMED CT concept of the category, or local:CODE")
 	f.StringVar(&row.Specialty, "specialty", "", "treatment function code")
 	f.StringVar(&row.Author, "author", "", "who wrote it")
 	f.StringVar(&row.Confidentiality, "confidentiality", "", "N, U, L, M, R or V (default N)")
@@ -132,10 +140,13 @@ func (a *app) ingestOne(ctx context.Context, cfg ingest.Config, taker *streamTak
 		}
 		return admin.Errorf(admin.CodeOf(problem), "%s was not taken in: %v", file, problem)
 	}
-	return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, nil)
+	return a.showTaken(ingest.Report{Results: []ingest.Result{result}}, cfg.CheckOnly, nil)
 }
 
 func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folder string) error {
+	if st, err := os.Stat(manifest); err == nil && st.IsDir() {
+		return admin.Errorf(admin.CodeBadInput, "--manifest %s is a folder: name the CSV file that lists the documents", manifest)
+	}
 	f, err := os.Open(manifest)
 	if err != nil {
 		return admin.Errorf(admin.CodeBadInput, "--manifest: %v", err)
@@ -144,6 +155,9 @@ func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folde
 	m, err := ingest.ParseManifest(f)
 	if err != nil {
 		return admin.Errorf(admin.CodeBadInput, "%s: %v", manifest, err)
+	}
+	if len(m.Rows) == 0 {
+		return admin.Errorf(admin.CodeBadInput, "%s lists no documents: it has a header and no rows. Write one row for each file", manifest)
 	}
 	bar := a.meter("ingest", int64(len(m.Rows)), false)
 	last := 0
@@ -156,11 +170,11 @@ func (a *app) ingestMany(ctx context.Context, cfg ingest.Config, manifest, folde
 	if err != nil && !errors.Is(err, ingest.ErrStopped) {
 		return ingestProblem(err)
 	}
-	return a.showTaken(report, err)
+	return a.showTaken(report, cfg.CheckOnly, err)
 }
 
 // showTaken prints what became of each row; stopped is why the run ended early, or nil.
-func (a *app) showTaken(report ingest.Report, stopped error) error {
+func (a *app) showTaken(report ingest.Report, checked bool, stopped error) error {
 	rows := make([]takenRow, 0, len(report.Results))
 	counts := map[ingest.Outcome]int{}
 	for _, r := range report.Results {
@@ -180,7 +194,7 @@ func (a *app) showTaken(report ingest.Report, stopped error) error {
 			return err
 		}
 	} else {
-		a.sayTaken(rows, counts)
+		a.sayTaken(rows, counts, checked)
 		if code != "" {
 			a.note("ridgeway: %s", message)
 		}
@@ -226,26 +240,37 @@ func takenMessage(rows []takenRow, counts map[ingest.Outcome]int, stopped error)
 // single reports whether rows are those of one file that was named by itself.
 func single(rows []takenRow) bool { return len(rows) == 1 && rows[0].Line == 0 }
 
-func (a *app) sayTaken(rows []takenRow, counts map[ingest.Outcome]int) {
+func (a *app) sayTaken(rows []takenRow, counts map[ingest.Outcome]int, checked bool) {
 	one := single(rows)
 	for _, r := range rows {
 		where := r.File
 		if r.Line > 0 {
-			where = fmt.Sprintf("line %d, %s", r.Line, r.File)
+			where = strings.TrimSuffix(fmt.Sprintf("line %d, %s", r.Line, r.File), ", ")
 		}
 		switch {
 		case r.Outcome == string(ingest.Refused) && !one:
 			a.say("refused: %s: %s", where, r.Reason)
 		case one && r.Document != "" || r.Outcome == string(ingest.Checked) && one:
-			a.say("%s  %s", r.Document, map[string]string{"taken_in": "taken in", "already_held": "held already", "checked": "would be taken in"}[r.Outcome])
+			a.say("%s  %s", orText(r.Document, r.File), map[string]string{"taken_in": "taken in", "already_held": "held already", "checked": "would be taken in"}[r.Outcome])
 		}
 		for _, w := range r.Warnings {
 			a.say("note: %s: %s", where, w)
 		}
 	}
 	if !one {
-		a.say("%d taken in, %d held already, %d refused, %d not reached.", counts[ingest.TakenIn]+counts[ingest.Checked], counts[ingest.AlreadyHeld], counts[ingest.Refused], counts[ingest.NotReached])
+		if n := counts[ingest.Checked]; n > 0 || checked {
+			a.say("Nothing was taken in: %d would be taken in or are held already, %d refused, %d not reached.", n, counts[ingest.Refused], counts[ingest.NotReached])
+			return
+		}
+		a.say("%d taken in, %d held already, %d refused, %d not reached.", counts[ingest.TakenIn], counts[ingest.AlreadyHeld], counts[ingest.Refused], counts[ingest.NotReached])
 	}
+}
+
+func orText(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }
 
 func ingestProblem(err error) error {

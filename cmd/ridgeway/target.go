@@ -102,7 +102,9 @@ func (t *target) resume(req *admin.FetchRequest) int64 {
 }
 
 // locked keeps others from writing a .part file for as long as it is open, and reports whether nobody else does.
-func locked(f *os.File) bool { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil }
+func locked(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
 
 // restart forgets what an earlier run left.
 func (t *target) restart() error {

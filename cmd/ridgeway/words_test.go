@@ -95,3 +95,37 @@ func TestBarShowsNoSpeedThatNothingHas(t *testing.T) {
 		t.Errorf("drawn later: %d bytes, want all", got)
 	}
 }
+
+// TestIngestSaysWhatItWouldDo with --check, and what is wrong with types, manifests and numbers of workers.
+func TestIngestSaysWhatItWouldDo(t *testing.T) {
+	t.Parallel()
+	p := sharedNode(t)
+	p.write(t, "say/new.pdf", letter("would be new"))
+	p.write(t, "say.csv", "file,patient,type,title,date\nnew.pdf,"+patient+",373942005,T,2026-03-01\nnew.pdf,short\n")
+	p.write(t, "header.csv", "file,patient,type,title,date\n")
+	for _, c := range []struct {
+		want  string
+		words []string
+		args  []string
+	}{
+		{"new.pdf  would be taken in", nil, append([]string{"say/new.pdf", "--check"}, particulars(patient)...)},
+		{"Nothing was taken in: 1 would be taken in", []string{"taken in, 0 held", ", : "}, []string{"--manifest", "say.csv", "say", "--check"}},
+		{"check digit does not fit", nil, []string{"say/new.pdf", "--check", "--patient", patient, "--type", "373942006", "--title", "T", "--date", "2026-03-01"}},
+		{"write local: before it", nil, []string{"say/new.pdf", "--check", "--patient", patient, "--type", "abc", "--title", "T", "--date", "2026-03-01"}},
+		{"header.csv lists no documents", nil, []string{"--manifest", "header.csv", "say"}},
+		{"say is a folder: name the CSV file", nil, []string{"--manifest", "say", "say"}},
+		{"--workers 0: give 1 to 64", nil, append([]string{"say/new.pdf", "--workers", "0"}, particulars(patient)...)},
+		{"--workers -3: give 1 to 64", nil, append([]string{"say/new.pdf", "--workers=-3"}, particulars(patient)...)},
+		{"letter.pdf was not taken in: RYJ-0000000000000000 is not here", []string{"1 of 1"}, append([]string{"letter.pdf", "--supersedes", "RYJ-0000000000000000", "--author", "New"}, particulars("9990000131")...)},
+	} {
+		e := p.run(t, append([]string{"ingest", "--data", "d1"}, c.args...)...)
+		if all := e.out + e.errOut; !strings.Contains(all, c.want) {
+			t.Errorf("got %v, want %q", e, c.want)
+		}
+		for _, w := range c.words {
+			if strings.Contains(e.out+e.errOut, w) {
+				t.Errorf("got %v, and %q in it", e, w)
+			}
+		}
+	}
+}
