@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -83,6 +84,9 @@ func checkAsker(who *admin.Asker) error {
 	if len(who.GetUser()) > 128 || len(who.GetRelationship()) > 128 {
 		return admin.Errorf(admin.CodeBadInput, "user and relationship have at most 128 bytes")
 	}
+	if _, err := policy.ParseRelationship(who.GetRelationship()); err != nil {
+		return admin.Errorf(admin.CodeBadInput, "--relationship: %v. Give one of %s, with its evidence after a colon where there is some, such as referral:UBRN-000049831234", err, relationshipKinds())
+	}
 	if !slices.ContainsFunc(policy.Roles(), func(r policy.Role) bool { return r.Code == who.GetRole() }) {
 		return admin.Errorf(admin.CodeBadInput, "there is no role %q: it is one of %s", who.GetRole(), roleCodes())
 	}
@@ -90,6 +94,15 @@ func checkAsker(who *admin.Asker) error {
 		return admin.Errorf(admin.CodeBadInput, "there is no purpose %q: it is a code of HL7 v3-ActReason, such as TREAT", who.GetPurpose())
 	}
 	return nil
+}
+
+func relationshipKinds() string {
+	kinds := policy.Relationships()
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = string(k)
+	}
+	return strings.Join(out, ", ")
 }
 
 func roleCodes() string {

@@ -228,6 +228,7 @@ type sight func(federation.Pointer) bool
 // sight returns what a user may know of. The facts about a custodian are gathered once.
 func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
 	now := time.Now().UTC()
+	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
 	facts := make(map[federation.TrustID]policy.Facts)
 	return func(p federation.Pointer) bool {
 		f, ok := facts[p.Custodian()]
@@ -240,7 +241,7 @@ func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Su
 		}
 		d := policy.Decide(policy.Request{
 			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
-			Relationship: who.GetRelationship(), Document: policy.DocumentOf(p), Now: now,
+			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), Now: now,
 		}, f)
 		return d.Visible && d.Permitted()
 	}

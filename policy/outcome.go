@@ -17,9 +17,10 @@ const (
 	Unavailable                    // cannot be decided or served at present
 	Integrity                      // what is held is not what was agreed on
 	NotFound                       // no such document, or none that the user may know of
+	TooMany                        // more than the custodian lets one user or trust have in a time
 )
 
-var outcomeNames = [...]string{"INVALID", "PERMIT", "DENIED", "STALE_POLICY", "UNAVAILABLE", "INTEGRITY", "NOT_FOUND"}
+var outcomeNames = [...]string{"INVALID", "PERMIT", "DENIED", "STALE_POLICY", "UNAVAILABLE", "INTEGRITY", "NOT_FOUND", "TOO_MANY"}
 
 // String returns the outcome's published name.
 func (o Outcome) String() string {
@@ -44,6 +45,8 @@ func (o Outcome) Safe() string {
 		return "The document failed its integrity check and was not delivered."
 	case NotFound:
 		return "There is no such document."
+	case TooMany:
+		return "Too many patients' records were asked for within an hour. The trust that holds this document releases no more for now."
 	default:
 		return "The request was refused."
 	}

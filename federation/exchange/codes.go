@@ -20,6 +20,7 @@ var codes = []struct {
 	{policy.Unavailable, 3, 34, ErrUnavailable},
 	{policy.Integrity, 4, 35, ErrIntegrity},
 	{policy.NotFound, 5, 36, ErrNotFound},
+	{policy.TooMany, 6, 37, ErrTooMany},
 }
 
 // resetCancelled is how a requester says that it wants no more.

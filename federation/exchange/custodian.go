@@ -66,14 +66,19 @@ type CustodianConfig struct {
 	Identify func(net.Conn) (federation.NodeID, [BindingSize]byte, error)
 	// Path returns what is known of the path that a stream is sent on. Default: by package endpoint.
 	Path func(net.Conn) (Path, bool)
-	// Emergency is asked before the glass is broken: whether the reason suffices, and the user has not done so too often.
-	// It must have alerted whoever reviews it when it returns nil. It is asked for each stream; those of one fetch bear the
-	// same Transfer. When it is not set the glass cannot be broken here.
-	Emergency func(ctx context.Context, a Assertion) error
-	Clock     Clock                 // SystemClock
-	Rand      io.Reader             // crypto/rand
-	Metrics   prometheus.Registerer // none
-	Limits    CustodianLimits
+	// Emergency is asked before the glass is broken, when the ordinary rules refuse and the agreement permits it: whether the
+	// reason suffices, the emergency is not over, and the user has not declared too many. It returns when it will be over:
+	// from then on no byte leaves on it. It must have kept, durably, that somebody is to review it when it returns no error;
+	// a *Refusal says to the user why not. It is asked for each stream; those of one fetch bear the same Transfer. When it
+	// is not set the glass cannot be broken here.
+	Emergency func(ctx context.Context, a Assertion) (until time.Time, err error)
+	// Admit is asked last, for each stream that the rules permit, before anything of it is written down or leaves: it can
+	// refuse with a *Refusal what is too much. Default: nothing is.
+	Admit   func(ctx context.Context, a Assertion, glass bool) error
+	Clock   Clock                 // SystemClock
+	Rand    io.Reader             // crypto/rand
+	Metrics prometheus.Registerer // none
+	Limits  CustodianLimits
 }
 
 // CustodianLimits bounds what requesters can make a custodian spend. A zero field takes the default named in its comment.

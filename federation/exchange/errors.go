@@ -19,6 +19,8 @@ var (
 	ErrIntegrity = errors.New("integrity check failed")
 	// ErrNotFound is returned when there is no such document, part or page, or none that the user may know of.
 	ErrNotFound = errors.New("not found")
+	// ErrTooMany is returned when the custodian releases no more to this user or trust for now.
+	ErrTooMany = errors.New("too many")
 
 	// ErrProtocol is returned when the other end breaks the rules of this package.
 	ErrProtocol = errors.New("protocol violation")
@@ -34,8 +36,8 @@ var (
 	ErrClosed = errors.New("exchange is closed")
 )
 
-// Refusal is an answer that is not the document. It is one of ErrDenied, ErrStalePolicy, ErrUnavailable, ErrIntegrity and
-// ErrNotFound, by Outcome.
+// Refusal is an answer that is not the document. It is one of ErrDenied, ErrStalePolicy, ErrUnavailable, ErrIntegrity,
+// ErrNotFound and ErrTooMany, by Outcome.
 type Refusal struct {
 	Outcome policy.Outcome
 	Text    string            // what the user may see

@@ -107,7 +107,7 @@ func TestRequestThatCannotBeSentIsNotSigned(t *testing.T) {
 
 func TestCodesAreMappedBothWays(t *testing.T) {
 	seen := map[string]bool{}
-	for o := policy.Denied; o <= policy.NotFound; o++ {
+	for o := policy.Denied; o <= policy.TooMany; o++ {
 		if got := outcomeOfWire(wireCode(o)); got != o {
 			t.Errorf("%s comes back as %s", o, got)
 		}

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +75,7 @@ func (g *guard) check(ctx context.Context) (time.Duration, *Refusal) {
 		g.mu.Unlock()
 	}
 	if !leased {
-		return math.MaxInt64, nil
+		return g.release.left(), nil
 	}
 	left := lease.Limit() - lease.Age(hold)
 	if left < 0 {
@@ -92,7 +91,7 @@ func (g *guard) aged(hold Hold, decided Instant, leased bool) bool {
 	lease := c.cfg.Lease
 	if !leased {
 		passed, ok := c.cfg.Clock.Now().since(decided)
-		return !ok || passed > lease.Limit()/2
+		return !ok || passed > lease.Limit()/2 || g.release.left() <= 0
 	}
 	age := lease.Age(hold)
 	return age > lease.Limit() || age > lease.Limit()/2 && lease.Current() != hold

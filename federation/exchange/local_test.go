@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 func TestBreakingTheGlass(t *testing.T) {
+	later := time.Now().Add(100 * 365 * 24 * time.Hour)
 	objection := []policy.Directive{{ID: federation.DirectiveID{1}, Effect: federation.Object, Version: 4}}
 	for _, tt := range []struct {
 		name string
-		hook func(context.Context, Assertion) error
+		hook func(context.Context, Assertion) (time.Time, error)
 		want error
 	}{
-		{"allowed", func(context.Context, Assertion) error { return nil }, nil},
-		{"refused by the custodian's gate", func(context.Context, Assertion) error { return errBroken }, ErrNotFound},
+		{"allowed", func(context.Context, Assertion) (time.Time, error) { return later, nil }, nil},
+		{"refused by the custodian's gate", func(context.Context, Assertion) (time.Time, error) { return later, errBroken }, ErrNotFound},
 		{"no gate", nil, ErrNotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,7 +45,7 @@ func TestBreakingTheGlass(t *testing.T) {
 	}
 	t.Run("legally restricted", func(t *testing.T) {
 		w := newWorld(t, func(_ *world, c *CustodianConfig, _ *ClientConfig) {
-			c.Emergency = func(context.Context, Assertion) error { return nil }
+			c.Emergency = func(context.Context, Assertion) (time.Time, error) { return later, nil }
 		})
 		q := requestFor(w.publish([]byte("x")))
 		d := w.store.documents[q.Document]

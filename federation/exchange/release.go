@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -18,8 +19,12 @@ type release struct {
 	signed    []byte // as it came; nil for own staff at this node
 	key       federation.PublicKey
 	event     Event // what every audit entry of the release has in common
-	glass     bool  // the glass may be broken
 	local     bool  // for own staff at this node
+
+	glass    bool      // the glass is broken, until then
+	until    time.Time // set with glass
+	barred   *Refusal  // why the glass may not be broken, where the user is told
+	prepared bool      // the first decision is made: the glass is not broken in the middle, where no intent says so
 
 	guard    *guard
 	encoded  []byte // manifest
@@ -41,6 +46,9 @@ func (r *release) begin(ctx context.Context) *Refusal {
 	c.mu.Unlock()
 	r.event.describe(r.assertion)
 	refusal := r.prepare(ctx)
+	if r.prepared = true; refusal == nil {
+		refusal = r.admit(ctx)
+	}
 	r.event.Chain, r.event.Glass, r.event.Outcome = r.guard.decision.Chain, r.guard.decision.Glass, policy.Permit
 	if r.guard.hold != (Hold{}) {
 		r.event.State, r.event.Age = r.guard.hold.Index(), r.guard.age
@@ -69,13 +77,6 @@ func (r *release) intend(ctx context.Context) *Refusal {
 // prepare decides, and readies what is to be sent.
 func (r *release) prepare(ctx context.Context) *Refusal {
 	c, a := r.custodian, r.assertion
-	if a.Emergency != "" && c.cfg.Emergency != nil {
-		if err := c.cfg.Emergency(ctx, a); err != nil {
-			r.event.Detail = "the glass was not broken: " + err.Error()
-		} else {
-			r.glass = true
-		}
-	}
 	if !r.own() {
 		renew, cancel := context.WithTimeout(ctx, c.limits.RenewTimeout)
 		c.cfg.Lease.Fresh(renew)
@@ -107,6 +108,54 @@ func (r *release) prepare(ctx context.Context) *Refusal {
 	return nil
 }
 
+// admit asks whether it is not too much.
+func (r *release) admit(ctx context.Context) *Refusal {
+	ask := r.custodian.cfg.Admit
+	if ask == nil {
+		return nil
+	}
+	err := ask(ctx, r.assertion, r.guard.decision.Glass)
+	if err == nil {
+		return nil
+	}
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return refusal
+	}
+	return trouble("admission", err)
+}
+
+// breakGlass asks to break the glass for what the ordinary rules refuse, where the agreement lets it be broken, and reports
+// whether it is broken now.
+func (r *release) breakGlass(ctx context.Context, request policy.Request, facts policy.Facts) bool {
+	ask := r.custodian.cfg.Emergency
+	if r.prepared || r.glass || r.barred != nil || ask == nil || r.assertion.Emergency == "" {
+		return false
+	}
+	request.BreakGlass = true
+	if !policy.Decide(request, facts).Permitted() {
+		return false
+	}
+	until, err := ask(ctx, r.assertion)
+	if err != nil {
+		r.event.Detail = "the glass was not broken: " + err.Error()
+		r.barred, _ = errors.AsType[*Refusal](err)
+		return false
+	}
+	r.glass, r.until = true, until
+	return r.open()
+}
+
+// open reports whether the glass is broken and the time for it has not run out.
+func (r *release) open() bool { return r.glass && r.custodian.now().Before(r.until) }
+
+// left is how long the glass stays broken; for ever when it is not, as nothing ends then.
+func (r *release) left() time.Duration {
+	if !r.glass {
+		return math.MaxInt64
+	}
+	return r.until.Sub(r.custodian.now())
+}
+
 // absent is the refusal of what the document does not have. Who gets it was permitted, and is told what that is.
 func absent(err error) *Refusal {
 	refusal := refuse(policy.NotFound, err)
@@ -136,9 +185,13 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 	}
 	doc.ID, doc.Custodian, doc.Subject = a.Document, c.cfg.Trust, pointer.Subject
 	doc.Confidentiality = max(doc.Confidentiality, pointer.Confidentiality) // raised here, not agreed on yet: counts
+	link, err := policy.ParseRelationship(a.Relationship)
+	if err != nil {
+		return policy.Decision{}, refuse(policy.Denied, err)
+	}
 	request := policy.Request{
 		User: policy.User{Trust: a.Trust, ID: a.User, Role: a.Role}, Action: policy.Open, Purpose: a.Purpose,
-		Relationship: a.Relationship, Document: doc, BreakGlass: r.glass, Now: c.now(),
+		Relationship: a.Relationship, Link: link, Document: doc, BreakGlass: r.open(), Now: c.now(),
 	}
 	facts, err := c.cfg.Ledger.Facts(ctx, request)
 	if err != nil {
@@ -146,7 +199,13 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 	}
 	facts.LeaseAge, facts.LeaseLimit = c.cfg.Lease.Age(hold), c.cfg.Lease.Limit()
 	decision := policy.Decide(request, facts)
+	if !decision.Permitted() && r.breakGlass(ctx, request, facts) {
+		request.BreakGlass = true
+		decision = policy.Decide(request, facts)
+	}
 	switch {
+	case !decision.Permitted() && r.barred != nil:
+		return decision, r.barred // the agreement permits it in an emergency, so that there is nothing to hide
 	case !decision.Permitted():
 		return decision, &Refusal{Outcome: decision.Outward(), Text: decision.Safe()}
 	case missing != nil:

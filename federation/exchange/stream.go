@@ -205,6 +205,9 @@ func (s *stream) slice(ctx context.Context, b []byte) error {
 	}
 	if _, err := s.conn.Write(b); err != nil {
 		if left < s.custodian.limits.SliceTimeout && errors.Is(err, os.ErrDeadlineExceeded) {
+			if _, refusal := s.guard.check(ctx); refusal != nil {
+				return refusal
+			}
 			return s.guard.fail(refuse(policy.StalePolicy, err))
 		}
 		return fmt.Errorf("send: %w", err)

@@ -1,0 +1,41 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// MaxRelationship is the most bytes that a relationship may have in writing.
+const MaxRelationship = 128
+
+// ParseRelationship reads a relationship as it travels in an assertion and stands in the audit log: a kind, or a kind, a
+// colon and its evidence, such as "referral:UBRN 0000 4983 1234". Nothing is none. It fails with ErrRelationship on an
+// unknown kind, on empty evidence after a colon, and on evidence that is no plain text. Nothing it returns is verified.
+func ParseRelationship(text string) (Relationship, error) {
+	if text == "" {
+		return Relationship{}, nil
+	}
+	if len(text) > MaxRelationship {
+		return Relationship{}, fmt.Errorf("%d bytes, at most %d: %w", len(text), MaxRelationship, ErrRelationship)
+	}
+	kind, evidence, stated := strings.Cut(text, ":")
+	switch {
+	case !knownRelationship(kind):
+		return Relationship{}, fmt.Errorf("kind %q: %w", kind, ErrRelationship)
+	case stated && strings.TrimSpace(evidence) == "":
+		return Relationship{}, fmt.Errorf("no evidence after the colon: %w", ErrRelationship)
+	case strings.ContainsFunc(evidence, func(r rune) bool { return r == '\n' || r == '\t' || !federation.TextRune(r) }):
+		return Relationship{}, fmt.Errorf("evidence with control characters: %w", ErrRelationship)
+	}
+	return Relationship{Kind: RelationshipKind(kind), Evidence: evidence}, nil
+}
+
+// String returns the relationship as ParseRelationship reads it.
+func (r Relationship) String() string {
+	if r.Evidence == "" {
+		return string(r.Kind)
+	}
+	return string(r.Kind) + ":" + r.Evidence
+}
