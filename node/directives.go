@@ -54,52 +54,29 @@ func (n *Node) Direct(ctx context.Context, patient string, d federation.Directiv
 	}
 	switch d.Effect {
 	case federation.Object:
-		return n.object(ctx, number, d)
+		return n.refuse(ctx, number, d, "objection", "objected")
 	case federation.Withdrew:
-		return n.withdrawDirective(ctx, d)
+		return n.withdrawDirective(ctx, number, d)
 	default:
 		return n.propose(ctx, d, "consent", "consented")
 	}
 }
 
-// object records an objection, which counts here at once.
-func (n *Node) object(ctx context.Context, number record.NHSNumber, d federation.Directive) (*admin.ObjectReply, error) {
-	if err := n.noteDirective(ctx, d, "objection"); err != nil {
-		return nil, err
-	}
-	if err := n.records.AddRefusal(ctx, number, d); err != nil {
-		return nil, n.storeProblem(err)
-	}
-	if subjects, err := n.linked(ctx, d.Subject); err != nil {
-		n.custodian.Load().RulesChanged() // who else is this patient cannot be told: every release decides anew
-	} else {
-		for _, s := range subjects {
-			n.custodian.Load().SubjectChanged(s)
-		}
-	}
-	reply := &admin.ObjectReply{Directives: []string{hex.EncodeToString(d.ID[:])}, State: "objected"}
-	kept, err := n.records.Refusals(ctx, d.Subject)
-	if err != nil {
-		return nil, n.storeProblem(err)
-	}
-	for _, k := range kept {
-		if k.Directive.ID != d.ID {
-			continue
-		}
-		return reply, n.commitDirective(ctx, k.Entry, reply)
-	}
-	// The speaker was faster: it is committed, and so no local refusal any more.
-	reply.Committed = true
-	return reply, nil
-}
-
-// withdrawDirective ends one directive of a patient, here when the region has refused it and with the region otherwise.
-func (n *Node) withdrawDirective(ctx context.Context, d federation.Directive) (*admin.ObjectReply, error) {
+// withdrawDirective ends one directive of a patient, here when the region has refused it and with the region otherwise. What
+// a consent permitted ends here at once.
+func (n *Node) withdrawDirective(ctx context.Context, number record.NHSNumber, d federation.Directive) (*admin.ObjectReply, error) {
 	entry, refused, err := n.refusedDirective(ctx, d.Target)
 	if err != nil {
 		return nil, err
 	}
 	if !refused {
+		all, err := n.allSaid(ctx, d.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(all, func(s said) bool { return s.ID == d.Target && s.Effect == federation.Consent }) {
+			return n.refuse(ctx, number, d, "withdrawal of a consent", "withdrawn")
+		}
 		return n.propose(ctx, d, "withdrawal of a directive", "withdrawn")
 	}
 	old := federation.Directive{ID: d.Target, Subject: d.Subject}
@@ -178,6 +155,15 @@ func (n *Node) withdrawObjections(ctx context.Context, subject federation.Subjec
 	}
 	if !reply.Committed {
 		reply.State = "objected"
+	}
+	all, err := n.allSaid(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if state := s.state(time.Now()); s.Effect == federation.Object && !whole(s.Directive.Directive) && (state == "in_force" || state == "here") {
+			reply.Scoped++
+		}
 	}
 	return reply, nil
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
-// A LocalRefusal is an objection that was recorded here and is not committed yet. It counts here all the same: a refusal
-// takes effect on this node's own disk, a grant only when the region has agreed on it.
+// A LocalRefusal is an objection, or the withdrawal of a consent, that was recorded here and is not committed yet. It counts
+// here all the same: a refusal takes effect on this node's own disk, a grant only when the region has agreed on it.
 type LocalRefusal struct {
 	Directive federation.Directive
 	Recorded  time.Time
 	Entry     EntryID // its outbox entry
 }
 
-// AddRefusal makes an objection durable and in effect here, and queues it for the region, in one transaction. patient may be
-// zero when only the pseudonym is known. Recording the same directive again changes nothing. It fails with ErrDirective
-// when d is not an objection.
+// AddRefusal makes an objection, or the withdrawal of a consent, durable and in effect here, and queues it for the region, in
+// one transaction. patient may be zero when only the pseudonym is known. Recording the same directive again changes nothing.
+// It fails with ErrDirective when d is a consent.
 func (s *Store) AddRefusal(ctx context.Context, patient NHSNumber, d federation.Directive) error {
-	if d.Effect != federation.Object || !patient.IsZero() && s.Subject(patient) != d.Subject {
-		return fmt.Errorf("not an objection of this patient: %w", ErrDirective)
+	if !refuses(d) || !patient.IsZero() && s.Subject(patient) != d.Subject {
+		return fmt.Errorf("not a refusal of this patient: %w", ErrDirective)
 	}
 	body, err := checkBody(s.trust, d)
 	if err != nil {
@@ -60,7 +60,12 @@ func (s *Store) AddRefusal(ctx context.Context, patient NHSNumber, d federation.
 	})
 }
 
-// Refusals returns the objections of a patient that count here although they are not committed. When fewer are there than
+// refuses reports whether d can count here before the region has agreed on it.
+func refuses(d federation.Directive) bool {
+	return d.Effect == federation.Object || d.Effect == federation.Withdrew
+}
+
+// Refusals returns the refusals of a patient that count here although they are not committed. When fewer are there than
 // were recorded the answer is storage.ErrIntegrity: a missing refusal must not read as permission.
 func (s *Store) Refusals(ctx context.Context, subject federation.Subject) ([]LocalRefusal, error) {
 	var out []LocalRefusal
@@ -124,7 +129,7 @@ func (s *Store) ClearRefusal(ctx context.Context, subject federation.Subject, id
 // committed ends the local effect of an objection whose statement was accepted.
 func (s *Store) committed(txn *badger.Txn, t *totals, body []byte) error {
 	d, err := s.decodeDirective(body)
-	if err != nil || d.Effect != federation.Object {
+	if err != nil || !refuses(d) {
 		return err
 	}
 	return s.clear(txn, t, d.Subject, d.ID)
