@@ -18,9 +18,10 @@ func (a *app) objectCommand() *cobra.Command {
 		Long: `Records that a patient objects to their record being shared. It is in force at
 this node at once, and at every other as soon as the region has agreed on it;
 the answer says which. --withdraw takes the patient's objections back: that
-counts only once the region has agreed.
+counts only once the region has agreed. Objections to some sharing only, which
+'ridgeway consent' records, are withdrawn there; scoped says how many remain.
 
-JSON: directives, state (objected, shared), committed, index.`,
+JSON: directives, state (objected, shared), committed, index, scoped.`,
 		Example: `  ridgeway object --data d2 9434765919 --evidence "letter of 1 March"
   ridgeway object --data d2 9434765919 --withdraw`,
 		Args: patientArgument,
@@ -34,13 +35,18 @@ JSON: directives, state (objected, shared), committed, index.`,
 					return err
 				}
 				if a.json {
-					return a.emit(map[string]any{"directives": nonNil(reply.GetDirectives()), "state": reply.GetState(), "committed": reply.GetCommitted(), "index": reply.GetIndex()})
+					return a.emit(map[string]any{"directives": nonNil(reply.GetDirectives()), "state": reply.GetState(), "committed": reply.GetCommitted(), "index": reply.GetIndex(), "scoped": reply.GetScoped()})
 				}
 				what := "The objection"
 				if withdraw {
 					what = "The withdrawal"
 				}
+				if n := reply.GetScoped(); n > 0 {
+					defer a.say("Still in force: %s to some sharing only. 'ridgeway consent list' shows what, 'ridgeway consent withdraw' ends one.", plural(uint64(n), "objection"))
+				}
 				switch {
+				case len(reply.GetDirectives()) == 0 && reply.GetScoped() > 0:
+					a.say("There is no objection to all sharing to withdraw.")
 				case len(reply.GetDirectives()) == 0:
 					a.say("There is no objection to withdraw: the record is shared.")
 				case reply.GetCommitted():
