@@ -59,9 +59,9 @@ func (n *Node) permitMember(ctx context.Context, method string) error {
 // nothing: only the roster makes a member.
 func (n *Node) permit(id federation.NodeID, method string, now time.Time) error {
 	switch {
-	case method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName:
+	case method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName && method != wire.Region_Applied_FullMethodName && method != wire.Region_Accesses_FullMethodName:
 		return status.Error(codes.PermissionDenied, "no such method")
-	case !n.admission.member(id), method == wire.Region_Rejoin_FullMethodName && !n.ledger.Roster().Active(id):
+	case !n.admission.member(id), method != wire.Region_Status_FullMethodName && !n.ledger.Roster().Active(id):
 		return status.Error(codes.PermissionDenied, "not an active node of the region")
 	case !n.allowance.take(method, id, now):
 		return status.Error(codes.ResourceExhausted, "too many calls: ask again later")

@@ -1,0 +1,22 @@
+package node
+
+import (
+	"context"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// SearchAudit searches the audit log.
+func (s adminServer) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*admin.SearchAuditReply, error) {
+	return s.n.SearchAudit(ctx, q)
+}
+
+// Report gathers every access to a patient's documents.
+func (s adminServer) Report(ctx context.Context, q *admin.ReportRequest) (*admin.ReportReply, error) {
+	return s.n.Report(ctx, q)
+}
+
+// Reconcile compares this node's log with those of other trusts.
+func (s adminServer) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin.ReconcileReply, error) {
+	return s.n.Reconcile(ctx, q)
+}

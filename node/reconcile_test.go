@@ -1,0 +1,159 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+)
+
+func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
+	here := settledNode(t, nil)
+	there := joinNode(t, here, "RAS")
+	eventually(t, "the second trust", func() bool {
+		return there.ledger.Roster().Active(there.ID()) && here.ledger.Roster().Active(there.ID())
+	})
+	own, theirs := federation.NewDocumentID(here.Trust(), federation.DocumentKey{1}), federation.NewDocumentID("RAS", federation.DocumentKey{2})
+	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
+	put := func(n *Node, transfer byte, kind audit.Kind, trust federation.TrustID, id federation.DocumentID, request byte, bytes int64, outcome string) {
+		t.Helper()
+		e := audit.Entry{
+			Time: at, Kind: kind, Trust: trust, User: "c.jones", Document: id, Custodian: id.Custodian(), Transfer: [16]byte{transfer}, Bytes: bytes, Outcome: outcome,
+			Detail: "kept for the test",
+		}
+		if request != 0 {
+			e.Request = federation.Digest{request}
+		}
+		if _, err := n.audit.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const permit = "PERMIT"
+	// In both logs: nothing to say.
+	put(here, 1, audit.Intent, "RAS", own, 1, 10, permit)
+	put(here, 1, audit.Completion, "RAS", own, 0, 10, permit)
+	put(there, 1, audit.Intent, "RAS", own, 1, 0, permit)
+	put(there, 1, audit.Receipt, "RAS", own, 0, 10, permit)
+	// The requester's log has lost a read; the custodian's has; both have it with different requests.
+	put(here, 2, audit.Intent, "RAS", own, 2, 20, permit)
+	put(here, 2, audit.Completion, "RAS", own, 0, 20, permit)
+	put(there, 3, audit.Receipt, "RAS", own, 0, 30, permit)
+	put(here, 4, audit.Intent, "RAS", own, 4, 40, permit)
+	put(there, 4, audit.Intent, "RAS", own, 5, 0, permit)
+	// The other way round.
+	put(there, 6, audit.Completion, here.Trust(), theirs, 0, 60, permit)
+	// Asked for, never reached the custodian, brought nothing: no read.
+	put(there, 7, audit.Intent, "RAS", own, 7, 0, permit)
+	put(there, 7, audit.Receipt, "RAS", own, 0, 0, "UNAVAILABLE")
+	put(here, 8, audit.Refusal, "RAS", own, 8, 0, "DENIED")
+	want := map[string]string{
+		"02": "20 bytes were released to RAS", "03": "30 bytes came from", "04": "not the same signed request", "06": "60 bytes were released", "08": "refused to RAS",
+	}
+	for _, n := range []*Node{here, there} {
+		r, err := n.Reconcile(t.Context(), &admin.ReconcileRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.GetSites()) != 1 || !r.GetSites()[0].GetAnswered() || r.GetCompared() != 7 {
+			t.Errorf("%s: compared %d with %v", n.Trust(), r.GetCompared(), r.GetSites())
+		}
+		got := map[string]bool{}
+		for _, o := range r.GetOneSided() {
+			got[o.GetTransfer()[:2]] = true
+			if !strings.Contains(o.GetProblem(), want[o.GetTransfer()[:2]]) || want[o.GetTransfer()[:2]] == "" {
+				t.Errorf("%s: %v, want %q", n.Trust(), o, want[o.GetTransfer()[:2]])
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %v, want %v", n.Trust(), got, want)
+		}
+	}
+	r, err := here.Reconcile(t.Context(), &admin.ReconcileRequest{Since: time.Now().Add(-time.Second).UnixMicro()})
+	if err != nil || r.GetCompared() != 0 {
+		t.Errorf("what was before is compared: %v, %v", r, err)
+	}
+}
+
+// What a log has of patients is told to members only, to those who may ask only, and is in the log before it is told.
+func TestAccessesAreToldToThoseWhoMayAskOnly(t *testing.T) {
+	n := settledNode(t, nil)
+	second := joinNode(t, n, "RAS")
+	eventually(t, "the second trust", func() bool { return n.ledger.Roster().Active(second.ID()) })
+	subject := federation.Subject{1}
+	q := func(role, purpose string, subject []byte) *wire.AccessesRequest {
+		return &wire.AccessesRequest{Subject: subject, User: "r.clerk", Role: role, Purpose: purpose}
+	}
+	count := func(outcome string) int {
+		page, err := n.audit.Search(t.Context(), audit.Filter{Kinds: []audit.Kind{audit.Review}, Trust: "RAS", Outcome: outcome}, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Records)
+	}
+	for name, c := range map[string]struct {
+		by   federation.NodeID
+		q    *wire.AccessesRequest
+		want codes.Code
+	}{
+		"a stranger":      {testNode(7), q("records-staff", "PATRQT", subject[:]), codes.PermissionDenied},
+		"a doctor":        {second.ID(), q("doctor", "PATRQT", subject[:]), codes.PermissionDenied},
+		"for treatment":   {second.ID(), q("records-staff", "TREAT", subject[:]), codes.PermissionDenied},
+		"nobody":          {second.ID(), &wire.AccessesRequest{Role: "records-staff", Purpose: "PATRQT"}, codes.PermissionDenied},
+		"half a subject":  {second.ID(), q("records-staff", "PATRQT", subject[:8]), codes.InvalidArgument},
+		"who may":         {second.ID(), q("records-staff", "PATRQT", subject[:]), codes.OK},
+		"who may, of all": {second.ID(), q("governance-lead", "HOPERAT", nil), codes.OK},
+	} {
+		if _, err := n.answerAccesses(t.Context(), c.by, c.q); status.Code(err) != c.want {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	if permitted, denied := count("PERMIT"), count("DENIED"); permitted != 2 || denied != 3 {
+		t.Errorf("the log has %d that were told and %d that were refused, want 2 and 3", permitted, denied)
+	}
+	if err := n.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.answerAccesses(context.Background(), second.ID(), q("records-staff", "PATRQT", subject[:])); status.Code(err) != codes.Unavailable {
+		t.Errorf("told without evidence: %v", err)
+	}
+}
+
+func TestAccessesComeInPagesAndNotTooOften(t *testing.T) {
+	n := settledNode(t, nil)
+	second := joinNode(t, n, "RAS")
+	eventually(t, "the second trust", func() bool { return n.ledger.Roster().Active(second.ID()) && second.ledger.Roster().Active(n.ID()) })
+	subject := federation.Subject{1}
+	for i := range 1300 {
+		if _, err := n.audit.Append(t.Context(), audit.Entry{Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Subject: subject, Bytes: int64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard := second.hear(t.Context(), func() []*wire.AccessesRequest {
+		return []*wire.AccessesRequest{{Subject: subject[:], User: "r.clerk", Role: "records-staff", Purpose: "PATRQT"}}
+	})
+	if len(heard) != 1 || !heard[0].site.GetAnswered() || len(heard[0].accesses) != 1300 {
+		t.Fatalf("%v, %d accesses, want 1300", heard[0].site, len(heard[0].accesses))
+	}
+	for i, a := range heard[0].accesses {
+		if a.GetBytes() != uint64(i) {
+			t.Fatalf("access %d is of entry %d", i, a.GetBytes())
+		}
+	}
+	allowed := 0
+	for range 100 {
+		if n.permit(second.ID(), wire.Region_Accesses_FullMethodName, time.Now()) == nil {
+			allowed++
+		}
+	}
+	if allowed > 30 {
+		t.Errorf("%d of 100 calls at once are let through", allowed)
+	}
+}

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// Report gathers every access to a patient's documents from the logs of all trusts, and all that the patient has said. It is
+// complete, or names the trusts that did not answer.
+func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.ReportReply, error) {
+	number, err := n.patient(q.GetPatient())
+	if err != nil {
+		return nil, err
+	}
+	who, subject := asker(q.GetAsker()), n.records.Subject(number)
+	if err := n.review(ctx, who, subject, "", "asked all trusts who has seen this patient's documents"); err != nil {
+		return nil, err
+	}
+	subjects, err := n.linked(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	heard := n.hear(ctx, func() []*wire.AccessesRequest {
+		var ask []*wire.AccessesRequest
+		for _, s := range subjects {
+			ask = append(ask, &wire.AccessesRequest{Subject: s[:], User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose()})
+		}
+		return ask
+	})
+	own, err := n.hearSelf(ctx, subjects, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	reply := &admin.ReportReply{
+		Patient: number.Digits(), Made: time.Now().UnixMicro(), By: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
+		Trust: string(n.Trust()), TrustName: n.trustName(n.Trust()), Region: n.ledger.Roster().Region, Complete: true,
+	}
+	var all []logged
+	for _, t := range append([]testimony{own}, heard...) {
+		reply.Sites = append(reply.Sites, t.site)
+		reply.Complete = reply.Complete && t.site.GetAnswered()
+		all = append(all, t.accesses...)
+	}
+	if reply.Directives, err = n.saidBy(ctx, subject); err != nil {
+		return nil, err
+	}
+	for _, group := range byTransfer(all) {
+		a := group.summary(reply.GetSites())
+		a.TrustName, a.CustodianName = n.trustName(federation.TrustID(a.GetTrust())), n.trustName(federation.TrustID(a.GetCustodian()))
+		if a.Title, err = n.titleOf(ctx, federation.DocumentID(a.GetDocument())); err != nil {
+			return nil, err
+		}
+		a.Text = accessWords(a)
+		reply.Accesses = append(reply.Accesses, a)
+	}
+	slices.SortStableFunc(reply.Accesses, func(a, b *admin.ReportAccess) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	return reply, nil
+}
+
+// titleOf returns the title of a document that this node may show: of a sealed one it knows it only where it holds it.
+func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	if id.Custodian() == n.Trust() {
+		doc, err := n.records.Document(ctx, id)
+		if err != nil {
+			return "", nil // erased or damaged: the report goes on without its title
+		}
+		return doc.Title, nil
+	}
+	var title string
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		p, _, _, err := index.Pointer(r, id)
+		title = p.Title
+		return err
+	})
+	return title, err
+}
+
+// saidBy returns all that a patient has ever said, what the region has not heard yet included.
+func (n *Node) saidBy(ctx context.Context, subject federation.Subject) ([]*admin.DirectiveInfo, error) {
+	var said []index.Directive
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
+		said, err = index.DirectiveHistory(r, subject)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what the patient has said: %w", err)
+	}
+	now := time.Now()
+	var out []*admin.DirectiveInfo
+	known := make(map[federation.DirectiveID]bool)
+	for _, d := range said {
+		known[d.ID] = true
+		if d.Effect != federation.Withdrew {
+			out = append(out, n.directiveWords(d, saidState(d, now)))
+		}
+	}
+	for _, d := range said { // who took back what is said of what was taken back
+		if i := slices.IndexFunc(out, func(o *admin.DirectiveInfo) bool { return o.GetDirective() == hex.EncodeToString(d.Target[:]) }); d.Effect == federation.Withdrew && i >= 0 {
+			out[i].EndedBy = d.By
+		}
+	}
+	subjects, err := n.linked(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range subjects {
+		kept, err := n.records.Refusals(ctx, s)
+		if err != nil {
+			return nil, n.storeProblem(err)
+		}
+		for _, k := range kept {
+			if !known[k.Directive.ID] {
+				out = append(out, n.directiveWords(index.Directive{Directive: k.Directive, Trust: n.Trust()}, "waiting"))
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *admin.DirectiveInfo) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	return out, nil
+}
+
+func saidState(d index.Directive, now time.Time) string {
+	none := federation.DirectiveID{}
+	switch {
+	case d.WithdrawnBy != none:
+		return "withdrawn"
+	case d.SupersededBy != none:
+		return "superseded"
+	case !d.Until.IsZero() && !now.Before(d.Until):
+		return "expired"
+	default:
+		return "in_force"
+	}
+}
+
+func (n *Node) directiveWords(d index.Directive, state string) *admin.DirectiveInfo {
+	out := &admin.DirectiveInfo{
+		Directive: hex.EncodeToString(d.ID[:]), Effect: "deny", State: state, Text: policy.ReadBack(d.Directive, n.trustName), By: d.By, Trust: string(d.Trust),
+		Evidence: d.Evidence, Index: d.Index,
+	}
+	if d.Effect == federation.Consent {
+		out.Effect = "permit"
+	}
+	if !d.At.IsZero() {
+		out.At = d.At.UnixMicro()
+	}
+	if !d.Until.IsZero() {
+		out.Until = d.Until.UnixMicro()
+	}
+	return out
+}

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+)
+
+// event is all that the logs of both trusts have of one release, or one entry that is no release.
+type event []logged
+
+// byTransfer puts together what belongs to one release, in the order in which they began.
+func byTransfer(all []logged) []event {
+	slices.SortStableFunc(all, func(a, b logged) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	places := make(map[string]int)
+	var out []event
+	for _, l := range all {
+		key := string(l.GetTransfer())
+		if key == "" {
+			key = fmt.Sprintf("%s %d", l.log, l.GetIndex())
+			if l.GetOf() > 0 { // entries of one log, before transfers were kept
+				key = fmt.Sprintf("%s %d", l.log, l.GetOf()-1)
+			}
+		}
+		i, ok := places[key]
+		if !ok {
+			i = len(out)
+			places[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], l)
+	}
+	return out
+}
+
+// custodian returns whose document it is about; empty where it is about none.
+func (v event) custodian() federation.TrustID {
+	for _, l := range v {
+		if id := federation.DocumentID(l.GetDocument()); id != "" {
+			return id.Custodian()
+		}
+	}
+	return ""
+}
+
+func (v event) some(held bool, kinds ...audit.Kind) event {
+	custodian := v.custodian()
+	var out event
+	for _, l := range v {
+		if (l.log == custodian) == held && slices.ContainsFunc(kinds, func(k audit.Kind) bool { return k.String() == l.GetKind() }) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (v event) bytes() (n uint64) {
+	for _, l := range v {
+		n += l.GetBytes()
+	}
+	return n
+}
+
+// summary is the event as one line of a report. What left is the custodian's word where there is one.
+func (v event) summary(sites []*admin.ReportSite) *admin.ReportAccess {
+	first := v[0]
+	a := &admin.ReportAccess{
+		At: first.GetAt(), Custodian: string(v.custodian()), Trust: first.GetTrust(), User: first.GetUser(), Role: first.GetRole(), Purpose: first.GetPurpose(),
+		Relationship: first.GetRelationship(), Document: first.GetDocument(), Outcome: first.GetOutcome(),
+		BreakGlass: slices.ContainsFunc(v, func(l logged) bool { return l.GetBreakGlass() }),
+	}
+	switch first.GetKind() {
+	case audit.Search.String():
+		a.Kind = "looked_up"
+		return a
+	case audit.Review.String():
+		a.Kind = "reviewed"
+		return a
+	case audit.BreakGlass.String():
+		a.Kind = "emergency"
+		return a
+	}
+	released, refused := v.some(true, audit.Intent, audit.View), v.some(true, audit.Refusal)
+	ended, came := v.some(true, audit.Completion), v.some(false, audit.Receipt)
+	switch {
+	case len(released)+len(ended) > 0:
+		a.Kind, a.Outcome, a.Bytes = "opened", policy.Permit.String(), ended.bytes()
+		if len(ended) > 0 && ended[len(ended)-1].GetOutcome() != policy.Permit.String() {
+			a.Outcome = ended[len(ended)-1].GetOutcome()
+		}
+	case len(refused) > 0:
+		a.Kind, a.Outcome = "refused", refused[0].GetOutcome()
+	case came.bytes() > 0:
+		a.Kind, a.Bytes = "opened", came.bytes()
+	default:
+		a.Kind = "attempted"
+		if len(came) > 0 {
+			a.Outcome = came[0].GetOutcome()
+		}
+	}
+	a.OneSided = v.oneSided(sites)
+	return a
+}
+
+// oneSided says which of the two trusts of a release has nothing of it although it has answered.
+func (v event) oneSided(sites []*admin.ReportSite) string {
+	custodian, requester := v.custodian(), federation.TrustID(v[0].GetTrust())
+	if custodian == requester || custodian == "" {
+		return ""
+	}
+	for _, t := range []federation.TrustID{custodian, requester} {
+		answered := slices.ContainsFunc(sites, func(s *admin.ReportSite) bool { return s.GetTrust() == string(t) && s.GetAnswered() })
+		if has := slices.ContainsFunc(v, func(l logged) bool { return l.log == t }); !has && answered {
+			return fmt.Sprintf("the log of %s has nothing of it", t)
+		}
+	}
+	return ""
+}
+
+// accessWords puts an access into a sentence for the patient.
+func accessWords(a *admin.ReportAccess) string {
+	who := fmt.Sprintf("%s (%s) at %s", orUnknown(a.GetUser()), roleWords(a.GetRole()), a.GetTrustName())
+	what := "a document"
+	if a.GetTitle() != "" {
+		what = fmt.Sprintf("%q", a.GetTitle())
+	}
+	what += " (" + a.GetDocument() + ")"
+	if a.GetCustodian() != a.GetTrust() {
+		what += " held by " + a.GetCustodianName()
+	}
+	why := ", for: " + purposeWords(a.GetPurpose())
+	if a.GetRelationship() != "" {
+		why += ", because of: " + a.GetRelationship()
+	}
+	if a.GetBreakGlass() {
+		why += ". This was in an emergency"
+	}
+	var s string
+	switch a.GetKind() {
+	case "looked_up":
+		s = who + " looked up which documents there are about you" + why + "."
+	case "reviewed":
+		s = who + " asked who has seen your documents" + why + "."
+	case "emergency":
+		s = who + " opened your record in an emergency" + why + "."
+	case "refused":
+		s = who + " asked for " + what + why + ". It was refused, and nothing was shown."
+	case "attempted":
+		s = who + " asked for " + what + why + ". Nothing came."
+	default:
+		s = who + " opened " + what + why + "."
+		if a.GetOutcome() != policy.Permit.String() {
+			s += " It was stopped before the end."
+		}
+	}
+	if a.GetOneSided() != "" {
+		s += " Take note: " + a.GetOneSided() + "."
+	}
+	return s
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "somebody unknown"
+	}
+	return s
+}
+
+func roleWords(code string) string {
+	for _, r := range policy.Roles() {
+		if r.Code == code {
+			return strings.ToLower(r.Description[:1]) + r.Description[1:]
+		}
+	}
+	return "role not known"
+}
+
+func purposeWords(code string) string {
+	for _, p := range policy.Purposes() {
+		if p.Code == code {
+			return strings.ToLower(p.Description[:1]) + p.Description[1:]
+		}
+	}
+	return "purpose not stated"
+}
+
+// transferName is how a release is named to people.
+func (v event) transferName() string {
+	if t := v[0].GetTransfer(); len(t) > 0 {
+		return hex.EncodeToString(t)
+	}
+	return fmt.Sprintf("%s %d", v[0].log, v[0].GetIndex())
+}
