@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
 // Agreed runs fn on this node's copy of the agreed state, at the consistency asked for. It is for simulations and
@@ -15,3 +16,18 @@ func (n *Node) Agreed(ctx context.Context, c consensus.Consistency, fn func(cons
 
 // Consensus returns what this node's replica knows of the consensus group.
 func (n *Node) Consensus() consensus.Status { return n.replica.Status() }
+
+// Audited returns the newest entries of this node's audit log that match, at most 10,000, and leaves no trace of it there. It is
+// for simulations, as Agreed is.
+func (n *Node) Audited(ctx context.Context, f audit.Filter) ([]audit.Entry, error) {
+	f.Newest = true
+	page, err := n.audit.Search(ctx, f, 0, replayPage)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]audit.Entry, 0, len(page.Records))
+	for _, r := range page.Records {
+		out = append(out, r.Entry)
+	}
+	return out, nil
+}

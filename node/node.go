@@ -67,6 +67,7 @@ type Node struct {
 	custodian atomic.Pointer[exchange.Custodian] // nil until it is open: hooks of the ledger run earlier
 	client    *exchange.Client
 	rules     *ruleBook
+	desk      *desk
 	speaker   *speaker
 
 	doubtMu  sync.Mutex
@@ -107,7 +108,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	n := &Node{
-		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), cutting: semaphore.NewWeighted(assembleLimit), allowance: newAllowance(),
+		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), desk: newDesk(), cutting: semaphore.NewWeighted(assembleLimit), allowance: newAllowance(),
 		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 	}
 	for _, step := range []func(context.Context) error{
@@ -209,7 +210,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 func (n *Node) openDoor(ctx context.Context) error {
 	var err error
 	n.ledger, err = index.New(index.Config{
-		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onAgreement, OnRestore: n.onRestore,
+		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onRules, OnRestore: n.onRestore,
 	})
 	if err != nil {
 		return err

@@ -57,6 +57,13 @@ func (b *ruleBook) of(r index.Reader, t federation.TrustID, now time.Time) (*pol
 		return nil, 0, fmt.Errorf("agreement of %s: %w", t, err)
 	}
 	e := ruleEntry{until: now.Add(ruleLife)}
+	next, err := index.NextAgreementChange(r, t, now)
+	if err != nil {
+		return nil, 0, fmt.Errorf("agreement of %s: %w", t, err)
+	}
+	if !next.IsZero() && next.Before(e.until) {
+		e.until = next
+	}
 	switch {
 	case !found:
 	case cached && old.statement == a.Statement:
