@@ -23,6 +23,7 @@ type terminal struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	environ  func() []string // nil: nothing to look through
 
 	now, built func() time.Time // nil: the machine's clock, and what the build says
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // actAsRidgeway makes the test binary be the program, so that tests run real processes without building another binary.
-const actAsRidgeway = "RIDGEWAY_TEST_ACT"
+const actAsRidgeway = "ACT_AS_RIDGEWAY"
 
 // patience is how long a test waits for what must come. It is only ever used up by a test that fails.
 const patience = time.Minute
