@@ -65,6 +65,21 @@ func (s adminServer) Approve(ctx context.Context, q *admin.ApproveRequest) (*adm
 	return s.n.Approve(ctx, q)
 }
 
+// BreakGlass declares an emergency.
+func (s adminServer) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*admin.BreakGlassReply, error) {
+	return s.n.BreakGlass(ctx, q)
+}
+
+// Reviews lists what is to be reviewed, or has been.
+func (s adminServer) Reviews(ctx context.Context, q *admin.ReviewsRequest) (*admin.ReviewsReply, error) {
+	return s.n.Reviews(ctx, q)
+}
+
+// CloseReview keeps how an access was judged.
+func (s adminServer) CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*admin.Review, error) {
+	return s.n.CloseReview(ctx, q)
+}
+
 // VerifyAudit verifies the audit log.
 func (s adminServer) VerifyAudit(ctx context.Context, q *admin.VerifyAuditRequest) (*admin.VerifyAuditReply, error) {
 	return s.n.VerifyAudit(ctx, q)

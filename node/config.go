@@ -47,6 +47,11 @@ type Settings struct {
 	LogLevel string `yaml:"log_level,omitempty"`
 	// TestNumbers accepts NHS numbers of the range that is never issued (999), for trials, RIDGEWAY_TEST_NUMBERS.
 	TestNumbers bool `yaml:"test_numbers,omitempty"`
+	// Glass, Review, Notify and Watch are about emergencies and misuse; they stand in the file only.
+	Glass  GlassSettings  `yaml:"glass,omitempty"`
+	Review ReviewSettings `yaml:"review,omitempty"`
+	Notify NotifySettings `yaml:"notify,omitempty"`
+	Watch  WatchSettings  `yaml:"watch,omitempty"`
 }
 
 // Duration is a time.Duration that reads as "10s" or "500ms".
@@ -177,6 +182,7 @@ func (s Settings) Check(data string) error {
 		add("log_level: %q is none of debug, info, warn, error", s.LogLevel)
 	}
 	wrong = append(wrong, s.checkKey(data)...)
+	wrong = append(wrong, s.checkReviews(data)...)
 	if len(wrong) == 0 {
 		return nil
 	}

@@ -216,6 +216,7 @@ func (n *Node) onAgreement(t federation.TrustID) {
 
 func (n *Node) onRestore(federation.Digest) {
 	n.rules.forgetAll()
+	signal(n.emergencies)
 	if c := n.custodian.Load(); c != nil {
 		c.RulesChanged()
 	}

@@ -67,10 +67,15 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 			return begin(m)
 		},
 	}
+	ctx, over, err := d.node.breakGlassFor(ctx, &q)
+	if err != nil {
+		return exchange.Result{}, err
+	}
 	if d.id.Custodian() == d.node.Trust() {
 		result, err := d.node.custodian.Load().Open(ctx, q, sink)
-		return result, d.node.releaseProblem(d.id, s, err)
+		return result, over(d.node.releaseProblem(d.id, s, err))
 	}
+	d.node.looks(ctx, d.who, d.id)
 	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
 	defer watch.stop(nil)
 	result, err := d.node.client.Fetch(ctx, q, func(piece exchange.Segment) error {
@@ -80,7 +85,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		err = &exchange.Refusal{Outcome: policy.Unavailable}
 	}
-	return result, d.node.releaseProblem(d.id, s, err)
+	return result, over(d.node.releaseProblem(d.id, s, err))
 }
 
 // bytes sends a part, or a range of it, as it comes.
@@ -182,6 +187,8 @@ func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection
 				return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of, or it has no such part, page or range: 'ridgeway locate' lists the documents with their pages and bytes", id)
 			}
 			return admin.Errorf(admin.CodeNotFound, "there is no document %s that you may know of: 'ridgeway locate' lists those there are", id)
+		case policy.TooMany:
+			return admin.Errorf(admin.CodeTooMany, "%s does not release %s now: %s", custodian, id, refusal.Text)
 		case policy.Integrity:
 			return admin.Errorf(admin.CodeIntegrity, "%s holds %s, but not as it was published: it may be damaged there. Nothing wrong was delivered; tell %s", custodian, id, custodian)
 		default:

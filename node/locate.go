@@ -55,6 +55,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		return nil, admin.Errorf(admin.CodeBadInput, "a limit of %d: at most %d at a time, and 'next' for more", limit, index.MaxPage)
 	}
 	subject := n.records.Subject(number)
+	n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, subject, who.GetRelationship())
 	reply := &admin.LocateReply{Sites: n.sites(), AsOf: n.asOf()}
 	seen, err := n.page(ctx, who, subject, q.GetCursor(), limit)
 	if err != nil {

@@ -42,6 +42,8 @@ type Options struct {
 	NoAdmin bool                                                  // without the admin socket
 	Tune    func(*consensus.Config)                               // changes consensus settings, for tests; may be nil
 	Clock   exchange.Clock                                        // of leases; nil: the machine's. Virtual time needs its own
+
+	Notifier Notifier // one more way to tell privacy officers of reviews; may be nil
 }
 
 // Node is a running node of a trust.
@@ -69,6 +71,12 @@ type Node struct {
 	rules     *ruleBook
 	desk      *desk
 	speaker   *speaker
+
+	glassMu     sync.Mutex    // one emergency is declared at a time
+	emergencies chan struct{} // capacity 1: the region has agreed on one
+	reviews     *reviewDesk
+	channels    []*channel
+	misuse      *misuse
 
 	doubtMu  sync.Mutex
 	doubted  *doubt  // why releases are stopped
@@ -110,9 +118,10 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{
 		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), desk: newDesk(), cutting: semaphore.NewWeighted(assembleLimit), allowance: newAllowance(),
 		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
+		emergencies: make(chan struct{}, 1),
 	}
 	for _, step := range []func(context.Context) error{
-		n.openFolder, n.openStores, n.openDoor, n.openConsensus, n.openExchange, n.openServices,
+		n.openFolder, n.openStores, n.openReviews, n.openDoor, n.openConsensus, n.openExchange, n.openServices,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -210,7 +219,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 func (n *Node) openDoor(ctx context.Context) error {
 	var err error
 	n.ledger, err = index.New(index.Config{
-		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onRules, OnRestore: n.onRestore,
+		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onRules, OnBreakGlass: n.onBreakGlass, OnRestore: n.onRestore,
 	})
 	if err != nil {
 		return err

@@ -84,9 +84,12 @@ func (n *Node) openExchange(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func(context.Context) error { return n.lease.Close() })
+	if err := n.misuse.recall(ctx); err != nil {
+		return n.storeOpenProblem("audit log", err)
+	}
 	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
 		Node: n.ID(), Trust: n.Trust(), Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,
-		Logger: n.logger, Metrics: n.options.Metrics,
+		Logger: n.logger, Metrics: n.options.Metrics, Emergency: n.onEmergency, Admit: n.misuse.admit,
 	})
 	if err != nil {
 		return err
@@ -118,7 +121,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.memory, n.tidy, n.watchAgreement} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.notify, n.watchReviews, n.watchEmergencies, n.memory, n.tidy, n.watchAgreement} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {

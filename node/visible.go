@@ -225,8 +225,15 @@ func unheard(r consensus.Reader, d record.Document) (bool, error) {
 // sight says whether a user may know of a pointer.
 type sight func(federation.Pointer) bool
 
-// sight returns what a user may know of. The facts about a custodian are gathered once.
+// sight returns what a user may know of: in an emergency that they have declared, what they may open in one.
 func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
+	subjects, err := index.Linked(r, subject)
+	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), subjects, time.Now())
+	return n.sightWith(r, who, subject, local, glass && err == nil)
+}
+
+// sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
+func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, glass bool) sight {
 	now := time.Now().UTC()
 	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
 	facts := make(map[federation.TrustID]policy.Facts)
@@ -241,7 +248,7 @@ func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Su
 		}
 		d := policy.Decide(policy.Request{
 			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
-			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), Now: now,
+			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: now,
 		}, f)
 		return d.Visible && d.Permitted()
 	}

@@ -59,7 +59,7 @@ const stoppedEarly = "stopped before it was done: run the same command again"
 
 // exitStatus is what the program ends with for each code; 'ridgeway help exit-status' documents it.
 var exitStatus = map[admin.Code]int{
-	admin.CodeInternal: 1, admin.CodeBadInput: 2, admin.CodeConfig: 2, admin.CodeNotFound: 3, admin.CodeDenied: 4,
+	admin.CodeInternal: 1, admin.CodeBadInput: 2, admin.CodeConfig: 2, admin.CodeNotFound: 3, admin.CodeDenied: 4, admin.CodeTooMany: 4,
 	admin.CodeStale: 5, admin.CodeUnavailable: 5, admin.CodeNoQuorum: 5, admin.CodeIntegrity: 6, admin.CodeDiskFull: 7,
 	admin.CodeInUse: 8, admin.CodeWrongKey: 8, admin.CodeDataFolder: 8, admin.CodeInvitation: 9, admin.CodePartly: 10,
 	admin.CodeInterrupted: 130,

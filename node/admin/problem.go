@@ -18,6 +18,7 @@ const (
 	CodeConfig      Code = "CONFIG"       // 2: the configuration is wrong or unsafe
 	CodeNotFound    Code = "NOT_FOUND"    // 3: no such document, or none that the user may know of
 	CodeDenied      Code = "DENIED"       // 4: the custodian's rules or the patient refuse
+	CodeTooMany     Code = "TOO_MANY"     // 4: more than a user or a trust may have in a time
 	CodeStale       Code = "STALE_POLICY" // 5: the custodian cannot prove that its rules are recent
 	CodeUnavailable Code = "UNAVAILABLE"  // 5: a site or the node does not answer
 	CodeNoQuorum    Code = "NO_QUORUM"    // 5: the region cannot agree now

@@ -1,0 +1,261 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// The rules of misuse. Each opens a review when it sees what it looks for; quotas alone refuse.
+//
+//	many_patients     one user looked at more than patients_an_hour distinct patients within an hour
+//	own_record        staff looked at the record that the settings say is their own
+//	protected_person  somebody looked at the record of a person whom the settings protect
+//	no_relationship   one user asked more than unlinked_an_hour times within an hour without stating a relationship
+//	user_quota        one user has had quota_user distinct patients' documents from here within an hour: no others are released
+//	trust_quota       all of a trust have had quota_trust
+//
+// A trust's own node watches its staff wherever they look; a custodian watches everybody whom it releases to.
+const (
+	ruleManyPatients   = "many_patients"
+	ruleOwnRecord      = "own_record"
+	ruleProtected      = "protected_person"
+	ruleNoRelationship = "no_relationship"
+	ruleUserQuota      = "user_quota"
+	ruleTrustQuota     = "trust_quota"
+)
+
+// The bounds of the rules within an hour, unless the settings say otherwise.
+const (
+	patientsAnHour = 40
+	unlinkedAnHour = 30
+	quotaUser      = 100
+	quotaTrust     = 1000
+
+	misuseHour = time.Hour
+	// misuseRecall is how many audit entries are read at the start to know what was released within the last hour.
+	misuseRecall = 200_000
+)
+
+// person is a member of staff; without a user it is the whole trust.
+type person struct {
+	trust federation.TrustID
+	user  string
+}
+
+// seenPatients are the patients whom somebody has looked at, each with when that was last.
+type seenPatients map[federation.Subject]time.Time
+
+// within counts the patients of the last hour once there are so many that it matters, and forgets the others.
+func (s seenPatients) within(now time.Time, matters int) int {
+	if len(s) >= matters {
+		maps.DeleteFunc(s, func(_ federation.Subject, at time.Time) bool { return now.Sub(at) >= misuseHour })
+	}
+	return len(s)
+}
+
+// misuse watches what is done, at both ends. What it counts is in memory; quotas are read back from the audit log.
+type misuse struct {
+	node      *Node
+	limits    WatchSettings
+	own       map[string]federation.Subject // by staff id: their own record
+	protected map[federation.Subject]bool
+
+	mu       sync.Mutex
+	released map[person]seenPatients
+	looked   map[person]seenPatients
+	unlinked map[person][]time.Time
+	swept    time.Time
+}
+
+func newMisuse(n *Node) (*misuse, error) {
+	m := &misuse{
+		node: n, limits: n.options.Settings.Watch, own: make(map[string]federation.Subject), protected: make(map[federation.Subject]bool),
+		released: make(map[person]seenPatients), looked: make(map[person]seenPatients), unlinked: make(map[person][]time.Time),
+	}
+	for staff, text := range m.limits.OwnRecords {
+		number, err := record.ParseNHSNumber(text)
+		if err != nil {
+			return nil, err // check has read it
+		}
+		m.own[staff] = n.records.Subject(number)
+	}
+	for _, text := range m.limits.Protected {
+		number, err := record.ParseNHSNumber(text)
+		if err != nil {
+			return nil, err
+		}
+		m.protected[n.records.Subject(number)] = true
+	}
+	return m, nil
+}
+
+// recall counts what the audit log says was released within the last hour: stopping the node does not give a new quota.
+func (m *misuse) recall(ctx context.Context) error {
+	now, read := time.Now(), 0
+	var from audit.Ref
+	for {
+		page, err := m.node.audit.Search(ctx, audit.Filter{Newest: true}, from, 1000)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if now.Sub(r.Entry.Time) >= misuseHour {
+				return nil
+			}
+			if r.Entry.Kind == audit.Intent && r.Entry.Custodian == m.node.Trust() && !r.Entry.Subject.IsZero() {
+				m.count(m.released, person{r.Entry.Trust, ""}, r.Entry.Subject, r.Entry.Time)
+				m.count(m.released, person{r.Entry.Trust, r.Entry.User}, r.Entry.Subject, r.Entry.Time)
+			}
+		}
+		if read += len(page.Records); page.Next == 0 || read >= misuseRecall {
+			return nil
+		}
+		from = page.Next
+	}
+}
+
+func (m *misuse) count(in map[person]seenPatients, who person, s federation.Subject, at time.Time) {
+	if in[who] == nil {
+		in[who] = make(seenPatients)
+	}
+	if at.After(in[who][s]) {
+		in[who][s] = at
+	}
+}
+
+// admit is asked by the custodian before anything is released: it keeps the quotas, and looks at what is released. What the
+// glass is broken for is counted and not held up: emergencies have bounds of their own.
+func (m *misuse) admit(ctx context.Context, a exchange.Assertion, glass bool) error {
+	now := time.Now()
+	rule, text := m.quota(a, glass, now)
+	if rule != "" {
+		who := person{a.Trust, a.User}
+		if rule == ruleTrustQuota {
+			who.user = ""
+		}
+		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), text)
+		return &exchange.Refusal{Outcome: policy.TooMany, Text: policy.TooMany.Safe(), Cause: errors.New(text)}
+	}
+	m.look(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship)
+	return nil
+}
+
+func (m *misuse) quota(a exchange.Assertion, glass bool, now time.Time) (rule, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep(now)
+	for _, q := range []struct {
+		rule string
+		who  person
+		most int
+	}{
+		{ruleUserQuota, person{a.Trust, a.User}, orDefault(m.limits.QuotaUser, quotaUser)},
+		{ruleTrustQuota, person{a.Trust, ""}, orDefault(m.limits.QuotaTrust, quotaTrust)},
+	} {
+		seen := m.released[q.who]
+		if n := seen.within(now, q.most); n >= q.most && seen[a.Subject].IsZero() && !glass {
+			return q.rule, fmt.Sprintf("documents of %d distinct patients were released within an hour, at most %d are", n, q.most)
+		}
+	}
+	m.count(m.released, person{a.Trust, ""}, a.Subject, now)
+	m.count(m.released, person{a.Trust, a.User}, a.Subject, now)
+	return "", ""
+}
+
+// sweep forgets, now and then, who has not been seen for an hour. The caller holds mu.
+func (m *misuse) sweep(now time.Time) {
+	if now.Sub(m.swept) < misuseHour/6 {
+		return
+	}
+	m.swept = now
+	for _, in := range []map[person]seenPatients{m.released, m.looked} {
+		for who, seen := range in {
+			if seen.within(now, 0) == 0 {
+				delete(in, who)
+			}
+		}
+	}
+	maps.DeleteFunc(m.unlinked, func(_ person, at []time.Time) bool { return now.Sub(at[len(at)-1]) >= misuseHour })
+}
+
+// look applies the rules to somebody who looks at a patient. It never refuses.
+func (m *misuse) look(ctx context.Context, who person, s federation.Subject, relationship string) {
+	now := time.Now()
+	day := now.Truncate(24 * time.Hour)
+	if n := m.distinct(who, s, now); n > orDefault(m.limits.PatientsAnHour, patientsAnHour) {
+		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d distinct patients within an hour", n))
+	}
+	if n := m.without(who, relationship, now); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
+		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d requests without a relationship within an hour", n))
+	}
+	if m.protected[s] {
+		m.suspect(ctx, ruleProtected, who, s, day, "the record of a person marked as protected")
+	}
+	if own, found := m.own[who.user]; found && own == s && who.trust == m.node.Trust() {
+		m.suspect(ctx, ruleOwnRecord, who, s, day, "the record that the settings say is their own")
+	}
+}
+
+func (m *misuse) distinct(who person, s federation.Subject, now time.Time) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep(now)
+	m.count(m.looked, who, s, now)
+	return m.looked[who].within(now, orDefault(m.limits.PatientsAnHour, patientsAnHour))
+}
+
+// without counts the requests of the last hour that stated no relationship, this one included; none when it states one.
+func (m *misuse) without(who person, relationship string, now time.Time) int {
+	if relationship != "" {
+		return 0
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1
+	at := append(m.unlinked[who], now)
+	at = at[max(0, len(at)-most):] // no more are needed to tell
+	for now.Sub(at[0]) >= misuseHour {
+		at = at[1:]
+	}
+	m.unlinked[who] = at
+	return len(at)
+}
+
+// suspect opens a review, one for the same suspicion within its period.
+func (m *misuse) suspect(ctx context.Context, rule string, who person, s federation.Subject, period time.Time, text string) {
+	n := m.node
+	r := &review{
+		ID:   reviewID(n.Trust(), rule, string(who.trust), who.user, string(s[:]), period.UTC().Format(time.RFC3339)),
+		Kind: rule, User: who.user, Trust: who.trust, Subject: s, Reason: text, At: time.Now().UTC(),
+	}
+	if _, found := n.reviews.get(r.ID); found {
+		return
+	}
+	// The request goes on, and may be cut off: what was seen is kept all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	opened, err := n.reviews.begin(ctx, r)
+	if err != nil {
+		n.logger.Error("a suspicion could not be put up for review", slog.String("rule", rule), slog.Any("error", err))
+	}
+	if !opened {
+		return
+	}
+	err = n.note(ctx, audit.Entry{
+		Time: r.At, Kind: audit.Security, Trust: who.trust, Node: n.ID(), User: who.user, Subject: s, Detail: clipText("review "+r.ID+" ("+rule+"): "+text, audit.MaxDetail),
+	})
+	if err != nil {
+		n.logger.Error("a suspicion could not be written down", slog.String("rule", rule), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// GlassSettings bound how many emergencies may be declared within an hour. Zero is the default.
+type GlassSettings struct {
+	PerUser   int `yaml:"per_user,omitempty"`   // by one of this trust's staff: 5
+	PerSite   int `yaml:"per_site,omitempty"`   // by all of them: 20
+	PeerUser  int `yaml:"peer_user,omitempty"`  // by one member of another trust's staff, for documents held here: 5
+	PeerTrust int `yaml:"peer_trust,omitempty"` // by all of another trust: 20
+}
+
+// ReviewSettings say by when accesses are to be reviewed.
+type ReviewSettings struct {
+	Within Duration `yaml:"within,omitempty"` // 72h
+}
+
+// NotifySettings say how privacy officers are told of reviews, beside the log.
+type NotifySettings struct {
+	SMTP    *SMTPSettings    `yaml:"smtp,omitempty"`
+	Webhook *WebhookSettings `yaml:"webhook,omitempty"`
+}
+
+// WatchSettings tune the rules of misuse. Zero is the default.
+type WatchSettings struct {
+	PatientsAnHour int               `yaml:"patients_an_hour,omitempty"` // distinct patients of one user before it is reviewed: 40
+	UnlinkedAnHour int               `yaml:"unlinked_an_hour,omitempty"` // requests of one user without a relationship: 30
+	QuotaUser      int               `yaml:"quota_user,omitempty"`       // distinct patients an hour whose documents are released to one user: 100
+	QuotaTrust     int               `yaml:"quota_trust,omitempty"`      // and to all of one trust: 1000
+	OwnRecords     map[string]string `yaml:"own_records,omitempty"`      // staff id to that person's NHS number
+	Protected      []string          `yaml:"protected,omitempty"`        // NHS numbers of people whose record is watched
+}
+
+// checkReviews returns all that is wrong with what emergencies, reviews and their notices are set to. It repeats no NHS number.
+func (s Settings) checkReviews(data string) []string {
+	var wrong []string
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	for name, v := range map[string]int{
+		"glass: per_user": s.Glass.PerUser, "glass: per_site": s.Glass.PerSite, "glass: peer_user": s.Glass.PeerUser, "glass: peer_trust": s.Glass.PeerTrust,
+		"watch: patients_an_hour": s.Watch.PatientsAnHour, "watch: unlinked_an_hour": s.Watch.UnlinkedAnHour,
+		"watch: quota_user": s.Watch.QuotaUser, "watch: quota_trust": s.Watch.QuotaTrust,
+	} {
+		if v < 0 || v > 1_000_000 {
+			add("%s: %d is not within 1 and 1000000 (0: the default)", name, v)
+		}
+	}
+	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Hour || d > 90*24*time.Hour) {
+		add("review: within: %v is not within 1h and 2160h", d)
+	}
+	for _, staff := range slices.Sorted(maps.Keys(s.Watch.OwnRecords)) {
+		if _, err := record.ParseNHSNumber(s.Watch.OwnRecords[staff]); err != nil {
+			add("watch: own_records: what stands for %q is not an NHS number", staff)
+		}
+	}
+	for i, number := range s.Watch.Protected {
+		if _, err := record.ParseNHSNumber(number); err != nil {
+			add("watch: protected: entry %d is not an NHS number", i+1)
+		}
+	}
+	slices.Sort(wrong)
+	return append(wrong, s.Notify.check(data)...)
+}
+
+func (s NotifySettings) check(data string) []string {
+	var wrong []string
+	secret := func(name, file string) {
+		if inside, err := storage.Inside(data, file); file != "" && err == nil && inside {
+			wrong = append(wrong, fmt.Sprintf("notify: %s: %s lies in the data folder: move it out", name, file))
+		}
+	}
+	if s.SMTP != nil {
+		if err := s.SMTP.check(); err != nil {
+			wrong = append(wrong, strings.Split(err.Error(), "\n")...)
+		}
+		secret("smtp: password_file", s.SMTP.PasswordFile)
+	}
+	if s.Webhook != nil {
+		if err := s.Webhook.check(); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+		secret("webhook: secret_file", s.Webhook.SecretFile)
+	}
+	return wrong
+}
