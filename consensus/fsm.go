@@ -24,6 +24,8 @@ type stateMachine struct {
 	folder *folder
 	fail   func(error)
 	notify func() // the configuration changed
+	// committed is told of entries that are about to be applied; may be nil.
+	committed func([]*raft.Log)
 
 	broken error // set by raft's goroutine only
 
@@ -76,6 +78,9 @@ func (m *stateMachine) ApplyBatch(logs []*raft.Log) []any {
 	}
 	if m.broken != nil {
 		return results
+	}
+	if m.committed != nil {
+		m.committed(logs)
 	}
 	b := &batch{machine: m, state: m.state, at: m.applied.get()}
 	b.begin()

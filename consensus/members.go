@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 
 	"github.com/hashicorp/raft"
 )
 
 // AddVoter makes a replica a voter, on the leader only. One that is not in the configuration becomes an observer first, and a
 // voter once it has caught up: a voter that is empty could block elections. It returns once the change is committed;
-// catching up takes as long as ctx allows, every other step Config.CommandTimeout at most.
+// catching up takes as long as ctx allows, every other step Config.CommandTimeout at most. When it returns, the voters
+// that can be reached know of the vote: until one does, it refuses to elect the new voter.
 func (r *Replica) AddVoter(ctx context.Context, id ID) error {
 	if err := r.mayAdd(id); err != nil {
 		return err
@@ -27,9 +30,36 @@ func (r *Replica) AddVoter(ctx context.Context, id ID) error {
 	if err := r.catchUp(ctx, id); err != nil {
 		return fmt.Errorf("add voter %s: %w", id, err)
 	}
-	return r.reconfigure(ctx, "add voter", id, func() raft.IndexFuture {
+	err := r.reconfigure(ctx, "add voter", id, func() raft.IndexFuture {
 		return r.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, r.config.CommandTimeout)
 	})
+	if err == nil {
+		r.spread(ctx)
+	}
+	return err
+}
+
+// spread waits, two elections at most, until the other voters have applied what this leader has. It is no error when they
+// have not: they may be away.
+func (r *Replica) spread(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*r.config.Election)
+	defer cancel()
+	c, index := r.latest(), r.machine.applied.get().index
+	if m := r.machine.members.Load(); m != nil {
+		index = max(index, m.index)
+	}
+	var waiting sync.WaitGroup
+	for _, s := range c.Servers {
+		if s.Suffrage != raft.Voter || ID(s.ID) == r.config.ID {
+			continue
+		}
+		waiting.Go(func() {
+			if _, _, err := r.caller.do(ctx, ID(s.ID), call{kind: frameWaitApplied, index: index}); err != nil {
+				r.config.Logger.Debug("voter has not heard of a promotion", slog.String("voter", string(s.ID)), slog.String("error", err.Error()))
+			}
+		})
+	}
+	waiting.Wait()
 }
 
 // AddObserver makes a replica hold a full copy without a vote, on the leader only. A voter stays a voter.

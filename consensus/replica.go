@@ -122,6 +122,10 @@ func (r *Replica) start() (err error) {
 	if err := r.machine.announce(r.machine.applied.get()); err != nil {
 		return err
 	}
+	r.queue = newQueue(func(data []byte) raft.ApplyFuture {
+		return r.raft.ApplyLog(raft.Log{Data: data}, c.CommandTimeout)
+	}, r.dead)
+	r.machine.committed = r.queue.committed
 	if err := r.newRaft(); err != nil {
 		return err
 	}
@@ -134,9 +138,6 @@ func (r *Replica) start() (err error) {
 		return false
 	})
 	r.raft.RegisterObserver(r.observer)
-	r.queue = newQueue(func(data []byte) raft.ApplyFuture {
-		return r.raft.ApplyLog(raft.Log{Data: data}, c.CommandTimeout)
-	}, r.dead)
 	r.transport.serving.Add(1)
 	go r.transport.serve()
 	r.watching.Add(1)

@@ -78,8 +78,9 @@ type tableSet struct {
 	refs   int      // guarded by stateDB.mu
 }
 
-// commitBytes is how much gathers in one Tx before it is committed: a record of the journal holds it.
-const commitBytes = 4 << 20
+// commitBytes is how much gathers in one Tx before it is committed: a record of the journal holds it, and what was applied first
+// is seen no earlier than what was applied last.
+const commitBytes = 512 << 10
 
 // acquire holds the state open; false when it is closing.
 func (s *stateDB) acquire() bool {

@@ -7,14 +7,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/hashicorp/raft"
 )
 
 const (
-	// bulkWindow bounds the bulk entries and bytes that raft holds at a time: an urgent command waits for no more.
+	// bulkWindow bounds the bulk entries and bytes that raft holds at a time: an urgent command waits for no more. One large
+	// entry at a time is enough: with more, the same work waits in the replicas, where nothing can pass it.
 	bulkWindow      = 256
-	bulkWindowBytes = 4 << 20
+	bulkWindowBytes = 128 << 10
 	// queueLimit bounds the commands that wait at the leader, by number and bytes.
 	queueLimit      = 16 << 10
 	queueLimitBytes = 64 << 20
@@ -46,6 +48,7 @@ type queue struct {
 	waiting int // bytes
 	out     int // bulk proposals in raft
 	outSize int
+	hurried map[*byte]struct{} // urgent entries in raft that are not known to be committed
 	closed  bool
 
 	wake  chan struct{}
@@ -57,6 +60,7 @@ type queue struct {
 func newQueue(propose func(data []byte) raft.ApplyFuture, dead chan struct{}) *queue {
 	q := &queue{
 		propose: propose, dead: dead, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), stop: make(chan struct{}),
+		hurried: make(map[*byte]struct{}),
 	}
 	q.ended.Add(2)
 	go q.run()
@@ -137,9 +141,13 @@ func (q *queue) pop() *proposal {
 		if !pr.taken.CompareAndSwap(false, true) {
 			continue
 		}
-		if pr.priority == Bulk {
+		switch pr.priority {
+		case Bulk:
 			q.out++
 			q.outSize += len(pr.data)
+		case Urgent:
+			q.hurried[&pr.data[0]] = struct{}{}
+		default:
 		}
 		return pr
 	}
@@ -149,12 +157,18 @@ func (q *queue) pop() *proposal {
 func (q *queue) await(pr *proposal, future raft.ApplyFuture) {
 	defer q.ended.Done()
 	err := outcome(future, q.dead)
-	if pr.priority == Bulk {
+	switch pr.priority {
+	case Bulk:
 		q.mu.Lock()
 		q.out--
 		q.outSize -= len(pr.data)
 		q.mu.Unlock()
 		q.kick()
+	case Urgent:
+		q.mu.Lock()
+		delete(q.hurried, &pr.data[0])
+		q.mu.Unlock()
+	default:
 	}
 	if err == nil {
 		pr.index = future.Index()
@@ -163,10 +177,22 @@ func (q *queue) await(pr *proposal, future raft.ApplyFuture) {
 		}
 	}
 	pr.err = errors.Join(pr.err, proposeError(err))
-	if pr.err == nil && pr.priority == Urgent {
-		q.flushSoon()
-	}
 	close(pr.done)
+}
+
+// committed is told of committed entries before they are applied here: followers are told of urgent ones at once.
+func (q *queue) committed(logs []*raft.Log) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.hurried) == 0 {
+		return
+	}
+	for _, l := range logs {
+		if _, ok := q.hurried[unsafe.SliceData(l.Data)]; ok {
+			delete(q.hurried, unsafe.SliceData(l.Data))
+			q.flushSoon()
+		}
+	}
 }
 
 func (q *queue) flushSoon() {
