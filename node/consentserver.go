@@ -20,3 +20,8 @@ func (s adminServer) Directives(ctx context.Context, q *admin.DirectivesRequest)
 func (s adminServer) WithdrawDirective(ctx context.Context, q *admin.WithdrawDirectiveRequest) (*admin.RecordDirectiveReply, error) {
 	return s.n.WithdrawDirective(ctx, q)
 }
+
+// Receipt says how far a directive has come.
+func (s adminServer) Receipt(ctx context.Context, q *admin.ReceiptRequest) (*admin.ReceiptReply, error) {
+	return s.n.Receipt(ctx, q)
+}

@@ -72,6 +72,8 @@ type Node struct {
 	desk      *desk
 	speaker   *speaker
 
+	applications *applications // when directives were applied here
+
 	glassMu     sync.Mutex    // one emergency is declared at a time
 	emergencies chan struct{} // capacity 1: the region has agreed on one
 	reviews     *reviewDesk
@@ -218,8 +220,11 @@ func (n *Node) openFolder(ctx context.Context) error {
 
 func (n *Node) openDoor(ctx context.Context) error {
 	var err error
+	if n.applications, err = loadApplications(ctx, n.records); err != nil {
+		return n.storeOpenProblem("record store", err)
+	}
 	n.ledger, err = index.New(index.Config{
-		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onRules, OnBreakGlass: n.onBreakGlass, OnRestore: n.onRestore,
+		Logger: n.logger, Region: federation.Digest(n.membership.RegionID), OnRoster: n.onRoster, OnDirective: n.onDirective, OnAgreement: n.onRules, OnBreakGlass: n.onBreakGlass, OnRestore: n.onRestore, OnRecorded: n.applications.applied,
 	})
 	if err != nil {
 		return err

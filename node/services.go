@@ -121,7 +121,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.notify, n.watchReviews, n.watchEmergencies, n.memory, n.tidy, n.watchAgreement} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.notify, n.watchReviews, n.watchEmergencies, n.memory, n.tidy, n.keepApplications, n.watchAgreement} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {

@@ -20,7 +20,7 @@ func (a *app) consentCommand() *cobra.Command {
 		Args:  groupOnly,
 		RunE:  a.showHelp,
 	}
-	cmd.AddCommand(a.consentRecordCommand(), a.consentListCommand(), a.consentWithdrawCommand(), a.consentPrecedenceCommand())
+	cmd.AddCommand(a.consentRecordCommand(), a.consentListCommand(), a.consentWithdrawCommand(), a.consentReceiptCommand(), a.consentPrecedenceCommand())
 	return cmd
 }
 

@@ -31,7 +31,7 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, quick)
 	p.founded(t, "d1")
-	p.joined(t, "d1", "d2", "RAS")
+	other := p.joined(t, "d1", "d2", "RAS")
 	p.known(t, "d2", 2)
 	p.write(t, "a.pdf", letter("a"))
 	id := p.ingest(t, "d1", patient, "a.pdf")
@@ -54,6 +54,16 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 	p.fails(t, admin.CodeDenied, nil, "fetch", "--data", "d2", id, "--out", "x.pdf")
 	p.json(t, "fetch", "--data", "d2", id, "--out", "y.pdf", "--role", "pharmacist")
 
+	r := p.json(t, "consent", "receipt", "--data", "d1", patient, no["directive"].(string), "--wait", "10s")
+	r.has(t, "directive", "text", "recorded", "agreed", "committed", "index", "complete", "sites")
+	for _, s := range r.list(t, "sites") {
+		if s.has(t, "trust", "holds", "applied", "at", "problem")["applied"] != true || s["at"] == "" {
+			t.Errorf("the receipt says %v", s)
+		}
+	}
+	if r["complete"] != true || r["committed"] == "" || len(r.list(t, "sites")) != 2 {
+		t.Errorf("the receipt says %v", r)
+	}
 	list := p.json(t, "consent", "list", "--data", "d2", patient).has(t, "directives", "conflicts").list(t, "directives")
 	if len(list) != 1 || list[0]["directive"] != no["directive"] || list[0]["state"] != "in_force" {
 		t.Errorf("the other trust lists %v", list)
@@ -67,6 +77,11 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 	p.finds(t, "d2", 1)
 	if list := p.json(t, "consent", "list", "--data", "d1", patient, "--history").list(t, "directives"); len(list) != 2 {
 		t.Errorf("history keeps both: %v", list)
+	}
+	other.kill()
+	e := p.run(t, "consent", "receipt", "--data", "d1", patient, no["directive"].(string), "--wait", "100ms")
+	if e.status != exitStatus[admin.CodeUnavailable] || !strings.Contains(e.out, "RAS    not known                 did not answer") || !strings.Contains(e.out, "Not every trust") {
+		t.Errorf("a trust that does not answer is not named: %v", e)
 	}
 }
 

@@ -18,6 +18,7 @@ type applier struct {
 type change struct {
 	roster      *federation.Roster // nil: as before
 	directives  []federation.Subject
+	recorded    federation.DirectiveID
 	agreement   federation.TrustID
 	breakGlass  *BreakGlass
 	effectBytes int

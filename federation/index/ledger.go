@@ -18,6 +18,7 @@ type Config struct {
 	Region       federation.Digest            // the only region whose charter counts; zero: whichever comes first
 	OnRoster     func(*federation.Roster)     // the roster changed
 	OnDirective  func(federation.Subject)     // what a patient has said changed; once for each subject of the patient
+	OnRecorded   func(federation.DirectiveID) // a directive, or the withdrawal of one, was recorded
 	OnAgreement  func(federation.TrustID)     // a trust set its rules
 	OnBreakGlass func(BreakGlass)             // an emergency access was recorded
 	OnRestore    func(root federation.Digest) // a snapshot took the state's place: every copy of anything is stale
@@ -218,6 +219,9 @@ func (l *Ledger) tell(e event) {
 		for _, s := range e.directives {
 			l.cfg.OnDirective(s)
 		}
+	}
+	if l.cfg.OnRecorded != nil && e.recorded != (federation.DirectiveID{}) {
+		l.cfg.OnRecorded(e.recorded)
 	}
 	if l.cfg.OnAgreement != nil && e.agreement != "" {
 		l.cfg.OnAgreement(e.agreement)

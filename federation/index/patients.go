@@ -36,6 +36,7 @@ func (c *call) directive(b federation.Directive) error {
 	c.Set(directiveIDKey(b.ID), b.Subject[:])
 	c.Set(directiveKey(b.Subject, b.ID), row.encode())
 	c.meta.directives++
+	c.change.recorded = b.ID
 	return c.directiveChanged(b.Subject)
 }
 
