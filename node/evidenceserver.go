@@ -3,12 +3,19 @@ package node
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 // SearchAudit searches the audit log.
 func (s adminServer) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*admin.SearchAuditReply, error) {
 	return s.n.SearchAudit(ctx, q)
+}
+
+// ExportAudit sends the audit log as FHIR AuditEvents.
+func (s adminServer) ExportAudit(q *admin.ExportAuditRequest, stream grpc.ServerStreamingServer[admin.ExportAuditReply]) error {
+	return s.n.ExportAudit(stream.Context(), q, func(line []byte) error { return stream.Send(&admin.ExportAuditReply{Line: line}) })
 }
 
 // Report gathers every access to a patient's documents.

@@ -93,16 +93,19 @@ func (s *Sealer) Open(dst, aad, sealed []byte) ([]byte, error) {
 // String names the type and nothing of the key.
 func (s *Sealer) String() string { return "storage.Sealer" }
 
+// Disclose returns the key of AES-256-GCM that opens this sealed value, with bytes 12 to 23 of it as the nonce and the rest as
+// ciphertext and tag. It opens no other: the key comes from the value's own random nonce, and tells nothing of the Sealer's
+// key. It fails with ErrIntegrity for what is too short to be a sealed value.
+func (s *Sealer) Disclose(sealed []byte) ([32]byte, error) {
+	if len(sealed) < SealOverhead {
+		return [32]byte{}, fmt.Errorf("sealed value of %d bytes: %w", len(sealed), ErrIntegrity)
+	}
+	return s.derivedKey(sealed[:sealNonceSize]), nil
+}
+
 // derived returns AES-256-GCM under the key that the first 12 bytes of nonce select.
 func (s *Sealer) derived(nonce []byte) cipher.AEAD {
-	var key [32]byte
-	for i := range 2 {
-		half := key[i*aes.BlockSize : (i+1)*aes.BlockSize]
-		half[1], half[2] = byte(i+1), 'X'
-		copy(half[4:], nonce[:12])
-		subtle.XORBytes(half, half, s.k1[:])
-		s.block.Encrypt(half, half)
-	}
+	key := s.derivedKey(nonce)
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(fmt.Sprintf("storage: AES refused a 32-byte key: %v", err)) // cannot happen: the length is fixed
@@ -112,6 +115,17 @@ func (s *Sealer) derived(nonce []byte) cipher.AEAD {
 		panic(fmt.Sprintf("storage: GCM refused AES: %v", err)) // cannot happen: AES has 16-byte blocks
 	}
 	return aead
+}
+
+func (s *Sealer) derivedKey(nonce []byte) (key [32]byte) {
+	for i := range 2 {
+		half := key[i*aes.BlockSize : (i+1)*aes.BlockSize]
+		half[1], half[2] = byte(i+1), 'X'
+		copy(half[4:], nonce[:12])
+		subtle.XORBytes(half, half, s.k1[:])
+		s.block.Encrypt(half, half)
+	}
+	return key
 }
 
 // DeriveKey derives a key from master for the purpose that label names (HKDF-SHA256, RFC 5869, with an empty

@@ -33,7 +33,7 @@ JSON: ok, entries, root, damaged, checkpoints, findings.`,
 			})
 		},
 	})
-	cmd.AddCommand(a.acceptAuditCommand(), a.auditSearchCommand(), a.auditReconcileCommand())
+	cmd.AddCommand(a.acceptAuditCommand(), a.auditSearchCommand(), a.auditReconcileCommand(), a.auditExportCommand(), a.auditProveCommand())
 	return cmd
 }
 
