@@ -8,8 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -91,8 +94,10 @@ func LoadSettings(data, path string, getenv func(string) string) (Settings, erro
 	switch {
 	case err == nil:
 		if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
-			return s, admin.Errorf(admin.CodeConfig, "%s is not right:\n%s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+			return s, admin.Errorf(admin.CodeConfig, "%s is not right ('ridgeway help settings' lists what can stand in it):\n%s", path, plainYAML(strings.TrimSpace(yaml.FormatError(err, false, true))))
 		}
+	case errors.Is(err, syscall.ENOTDIR) && !named:
+		return s, admin.Errorf(admin.CodeDataFolder, "%s is a file and no data folder: name a folder with --data", data)
 	case errors.Is(err, fs.ErrPermission):
 		return s, admin.Errorf(admin.CodeConfig, "the configuration cannot be read: %v: run this as the user that the data folder belongs to", err)
 	case !errors.Is(err, os.ErrNotExist) || named:
@@ -102,6 +107,72 @@ func LoadSettings(data, path string, getenv func(string) string) (Settings, erro
 		return s, err
 	}
 	return s, nil
+}
+
+// goWords finds what the YAML package says in the words of Go.
+var goWords = regexp.MustCompile(`cannot unmarshal \w+ into Go struct field Settings\.\w+ of type (\S+)|string was used where sequence is expected`)
+
+// plainYAML turns a complaint about the configuration into one for people. Its line and place stay.
+func plainYAML(text string) string {
+	return goWords.ReplaceAllStringFunc(text, func(said string) string {
+		switch {
+		case strings.HasSuffix(said, "of type bool"):
+			return "say true or false"
+		case strings.HasSuffix(said, "of type string"):
+			return "give one text"
+		case strings.HasSuffix(said, "expected"), strings.HasSuffix(said, "of type []string"):
+			return "give a list, such as [cat, /run/key]"
+		default:
+			return "this value does not fit"
+		}
+	})
+}
+
+// Unknown returns the variables in the form NAME=value that look like settings and are none, each with the one that is meant
+// most likely.
+func Unknown(environ []string) []string {
+	known := append(Variables(), "RIDGEWAY_DATA")
+	var out []string
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, "RIDGEWAY_") || slices.Contains(known, name) {
+			continue
+		}
+		near, least := "", 4
+		for _, k := range known {
+			if d := distance(name, k); d < least {
+				near, least = k, d
+			}
+		}
+		if near != "" {
+			name += " (did you mean " + near + "?)"
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+// distance is how many letters to insert, drop or change to make b of a.
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }
 
 // Variables returns the names of the variables that override settings.
@@ -123,6 +194,9 @@ func (s *Settings) environment(getenv func(string) string) error {
 		{"RIDGEWAY_MASTER_KEY", &s.MasterKey},
 		{"RIDGEWAY_METRICS", &s.Metrics},
 		{"RIDGEWAY_LOG_LEVEL", &s.LogLevel},
+	}
+	if getenv("RIDGEWAY_MASTER_KEY_FILE")+getenv("RIDGEWAY_MASTER_KEY")+getenv("RIDGEWAY_MASTER_KEY_COMMAND") != "" {
+		s.MasterKeyFile, s.MasterKeyCommand = "", nil // another way of naming it in the file is overridden as well
 	}
 	for _, t := range texts {
 		if v := getenv(t.name); v != "" {
@@ -198,7 +272,7 @@ func (s Settings) checkKey(data string) []string {
 	}
 	switch {
 	case given > 1:
-		return []string{"master key: named in more than one way: keep one of master_key_file, master_key_command and RIDGEWAY_MASTER_KEY"}
+		return []string{"master key: named in more than one way: keep one of master_key_file and master_key_command in ridgeway.yaml, or one of the variables RIDGEWAY_MASTER_KEY_FILE, RIDGEWAY_MASTER_KEY_COMMAND and RIDGEWAY_MASTER_KEY"}
 	case given == 1 && s.InsecureDevKeys:
 		return []string{"master key: --insecure-dev-keys says to keep it in the data folder, but another place is named as well: keep one"}
 	case given == 0 && !s.InsecureDevKeys:

@@ -3,6 +3,7 @@ package node
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,5 +108,42 @@ func TestSavedSettingsReadBack(t *testing.T) {
 	}
 	if got.MasterKey != "" || got.InsecureDevKeys {
 		t.Error("the key, or the leave to keep it in the folder, was written to the file")
+	}
+}
+
+func TestConfigurationErrorsAreInPlainWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"listen: x:1\ntest_numbers: maybe\n": "say true or false", "master_key_command: 'cat key'\n": "give a list", "lease: 10\n": "is not a duration",
+	} {
+		data := t.TempDir()
+		if err := os.WriteFile(filepath.Join(data, ConfigFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadSettings(data, "", noEnvironment)
+		if admin.CodeOf(err) != admin.CodeConfig || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "help settings") || strings.Contains(err.Error(), "Go struct") {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestMisspeltVariablesAreNamed(t *testing.T) {
+	got := Unknown([]string{"RIDGEWAY_LISTNE=x", "RIDGEWAY_LISTEN=x", "RIDGEWAY_DATA=d", "HOME=/", "RIDGEWAY_FROBNICATE=1"})
+	want := []string{"RIDGEWAY_LISTNE (did you mean RIDGEWAY_LISTEN?)", "RIDGEWAY_FROBNICATE"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestVariablesOfTheKeyOverrideTheFile(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, ConfigFile), []byte("listen: 127.0.0.1:7401\nmaster_key_file: /etc/key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := LoadSettings(data, "", func(name string) string { return map[string]string{"RIDGEWAY_MASTER_KEY": "00"}[name] })
+	if err != nil || s.MasterKeyFile != "" || s.MasterKey != "00" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if err := s.Check(data); err != nil {
+		t.Errorf("refused: %v", err)
 	}
 }

@@ -294,7 +294,7 @@ func openSocket(open func(string) (net.PacketConn, error), listen string) (net.P
 	}
 	addr, err := net.ResolveUDPAddr("udp", listen)
 	if err != nil {
-		return nil, admin.Errorf(admin.CodeConfig, "listen address %s: %v", listen, err)
+		return nil, admin.Errorf(admin.CodeConfig, "listen address %s: %v: give an address of this machine with --listen, such as 0.0.0.0:7451", listen, err)
 	}
 	c, err := net.ListenUDP("udp", addr)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -105,8 +104,8 @@ type Node struct {
 // Open opens a data folder and starts its node. It returns once the node can be asked, which may be before it has a leader.
 // The errors are *admin.Error and say what to do.
 func Open(ctx context.Context, o Options) (*Node, error) {
-	if _, err := os.Stat(o.Data); errors.Is(err, os.ErrNotExist) {
-		return nil, admin.Errorf(admin.CodeDataFolder, "there is no data folder %s: make one with 'ridgeway init' or 'ridgeway join'", o.Data)
+	if err := present(o.Data); err != nil {
+		return nil, err
 	}
 	if err := o.Settings.Check(o.Data); err != nil {
 		return nil, err

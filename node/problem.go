@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -26,6 +27,19 @@ func restrict(data string) error {
 	return nil
 }
 
+// present fails unless data is a data folder.
+func present(data string) error {
+	if st, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
+		return admin.Errorf(admin.CodeDataFolder, "there is no data folder %s: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", data)
+	} else if err == nil && !st.IsDir() {
+		return admin.Errorf(admin.CodeDataFolder, "%s is a file and no data folder: name a folder with --data", data)
+	}
+	if _, err := os.Stat(filepath.Join(data, "FORMAT")); errors.Is(err, os.ErrNotExist) {
+		return admin.Errorf(admin.CodeDataFolder, "%s is not a Ridgeway data folder: make one with 'ridgeway init' or 'ridgeway join', or name another with --data", data)
+	}
+	return nil
+}
+
 // folderProblem says what a failure to open a data folder means and what to do.
 func folderProblem(data string, err error) error {
 	switch {
@@ -43,6 +57,8 @@ func folderProblem(data string, err error) error {
 		return admin.Errorf(admin.CodeDataFolder, "%s: %v, or it is damaged. A folder cannot be put together from two nodes: restore it whole from a backup; nothing was changed", data, err)
 	case errors.Is(err, storage.ErrIntegrity), errors.Is(err, storage.ErrDamaged):
 		return admin.Errorf(admin.CodeIntegrity, "%s: %v: restore the folder from a backup; nothing was changed", data, err)
+	case errors.Is(err, storage.ErrNotFound):
+		return admin.Errorf(admin.CodeDataFolder, "%s: %v: the folder is not whole. Restore it from a backup; nothing was changed", data, err)
 	case errors.Is(err, storage.ErrDiskFull):
 		return admin.Errorf(admin.CodeDiskFull, "%s: %v: free some space, then start again", data, err)
 	default:

@@ -146,6 +146,9 @@ type RecoverOptions struct {
 // Records, documents and the audit log are not touched. It refuses where nobody else has a copy that counts; and unless Yes is
 // set, also when the copy is whole, and when the other voters that can be reached are not enough to go on without this one.
 func Recover(ctx context.Context, o RecoverOptions) error {
+	if err := present(o.Data); err != nil {
+		return err
+	}
 	master, err := o.Settings.masterKey(ctx, o.Data, false)
 	if err != nil {
 		return err

@@ -41,6 +41,9 @@ func (r RepairReport) Lost() bool {
 // Repair looks for damage in the stores of a data folder whose node does not run, and says which documents it touches. With
 // apply it makes them usable again, giving up what cannot be saved; otherwise it changes nothing. The errors are *admin.Error.
 func Repair(ctx context.Context, data string, settings Settings, apply bool) (RepairReport, error) {
+	if err := present(data); err != nil {
+		return RepairReport{}, err
+	}
 	master, err := settings.masterKey(ctx, data, false)
 	if err != nil {
 		return RepairReport{}, err

@@ -45,7 +45,7 @@ Find and read them:  ridgeway locate, ridgeway fetch`,
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(exitStatusTopic())
+	root.AddCommand(exitStatusTopic(), settingsTopic())
 	return root
 }
 

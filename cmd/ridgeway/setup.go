@@ -67,9 +67,17 @@ func (a *app) settingsUnder(s *settingFlags, getenv func(string) string) (node.S
 	if err := a.named(); err != nil {
 		return node.Settings{}, err
 	}
+	if a.environ != nil {
+		if unknown := node.Unknown(a.environ()); len(unknown) > 0 {
+			return node.Settings{}, admin.Errorf(admin.CodeConfig, "the environment has what is no setting: %s. 'ridgeway help settings' lists the variables", strings.Join(unknown, ", "))
+		}
+	}
 	out, err := node.LoadSettings(a.data, s.config, getenv)
 	if err != nil {
 		return out, err
+	}
+	if s.keyFile != "" {
+		out.MasterKey, out.MasterKeyCommand = "", nil // a flag overrides every other way of naming it
 	}
 	for flag, to := range map[string]*string{s.listen: &out.Listen, s.advertise: &out.Advertise, s.keyFile: &out.MasterKeyFile, s.metrics: &out.Metrics, s.logLevel: &out.LogLevel} {
 		if flag != "" {
@@ -131,6 +139,12 @@ JSON: region, trust, node, data, listen.`,
 			code, err := federation.ParseTrustID(trust)
 			if err != nil {
 				return admin.Errorf(admin.CodeBadInput, "--trust %v", err)
+			}
+			switch {
+			case voters != 0 && voters != 3 && voters != 5 && voters != 7:
+				return admin.Errorf(admin.CodeBadInput, "--voters %d: give 3, 5 or 7", voters)
+			case cmd.Flag("approvals").Changed && (approvals < 1 || approvals > 16):
+				return admin.Errorf(admin.CodeBadInput, "--approvals %d: give 1 to 16", approvals)
 			}
 			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Keep: keep, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
 			if err != nil {

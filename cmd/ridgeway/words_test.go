@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -128,4 +130,29 @@ func TestIngestSaysWhatItWouldDo(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWhatIsNoDataFolder, or only a part of one, is said as that.
+func TestWhatIsNoDataFolder(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write(t, "file", "x")
+	p.write(t, "other/thesis.txt", "x")
+	p.init(t, "part")
+	files, err := filepath.Glob(p.path("part/secrets/node-key*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the secret is not there: %v, %v", files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"serve", "recover", "repair"} {
+		p.fails(t, admin.CodeDataFolder, []string{"no data folder nodata", "ridgeway init", "--data"}, command, "--data", "nodata")
+		p.fails(t, admin.CodeDataFolder, []string{"file is a file", "--data"}, command, "--data", "file")
+		p.fails(t, admin.CodeDataFolder, []string{"other is not a Ridgeway data folder", "ridgeway init"}, command, "--data", "other")
+		p.fails(t, admin.CodeDataFolder, []string{"part", "node-key", "not whole", "backup"}, command, "--data", "part", dev)
+	}
+	p.fails(t, admin.CodeBadInput, []string{"--voters 4", "3, 5 or 7"}, "init", "--data", "new", "--region", "R", "--trust", "RYJ", "--name", "N", "--listen", "127.0.0.1:1", dev, "--voters", "4")
+	p.env = append(p.env, "RIDGEWAY_LISTNE=127.0.0.1:1")
+	p.fails(t, admin.CodeConfig, []string{"RIDGEWAY_LISTNE", "did you mean RIDGEWAY_LISTEN?", "help settings"}, "serve", "--data", "part", dev)
 }
