@@ -167,11 +167,15 @@ func (n *Node) greeter(ctx context.Context) {
 		switch {
 		case n.replica.Status().Leader == "":
 			for _, id := range n.admission.known() {
-				if err := n.greet(ctx, id); err != nil && ctx.Err() == nil {
-					n.logger.Debug("no introduction", slog.String("node", id.Short()), slog.Any("error", err))
+				err := n.greet(ctx, id)
+				if err == nil || ctx.Err() != nil {
+					continue
 				}
+				n.logger.Debug("no introduction", slog.String("node", id.Short()), slog.Any("error", err))
+				n.standing(ctx, id)
 			}
 		case n.recent():
+			n.heardSuspended(nil)
 			if n.admission.settle() {
 				n.evictStrangers()
 			}
@@ -181,6 +185,19 @@ func (n *Node) greeter(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// standing asks a node that does not let this one in whether this trust has been suspended.
+func (n *Node) standing(ctx context.Context, id federation.NodeID) {
+	ctx, cancel := context.WithTimeout(ctx, introduceTimeout)
+	defer cancel()
+	s, err := n.askStanding(ctx, id)
+	switch {
+	case err != nil:
+		n.logger.Debug("no answer about this trust's standing", slog.String("node", id.Short()), slog.Any("error", err))
+	case s != nil:
+		n.heardSuspended(s)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestOnlyActiveNodesOfTheRosterRejoin(t *testing.T) {
 	check("a member", second.ID(), ask, codes.OK)
 	check("a stranger", testNode(8), rejoin, codes.PermissionDenied)
 	check("another method", second.ID(), wire.Join_Enrol_FullMethodName, codes.PermissionDenied)
-	if reply, err := n.Suspend(t.Context(), &admin.SuspendRequest{Trust: "RAS"}); err != nil || !reply.GetInForce() {
+	if reply, err := n.Suspend(t.Context(), &admin.SuspendRequest{Trust: "RAS", Reason: "a trial"}); err != nil || !reply.GetInForce() {
 		t.Fatalf("%v, %v", reply, err)
 	}
 	check("a suspended one", second.ID(), rejoin, codes.PermissionDenied)

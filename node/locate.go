@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,12 +66,33 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		reply.Documents = append(reply.Documents, located(p))
 	}
 	reply.Next = seen.next
+	if err := n.addSuspensions(ctx, reply); err != nil {
+		return nil, err
+	}
 	n.warnUnread(reply, seen.unread)
 	err = n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
 	})
 	return reply, err
+}
+
+// addSuspensions says which trusts are suspended, this one first.
+func (n *Node) addSuspensions(ctx context.Context, reply *admin.LocateReply) error {
+	own, err := n.ownSuspension(ctx)
+	if own != nil {
+		reply.Warnings = append(reply.Warnings, suspendedHere(own))
+	}
+	return errors.Join(err, n.nameSuspensions(ctx, reply.Sites))
+}
+
+func (n *Node) nameSuspensions(ctx context.Context, sites []*admin.Site) (err error) {
+	for _, s := range sites {
+		if s.GetStanding() == federation.Suspended.String() && err == nil {
+			s.Suspension, err = n.suspension(ctx, federation.TrustID(s.GetTrust()))
+		}
+	}
+	return err
 }
 
 // warnUnread says that the list is not complete. Without its description nobody can tell who may know of a document, so it

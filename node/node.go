@@ -85,6 +85,7 @@ type Node struct {
 	checked  witness // the last checkpoint that the audit log was compared with
 	accepted witness // that the operator has given up
 
+	suspended suspensions
 	badJoins  tally
 	allowance *allowance
 	cutting   *semaphore.Weighted // bytes of memory for cutting pages out

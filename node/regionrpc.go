@@ -78,9 +78,9 @@ func peersOf(roster *federation.Roster) []*wire.Peer {
 	return out
 }
 
-// permitJoin lets anybody call Join.Enrol and nothing else.
+// permitJoin lets anybody call Join.Enrol and Join.Standing, and nothing else.
 func permitJoin(_ context.Context, method string) error {
-	if method != wire.Join_Enrol_FullMethodName {
+	if method != wire.Join_Enrol_FullMethodName && method != wire.Join_Standing_FullMethodName {
 		return status.Error(codes.PermissionDenied, fmt.Sprintf("method %q is not served here", method))
 	}
 	return nil

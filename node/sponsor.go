@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,16 +90,112 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 	if _, ok := n.ledger.Roster().Trust(trust); !ok {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is not in the region: 'ridgeway status' lists who is", trust)
 	}
-	return n.govern(ctx, federation.Suspend{Trust: trust, Lift: q.GetLift(), Reason: q.GetReason()}, "suspend "+string(trust))
+	if err := n.maySpeak(ctx); err != nil {
+		return nil, err
+	}
+	reason := strings.TrimSpace(q.GetReason())
+	old, err := n.suspension(ctx, trust)
+	recent := n.replica.Status().Leader != "" && n.recent() // an old copy of the roster is no reason to refuse
+	switch {
+	case err != nil:
+		return nil, err
+	case recent && old != nil && !q.GetLift():
+		return nil, admin.Errorf(admin.CodeBadInput, "%s already: there is nothing to do", suspensionText(old))
+	case recent && old == nil && q.GetLift():
+		return nil, admin.Errorf(admin.CodeBadInput, "%s is not suspended: there is nothing to lift. 'ridgeway status' shows how every trust stands", trust)
+	case reason == "" && !q.GetLift():
+		return nil, admin.Errorf(admin.CodeBadInput, "say with --reason why %s is suspended: every trust can read it, and %s is told", trust, trust)
+	case trust == n.Trust() && !q.GetLift() && !q.GetYes():
+		return nil, admin.Errorf(admin.CodeBadInput, "%s is this trust itself: it would be cut off at once, and only another trust can lift that. If that is meant, add --yes", trust)
+	}
+	body := federation.Suspend{Trust: trust, Lift: q.GetLift(), Reason: reason}
+	what := map[bool]string{false: "suspend ", true: "lift the suspension of "}[q.GetLift()] + string(trust)
+	if reply, err := n.joinProposal(ctx, body, what); reply != nil || err != nil {
+		return reply, err
+	}
+	waits, err := n.speaker.waits(ctx, func(k federation.Kind, b []byte) bool {
+		said, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: k, Body: b})
+		s, ok := said.(federation.Suspend)
+		return err == nil && ok && s.Trust == trust && s.Lift == body.Lift
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case waits:
+		err = admin.Errorf(admin.CodeNoQuorum, "")
+	default:
+		var reply *admin.ProposalReply
+		if reply, err = n.govern(ctx, body, what); err == nil {
+			return reply, nil
+		}
+	}
+	if admin.CodeOf(err) == admin.CodeNoQuorum {
+		return nil, admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached. That you %s is kept here, and takes effect by itself as soon as they can ('ridgeway status' shows who is missing): do not say it again. To take it back, say the opposite once it is in force", what)
+	}
+	return nil, err
+}
+
+// joinProposal approves what another trust has proposed already; a second proposal of the same would only split the approvals.
+func (n *Node) joinProposal(ctx context.Context, body federation.Suspend, what string) (*admin.ProposalReply, error) {
+	var same *index.Proposal
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		open, err := index.Proposals(r)
+		for _, p := range open {
+			if s, ok := p.Body.(federation.Suspend); ok && s.Trust == body.Trust && s.Lift == body.Lift && s.Node.IsZero() && same == nil {
+				same = &p
+			}
+		}
+		return err
+	})
+	switch {
+	case err != nil || same == nil:
+		return nil, err
+	case slices.Contains(same.Approvals, n.Trust()):
+		return &admin.ProposalReply{Proposal: same.Digest.String(), Approvals: uint32(same.Counted), Needed: uint32(same.Needed)}, nil
+	}
+	return n.govern(ctx, federation.Approve{Proposal: same.Digest}, what+": approve "+same.Digest.String())
+}
+
+// proposal finds an open proposal by its id, or by as much of it as tells it from the others.
+func (n *Node) proposal(ctx context.Context, id string) (*index.Proposal, error) {
+	var found []index.Proposal
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		open, err := index.Proposals(r)
+		for _, p := range open {
+			if id != "" && strings.HasPrefix(p.Digest.String(), strings.ToLower(id)) {
+				found = append(found, p)
+			}
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, admin.Errorf(admin.CodeNotFound, "no open proposal has the id %q: it may be in force already. 'ridgeway status' lists those that wait", id)
+	case len(found) > 1:
+		return nil, admin.Errorf(admin.CodeBadInput, "%d proposals begin with %q: give more of the id that 'ridgeway status' shows", len(found), id)
+	}
+	return &found[0], nil
 }
 
 // Approve approves a proposal.
 func (n *Node) Approve(ctx context.Context, q *admin.ApproveRequest) (*admin.ProposalReply, error) {
-	d, err := federation.ParseDigest(q.GetProposal())
-	if err != nil {
-		return nil, admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway status' lists the proposals", err)
+	if err := n.maySpeak(ctx); err != nil {
+		return nil, err
 	}
-	return n.govern(ctx, federation.Approve{Proposal: d}, "approve "+d.String())
+	p, err := n.proposal(ctx, q.GetProposal())
+	switch {
+	case err != nil:
+		return nil, err
+	case slices.Contains(p.Approvals, n.Trust()) && p.Counted < p.Needed:
+		return nil, admin.Errorf(admin.CodeBadInput, "%s has approved it already, and %d of %d trusts have: the others run 'ridgeway approve --data FOLDER %s'", n.Trust(), p.Counted, p.Needed, p.Digest)
+	}
+	reply, err := n.govern(ctx, federation.Approve{Proposal: p.Digest}, "approve "+p.Digest.String())
+	if err == nil && reply.GetInForce() {
+		reply.Proposal, reply.Approvals, reply.Needed = p.Digest.String(), uint32(p.Needed), uint32(p.Needed)
+	}
+	return reply, err
 }
 
 // govern says a body and tells what became of the proposal.

@@ -54,6 +54,12 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	if err != nil {
 		return nil, err
 	}
+	if reply.Suspended, err = n.ownSuspension(ctx); err == nil {
+		err = n.nameSuspensions(ctx, reply.Sites)
+	}
+	if err != nil {
+		return nil, err
+	}
 	reply.Warnings = n.warnings(ctx, reply, stats)
 	return reply, nil
 }
@@ -102,11 +108,14 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 			"If there is a newer copy, stop the node and put that in its place. If there is none, run 'ridgeway audit verify --data %s', tell your information governance lead, and then "+
 			"'ridgeway audit accept --data %s --reason TEXT' to go on without what is lost", d.Since.Format("2 January 2006 15:04 MST"), d.text(), n.options.Data, n.options.Data)
 	}
-	if s.GetLeader() == "" {
+	if s.GetSuspended() != nil {
+		add("%s", suspendedHere(s.GetSuspended()))
+	}
+	if s.GetLeader() == "" && s.GetSuspended() == nil {
 		add("the region has no leader that this node knows: nothing new can be agreed on, and releases stop when the lease lapses. Check that the other trusts can be reached over UDP")
 	}
 	for _, site := range s.GetSites() {
-		if !site.GetReachable() && site.GetStanding() == federation.Active.String() {
+		if !site.GetReachable() && s.GetSuspended() == nil && site.GetStanding() == federation.Active.String() {
 			add("%s (%s) does not answer", site.GetTrust(), site.GetName())
 		}
 	}

@@ -68,13 +68,14 @@ JSON: directives, state (objected, shared), committed, index, scoped.`,
 
 func (a *app) suspendCommand() *cobra.Command {
 	var reason string
-	var lift bool
+	var lift, yes bool
 	cmd := &cobra.Command{
 		Use:   "suspend TRUST",
 		Short: "Suspend a trust from the region, or lift that",
-		Long: `Proposes to suspend a trust. With as many approvals as the region's charter asks
-for it takes effect: the trust's connections are closed and nothing is released
-to it or by it.
+		Long: `Proposes to suspend a trust, or approves that another has proposed it. With as
+many approvals as the region's charter asks for it takes effect: the trust's
+connections are closed and nothing is released to it or by it. A trust that
+suspends itself can only be let in again by another, so that takes --yes.
 
 JSON: proposal, in_force, approvals, needed.`,
 		Example: `  ridgeway suspend --data d1 RAS --reason "lost laptop"
@@ -82,7 +83,7 @@ JSON: proposal, in_force, approvals, needed.`,
 		Args: argument(1, "one ODS code"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Suspend(cmd.Context(), &admin.SuspendRequest{Trust: args[0], Reason: reason, Lift: lift})
+				reply, err := c.Suspend(cmd.Context(), &admin.SuspendRequest{Trust: args[0], Reason: reason, Lift: lift, Yes: yes})
 				if err != nil {
 					return err
 				}
@@ -90,7 +91,8 @@ JSON: proposal, in_force, approvals, needed.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why; every trust can read it")
+	cmd.Flags().StringVar(&reason, "reason", "", "why; every trust can read it, and it must be given")
+	cmd.Flags().BoolVar(&yes, "yes", false, "also when it is this trust itself")
 	cmd.Flags().BoolVar(&lift, "lift", false, "lift a suspension instead")
 	return cmd
 }
@@ -99,7 +101,8 @@ func (a *app) approveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "approve PROPOSAL",
 		Short: "Approve another trust's proposal to admit or suspend a trust",
-		Long: `Approves a proposal that 'ridgeway status' lists.
+		Long: `Approves a proposal that 'ridgeway status' lists. As much of its id is enough as
+tells it from the others.
 
 JSON: proposal, in_force, approvals, needed.`,
 		Example: `  ridgeway approve --data d1 4b1f...`,

@@ -39,10 +39,28 @@ type site struct {
 	Address   string `json:"address,omitempty"`
 	Node      string `json:"node,omitempty"`
 	Version   string `json:"version,omitempty"`
+
+	Suspension *suspended `json:"suspension,omitempty"`
+}
+
+// suspended says how a trust came to be suspended.
+type suspended struct {
+	Trust  string `json:"trust"`
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+	Since  string `json:"since"`
+	ToldBy string `json:"told_by,omitempty"`
+}
+
+func suspendedOf(s *admin.Suspension) *suspended {
+	if s == nil {
+		return nil
+	}
+	return &suspended{Trust: s.GetTrust(), By: s.GetBy(), Reason: s.GetReason(), Since: stamp(s.GetSince()), ToldBy: s.GetToldBy()}
 }
 
 func siteOf(s *admin.Site) site {
-	return site{Trust: s.GetTrust(), Name: s.GetName(), Reachable: s.GetReachable(), AsOf: stamp(s.GetAsOf()), Standing: s.GetStanding(), Raft: s.GetRaft(), Address: s.GetAddress(), Node: s.GetNode(), Version: s.GetVersion()}
+	return site{Trust: s.GetTrust(), Name: s.GetName(), Reachable: s.GetReachable(), AsOf: stamp(s.GetAsOf()), Standing: s.GetStanding(), Raft: s.GetRaft(), Address: s.GetAddress(), Node: s.GetNode(), Version: s.GetVersion(), Suspension: suspendedOf(s.GetSuspension())}
 }
 
 func (a *app) locateCommand() *cobra.Command {
@@ -57,8 +75,8 @@ node's own copy of the region's index. The answer says how old that copy is and
 which trusts cannot be reached now.
 
 JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
-as_of, sites (trust, reachable, as_of), warnings (why the list may not be
-complete), next (give it to --cursor for more).`,
+as_of, sites (trust, reachable, as_of, suspension), warnings (why the list may
+not be complete), next (give it to --cursor for more).`,
 		Example: `  ridgeway locate --data d2 943 476 5919
   ridgeway locate --data d2 9434765919 --json | jq -r '.documents[].document'`,
 		Args: patientArgument,
@@ -123,7 +141,12 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 	a.say("")
 	a.say("This is as of %s.", since(reply.GetAsOf()))
 	for _, s := range reply.GetSites() {
-		if !s.GetReachable() {
+		switch {
+		case s.GetSuspension() != nil:
+			a.say("%s (%s) is suspended from the region (%s): nothing of it is released.", s.GetTrust(), s.GetName(), orDash(s.GetSuspension().GetReason()))
+		case !s.GetReachable() && s.GetAsOf() == 0:
+			a.say("%s (%s) cannot be reached now; it was stopped, or was not heard since this node started. Documents that it took in since it was last heard are missing here.", s.GetTrust(), s.GetName())
+		case !s.GetReachable():
 			a.say("%s (%s) cannot be reached now; it was last heard at %s, and documents that it took in since are missing here.", s.GetTrust(), s.GetName(), since(s.GetAsOf()))
 		}
 	}

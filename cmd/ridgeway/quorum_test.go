@@ -41,7 +41,7 @@ func TestMinority(t *testing.T) {
 		t.Run("what needs the region says so in time", func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			p.fails(t, admin.CodeNoQuorum, []string{"region cannot agree now", "kept here", "ridgeway status"}, "suspend", "--data", "d3", "RAS", "--reason", "a trial", "--lift")
+			p.fails(t, admin.CodeNoQuorum, []string{"region cannot agree now", "kept here", "ridgeway status"}, "suspend", "--data", "d3", "RQM", "--reason", "a trial")
 			if d := time.Since(start); d > 10*time.Second {
 				t.Errorf("it took %v to say that there is no quorum", d)
 			}

@@ -17,7 +17,8 @@ voter, observer, joining, removed), leader, applied, committed, root, as_of,
 started, sites (trust, name, reachable, as_of, standing, raft, address, node,
 version), documents, patients, pointers, outbox, rejected, audit_entries, disk
 (state, free, total), proposals (proposal, what, by, approvals, needed),
-releases_stopped, warnings.`,
+releases_stopped, suspended (trust, by, reason, since, told_by; or null),
+warnings.`,
 		Example: `  ridgeway status --data d1`,
 		Args:    argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,13 +50,17 @@ func statusObject(s *admin.StatusReply) map[string]any {
 		"version": s.GetVersion(), "region": s.GetRegion(), "region_id": s.GetRegionId(), "trust": s.GetTrust(), "name": s.GetName(), "node": s.GetNode(),
 		"address": s.GetAddress(), "state": s.GetState(), "leader": s.GetLeader(), "applied": s.GetApplied(), "committed": s.GetCommitted(), "root": s.GetRoot(),
 		"as_of": stamp(s.GetAsOf()), "started": stamp(s.GetStarted()), "sites": sites, "documents": s.GetDocuments(), "patients": s.GetPatients(), "pointers": s.GetPointers(),
-		"outbox": s.GetOutbox(), "rejected": s.GetRejected(), "releases_stopped": s.GetReleasesStopped(), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
+		"outbox": s.GetOutbox(), "rejected": s.GetRejected(), "releases_stopped": s.GetReleasesStopped(), "suspended": suspendedOf(s.GetSuspended()), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
 		"disk": map[string]any{"state": s.GetDisk(), "free": s.GetDiskFree(), "total": s.GetDiskTotal()},
 	}
 }
 
 func (a *app) showStatus(s *admin.StatusReply) {
-	a.say("%s  %s  (%s)", s.GetTrust(), s.GetName(), s.GetState())
+	state := s.GetState()
+	if s.GetSuspended() != nil {
+		state = "suspended"
+	}
+	a.say("%s  %s  (%s)", s.GetTrust(), s.GetName(), state)
 	a.say("Region    %s", s.GetRegion())
 	a.say("Node      %s at UDP %s, version %s", clip(s.GetNode(), 13), s.GetAddress(), s.GetVersion())
 	leader := s.GetLeader()
