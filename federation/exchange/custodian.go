@@ -112,6 +112,7 @@ type Custodian struct {
 	gate    *gate
 	replays *replays
 	metrics *custodianMetrics
+	chunks  sync.Pool // *[]byte, those of chunks on their way to peers
 
 	buffered     atomic.Int64 // bytes of chunks that are read and not written yet
 	mostBuffered atomic.Int64

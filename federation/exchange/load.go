@@ -14,6 +14,7 @@ type ask struct{ first, count int }
 type loaded struct {
 	piece piece
 	data  []byte
+	buf   *[]byte // that data may lie in
 	err   error
 }
 
@@ -68,13 +69,11 @@ func (s *stream) load(ctx context.Context, out chan<- loaded) {
 	defer close(out)
 	for a := range s.asks {
 		for seq := a.first; seq < a.first+a.count; seq++ {
-			l := loaded{piece: s.plan.at(seq)}
-			l.data, l.err = s.chunk(ctx, l.piece)
-			s.custodian.hold(len(l.data))
+			l := s.takeChunk(ctx, s.plan.at(seq))
 			select {
 			case out <- l:
 			case <-ctx.Done():
-				s.custodian.hold(-len(l.data))
+				s.done(l)
 				return
 			}
 			if l.err != nil {

@@ -103,7 +103,7 @@ func (r *release) deliver(ctx context.Context, sink Sink, told func(Segment)) er
 	c := r.custodian
 	for seq := r.assertion.Start; seq < r.plan.total; seq++ {
 		p := r.plan.at(seq)
-		data, err := r.chunk(ctx, p)
+		data, err := r.chunk(ctx, nil, p)
 		if err != nil {
 			return err
 		}

@@ -253,18 +253,6 @@ func (r *release) close(ctx context.Context, e Event) error {
 	return nil
 }
 
-// chunk reads one chunk of the plan.
-func (r *release) chunk(ctx context.Context, p piece) ([]byte, error) {
-	data, err := r.custodian.cfg.Chunks.Chunk(ctx, p.digest)
-	if err != nil {
-		return nil, trouble(fmt.Sprintf("chunk %d of part %d", p.index+1, p.part+1), err)
-	}
-	if len(data) != p.size {
-		return nil, refuse(policy.Integrity, fmt.Errorf("chunk %d of part %d has %d bytes, want %d", p.index+1, p.part+1, len(data), p.size))
-	}
-	return data, nil
-}
-
 // settle returns a context for what must be written down although the request is over.
 func settle(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -144,7 +144,7 @@ func (s *stream) send(ctx context.Context, chunks <-chan loaded) error {
 				return s.failed
 			}
 			err := s.sendChunk(ctx, l)
-			s.custodian.hold(-len(l.data))
+			s.done(l)
 			if err != nil {
 				return err
 			}

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	handInBytes = 8 << 20 // a batch hands in what it holds when it reaches this many bytes
-	maxInFlight = 3       // and waits when so many lots of it are not durable yet
+	handInBytes = 8 << 20  // a batch hands in what it holds when it reaches this many bytes
+	lotsBytes   = 64 << 20 // or its part of this, when many contents are put at once
+	maxInFlight = 3        // and waits when so many lots of it are not durable yet
 
 	chunkOverhead = 128 // about what a chunk takes in Badger's files beside its sealed bytes
 )
@@ -74,6 +75,8 @@ func (b *Batch) Put(ctx context.Context, r io.Reader) (Content, error) {
 		return Content{}, errors.New("put: no buffer") // cannot happen: New returns nothing else
 	}
 	defer b.s.bufs.Put(buf)
+	b.s.putting.Add(1)
+	defer b.s.putting.Add(-1)
 	var c Content
 	whole, one := sha256.New(), sha1.New() //nolint:gosec // see the import
 	for {
@@ -185,11 +188,17 @@ func (b *Batch) add(ctx context.Context, c Chunk, data []byte) error {
 	b.lot = append(b.lot, e)
 	b.size += len(e.sealed) + chunkOverhead
 	var lot []entry
-	if b.size >= handInBytes {
+	if b.size >= b.s.lotBytes() {
 		lot = b.take()
 	}
 	b.mu.Unlock()
 	return b.handIn(ctx, lot)
+}
+
+// lotBytes is how much a batch gathers: less when many contents are put at once, so that all of them together hold lotsBytes, and
+// maxInFlight times as much on the way to the disk.
+func (s *Store) lotBytes() int {
+	return min(handInBytes, max(lotsBytes/int(max(s.putting.Load(), 1)), ChunkSize))
 }
 
 // take returns what is to be handed in next. The caller holds b.mu.
