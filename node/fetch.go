@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
+	"hash"
 	"math"
 	"slices"
 
@@ -33,10 +33,10 @@ func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admi
 	if q.GetOffset() < 0 || q.GetLength() < 0 || len(q.GetManifest()) != 0 && len(q.GetManifest()) != sha256.Size {
 		return admin.Errorf(admin.CodeBadInput, "offset and length are not negative, and a manifest's digest has 32 bytes")
 	}
-	if err := n.mayFetch(ctx, id); err != nil {
-		return err
+	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: send}
+	if q.GetPages() != "" || q.GetOffset() > 0 || q.GetLength() > 0 {
+		d.sum = sha256.New()
 	}
-	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: send, sum: sha256.New()}
 	if q.GetPages() != "" {
 		return d.pages(ctx)
 	}
@@ -52,10 +52,7 @@ type delivery struct {
 	part  int
 	send  func(*admin.FetchReply) error
 
-	sum interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
+	sum  hash.Hash // of what is sent; nil for a whole part, whose digest the head has for the receiver to compare
 	sent int64
 }
 
@@ -145,7 +142,9 @@ func (d *delivery) data(b []byte) error {
 	for len(b) > 0 {
 		piece := b[:min(len(b), sendPiece)]
 		b = b[len(piece):]
-		_, _ = d.sum.Write(piece) // a hash never fails
+		if d.sum != nil {
+			_, _ = d.sum.Write(piece) // a hash never fails
+		}
 		d.sent += int64(len(piece))
 		if err := d.send(&admin.FetchReply{Step: &admin.FetchReply_Data{Data: piece}}); err != nil {
 			return err
@@ -164,8 +163,12 @@ func (d *delivery) Write(b []byte) (int, error) {
 }
 
 func (d *delivery) done(result exchange.Result) error {
+	var sum []byte
+	if d.sum != nil {
+		sum = d.sum.Sum(nil)
+	}
 	return d.send(&admin.FetchReply{Step: &admin.FetchReply_Done{Done: &admin.Done{
-		Bytes: d.sent, Sha256: d.sum.Sum(nil), FirstByteMs: float64(result.FirstByte.Microseconds()) / 1000, Resumed: uint32(result.Resumed),
+		Bytes: d.sent, Sha256: sum, FirstByteMs: float64(result.FirstByte.Microseconds()) / 1000, Resumed: uint32(result.Resumed),
 	}}})
 }
 

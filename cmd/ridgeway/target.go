@@ -16,7 +16,11 @@ import (
 	"syscall"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 )
+
+// writeBackEvery is how many bytes of a file are on their way to the disk at once while more come.
+const writeBackEvery = 8 << 20
 
 // target is where a fetch writes: a .part file that becomes --out once it is whole and verified, or standard output. Only
 // verified bytes reach it, so what a cut leaves behind is good as far as it goes.
@@ -158,7 +162,16 @@ func (t *target) write(b []byte) error {
 		return t.writeProblem(err)
 	}
 	_, _ = t.sum.Write(b) // a hash never fails
+	before := t.n
 	t.n += int64(len(b))
+	if t.file == nil || before/writeBackEvery == t.n/writeBackEvery {
+		return nil
+	}
+	if err := t.out.Flush(); err != nil {
+		return t.writeProblem(err)
+	}
+	from := max(before/writeBackEvery*writeBackEvery, 0)
+	storage.WriteBack(t.file, from, t.n-from) // begins with what the sync at the end would have to wait for
 	return nil
 }
 

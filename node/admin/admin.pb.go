@@ -2031,7 +2031,7 @@ func (x *Head) GetSending() int64 {
 type Done struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	Sha256        []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"` // of what was sent
+	Sha256        []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"` // of what was sent; empty for a whole part: the head has its digest
 	FirstByteMs   float64                `protobuf:"fixed64,3,opt,name=first_byte_ms,json=firstByteMs,proto3" json:"first_byte_ms,omitempty"`
 	Resumed       uint32                 `protobuf:"varint,4,opt,name=resumed,proto3" json:"resumed,omitempty"` // times the transfer was taken up again inside the node
 	unknownFields protoimpl.UnknownFields
