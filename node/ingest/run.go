@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	defaultWorkers = 4
+	defaultWorkers = 64 // a document waits for the disk most of the time, and those that wait together share a sync
 	defaultMaxFile = 64 << 30
-	heavyFile      = 32 << 20 // bytes above which files are inspected one at a time: pdfcpu holds a PDF in memory
+	heavyFile      = 4 << 20 // bytes above which files are inspected one at a time: pdfcpu holds a PDF in memory
 )
 
 // Config is what a run needs. Fields that are not marked may be left zero.
@@ -23,7 +23,7 @@ type Config struct {
 	Now          func() time.Time                        // needed: dates in the future are refused
 	KnownType    func(code string) bool                  // a type that it does not know is only warned of
 	CheckOnly    bool                                    // do everything but hand over
-	Workers      int                                     // documents at once; 0 is 4
+	Workers      int                                     // documents at once; 0 is 64
 	MaxFileBytes int64                                   // 0 is 64 GiB
 	Progress     func(Progress)                          // called after each document, from the goroutine that called Run
 }

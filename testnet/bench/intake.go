@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 	opIntake  = "take in 64 KiB scans: durable, hashed, sealed, deduplicated, indexed"
 	opPublish = "the same until the region has agreed on all of them"
 	opAudit   = "audit entry, one writer, synced, against one fdatasync of 4 KiB"
-	takers    = 32
+	takers    = 128 // a document waits for two groups of writes most of the time, and those that wait together share them
 )
 
 // benchIntake takes folders of scans in, with the same path as the command line.
@@ -32,6 +33,9 @@ func benchIntake(ctx context.Context, e *env) ([]row, error) {
 		return nil, err
 	}
 	defer clean()
+	// Three nodes share this process. As three processes each would have the runtime's full number, and a write to a mapped
+	// file holds one for as long as the disk takes.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(nodes * runtime.NumCPU()))
 	n := e.few(5000, 200)
 	seed, published := uint64(0), series{}
 	ours := func(ctx context.Context) (float64, error) {

@@ -29,6 +29,7 @@ const (
 	custodian = federation.TrustID("RYJ")
 	reader    = federation.TrustID("RAS")
 	third     = federation.TrustID("RAX")
+	nodes     = 3
 )
 
 // region founds three whole nodes in a temporary folder.
@@ -51,7 +52,7 @@ func (e *env) region(ctx context.Context, network *testnet.Network) (*testnet.Re
 
 func (e *env) regionOptions(dir string, network *testnet.Network) testnet.RegionOptions {
 	o := testnet.RegionOptions{
-		Dir: dir, Network: network, Voters: 3,
+		Dir: dir, Network: network, Voters: nodes,
 		Members: []testnet.Member{{Trust: custodian, Name: "Imperial"}, {Trust: reader, Name: "Hillingdon"}, {Trust: third, Name: "Central"}},
 	}
 	if e.quick {

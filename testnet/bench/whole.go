@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/testnet"
 )
 
@@ -73,8 +74,23 @@ func fetchFile(ctx context.Context, r *testnet.Region, id federation.DocumentID,
 		return fetched{}, err
 	}
 	defer f.Close()
-	got, err := fetch(ctx, r, reader, id, f)
+	got, err := fetch(ctx, r, reader, id, &writtenBack{file: f})
 	return got, errors.Join(err, f.Sync())
+}
+
+// writtenBack is a file whose content is on its way to the disk while more comes, as the command line's is.
+type writtenBack struct {
+	file      *os.File
+	size, due int64
+}
+
+func (w *writtenBack) Write(b []byte) (int, error) {
+	n, err := w.file.Write(b)
+	if w.size += int64(n); w.size-w.due >= 8<<20 {
+		storage.WriteBack(w.file, w.due, w.size-w.due)
+		w.due = w.size
+	}
+	return n, err
 }
 
 // benchGigabyte sends one large document.
