@@ -17,7 +17,7 @@ import (
 )
 
 // maxWorkers is how many documents may go in at once: each is held open and read.
-const maxWorkers = 64
+const maxWorkers = 256
 
 // takenRow is a document, or a row of a manifest, in the answer of ingest.
 type takenRow struct {
@@ -99,7 +99,7 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f.StringVar(&row.Language, "language", "", "language, such as en-GB")
 	f.StringVar(&row.Supersedes, "supersedes", "", "id of the document that this one replaces")
 	f.BoolVar(&check, "check", false, "check everything, take nothing in")
-	f.IntVar(&workers, "workers", 0, "documents at once (default 4)")
+	f.IntVar(&workers, "workers", 0, "documents at once (default 64)")
 	return cmd
 }
 

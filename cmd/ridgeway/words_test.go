@@ -116,8 +116,8 @@ func TestIngestSaysWhatItWouldDo(t *testing.T) {
 		{"write local: before it", nil, []string{"say/new.pdf", "--check", "--patient", patient, "--type", "abc", "--title", "T", "--date", "2026-03-01"}},
 		{"header.csv lists no documents", nil, []string{"--manifest", "header.csv", "say"}},
 		{"say is a folder: name the CSV file", nil, []string{"--manifest", "say", "say"}},
-		{"--workers 0: give 1 to 64", nil, append([]string{"say/new.pdf", "--workers", "0"}, particulars(patient)...)},
-		{"--workers -3: give 1 to 64", nil, append([]string{"say/new.pdf", "--workers=-3"}, particulars(patient)...)},
+		{"--workers 0: give 1 to 256", nil, append([]string{"say/new.pdf", "--workers", "0"}, particulars(patient)...)},
+		{"--workers -3: give 1 to 256", nil, append([]string{"say/new.pdf", "--workers=-3"}, particulars(patient)...)},
 		{"letter.pdf was not taken in: RYJ-0000000000000000 is not here", []string{"1 of 1"}, append([]string{"letter.pdf", "--supersedes", "RYJ-0000000000000000", "--author", "New"}, particulars("9990000131")...)},
 	} {
 		e := p.run(t, append([]string{"ingest", "--data", "d1"}, c.args...)...)
