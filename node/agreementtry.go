@@ -181,8 +181,11 @@ func impactOf(x policy.Impact, examples int) *admin.Impact {
 		name         string
 		gained, lost map[string]int
 	}{
-		{"action", x.Gained.Action, x.Lost.Action}, {"role", x.Gained.Role, x.Lost.Role}, {"trust", x.Gained.Trust, x.Lost.Trust},
-		{"purpose", x.Gained.Purpose, x.Lost.Purpose}, {"type", x.Gained.Type, x.Lost.Type},
+		{"action", x.Gained.Action, x.Lost.Action},
+		{"role", x.Gained.Role, x.Lost.Role},
+		{"trust", x.Gained.Trust, x.Lost.Trust},
+		{"purpose", x.Gained.Purpose, x.Lost.Purpose},
+		{"type", x.Gained.Type, x.Lost.Type},
 		{"confidentiality", x.Gained.Confidentiality, x.Lost.Confidentiality},
 	} {
 		values := slices.Collect(maps.Keys(by.gained))

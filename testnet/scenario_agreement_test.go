@@ -246,3 +246,100 @@ func TestAnAgreementIsKeptWhereTheRegionCannotAgree(t *testing.T) {
 		s.reopens(ryj)
 	})
 }
+
+// TestSimulationWhyAndWhoTellWhatWillBe before it counts, and leave their mark in the audit log.
+func TestSimulationWhyAndWhoTellWhatWillBe(t *testing.T) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+		id := s.published(ryj, s.patients[0], 1000)
+		s.must(s.r.Converged(s.ctx))
+		s.shares(ras, id, true)
+		s.shares(ryj, id, true)
+		n := s.r.Node(ryj)
+		try := func(text string, days uint32) *admin.SimulateAgreementReply {
+			s.Helper()
+			reply, err := n.SimulateAgreement(s.ctx, &admin.SimulateAgreementRequest{Text: form(text), Days: days, Asker: lead("a.mensah")})
+			s.must(err)
+			return reply
+		}
+		closed := try(ownOnly, 1)
+		if x := closed.GetAudited(); x.GetDecided() != 2 || x.GetBefore() != 2 || x.GetAfter() != 1 || x.GetLost() != 1 || x.GetGained() != 0 {
+			s.Errorf("audited requests under the draft: %v", x)
+		}
+		if e := closed.GetAudited().GetExamples(); len(e) != 1 || e[0].GetGained() || !strings.Contains(e[0].GetRequest(), "clinician of RAS opens "+string(id)) || len(e[0].GetBefore()) == 0 {
+			s.Errorf("examples: %v", e)
+		}
+		if x := closed.GetMatrix(); x.GetLost() == 0 || x.GetDecided() < 1000 {
+			s.Errorf("matrix: %v", x)
+		}
+		if x := try(withEverybody, 1).GetAudited(); x.GetDecided() != 2 || x.GetLost() != 0 {
+			s.Errorf("audited requests under the same rules: %v", x)
+		}
+		s.pass(10 * time.Minute)
+		s.shares(ras, id, true) // nothing counted
+		_, err := n.SimulateAgreement(s.ctx, &admin.SimulateAgreementRequest{Text: form("name: x\nblocks:\n  - block: all\n")})
+		s.refused("simulation of what does not compile", err, admin.CodeBadInput, "3:")
+
+		ask := func(node federation.TrustID, q *admin.WhyRequest) *admin.WhyReply {
+			s.Helper()
+			q.Document, q.By = string(id), lead("j.okafor")
+			reply, err := s.r.Node(node).Why(s.ctx, q)
+			s.must(err)
+			return reply
+		}
+		if r := ask(ryj, &admin.WhyRequest{Trust: "RAS"}); r.GetOutcome() != "PERMIT" || r.GetAgreement() != 1 {
+			s.Errorf("why may RAS: %v", r)
+		}
+		_, err = s.r.Object(s.ctx, ryj, &admin.ObjectRequest{Patient: s.patients[0].NHSNumber, Evidence: "letter"})
+		s.must(err)
+		s.must(s.r.Converged(s.ctx))
+		for _, node := range []federation.TrustID{ryj, ras} {
+			r := ask(node, &admin.WhyRequest{Trust: "RAS"})
+			if chain := strings.Join(r.GetChain(), "\n"); r.GetOutcome() != "DENIED" || !strings.Contains(chain, "directive") || strings.Contains(r.GetTold(), "RYJ") {
+				s.Errorf("%s says why not: %v", node, r)
+			}
+		}
+		if r := ask(ryj, &admin.WhyRequest{Trust: "RAS", Action: "break-glass", Asker: &admin.Asker{Purpose: "ETREAT"}}); r.GetOutcome() != "PERMIT" {
+			s.Errorf("why may RAS in an emergency: %v", r)
+		}
+		_, err = s.r.Node(r1k).Why(s.ctx, &admin.WhyRequest{Document: string(id), Trust: "RAS", By: lead("j.okafor")})
+		s.refused("a third trust asks", err, admin.CodeDenied, "RYJ", "RAS")
+		_, err = n.Why(s.ctx, &admin.WhyRequest{Document: string(id), By: &admin.Asker{User: "n.urse", Role: "nurse"}})
+		s.refused("a nurse asks", err, admin.CodeDenied)
+		_, err = s.r.Node(ras).Who(s.ctx, &admin.WhoRequest{Document: string(id), By: lead("j.okafor")})
+		s.refused("who, of another's document", err, admin.CodeDenied, "RYJ")
+		who, err := n.Who(s.ctx, &admin.WhoRequest{Document: string(id), By: lead("j.okafor")})
+		s.must(err)
+		may := map[string]bool{}
+		for _, x := range who.GetAccess() {
+			may[fmt.Sprintf("%s %v %v", x.GetTrust(), x.GetOpen(), x.GetGlass())] = true
+		}
+		if !may["RYJ true true"] && !may["RYJ true false"] || !may["RAS false true"] || may["RAS true true"] || may["RAS true false"] {
+			s.Errorf("who: %v", may)
+		}
+		for words, want := range map[string]int{"asked why": 3, "asked who": 1} {
+			if got := s.audited(ryj, "j.okafor", words); got != want {
+				s.Errorf("%q is %d times in the audit log, want %d", words, got, want)
+			}
+		}
+		if got := s.audited(ryj, "a.mensah", "simulated"); got != 2 {
+			s.Errorf("%d simulations in the audit log", got)
+		}
+	})
+}
+
+// TestATransferEndsWhenTheAgreementExpires, in the middle of the document.
+func TestATransferEndsWhenTheAgreementExpires(t *testing.T) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+		id := s.published(ryj, s.patients[0], 8<<20)
+		s.must(s.r.Converged(s.ctx))
+		s.must(s.r.SetLink(ryj, ras, LinkOptions{Latency: 5 * time.Millisecond, Rate: 200_000}))
+		ends := time.Now().Add(20 * time.Second).Truncate(time.Second)
+		s.approves(ryj, s.proposes(ryj, &admin.ProposeAgreementRequest{Text: form(withEverybody), Expires: ends.UnixMicro()}).GetId())
+		s.must(s.r.Converged(s.ctx))
+		got, err := s.r.Fetch(s.ctx, ras, &admin.FetchRequest{Document: string(id)}, nil)
+		if over := time.Since(ends); err == nil || got.Bytes == 0 || over < 0 || over > 5*time.Second {
+			s.Errorf("%d bytes, %v, %s after the end", got.Bytes, err, over)
+		}
+		s.reopens(ryj)
+	})
+}

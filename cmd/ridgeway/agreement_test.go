@@ -199,8 +199,10 @@ func TestAnswersAboutAgreementsKeepTheirForm(t *testing.T) {
 		},
 		"who": func(a *app) {
 			a.showWho(&admin.WhoReply{Access: []*admin.Access{
-				{Trust: "RAS", Role: "doctor", Purpose: "TREAT", See: true, Open: true}, {Trust: "RAS", Role: "doctor", Purpose: "COC", See: true, Open: true},
-				{Trust: "RAS", Role: "nurse", Purpose: "TREAT", See: true, Open: true}, {Trust: "RAS", Role: "nurse", Purpose: "COC", See: true, Open: true},
+				{Trust: "RAS", Role: "doctor", Purpose: "TREAT", See: true, Open: true},
+				{Trust: "RAS", Role: "doctor", Purpose: "COC", See: true, Open: true},
+				{Trust: "RAS", Role: "nurse", Purpose: "TREAT", See: true, Open: true},
+				{Trust: "RAS", Role: "nurse", Purpose: "COC", See: true, Open: true},
 				{Trust: "R1K", Role: "doctor", Purpose: "BTG", Glass: true, Relationships: []string{"referral", "mdt"}},
 			}})
 		},
