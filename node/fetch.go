@@ -33,6 +33,9 @@ func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admi
 	if q.GetOffset() < 0 || q.GetLength() < 0 || len(q.GetManifest()) != 0 && len(q.GetManifest()) != sha256.Size {
 		return admin.Errorf(admin.CodeBadInput, "offset and length are not negative, and a manifest's digest has 32 bytes")
 	}
+	if err := n.mayFetch(ctx, id); err != nil {
+		return err
+	}
 	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: send}
 	if q.GetPages() != "" || q.GetOffset() > 0 || q.GetLength() > 0 {
 		d.sum = sha256.New()
