@@ -73,11 +73,10 @@ func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, e
 		return "", nil
 	}
 	if id.Custodian() == n.Trust() {
-		doc, err := n.records.Document(ctx, id)
-		if err != nil {
-			return "", nil // erased or damaged: the report goes on without its title
+		if doc, err := n.records.Document(ctx, id); err == nil {
+			return doc.Title, nil
 		}
-		return doc.Title, nil
+		return "", nil // erased or damaged: the report goes on without its title
 	}
 	var title string
 	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
