@@ -158,6 +158,7 @@ func itemOf(doc *admin.Document) ingest.Item {
 	return ingest.Item{
 		Patient: doc.GetPatient(), Type: doc.GetType(), Title: doc.GetTitle(), Date: time.UnixMicro(doc.GetDate()).UTC(), Category: doc.GetCategory(), Specialty: doc.GetSpecialty(),
 		Author: doc.GetAuthor(), Confidentiality: doc.GetConfidentiality(), Language: doc.GetLanguage(), Supersedes: federation.DocumentID(doc.GetSupersedes()),
+		Sensitivity: doc.GetSensitivity(), Legal: doc.GetLegal(),
 	}
 }
 

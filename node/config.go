@@ -48,6 +48,10 @@ type Settings struct {
 	Metrics string `yaml:"metrics,omitempty"`
 	// LogLevel is debug, info, warn or error, RIDGEWAY_LOG_LEVEL. Default info.
 	LogLevel string `yaml:"log_level,omitempty"`
+	// SealedTypes and SealedSpecialties are kinds of documents of which the region's index has no more than that they exist, whose
+	// they are and who holds them.
+	SealedTypes       []string `yaml:"sealed_types,omitempty"`
+	SealedSpecialties []string `yaml:"sealed_specialties,omitempty"`
 	// TestNumbers accepts NHS numbers of the range that is never issued (999), for trials, RIDGEWAY_TEST_NUMBERS.
 	TestNumbers bool `yaml:"test_numbers,omitempty"`
 	// Glass, Review, Notify and Watch are about emergencies and misuse; they stand in the file only.

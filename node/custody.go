@@ -27,7 +27,7 @@ func (a agreed) Roster() *federation.Roster { return a.n.ledger.Roster() }
 func (a agreed) Pointer(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
 	if id.Custodian() == a.n.Trust() {
 		doc, err := a.n.records.Document(ctx, id)
-		if err == nil && doc.State.Phase == record.Withdrawn || errors.Is(err, record.ErrErased) {
+		if err == nil && (doc.State.Phase == record.Withdrawn || doc.Legal != "") || errors.Is(err, record.ErrErased) {
 			return federation.Pointer{}, false, nil
 		}
 	}
@@ -99,7 +99,7 @@ func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Do
 	}
 	return policy.Document{
 		ID: doc.ID, Custodian: h.n.Trust(), Subject: doc.Subject, Type: doc.Type, Category: doc.Category, Specialty: doc.Specialty,
-		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date, Sensitivity: doc.Labels,
+		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date, Sensitivity: doc.Labels, LegalClass: doc.Legal,
 	}, nil
 }
 

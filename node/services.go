@@ -45,6 +45,7 @@ func (n *Node) openStores(ctx context.Context) error {
 	n.onClose(func(context.Context) error { return n.blobs.Close() })
 	records := recordOptions(n.folder, n.membership, n.keys)
 	records.Logger, records.Space, records.Small = n.logger, n.space, o.Small
+	records.SealedTypes, records.SealedSpecialties = o.Settings.SealedTypes, o.Settings.SealedSpecialties
 	n.records, err = record.Open(ctx, records)
 	if err != nil {
 		return n.storeOpenProblem("record store", err)

@@ -125,7 +125,7 @@ func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
 	case err != nil:
 		return false, ctx.Err() // listed all the same: whoever fetches it hears what is wrong with it
 	}
-	return doc.State.Phase == record.Withdrawn, nil
+	return doc.State.Phase == record.Withdrawn || doc.Legal != "", nil
 }
 
 // ownPage returns documents of this trust that the region has not heard of, or has refused.
@@ -211,7 +211,7 @@ func unheardOf(r consensus.Reader, ids []federation.DocumentID) (n int, err erro
 
 // unheard reports whether a document is held here and stands in no listing of the index.
 func unheard(r consensus.Reader, d record.Document) (bool, error) {
-	if d.State.Phase != record.Queued && d.State.Phase != record.Refused {
+	if d.Legal != "" || d.State.Phase != record.Queued && d.State.Phase != record.Refused {
 		return false, nil
 	}
 	// It may be agreed on already, and this node has yet to note that.

@@ -53,6 +53,8 @@ A manifest is CSV in UTF-8 with a header:
   date             required  2026-03-01, or 2026-03-01T14:05:00Z
   category, specialty, author, language, supersedes             optional
   confidentiality  optional  N (the default), U, L, M, R or V
+  sensitivity      optional  labels such as HIV, separated by spaces: sealed
+  legal            optional  HFEA, GRA or ADOPTION: kept here, never shared
   document         optional  rows with the same name are parts of one document
   part, parts      optional  this file is part n of m
 The metadata.csv of a scanning bureau is taken as well.
@@ -96,6 +98,8 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f.StringVar(&row.Specialty, "specialty", "", "treatment function code")
 	f.StringVar(&row.Author, "author", "", "who wrote it")
 	f.StringVar(&row.Confidentiality, "confidentiality", "", "N, U, L, M, R or V (default N)")
+	f.StringVar(&row.Sensitivity, "sensitivity", "", "labels such as HIV or \"MH SUD\" (HL7 v3-ActCode); they seal it")
+	f.StringVar(&row.Legal, "legal", "", "HFEA, GRA or ADOPTION: kept here and never shared")
 	f.StringVar(&row.Language, "language", "", "language, such as en-GB")
 	f.StringVar(&row.Supersedes, "supersedes", "", "id of the document that this one replaces")
 	f.BoolVar(&check, "check", false, "check everything, take nothing in")

@@ -90,6 +90,9 @@ func checkCodes(row *Row, item *Item) *RefusalError {
 	default: // doubt about confidentiality must not end as normal
 		return refuse(CodeField, "the confidentiality %q is none of N, U, L, M, R, V", clip(row.Confidentiality))
 	}
+	if problem := checkLabels(row, item); problem != nil {
+		return problem
+	}
 	item.Language = row.Language
 	if item.Language == "" {
 		item.Language = "en-GB"

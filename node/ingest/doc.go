@@ -15,6 +15,8 @@
 //	specialty        optional  treatment function code
 //	author           optional
 //	confidentiality  optional  N (when empty), U, L, M, R or V (HL7 v3 Confidentiality)
+//	sensitivity      optional  labels of HL7 v3-ActCode such as HIV, separated by spaces
+//	legal            optional  HFEA, GRA or ADOPTION: kept here and never shared
 //	language         optional  BCP 47, en-GB when empty
 //	supersedes       optional  id of the document that this one replaces
 //	document         optional  any name: rows with the same one are the parts of one document

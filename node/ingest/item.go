@@ -20,6 +20,8 @@ type Item struct {
 	Author          string
 	Date            time.Time             // UTC
 	Confidentiality string                // HL7 v3 code, never empty
+	Sensitivity     []string              // labels of HL7 v3-ActCode
+	Legal           string                // class that statute keeps from being shared; empty for none
 	Language        string                // BCP 47, never empty
 	Supersedes      federation.DocumentID // empty when it replaces nothing
 	Parts           []Part                // at least one, in order

@@ -28,6 +28,8 @@ type Row struct {
 	Specialty       string
 	Author          string
 	Confidentiality string
+	Sensitivity     string // several are separated by spaces
+	Legal           string
 	Language        string
 	Supersedes      string
 	Document        string
@@ -61,6 +63,8 @@ func columns() []column {
 		{"specialty", false, func(r *Row) *string { return &r.Specialty }},
 		{"author", false, func(r *Row) *string { return &r.Author }},
 		{"confidentiality", false, func(r *Row) *string { return &r.Confidentiality }},
+		{"sensitivity", false, func(r *Row) *string { return &r.Sensitivity }},
+		{"legal", false, func(r *Row) *string { return &r.Legal }},
 		{"language", false, func(r *Row) *string { return &r.Language }},
 		{"supersedes", false, func(r *Row) *string { return &r.Supersedes }},
 		{"document", false, func(r *Row) *string { return &r.Document }},

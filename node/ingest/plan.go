@@ -81,6 +81,8 @@ func (b *batch) agree() {
 			{"specialty", first.Specialty, row.Specialty},
 			{"author", first.Author, row.Author},
 			{"confidentiality", first.Confidentiality, row.Confidentiality},
+			{"sensitivity", first.Sensitivity, row.Sensitivity},
+			{"legal", first.Legal, row.Legal},
 			{"language", first.Language, row.Language},
 			{"supersedes", first.Supersedes, row.Supersedes},
 		} {

@@ -221,8 +221,10 @@ func (s *Store) insert(txn *badger.Txn, t *totals, a *addition) (Added, error) {
 			return Added{}, err
 		}
 	}
-	if err := s.announce(txn, t, a.key, &st, federation.KindPublish, ""); err != nil {
-		return Added{}, err
+	if a.doc.Legal == "" {
+		if err := s.announce(txn, t, a.key, &st, federation.KindPublish, ""); err != nil {
+			return Added{}, err
+		}
 	}
 	return Added{ID: a.doc.ID, State: st}, s.putState(txn, a.key, st)
 }
@@ -272,7 +274,7 @@ func (s *Store) supersede(txn *badger.Txn, t *totals, doc *Document) error {
 		return fmt.Errorf("%s is of another patient or type: %w", doc.Supersedes, ErrSupersedes)
 	}
 	st.Status, st.SupersededBy = federation.Superseded, doc.ID
-	if st.Phase == Published || st.Phase == Queued {
+	if old.Legal == "" && (st.Phase == Published || st.Phase == Queued) {
 		if err := s.announce(txn, t, k, &st, federation.KindPublish, ""); err != nil {
 			return err
 		}

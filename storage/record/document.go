@@ -29,6 +29,7 @@ type Document struct {
 	Indexed         time.Time // when it was taken in; required
 	Confidentiality federation.Confidentiality
 	Labels          []string // sensitivity codes (HL7 v3-ActCode), at most 16
+	Legal           string   // class that statute keeps from being shared, such as HFEA; empty for none. Such a document is never published
 	Language        string   // BCP 47
 	Format          string   // format code of the content
 	Source          string   // where it came from: system, batch, message; at most 256 bytes
@@ -40,10 +41,17 @@ type Document struct {
 	Manifest federation.Digest // of the encoded manifest; set by Add
 
 	State State // set by reading
+
+	Closed bool // of a type or specialty that this trust publishes sealed; set by reading
 }
+
+// Sealed reports whether the region is told no more of d than that it exists, whose it is and who holds it: its
+// confidentiality, a sensitivity label, or what kind of document it is would give the patient away.
+func (d *Document) Sealed() bool { return d.Confidentiality.Sealed() || len(d.Labels) > 0 || d.Closed }
 
 const (
 	documentVersion = 1
+	legalVersion    = 2 // with Legal, at the end
 	maxCode         = 64
 	maxName         = 256
 	maxPerson       = 128
@@ -74,7 +82,9 @@ func (d *Document) Pointer() federation.Pointer {
 	if len(d.Parts) > 0 {
 		p.ContentType = d.Parts[0].ContentType
 	}
-	if p.Sealed() {
+	if d.Sealed() {
+		// A pointer is sealed by its confidentiality. The true one stays here, where releases are decided on.
+		p.Confidentiality = max(p.Confidentiality, federation.Restricted)
 		return p.Seal()
 	}
 	return p
@@ -118,7 +128,7 @@ func (d *Document) check() error {
 	}
 	open := *d
 	open.State.Status = federation.Current
-	open.Confidentiality = min(open.Confidentiality, federation.Normal) // a sealed pointer would hide what could not be published once unsealed
+	open.Confidentiality, open.Labels, open.Closed = min(open.Confidentiality, federation.Normal), nil, false // a sealed pointer would hide what could not be published once unsealed
 	if _, err := federation.DecodePointer(d.ID.Custodian(), federation.EncodePointer(open.Pointer())); err != nil {
 		return fmt.Errorf("%w: %w", ErrDocument, err)
 	}
@@ -127,7 +137,11 @@ func (d *Document) check() error {
 
 func (d *Document) encode() []byte {
 	var e federation.Encoder
-	e.U8(documentVersion)
+	if d.Legal == "" {
+		e.U8(documentVersion)
+	} else {
+		e.U8(legalVersion)
+	}
 	e.Fixed(d.Subject[:])
 	old := d.Supersedes.Key()
 	e.Fixed(old[:])
@@ -151,6 +165,9 @@ func (d *Document) encode() []byte {
 		e.Fixed(p.SHA256[:])
 		e.Fixed(p.SHA1[:])
 		e.Uvarint(uint64(p.PageCount))
+	}
+	if d.Legal != "" {
+		e.Text(d.Legal)
 	}
 	return e.Bytes()
 }
@@ -182,7 +199,8 @@ func (d *Document) texts() []textField {
 func decodeDocument(id federation.DocumentID, b []byte) (Document, error) {
 	doc := Document{ID: id}
 	d := federation.NewDecoder("document", b)
-	if v := d.U8(); d.Err() == nil && v != documentVersion {
+	v := d.U8()
+	if d.Err() == nil && v != documentVersion && v != legalVersion {
 		return doc, fmt.Errorf("document version %d: %w", v, federation.ErrVersion)
 	}
 	var old federation.DocumentKey
@@ -209,6 +227,11 @@ func decodeDocument(id federation.DocumentID, b []byte) (Document, error) {
 		d.Into(p.SHA1[:])
 		p.PageCount = int(d.Uvarint(maxPages))
 		doc.Parts = append(doc.Parts, p)
+	}
+	if v == legalVersion {
+		if doc.Legal = d.Text(maxCode); d.Err() == nil && doc.Legal == "" {
+			d.Fail("no legal class")
+		}
 	}
 	return doc, d.Finish()
 }

@@ -67,7 +67,9 @@ func (s *Store) Pending(ctx context.Context, limit int) ([]OutboxEntry, error) {
 			}
 			if e.Kind == federation.KindPublish {
 				doc, err := s.describe(txn, e.Document.Key())
-				if e.Err = err; err == nil {
+				if e.Err = err; err == nil && doc.Legal != "" {
+					e.Err = fmt.Errorf("document %s is of a legally restricted class: %w", doc.ID, ErrDocument)
+				} else if err == nil {
 					e.Pointer = doc.Pointer()
 				}
 			}

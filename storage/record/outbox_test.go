@@ -165,9 +165,10 @@ func TestWithdrawalTakesEffectHereAtOnce(t *testing.T) {
 
 func TestReplacementMarksTheEarlierDocument(t *testing.T) {
 	s := fresh(t)
-	first := add(t, s, patient, letter(1))
+	old, next := letter(1), letter(2)
+	old.Labels, next.Labels = nil, nil // a sealed pointer does not say what became of a document
+	first := add(t, s, patient, old)
 	settle(t, s, 2, federation.KindPublish)
-	next := letter(2)
 	next.Supersedes = first
 	second := add(t, s, patient, next)
 	st := document(t, s, first).State
@@ -224,7 +225,7 @@ func TestRelabelledDocumentIsPublishedSealed(t *testing.T) {
 	s := fresh(t)
 	id := add(t, s, patient, letter(1))
 	settle(t, s, 2, federation.KindPublish)
-	if err := s.Relabel(ctx, id, federation.Restricted, []string{"HIV"}); err != nil {
+	if err := s.Relabel(ctx, id, Marks{Confidentiality: federation.Restricted, Labels: []string{"HIV"}}); err != nil {
 		t.Fatal(err)
 	}
 	pending, err := s.Pending(ctx, 10)
@@ -234,14 +235,14 @@ func TestRelabelledDocumentIsPublishedSealed(t *testing.T) {
 	if d := document(t, s, id); d.Confidentiality != federation.Restricted || d.Labels[0] != "HIV" || d.Title == "" {
 		t.Errorf("%+v", d)
 	}
-	if err := s.Relabel(ctx, id, 0, nil); !errors.Is(err, ErrDocument) {
+	if err := s.Relabel(ctx, id, Marks{}); !errors.Is(err, ErrDocument) {
 		t.Errorf("no confidentiality: %v", err)
 	}
 	settle(t, s, 3, federation.KindPublish)
 	if err := s.Withdraw(ctx, id, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Relabel(ctx, id, federation.Normal, nil); !errors.Is(err, ErrWithdrawn) {
+	if err := s.Relabel(ctx, id, Marks{Confidentiality: federation.Normal}); !errors.Is(err, ErrWithdrawn) {
 		t.Errorf("withdrawn: %v", err)
 	}
 	clean(t, s)

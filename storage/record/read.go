@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -208,6 +209,7 @@ func (s *Store) document(txn *badger.Txn, k federation.DocumentKey) (Document, e
 	if err != nil {
 		return Document{}, fmt.Errorf("document %s: %w", id, damaged(err))
 	}
+	doc.Closed = slices.Contains(s.sealedTypes, doc.Type) || slices.Contains(s.sealedSpecialties, doc.Specialty)
 	return doc, nil
 }
 

@@ -79,10 +79,10 @@ func TestObjectionCountsHereUntilItIsCommitted(t *testing.T) {
 	clean(t, s)
 }
 
-func TestOnlyObjectionsTakeEffectBeforeTheyAreCommitted(t *testing.T) {
+func TestOnlyRefusalsTakeEffectBeforeTheyAreCommitted(t *testing.T) {
 	s := fresh(t)
 	subject := s.Subject(patient)
-	grant := federation.Directive{ID: federation.DirectiveID{9}, Subject: subject, Effect: federation.Withdrew, Target: federation.DirectiveID{1}, By: "x"}
+	grant := federation.Directive{ID: federation.DirectiveID{9}, Subject: subject, Effect: federation.Consent, By: "x"}
 	if err := s.AddRefusal(ctx, patient, grant); !errors.Is(err, ErrDirective) {
 		t.Errorf("grant as a refusal: %v", err)
 	}

@@ -27,7 +27,10 @@ type Options struct {
 	Space      *storage.Space     // asked before each write; nil asks nobody
 	Now        func() time.Time   // nil is time.Now
 	Small      bool               // for many nodes in one process
-	Sync       func(*os.File) error
+
+	SealedTypes, SealedSpecialties []string // kinds of documents that are published sealed, whatever their labels
+
+	Sync func(*os.File) error
 }
 
 // A Store keeps a trust's patients and documents. It may be used by many goroutines at once.
@@ -40,6 +43,8 @@ type Store struct {
 	id      [32]byte
 	now     func() time.Time
 	adding  adding
+
+	sealedTypes, sealedSpecialties []string
 }
 
 // Open opens the store in opt.Dir, or starts one. It fails with storage.ErrIntegrity when the store has lost its totals or
@@ -52,7 +57,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
-	s := &Store{dir: opt.Dir, db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now}
+	s := &Store{dir: opt.Dir, db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now, sealedTypes: opt.SealedTypes, sealedSpecialties: opt.SealedSpecialties}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open records %s: %w", opt.Dir, err), db.Close())
 	}

@@ -31,9 +31,16 @@ func (s *Store) Withdraw(ctx context.Context, id federation.DocumentID, reason s
 	})
 }
 
-// Relabel changes how confidential a document is, and its sensitivity labels, and queues it to be published with that. It
-// fails with storage.ErrNotFound, ErrWithdrawn and ErrDocument.
-func (s *Store) Relabel(ctx context.Context, id federation.DocumentID, c federation.Confidentiality, labels []string) error {
+// Marks are what a document's labels say of who may see it.
+type Marks struct {
+	Confidentiality federation.Confidentiality
+	Labels          []string
+	Legal           string
+}
+
+// Relabel changes the marks of a document, and queues it to be published with them; one that has become legally restricted is
+// queued to be withdrawn from the region instead. It fails with storage.ErrNotFound, ErrWithdrawn and ErrDocument.
+func (s *Store) Relabel(ctx context.Context, id federation.DocumentID, m Marks) error {
 	return s.change(ctx, id, func(txn *badger.Txn, t *totals, st *State) error {
 		if st.Phase == Withdrawn || st.Phase == Erased {
 			return fmt.Errorf("document %s: %w", id, ErrWithdrawn)
@@ -42,12 +49,20 @@ func (s *Store) Relabel(ctx context.Context, id federation.DocumentID, c federat
 		if err != nil {
 			return err
 		}
-		doc.Confidentiality, doc.Labels = c, labels
+		doc.Confidentiality, doc.Labels, doc.Legal = m.Confidentiality, m.Labels, m.Legal
 		if err := doc.check(); err != nil {
 			return err
 		}
 		if err := s.put(txn, documentKey(rowDocument, id.Key()), doc.encode()); err != nil {
 			return err
+		}
+		if doc.Legal != "" {
+			if err := s.announce(txn, t, id.Key(), st, federation.KindWithdraw, ""); err != nil {
+				return err
+			}
+			t.setPhase(st, Queued)
+			st.At = s.now().UTC()
+			return nil
 		}
 		return s.announce(txn, t, id.Key(), st, federation.KindPublish, "")
 	})
