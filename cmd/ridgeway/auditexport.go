@@ -29,8 +29,8 @@ exactly the entries that are in it. Entries of the last seconds have no proof
 yet. That the log was exported is an entry of it.
 
 The output is the same with --json: one JSON object a line.`,
-		Example: `  ridgeway audit export --data d1 --since 30d > events.ndjson
-  ridgeway audit export --data d1 --proofs --patient 9434765919 > proof.ndjson`,
+		Example: `  ridgeway audit export --data d1 --since 30d
+  ridgeway audit export --data d1 --proofs --patient 9434765919`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := q.message(time.Now())
