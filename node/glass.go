@@ -139,7 +139,7 @@ func (n *Node) glassPermitted(ctx context.Context, who *admin.Asker, subject fed
 		return nil, errors.Join(admin.Errorf(admin.CodeDenied, "no trust of the region lets a %s break the glass for %s: nothing was opened", who.GetRole(), who.GetPurpose()), err)
 	}
 	limits := n.options.Settings.Glass
-	ofUser, ofTrust := n.reviews.emergencies(n.Trust(), r.User, r.At)
+	ofUser, ofTrust := n.reviews.emergencies(n.Trust(), r.User, r.ID, r.At)
 	if ofUser >= orDefault(limits.PerUser, glassPerUser) || ofTrust >= orDefault(limits.PerSite, glassPerTrust) {
 		err := n.noteGlass(ctx, r, who, policy.TooMany, fmt.Sprintf("%d emergencies by this user and %d at this trust within an hour: %s", ofUser, ofTrust, r.Reason))
 		return nil, errors.Join(admin.Errorf(admin.CodeTooMany, "within an hour %s has declared %d emergencies and %s %d: no more for now. Ask a colleague, or the trust that holds the record by telephone", r.User, ofUser, n.Trust(), ofTrust), err)
@@ -222,7 +222,7 @@ func parseEmergency(text string) (until time.Time, reason string, err error) {
 	if !ok || !found {
 		return until, "", errors.New("an emergency says until when it lasts, and why")
 	}
-	if until, err = time.Parse(time.RFC3339Nano, at); err != nil || until.Format(time.RFC3339Nano) != at || until.Nanosecond()%1000 != 0 {
+	if until, err = time.Parse(time.RFC3339Nano, at); err != nil || !strings.HasSuffix(at, "Z") || until.Format(time.RFC3339Nano) != at || until.Nanosecond()%1000 != 0 {
 		return until, "", errors.New("the end of an emergency is a time in UTC, to the microsecond")
 	}
 	if fault := reasonFault(reason); fault != "" {

@@ -102,8 +102,8 @@ func (n *Node) onEmergency(ctx context.Context, a exchange.Assertion) (time.Time
 	if !found && a.Trust == n.Trust() {
 		return time.Time{}, errors.New("own staff have declared no such emergency")
 	}
-	if !found {
-		if err := n.openPeerEmergency(ctx, &review{
+	if a.Trust != n.Trust() {
+		if err := n.peerEmergency(ctx, &review{
 			ID: id, Kind: glassKind, User: a.User, Trust: a.Trust, Role: a.Role, Subject: a.Subject, Reason: reason, At: now, Until: until,
 		}); err != nil {
 			return time.Time{}, err
@@ -128,12 +128,16 @@ func (n *Node) emergencyOf(ctx context.Context, a exchange.Assertion, until time
 	return glassID(a.Trust, a.Subject, a.User, until), false, nil
 }
 
-// openPeerEmergency opens the review of another trust's emergency, unless that trust declares too many.
-func (n *Node) openPeerEmergency(ctx context.Context, r *review) error {
+// peerEmergency opens the review of another trust's emergency, unless the region has told of it. It refuses when that trust
+// had declared too many before.
+func (n *Node) peerEmergency(ctx context.Context, r *review) error {
 	n.glassMu.Lock()
 	defer n.glassMu.Unlock()
-	limits := n.options.Settings.Glass
-	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, r.At)
+	limits, at := n.options.Settings.Glass, r.At
+	if known, found := n.reviews.get(r.ID); found {
+		at = known.At
+	}
+	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, r.ID, at)
 	if ofUser >= orDefault(limits.PeerUser, glassPerUser) || ofTrust >= orDefault(limits.PeerTrust, glassPerTrust) {
 		return &exchange.Refusal{
 			Outcome: policy.TooMany, Text: "Too many emergencies were declared within an hour. Ask the trust that holds this document by telephone.",

@@ -224,12 +224,12 @@ func (d *reviewDesk) document(ctx context.Context, id string, doc federation.Doc
 	})
 }
 
-// emergencies counts those that a trust's staff have declared within an hour: by one user, and in all.
-func (d *reviewDesk) emergencies(trust federation.TrustID, user string, now time.Time) (ofUser, ofTrust int) {
+// emergencies counts those that a trust's staff have declared within the hour before another one: by one user, and in all.
+func (d *reviewDesk) emergencies(trust federation.TrustID, user, but string, at time.Time) (ofUser, ofTrust int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	for _, r := range d.recent {
-		if r.Trust != trust || r.At.Before(now.Add(-time.Hour)) {
+		if r.Trust != trust || r.ID == but || r.At.After(at) || r.At.Before(at.Add(-time.Hour)) {
 			continue
 		}
 		ofTrust++

@@ -53,8 +53,8 @@ func (s Settings) checkReviews(data string) []string {
 			add("%s: %d is not within 1 and 1000000 (0: the default)", name, v)
 		}
 	}
-	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Hour || d > 90*24*time.Hour) {
-		add("review: within: %v is not within 1h and 2160h", d)
+	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Minute || d > 90*24*time.Hour) {
+		add("review: within: %v is not within 1m and 2160h", d)
 	}
 	for _, staff := range slices.Sorted(maps.Keys(s.Watch.OwnRecords)) {
 		if _, err := record.ParseNHSNumber(s.Watch.OwnRecords[staff]); err != nil {

@@ -52,6 +52,7 @@ type RegionOptions struct {
 	Lease     time.Duration                                         // 0: the node's default
 	Election  time.Duration                                         // 0: the node's default; on UDP more for more than eight trusts
 	Tune      func(trust federation.TrustID, c *consensus.Config)   // changes consensus settings; may be nil
+	Open      func(trust federation.TrustID, o *node.Options)       // changes how a node is opened; may be nil
 	Small     bool                                                  // little memory a node; set it for more than a few
 	Admin     bool                                                  // each node serves its admin socket; not possible in virtual time
 	Statfs    func(dir string) (total, available uint64, err error) // nil: RoomyStatfs
@@ -238,6 +239,9 @@ func (r *Region) start(ctx context.Context, t federation.TrustID) error {
 	}
 	if r.opts.Tune != nil {
 		o.Tune = func(c *consensus.Config) { r.opts.Tune(t, c) }
+	}
+	if r.opts.Open != nil {
+		r.opts.Open(t, &o)
 	}
 	n, err := node.Open(ctx, o)
 	if err != nil {

@@ -154,7 +154,7 @@ func (q *asking) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&q.user, "user", "", "staff id of who asks (default: your login name)")
 	cmd.Flags().StringVar(&q.role, "role", "", "role of who asks (default: clinician)")
 	cmd.Flags().StringVar(&q.purpose, "purpose", "", "purpose of use, a code of HL7 v3-ActReason (default: TREAT)")
-	cmd.Flags().StringVar(&q.relationship, "relationship", "", "what justifies it, such as referral or admission")
+	cmd.Flags().StringVar(&q.relationship, "relationship", "", "what justifies it, KIND or KIND:EVIDENCE: referral, appointment, admission, registered-list, mdt or self-claimed")
 }
 
 func (q *asking) message() *admin.Asker {

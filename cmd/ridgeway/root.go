@@ -38,7 +38,7 @@ Find and read them:  ridgeway locate, ridgeway fetch`,
 	for group, commands := range map[string][]*cobra.Command{
 		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand(), a.recoverCommand(), a.repairCommand()},
 		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.withdrawCommand(), a.rejectedCommand(), a.scrubCommand()},
-		"govern":  {a.objectCommand(), a.consentCommand(), a.suspendCommand(), a.approveCommand(), a.auditCommand(), a.reportCommand(), a.agreementCommand(), a.whyCommand(), a.whoCommand()},
+		"govern":  {a.objectCommand(), a.consentCommand(), a.suspendCommand(), a.approveCommand(), a.auditCommand(), a.reportCommand(), a.breakGlassCommand(), a.reviewCommand(), a.agreementCommand(), a.whyCommand(), a.whoCommand()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
@@ -62,6 +62,7 @@ status  codes                     meaning
                                   is wrong; nothing was changed
 3       NOT_FOUND                 no such document, or none you may know of
 4       DENIED                    the custodian's rules or the patient refuse
+        TOO_MANY                  more than a user or a trust may have an hour
 5       STALE_POLICY, NO_QUORUM,  a trust, the node or the region cannot be
         UNAVAILABLE               reached now; try again later
 6       INTEGRITY                 bytes are not what they must be
