@@ -55,17 +55,19 @@ func mailSession(conn net.Conn, refuse string) string {
 		}
 		said.WriteString(line + "\n")
 		verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
-		switch {
-		case verb == refuse:
+		if verb == refuse {
 			_ = c.PrintfLine("451 try later")
-		case verb == "EHLO":
+			continue
+		}
+		switch verb {
+		case "EHLO":
 			_ = c.PrintfLine("250-test\r\n250 8BITMIME")
-		case verb == "DATA":
+		case "DATA":
 			_ = c.PrintfLine("354 go on")
 			body, _ := io.ReadAll(textproto.NewReader(bufio.NewReader(c.R)).DotReader())
 			said.Write(body)
 			_ = c.PrintfLine("250 taken")
-		case verb == "QUIT":
+		case "QUIT":
 			_ = c.PrintfLine("221 bye")
 			return said.String()
 		default:
