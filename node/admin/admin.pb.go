@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12-devel
 // 	protoc        v3.21.12
-// source: admin.proto
+// source: node/admin/admin.proto
 
 // The contract between the command line and its node, over a unix socket in the data folder. Times are microseconds since
 // 1970 UTC; 0 is "not known".
@@ -37,7 +37,7 @@ type Asker struct {
 
 func (x *Asker) Reset() {
 	*x = Asker{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_node_admin_admin_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +49,7 @@ func (x *Asker) String() string {
 func (*Asker) ProtoMessage() {}
 
 func (x *Asker) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_node_admin_admin_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +62,7 @@ func (x *Asker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asker.ProtoReflect.Descriptor instead.
 func (*Asker) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Asker) GetUser() string {
@@ -104,7 +104,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_node_admin_admin_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -116,7 +116,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_node_admin_admin_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -129,7 +129,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Problem) GetCode() string {
@@ -154,7 +154,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_node_admin_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -166,7 +166,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_node_admin_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -179,7 +179,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{2}
 }
 
 type StatusReply struct {
@@ -218,7 +218,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_node_admin_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +230,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_node_admin_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +243,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StatusReply) GetVersion() string {
@@ -455,7 +455,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_node_admin_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +467,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_node_admin_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +480,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Proposal) GetId() string {
@@ -536,7 +536,7 @@ type Site struct {
 
 func (x *Site) Reset() {
 	*x = Site{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_node_admin_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +548,7 @@ func (x *Site) String() string {
 func (*Site) ProtoMessage() {}
 
 func (x *Site) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_node_admin_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +561,7 @@ func (x *Site) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Site.ProtoReflect.Descriptor instead.
 func (*Site) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Site) GetTrust() string {
@@ -648,7 +648,7 @@ type Suspension struct {
 
 func (x *Suspension) Reset() {
 	*x = Suspension{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +660,7 @@ func (x *Suspension) String() string {
 func (*Suspension) ProtoMessage() {}
 
 func (x *Suspension) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +673,7 @@ func (x *Suspension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
 func (*Suspension) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Suspension) GetTrust() string {
@@ -722,7 +722,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -734,7 +734,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -747,7 +747,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *InviteRequest) GetTrust() string {
@@ -782,7 +782,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +794,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +807,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InviteReply) GetInvitation() string {
@@ -840,7 +840,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +852,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +865,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeInvitationRequest) GetTrust() string {
@@ -884,7 +884,7 @@ type RevokeInvitationReply struct {
 
 func (x *RevokeInvitationReply) Reset() {
 	*x = RevokeInvitationReply{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +896,7 @@ func (x *RevokeInvitationReply) String() string {
 func (*RevokeInvitationReply) ProtoMessage() {}
 
 func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +909,7 @@ func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationReply.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeInvitationReply) GetRevoked() uint32 {
@@ -934,7 +934,7 @@ type TakeRequest struct {
 
 func (x *TakeRequest) Reset() {
 	*x = TakeRequest{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +946,7 @@ func (x *TakeRequest) String() string {
 func (*TakeRequest) ProtoMessage() {}
 
 func (x *TakeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +959,7 @@ func (x *TakeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRequest.ProtoReflect.Descriptor instead.
 func (*TakeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TakeRequest) GetStep() isTakeRequest_Step {
@@ -1053,7 +1053,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1065,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1078,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Document) GetPatient() string {
@@ -1179,7 +1179,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1191,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1204,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *File) GetName() string {
@@ -1252,7 +1252,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1264,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1277,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Page) GetExtents() []*Extent {
@@ -1304,7 +1304,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1316,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1329,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Extent) GetOffset() int64 {
@@ -1359,7 +1359,7 @@ type TakeReply struct {
 
 func (x *TakeReply) Reset() {
 	*x = TakeReply{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1371,7 @@ func (x *TakeReply) String() string {
 func (*TakeReply) ProtoMessage() {}
 
 func (x *TakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1384,7 @@ func (x *TakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReply.ProtoReflect.Descriptor instead.
 func (*TakeReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TakeReply) GetDocument() string {
@@ -1434,7 +1434,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1446,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1459,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LocateRequest) GetPatient() string {
@@ -1503,7 +1503,7 @@ type LocateReply struct {
 
 func (x *LocateReply) Reset() {
 	*x = LocateReply{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1515,7 @@ func (x *LocateReply) String() string {
 func (*LocateReply) ProtoMessage() {}
 
 func (x *LocateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1528,7 @@ func (x *LocateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateReply.ProtoReflect.Descriptor instead.
 func (*LocateReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LocateReply) GetDocuments() []*Located {
@@ -1589,7 +1589,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1601,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1614,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Located) GetDocument() string {
@@ -1737,7 +1737,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1749,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1762,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchRequest) GetDocument() string {
@@ -1828,7 +1828,7 @@ type FetchReply struct {
 
 func (x *FetchReply) Reset() {
 	*x = FetchReply{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1840,7 @@ func (x *FetchReply) String() string {
 func (*FetchReply) ProtoMessage() {}
 
 func (x *FetchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1853,7 @@ func (x *FetchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchReply.ProtoReflect.Descriptor instead.
 func (*FetchReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchReply) GetStep() isFetchReply_Step {
@@ -1930,7 +1930,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +1942,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +1955,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Head) GetDocument() string {
@@ -2040,7 +2040,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2052,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2065,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Done) GetBytes() int64 {
@@ -2108,7 +2108,7 @@ type ObjectRequest struct {
 
 func (x *ObjectRequest) Reset() {
 	*x = ObjectRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2120,7 @@ func (x *ObjectRequest) String() string {
 func (*ObjectRequest) ProtoMessage() {}
 
 func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2133,7 @@ func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRequest.ProtoReflect.Descriptor instead.
 func (*ObjectRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObjectRequest) GetPatient() string {
@@ -2177,7 +2177,7 @@ type ObjectReply struct {
 
 func (x *ObjectReply) Reset() {
 	*x = ObjectReply{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2189,7 @@ func (x *ObjectReply) String() string {
 func (*ObjectReply) ProtoMessage() {}
 
 func (x *ObjectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2202,7 @@ func (x *ObjectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectReply.ProtoReflect.Descriptor instead.
 func (*ObjectReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObjectReply) GetDirectives() []string {
@@ -2250,7 +2250,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2262,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2275,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawRequest) GetDocument() string {
@@ -2301,7 +2301,7 @@ type WithdrawReply struct {
 
 func (x *WithdrawReply) Reset() {
 	*x = WithdrawReply{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2313,7 @@ func (x *WithdrawReply) String() string {
 func (*WithdrawReply) ProtoMessage() {}
 
 func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2326,7 @@ func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReply.ProtoReflect.Descriptor instead.
 func (*WithdrawReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawReply) GetCommitted() bool {
@@ -2348,7 +2348,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2360,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2373,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2413,7 +2413,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2425,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2438,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2460,7 +2460,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2472,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2485,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2524,7 +2524,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2536,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +2549,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type VerifyAuditReply struct {
@@ -2566,7 +2566,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2578,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2591,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2645,7 +2645,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +2657,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +2670,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -2688,7 +2688,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2700,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2713,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type RejectedRequest struct {
@@ -2725,7 +2725,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2737,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2750,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -2770,7 +2770,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +2782,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +2795,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -2826,7 +2826,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +2838,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +2851,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Rejection) GetId() string {
@@ -2907,7 +2907,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +2919,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +2932,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -2965,7 +2965,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +2977,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +2990,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -3008,7 +3008,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3020,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3033,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 type ScrubReply struct {
@@ -3049,7 +3049,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3061,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3074,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -3123,7 +3123,7 @@ type AgreementText struct {
 
 func (x *AgreementText) Reset() {
 	*x = AgreementText{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3135,7 +3135,7 @@ func (x *AgreementText) String() string {
 func (*AgreementText) ProtoMessage() {}
 
 func (x *AgreementText) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3148,7 +3148,7 @@ func (x *AgreementText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
 func (*AgreementText) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AgreementText) GetCedar() string {
@@ -3174,7 +3174,7 @@ type CheckAgreementRequest struct {
 
 func (x *CheckAgreementRequest) Reset() {
 	*x = CheckAgreementRequest{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +3186,7 @@ func (x *CheckAgreementRequest) String() string {
 func (*CheckAgreementRequest) ProtoMessage() {}
 
 func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +3199,7 @@ func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
 func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CheckAgreementRequest) GetText() *AgreementText {
@@ -3219,7 +3219,7 @@ type CheckAgreementReply struct {
 
 func (x *CheckAgreementReply) Reset() {
 	*x = CheckAgreementReply{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3231,7 +3231,7 @@ func (x *CheckAgreementReply) String() string {
 func (*CheckAgreementReply) ProtoMessage() {}
 
 func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3244,7 +3244,7 @@ func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
 func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CheckAgreementReply) GetFindings() []*Finding {
@@ -3275,7 +3275,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3287,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3300,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Finding) GetLine() uint32 {
@@ -3357,7 +3357,7 @@ type SimulateAgreementRequest struct {
 
 func (x *SimulateAgreementRequest) Reset() {
 	*x = SimulateAgreementRequest{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3369,7 @@ func (x *SimulateAgreementRequest) String() string {
 func (*SimulateAgreementRequest) ProtoMessage() {}
 
 func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3382,7 @@ func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SimulateAgreementRequest) GetText() *AgreementText {
@@ -3423,7 +3423,7 @@ type SimulateAgreementReply struct {
 
 func (x *SimulateAgreementReply) Reset() {
 	*x = SimulateAgreementReply{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3435,7 @@ func (x *SimulateAgreementReply) String() string {
 func (*SimulateAgreementReply) ProtoMessage() {}
 
 func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3448,7 @@ func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SimulateAgreementReply) GetAudited() *Impact {
@@ -3482,7 +3482,7 @@ type Impact struct {
 
 func (x *Impact) Reset() {
 	*x = Impact{}
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3494,7 @@ func (x *Impact) String() string {
 func (*Impact) ProtoMessage() {}
 
 func (x *Impact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3507,7 @@ func (x *Impact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Impact.ProtoReflect.Descriptor instead.
 func (*Impact) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{48}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Impact) GetDecided() uint64 {
@@ -3585,7 +3585,7 @@ type ImpactCount struct {
 
 func (x *ImpactCount) Reset() {
 	*x = ImpactCount{}
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +3597,7 @@ func (x *ImpactCount) String() string {
 func (*ImpactCount) ProtoMessage() {}
 
 func (x *ImpactCount) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +3610,7 @@ func (x *ImpactCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
 func (*ImpactCount) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{49}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ImpactCount) GetBy() string {
@@ -3653,7 +3653,7 @@ type ImpactExample struct {
 
 func (x *ImpactExample) Reset() {
 	*x = ImpactExample{}
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3665,7 +3665,7 @@ func (x *ImpactExample) String() string {
 func (*ImpactExample) ProtoMessage() {}
 
 func (x *ImpactExample) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3678,7 +3678,7 @@ func (x *ImpactExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
 func (*ImpactExample) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{50}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ImpactExample) GetGained() bool {
@@ -3723,7 +3723,7 @@ type ProposeAgreementRequest struct {
 
 func (x *ProposeAgreementRequest) Reset() {
 	*x = ProposeAgreementRequest{}
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +3735,7 @@ func (x *ProposeAgreementRequest) String() string {
 func (*ProposeAgreementRequest) ProtoMessage() {}
 
 func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +3748,7 @@ func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{51}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ProposeAgreementRequest) GetText() *AgreementText {
@@ -3805,7 +3805,7 @@ type ApproveAgreementRequest struct {
 
 func (x *ApproveAgreementRequest) Reset() {
 	*x = ApproveAgreementRequest{}
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3817,7 +3817,7 @@ func (x *ApproveAgreementRequest) String() string {
 func (*ApproveAgreementRequest) ProtoMessage() {}
 
 func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3830,7 +3830,7 @@ func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{52}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ApproveAgreementRequest) GetProposal() string {
@@ -3885,7 +3885,7 @@ type AgreementProposal struct {
 
 func (x *AgreementProposal) Reset() {
 	*x = AgreementProposal{}
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +3897,7 @@ func (x *AgreementProposal) String() string {
 func (*AgreementProposal) ProtoMessage() {}
 
 func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +3910,7 @@ func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
 func (*AgreementProposal) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{53}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AgreementProposal) GetId() string {
@@ -4035,7 +4035,7 @@ type AgreementsRequest struct {
 
 func (x *AgreementsRequest) Reset() {
 	*x = AgreementsRequest{}
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4047,7 +4047,7 @@ func (x *AgreementsRequest) String() string {
 func (*AgreementsRequest) ProtoMessage() {}
 
 func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4060,7 +4060,7 @@ func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
 func (*AgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{54}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AgreementsRequest) GetTrust() string {
@@ -4089,7 +4089,7 @@ type AgreementsReply struct {
 
 func (x *AgreementsReply) Reset() {
 	*x = AgreementsReply{}
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4101,7 @@ func (x *AgreementsReply) String() string {
 func (*AgreementsReply) ProtoMessage() {}
 
 func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4114,7 @@ func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
 func (*AgreementsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{55}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AgreementsReply) GetVersions() []*AgreementVersion {
@@ -4165,7 +4165,7 @@ type AgreementVersion struct {
 
 func (x *AgreementVersion) Reset() {
 	*x = AgreementVersion{}
-	mi := &file_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4177,7 @@ func (x *AgreementVersion) String() string {
 func (*AgreementVersion) ProtoMessage() {}
 
 func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4190,7 @@ func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
 func (*AgreementVersion) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{56}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AgreementVersion) GetTrust() string {
@@ -4290,7 +4290,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +4302,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +4315,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{57}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WhyRequest) GetDocument() string {
@@ -4366,7 +4366,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4378,7 +4378,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4391,7 +4391,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{58}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WhyReply) GetOutcome() string {
@@ -4439,7 +4439,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4451,7 +4451,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4464,7 +4464,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{59}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WhoRequest) GetDocument() string {
@@ -4490,7 +4490,7 @@ type WhoReply struct {
 
 func (x *WhoReply) Reset() {
 	*x = WhoReply{}
-	mi := &file_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4502,7 +4502,7 @@ func (x *WhoReply) String() string {
 func (*WhoReply) ProtoMessage() {}
 
 func (x *WhoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4515,7 +4515,7 @@ func (x *WhoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
 func (*WhoReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{60}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *WhoReply) GetAccess() []*Access {
@@ -4541,7 +4541,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4553,7 +4553,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4566,7 +4566,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{61}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Access) GetTrust() string {
@@ -4644,7 +4644,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4656,7 +4656,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4669,7 +4669,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{62}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -4767,7 +4767,7 @@ type RecordDirectiveRequest struct {
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +4779,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +4792,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{63}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -4879,7 +4879,7 @@ type RecordDirectiveReply struct {
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +4891,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +4904,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{64}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -4960,7 +4960,7 @@ type DirectivesRequest struct {
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +4972,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +4985,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{65}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -5019,7 +5019,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5031,7 +5031,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5044,7 +5044,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{66}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -5080,7 +5080,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5092,7 +5092,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5105,7 +5105,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{67}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -5198,7 +5198,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5210,7 +5210,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5223,7 +5223,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{68}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -5272,7 +5272,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5284,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5297,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{69}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -5337,7 +5337,7 @@ type ReceiptReply struct {
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5349,7 +5349,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5362,7 +5362,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{70}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -5434,7 +5434,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5446,7 +5446,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5459,7 +5459,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{71}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -5497,174 +5497,6 @@ func (x *ReceiptSite) GetProblem() string {
 	return ""
 }
 
-type RelabelRequest struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Documents       []string               `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`             // own
-	Patient         string                 `protobuf:"bytes,2,opt,name=patient,proto3" json:"patient,omitempty"`                 // or all of a patient's own documents
-	Type            string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`                       // or all of a type
-	Confidentiality string                 `protobuf:"bytes,4,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"` // empty: as it is
-	Sensitivity     []string               `protobuf:"bytes,5,rep,name=sensitivity,proto3" json:"sensitivity,omitempty"`
-	SetSensitivity  bool                   `protobuf:"varint,6,opt,name=set_sensitivity,json=setSensitivity,proto3" json:"set_sensitivity,omitempty"` // sensitivity replaces what is there
-	Legal           string                 `protobuf:"bytes,7,opt,name=legal,proto3" json:"legal,omitempty"`                                          // none, HFEA, GRA, ADOPTION; empty: as it is
-	Confirm         bool                   `protobuf:"varint,8,opt,name=confirm,proto3" json:"confirm,omitempty"`                                     // do it; else only who would lose and gain
-	Asker           *Asker                 `protobuf:"bytes,9,opt,name=asker,proto3" json:"asker,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *RelabelRequest) Reset() {
-	*x = RelabelRequest{}
-	mi := &file_admin_proto_msgTypes[72]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RelabelRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RelabelRequest) ProtoMessage() {}
-
-func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[72]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
-func (*RelabelRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{72}
-}
-
-func (x *RelabelRequest) GetDocuments() []string {
-	if x != nil {
-		return x.Documents
-	}
-	return nil
-}
-
-func (x *RelabelRequest) GetPatient() string {
-	if x != nil {
-		return x.Patient
-	}
-	return ""
-}
-
-func (x *RelabelRequest) GetType() string {
-	if x != nil {
-		return x.Type
-	}
-	return ""
-}
-
-func (x *RelabelRequest) GetConfidentiality() string {
-	if x != nil {
-		return x.Confidentiality
-	}
-	return ""
-}
-
-func (x *RelabelRequest) GetSensitivity() []string {
-	if x != nil {
-		return x.Sensitivity
-	}
-	return nil
-}
-
-func (x *RelabelRequest) GetSetSensitivity() bool {
-	if x != nil {
-		return x.SetSensitivity
-	}
-	return false
-}
-
-func (x *RelabelRequest) GetLegal() string {
-	if x != nil {
-		return x.Legal
-	}
-	return ""
-}
-
-func (x *RelabelRequest) GetConfirm() bool {
-	if x != nil {
-		return x.Confirm
-	}
-	return false
-}
-
-func (x *RelabelRequest) GetAsker() *Asker {
-	if x != nil {
-		return x.Asker
-	}
-	return nil
-}
-
-type RelabelReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Matched       uint32                 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
-	Changed       uint32                 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
-	Impact        *Impact                `protobuf:"bytes,3,opt,name=impact,proto3" json:"impact,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RelabelReply) Reset() {
-	*x = RelabelReply{}
-	mi := &file_admin_proto_msgTypes[73]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RelabelReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RelabelReply) ProtoMessage() {}
-
-func (x *RelabelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[73]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
-func (*RelabelReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{73}
-}
-
-func (x *RelabelReply) GetMatched() uint32 {
-	if x != nil {
-		return x.Matched
-	}
-	return 0
-}
-
-func (x *RelabelReply) GetChanged() uint32 {
-	if x != nil {
-		return x.Changed
-	}
-	return 0
-}
-
-func (x *RelabelReply) GetImpact() *Impact {
-	if x != nil {
-		return x.Impact
-	}
-	return nil
-}
-
 type BreakGlassRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
@@ -5676,7 +5508,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5688,7 +5520,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5701,7 +5533,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{74}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -5736,7 +5568,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5748,7 +5580,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5761,7 +5593,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{75}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -5794,7 +5626,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5806,7 +5638,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5819,7 +5651,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{76}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -5838,7 +5670,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5850,7 +5682,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5863,7 +5695,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{77}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -5894,7 +5726,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5906,7 +5738,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5919,7 +5751,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{78}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Review) GetId() string {
@@ -6025,7 +5857,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6037,7 +5869,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6050,7 +5882,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{79}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -6100,7 +5932,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +5944,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +5957,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{80}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -6235,7 +6067,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6247,7 +6079,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6260,7 +6092,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{81}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -6427,7 +6259,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6439,7 +6271,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6452,7 +6284,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{82}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -6480,7 +6312,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6492,7 +6324,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6505,7 +6337,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{83}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -6540,7 +6372,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6552,7 +6384,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6565,7 +6397,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{84}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -6599,7 +6431,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6611,7 +6443,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6624,7 +6456,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{85}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -6644,7 +6476,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6656,7 +6488,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6669,7 +6501,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{86}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -6706,7 +6538,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6718,7 +6550,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6731,7 +6563,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{87}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -6843,7 +6675,7 @@ type ReportAccess struct {
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6855,7 +6687,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6868,7 +6700,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{88}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -7004,7 +6836,7 @@ type ReportSite struct {
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7016,7 +6848,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7029,7 +6861,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{89}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -7084,7 +6916,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7096,7 +6928,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7109,7 +6941,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{90}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -7139,7 +6971,7 @@ type ReconcileReply struct {
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7151,7 +6983,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7164,7 +6996,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{91}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -7217,7 +7049,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7229,7 +7061,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7242,7 +7074,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{92}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -7294,11 +7126,11 @@ func (x *OneSided) GetProblem() string {
 	return ""
 }
 
-var File_admin_proto protoreflect.FileDescriptor
+var File_node_admin_admin_proto protoreflect.FileDescriptor
 
-const file_admin_proto_rawDesc = "" +
+const file_node_admin_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x11ridgeway.admin.v1\"m\n" +
+	"\x16node/admin/admin.proto\x12\x11ridgeway.admin.v1\"m\n" +
 	"\x05Asker\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
@@ -7757,21 +7589,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\bR\aapplied\x12\x0e\n" +
 	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x18\n" +
-	"\aproblem\x18\x05 \x01(\tR\aproblem\"\xb1\x02\n" +
-	"\x0eRelabelRequest\x12\x1c\n" +
-	"\tdocuments\x18\x01 \x03(\tR\tdocuments\x12\x18\n" +
-	"\apatient\x18\x02 \x01(\tR\apatient\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\x12(\n" +
-	"\x0fconfidentiality\x18\x04 \x01(\tR\x0fconfidentiality\x12 \n" +
-	"\vsensitivity\x18\x05 \x03(\tR\vsensitivity\x12'\n" +
-	"\x0fset_sensitivity\x18\x06 \x01(\bR\x0esetSensitivity\x12\x14\n" +
-	"\x05legal\x18\a \x01(\tR\x05legal\x12\x18\n" +
-	"\aconfirm\x18\b \x01(\bR\aconfirm\x12.\n" +
-	"\x05asker\x18\t \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"u\n" +
-	"\fRelabelReply\x12\x18\n" +
-	"\amatched\x18\x01 \x01(\rR\amatched\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\rR\achanged\x121\n" +
-	"\x06impact\x18\x03 \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06impact\"u\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\"u\n" +
 	"\x11BreakGlassRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -7922,7 +7740,7 @@ const file_admin_proto_rawDesc = "" +
 	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x12\n" +
 	"\x04user\x18\x05 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x18\n" +
-	"\aproblem\x18\a \x01(\tR\aproblem2\xd9\x16\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem2\x8a\x16\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -7951,8 +7769,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"Directives\x12$.ridgeway.admin.v1.DirectivesRequest\x1a\".ridgeway.admin.v1.DirectivesReply\x12i\n" +
 	"\x11WithdrawDirective\x12+.ridgeway.admin.v1.WithdrawDirectiveRequest\x1a'.ridgeway.admin.v1.RecordDirectiveReply\x12M\n" +
-	"\aReceipt\x12!.ridgeway.admin.v1.ReceiptRequest\x1a\x1f.ridgeway.admin.v1.ReceiptReply\x12M\n" +
-	"\aRelabel\x12!.ridgeway.admin.v1.RelabelRequest\x1a\x1f.ridgeway.admin.v1.RelabelReply\x12V\n" +
+	"\aReceipt\x12!.ridgeway.admin.v1.ReceiptRequest\x1a\x1f.ridgeway.admin.v1.ReceiptReply\x12V\n" +
 	"\n" +
 	"BreakGlass\x12$.ridgeway.admin.v1.BreakGlassRequest\x1a\".ridgeway.admin.v1.BreakGlassReply\x12M\n" +
 	"\aReviews\x12!.ridgeway.admin.v1.ReviewsRequest\x1a\x1f.ridgeway.admin.v1.ReviewsReply\x12O\n" +
@@ -7963,19 +7780,19 @@ const file_admin_proto_rawDesc = "" +
 	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
-	file_admin_proto_rawDescOnce sync.Once
-	file_admin_proto_rawDescData []byte
+	file_node_admin_admin_proto_rawDescOnce sync.Once
+	file_node_admin_admin_proto_rawDescData []byte
 )
 
-func file_admin_proto_rawDescGZIP() []byte {
-	file_admin_proto_rawDescOnce.Do(func() {
-		file_admin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)))
+func file_node_admin_admin_proto_rawDescGZIP() []byte {
+	file_node_admin_admin_proto_rawDescOnce.Do(func() {
+		file_node_admin_admin_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)))
 	})
-	return file_admin_proto_rawDescData
+	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
-var file_admin_proto_goTypes = []any{
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
 	(*StatusRequest)(nil),            // 2: ridgeway.admin.v1.StatusRequest
@@ -8048,29 +7865,27 @@ var file_admin_proto_goTypes = []any{
 	(*ReceiptRequest)(nil),           // 69: ridgeway.admin.v1.ReceiptRequest
 	(*ReceiptReply)(nil),             // 70: ridgeway.admin.v1.ReceiptReply
 	(*ReceiptSite)(nil),              // 71: ridgeway.admin.v1.ReceiptSite
-	(*RelabelRequest)(nil),           // 72: ridgeway.admin.v1.RelabelRequest
-	(*RelabelReply)(nil),             // 73: ridgeway.admin.v1.RelabelReply
-	(*BreakGlassRequest)(nil),        // 74: ridgeway.admin.v1.BreakGlassRequest
-	(*BreakGlassReply)(nil),          // 75: ridgeway.admin.v1.BreakGlassReply
-	(*ReviewsRequest)(nil),           // 76: ridgeway.admin.v1.ReviewsRequest
-	(*ReviewsReply)(nil),             // 77: ridgeway.admin.v1.ReviewsReply
-	(*Review)(nil),                   // 78: ridgeway.admin.v1.Review
-	(*CloseReviewRequest)(nil),       // 79: ridgeway.admin.v1.CloseReviewRequest
-	(*AuditFilter)(nil),              // 80: ridgeway.admin.v1.AuditFilter
-	(*AuditEntry)(nil),               // 81: ridgeway.admin.v1.AuditEntry
-	(*SearchAuditRequest)(nil),       // 82: ridgeway.admin.v1.SearchAuditRequest
-	(*SearchAuditReply)(nil),         // 83: ridgeway.admin.v1.SearchAuditReply
-	(*ExportAuditRequest)(nil),       // 84: ridgeway.admin.v1.ExportAuditRequest
-	(*ExportAuditReply)(nil),         // 85: ridgeway.admin.v1.ExportAuditReply
-	(*ReportRequest)(nil),            // 86: ridgeway.admin.v1.ReportRequest
-	(*ReportReply)(nil),              // 87: ridgeway.admin.v1.ReportReply
-	(*ReportAccess)(nil),             // 88: ridgeway.admin.v1.ReportAccess
-	(*ReportSite)(nil),               // 89: ridgeway.admin.v1.ReportSite
-	(*ReconcileRequest)(nil),         // 90: ridgeway.admin.v1.ReconcileRequest
-	(*ReconcileReply)(nil),           // 91: ridgeway.admin.v1.ReconcileReply
-	(*OneSided)(nil),                 // 92: ridgeway.admin.v1.OneSided
+	(*BreakGlassRequest)(nil),        // 72: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 73: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 74: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 75: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 76: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 77: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 78: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 79: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 80: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 81: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 82: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 83: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 84: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 85: ridgeway.admin.v1.ReportReply
+	(*ReportAccess)(nil),             // 86: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 87: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 88: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 89: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 90: ridgeway.admin.v1.OneSided
 }
-var file_admin_proto_depIdxs = []int32{
+var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
 	4,  // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
 	6,  // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
@@ -8113,110 +7928,106 @@ var file_admin_proto_depIdxs = []int32{
 	0,  // 39: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
 	0,  // 40: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
 	71, // 41: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,  // 42: ridgeway.admin.v1.RelabelRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48, // 43: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	0,  // 44: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	78, // 45: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,  // 46: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80, // 47: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 48: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	81, // 49: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	80, // 50: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 51: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 52: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88, // 53: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	67, // 54: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	89, // 55: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,  // 56: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	92, // 57: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	89, // 58: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	2,  // 59: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,  // 60: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,  // 61: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11, // 62: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17, // 63: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20, // 64: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24, // 65: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26, // 66: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28, // 67: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29, // 68: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31, // 69: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	33, // 70: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	40, // 71: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	35, // 72: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	38, // 73: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	43, // 74: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	46, // 75: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	51, // 76: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	52, // 77: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	54, // 78: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	57, // 79: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	59, // 80: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	63, // 81: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	65, // 82: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	68, // 83: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	69, // 84: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	72, // 85: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	74, // 86: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	76, // 87: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	79, // 88: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	82, // 89: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	84, // 90: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	86, // 91: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	90, // 92: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	3,  // 93: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,  // 94: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10, // 95: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16, // 96: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18, // 97: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21, // 98: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25, // 99: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27, // 100: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30, // 101: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30, // 102: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32, // 103: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	34, // 104: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	41, // 105: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	36, // 106: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	39, // 107: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	44, // 108: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	47, // 109: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	53, // 110: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	53, // 111: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	55, // 112: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	58, // 113: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	60, // 114: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	64, // 115: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	66, // 116: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	64, // 117: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	70, // 118: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	73, // 119: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	75, // 120: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	77, // 121: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	78, // 122: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	83, // 123: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	85, // 124: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	87, // 125: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	91, // 126: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	93, // [93:127] is the sub-list for method output_type
-	59, // [59:93] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	0,  // 42: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	76, // 43: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,  // 44: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	78, // 45: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 46: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	79, // 47: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	78, // 48: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 49: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 50: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	86, // 51: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	67, // 52: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	87, // 53: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,  // 54: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	90, // 55: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	87, // 56: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	2,  // 57: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,  // 58: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,  // 59: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11, // 60: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17, // 61: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20, // 62: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24, // 63: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26, // 64: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28, // 65: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29, // 66: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31, // 67: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	33, // 68: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	40, // 69: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	35, // 70: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	38, // 71: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	43, // 72: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	46, // 73: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	51, // 74: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	52, // 75: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	54, // 76: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	57, // 77: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	59, // 78: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	63, // 79: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	65, // 80: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	68, // 81: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	69, // 82: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	72, // 83: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	74, // 84: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	77, // 85: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	80, // 86: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	82, // 87: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	84, // 88: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	88, // 89: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	3,  // 90: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,  // 91: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10, // 92: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16, // 93: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18, // 94: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21, // 95: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25, // 96: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27, // 97: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30, // 98: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30, // 99: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32, // 100: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	34, // 101: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	41, // 102: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	36, // 103: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	39, // 104: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	44, // 105: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	47, // 106: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	53, // 107: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	53, // 108: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	55, // 109: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	58, // 110: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	60, // 111: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	64, // 112: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	66, // 113: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	64, // 114: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	70, // 115: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	73, // 116: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	75, // 117: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	76, // 118: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	81, // 119: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	83, // 120: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	85, // 121: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	89, // 122: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	90, // [90:123] is the sub-list for method output_type
+	57, // [57:90] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
-func init() { file_admin_proto_init() }
-func file_admin_proto_init() {
-	if File_admin_proto != nil {
+func init() { file_node_admin_admin_proto_init() }
+func file_node_admin_admin_proto_init() {
+	if File_node_admin_admin_proto != nil {
 		return
 	}
-	file_admin_proto_msgTypes[11].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[11].OneofWrappers = []any{
 		(*TakeRequest_Document)(nil),
 		(*TakeRequest_File)(nil),
 		(*TakeRequest_Data)(nil),
 		(*TakeRequest_End)(nil),
 	}
-	file_admin_proto_msgTypes[21].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[21].OneofWrappers = []any{
 		(*FetchReply_Head)(nil),
 		(*FetchReply_Data)(nil),
 		(*FetchReply_Done)(nil),
@@ -8225,17 +8036,17 @@ func file_admin_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   93,
+			NumMessages:   91,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_admin_proto_goTypes,
-		DependencyIndexes: file_admin_proto_depIdxs,
-		MessageInfos:      file_admin_proto_msgTypes,
+		GoTypes:           file_node_admin_admin_proto_goTypes,
+		DependencyIndexes: file_node_admin_admin_proto_depIdxs,
+		MessageInfos:      file_node_admin_admin_proto_msgTypes,
 	}.Build()
-	File_admin_proto = out.File
-	file_admin_proto_goTypes = nil
-	file_admin_proto_depIdxs = nil
+	File_node_admin_admin_proto = out.File
+	file_node_admin_admin_proto_goTypes = nil
+	file_node_admin_admin_proto_depIdxs = nil
 }

@@ -2,7 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             v3.21.12
-// source: admin.proto
+// source: node/admin/admin.proto
 
 // The contract between the command line and its node, over a unix socket in the data folder. Times are microseconds since
 // 1970 UTC; 0 is "not known".
@@ -48,7 +48,6 @@ const (
 	Admin_Directives_FullMethodName        = "/ridgeway.admin.v1.Admin/Directives"
 	Admin_WithdrawDirective_FullMethodName = "/ridgeway.admin.v1.Admin/WithdrawDirective"
 	Admin_Receipt_FullMethodName           = "/ridgeway.admin.v1.Admin/Receipt"
-	Admin_Relabel_FullMethodName           = "/ridgeway.admin.v1.Admin/Relabel"
 	Admin_BreakGlass_FullMethodName        = "/ridgeway.admin.v1.Admin/BreakGlass"
 	Admin_Reviews_FullMethodName           = "/ridgeway.admin.v1.Admin/Reviews"
 	Admin_CloseReview_FullMethodName       = "/ridgeway.admin.v1.Admin/CloseReview"
@@ -92,7 +91,6 @@ type AdminClient interface {
 	Directives(ctx context.Context, in *DirectivesRequest, opts ...grpc.CallOption) (*DirectivesReply, error)
 	WithdrawDirective(ctx context.Context, in *WithdrawDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error)
 	Receipt(ctx context.Context, in *ReceiptRequest, opts ...grpc.CallOption) (*ReceiptReply, error)
-	Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error)
 	BreakGlass(ctx context.Context, in *BreakGlassRequest, opts ...grpc.CallOption) (*BreakGlassReply, error)
 	Reviews(ctx context.Context, in *ReviewsRequest, opts ...grpc.CallOption) (*ReviewsReply, error)
 	CloseReview(ctx context.Context, in *CloseReviewRequest, opts ...grpc.CallOption) (*Review, error)
@@ -382,16 +380,6 @@ func (c *adminClient) Receipt(ctx context.Context, in *ReceiptRequest, opts ...g
 	return out, nil
 }
 
-func (c *adminClient) Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RelabelReply)
-	err := c.cc.Invoke(ctx, Admin_Relabel_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 func (c *adminClient) BreakGlass(ctx context.Context, in *BreakGlassRequest, opts ...grpc.CallOption) (*BreakGlassReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BreakGlassReply)
@@ -505,7 +493,6 @@ type AdminServer interface {
 	Directives(context.Context, *DirectivesRequest) (*DirectivesReply, error)
 	WithdrawDirective(context.Context, *WithdrawDirectiveRequest) (*RecordDirectiveReply, error)
 	Receipt(context.Context, *ReceiptRequest) (*ReceiptReply, error)
-	Relabel(context.Context, *RelabelRequest) (*RelabelReply, error)
 	BreakGlass(context.Context, *BreakGlassRequest) (*BreakGlassReply, error)
 	Reviews(context.Context, *ReviewsRequest) (*ReviewsReply, error)
 	CloseReview(context.Context, *CloseReviewRequest) (*Review, error)
@@ -600,9 +587,6 @@ func (UnimplementedAdminServer) WithdrawDirective(context.Context, *WithdrawDire
 }
 func (UnimplementedAdminServer) Receipt(context.Context, *ReceiptRequest) (*ReceiptReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Receipt not implemented")
-}
-func (UnimplementedAdminServer) Relabel(context.Context, *RelabelRequest) (*RelabelReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Relabel not implemented")
 }
 func (UnimplementedAdminServer) BreakGlass(context.Context, *BreakGlassRequest) (*BreakGlassReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method BreakGlass not implemented")
@@ -1096,24 +1080,6 @@ func _Admin_Receipt_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Admin_Relabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RelabelRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AdminServer).Relabel(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Admin_Relabel_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AdminServer).Relabel(ctx, req.(*RelabelRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _Admin_BreakGlass_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BreakGlassRequest)
 	if err := dec(in); err != nil {
@@ -1337,10 +1303,6 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Admin_Receipt_Handler,
 		},
 		{
-			MethodName: "Relabel",
-			Handler:    _Admin_Relabel_Handler,
-		},
-		{
 			MethodName: "BreakGlass",
 			Handler:    _Admin_BreakGlass_Handler,
 		},
@@ -1383,5 +1345,5 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			ServerStreams: true,
 		},
 	},
-	Metadata: "admin.proto",
+	Metadata: "node/admin/admin.proto",
 }
