@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"federation/exchange": {"federation", "federation/endpoint", "federation/index", "federation/wire", "policy", "storage/..."},
 	"node/admin":          {"federation", "policy"},
 	"node/media":          {"federation"},
-	"node/ingest":         {"federation", "node/media", "storage/..."},
+	"node/ingest":         {"federation", "node/media", "policy", "storage/..."},
 	"node/fhir":           {"federation", "federation/exchange", "federation/index", "node/media", "policy", "storage/..."},
 	"node/hl7":            {"federation", "federation/exchange", "federation/index", "node/media", "policy", "storage/..."},
 	"node/web":            {"federation", "federation/exchange", "federation/index", "node/fhir", "node/media", "policy", "storage/..."},

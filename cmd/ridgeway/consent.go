@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 func (a *app) consentCommand() *cobra.Command {
@@ -97,7 +97,7 @@ JSON: directive, recorded, read_back, conflicts, in_force, committed, index.`,
 			q.Patient, q.Permit, q.Scope, q.Asker = joined(args), permit, &scope.DirectiveScope, who.message()
 			q.By = q.GetAsker().GetUser()
 			for _, text := range except {
-				s, err := policy.ParseScope(text)
+				s, err := node.ParseScope(text)
 				if err != nil {
 					return admin.Errorf(admin.CodeBadInput, "--except %q: %v", text, faults(err))
 				}
@@ -120,7 +120,7 @@ JSON: directive, recorded, read_back, conflicts, in_force, committed, index.`,
 
 // faults is a directive's error without what stands before the first fault.
 func faults(err error) string {
-	var all *policy.DirectiveError
+	var all *node.DirectiveError
 	if !errors.As(err, &all) {
 		return err.Error()
 	}
@@ -131,7 +131,7 @@ func faults(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-func scopeMessage(s policy.ScopeFields) *admin.DirectiveScope {
+func scopeMessage(s node.ScopeFields) *admin.DirectiveScope {
 	return &admin.DirectiveScope{
 		Trust: s.Trust, Role: s.Role, Person: s.Person, Custodian: s.Custodian, Type: s.Type, Category: s.Category,
 		Sensitivity: s.Sensitivity, Document: s.Document, From: s.From, To: s.To, Purpose: s.Purpose,
@@ -318,7 +318,7 @@ JSON: rules (number, name, text, passed_by_break_glass).`,
 		Args:    argument(0, "flags only"),
 		RunE: func(*cobra.Command, []string) error {
 			var list []map[string]any
-			for _, r := range policy.Precedence() {
+			for _, r := range node.Precedence() {
 				list = append(list, map[string]any{"number": r.Number, "name": r.Name, "text": r.Text, "passed_by_break_glass": r.Glass})
 				passes := ""
 				if r.Glass {

@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 func TestPrecedenceIsTheTableOfTheCode(t *testing.T) {
 	t.Parallel()
 	rules := here("consent", "precedence", "--json").only(t).list(t, "rules")
-	if len(rules) != len(policy.Precedence()) {
+	if len(rules) != len(node.Precedence()) {
 		t.Fatalf("%d rules", len(rules))
 	}
 	plain := here("consent", "precedence").out
-	for i, r := range policy.Precedence() {
+	for i, r := range node.Precedence() {
 		if rules[i]["name"] != r.Name || rules[i]["text"] != r.Text || rules[i]["passed_by_break_glass"] != r.Glass {
 			t.Errorf("rule %d is %v", i+1, rules[i])
 		}
@@ -39,7 +39,7 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 
 	record := []string{"consent", "record", "--data", "d1", patient, "--deny", "--trust", "RAS", "--except", "role=pharmacist", "--evidence", "letter"}
 	back := p.json(t, record...).has(t, "directive", "recorded", "read_back", "conflicts", "in_force", "committed", "index")
-	if back["recorded"] != false || back["directive"] != "" || !strings.Contains(back["read_back"].(string), policy.Risk) {
+	if back["recorded"] != false || back["directive"] != "" || !strings.Contains(back["read_back"].(string), "Staff who treat you may not know things") {
 		t.Errorf("without --yes it is read back only: %v", back)
 	}
 	if e := p.run(t, record...); e.status != 0 || !strings.Contains(e.out, "Nothing was recorded") {

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // writeBackEvery is how many bytes of a file are on their way to the disk at once while more come.
@@ -171,7 +171,7 @@ func (t *target) write(b []byte) error {
 		return t.writeProblem(err)
 	}
 	from := max(before/writeBackEvery*writeBackEvery, 0)
-	storage.WriteBack(t.file, from, t.n-from) // begins with what the sync at the end would have to wait for
+	node.WriteBack(t.file, from, t.n-from) // begins with what the sync at the end would have to wait for
 	return nil
 }
 

@@ -1,0 +1,23 @@
+package node
+
+import (
+	"os"
+
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+)
+
+// ScopeFields is the scope of a directive as people write it, field by field.
+type ScopeFields = policy.ScopeFields
+
+// DirectiveError lists everything that is wrong with a directive as somebody wrote it.
+type DirectiveError = policy.DirectiveError
+
+// ParseScope reads a scope written as "key=value, key=value". It fails with a *DirectiveError.
+func ParseScope(text string) (ScopeFields, error) { return policy.ParseScope(text) }
+
+// Precedence returns the rules of a decision in the order in which they count.
+func Precedence() []policy.Rule { return policy.Precedence() }
+
+// WriteBack has the system begin to write what was put into a file, so that a sync later has less to wait for.
+func WriteBack(f *os.File, from, n int64) { storage.WriteBack(f, from, n) }
