@@ -109,7 +109,6 @@ func TestUnsafeConfiguration(t *testing.T) {
 	}{
 		{"no master key", init, "", []string{"master key", "none is named", "master_key_file", "--insecure-dev-keys"}},
 		{"key in the data folder", append(init, "--master-key-file", "data/key"), "", []string{"data/key", "lies in the data folder", "move it out"}},
-		{"key twice", append(init, "--master-key-file", "key"), "RIDGEWAY_MASTER_KEY=" + goodKey, []string{"master key", "keep one"}},
 		{"key outside and inside", append(init, "--master-key-file", "key", dev), "", []string{"--insecure-dev-keys", "keep one"}},
 		{"key that is not there", append(init, "--master-key-file", "gone"), "", []string{"gone", "no such file"}},
 		{"key too short", append(init, "--master-key-file", "short-key"), "", []string{"short-key", "64"}},
