@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
@@ -144,7 +145,7 @@ func Unknown(environ []string) []string {
 		}
 		near, least := "", 4
 		for _, k := range known {
-			if d := distance(name, k); d < least {
+			if d := ingest.Distance(name, k); d < least {
 				near, least = k, d
 			}
 		}
@@ -154,29 +155,6 @@ func Unknown(environ []string) []string {
 		out = append(out, name)
 	}
 	return out
-}
-
-// distance is how many letters to insert, drop or change to make b of a.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // Variables returns the names of the variables that override settings.

@@ -110,15 +110,15 @@ func nearest(name string) string {
 	}
 	best, at := "", 3
 	for _, c := range columns() {
-		if d := distance(name, c.name); d < at && d < len(c.name)-1 {
+		if d := Distance(name, c.name); d < at && d < len(c.name)-1 {
 			best, at = c.name, d
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, drop or change to make b of a.
-func distance(a, b string) int {
+// Distance is the number of letters to insert, drop or change to make b of a.
+func Distance(a, b string) int {
 	if len(a) > 64 {
 		return 64
 	}
