@@ -160,22 +160,27 @@ func (b *Batch) add(ctx context.Context, c Chunk, data []byte) error {
 		return errors.Join(ErrBatchDone, b.err)
 	}
 	_, known := b.fresh[c.Digest]
-	doomed := b.s.pins.pin(c.Digest)
+	deleting := b.s.pins.pin(c.Digest)
 	b.pinned = append(b.pinned, c)
 	b.mu.Unlock()
 	if known {
 		return nil
 	}
-	if !doomed {
-		stored, err := b.s.readable(ctx, c)
-		if stored {
-			b.mu.Lock()
-			b.found = true
-			b.mu.Unlock()
+	if deleting != nil {
+		select {
+		case <-deleting:
+		case <-ctx.Done():
+			return fmt.Errorf("put: %w", ctx.Err())
 		}
-		if stored || err != nil {
-			return err
-		}
+	}
+	stored, err := b.s.readable(ctx, c)
+	if stored {
+		b.mu.Lock()
+		b.found = true
+		b.mu.Unlock()
+	}
+	if stored || err != nil {
+		return err
 	}
 	e := entry{key: chunkKey(c.Digest), sealed: b.s.sealer.Seal(nil, chunkAAD(c.Digest), data)}
 

@@ -11,23 +11,33 @@ import (
 type pins struct {
 	mu     sync.Mutex
 	count  map[federation.Digest]int
-	doomed map[federation.Digest]int      // deletions handed in and not yet done
+	doomed map[federation.Digest]*doomed  // being deleted
 	sweeps int                            // under way
 	spared map[federation.Digest]struct{} // unpinned while a sweep was under way
 }
 
+// doomed counts the deletions of a chunk that are decided and not yet done; over is closed with the last of them.
+type doomed struct {
+	n    int
+	over chan struct{}
+}
+
 func (p *pins) init() {
 	p.count = map[federation.Digest]int{}
-	p.doomed = map[federation.Digest]int{}
+	p.doomed = map[federation.Digest]*doomed{}
 	p.spared = map[federation.Digest]struct{}{}
 }
 
-// pin keeps d. It reports whether d is being deleted, so that it counts as not stored.
-func (p *pins) pin(d federation.Digest) (doomed bool) {
+// pin keeps d. When d is being deleted it returns what is closed once that is done: only then can be told whether d is
+// stored, and only then can it be stored again without the deletion taking it away. Otherwise it returns nil.
+func (p *pins) pin(d federation.Digest) (deleting <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count[d]++
-	return p.doomed[d] > 0
+	if on := p.doomed[d]; on != nil {
+		return on.over
+	}
+	return nil
 }
 
 // unpin undoes one pin of each. While a sweep is under way they stay spared by it: the sweep may have asked whether
@@ -66,7 +76,12 @@ func (p *pins) doom(d federation.Digest) bool {
 	if _, spared := p.spared[d]; spared || p.count[d] > 0 {
 		return false
 	}
-	p.doomed[d]++
+	on := p.doomed[d]
+	if on == nil {
+		on = &doomed{over: make(chan struct{})}
+		p.doomed[d] = on
+	}
+	on.n++
 	return true
 }
 
@@ -74,8 +89,11 @@ func (p *pins) deleted(ds []federation.Digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range ds {
-		if p.doomed[d]--; p.doomed[d] <= 0 {
-			delete(p.doomed, d)
+		if on := p.doomed[d]; on != nil {
+			if on.n--; on.n == 0 {
+				delete(p.doomed, d)
+				close(on.over)
+			}
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package blob
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
@@ -35,6 +38,22 @@ func TestRecordStoredDuringASweepKeepsItsChunks(t *testing.T) {
 	if err != nil || n.Deleted != 0 {
 		t.Fatalf("%+v, %v", n, err)
 	}
+}
+
+func TestPutWaitsForADeletionOfItsChunk(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	c := mustPut(t, s, text(1, 5000))
+	s.Unpin(c)
+	if !s.pins.doom(c.SHA256) {
+		t.Fatal("an unpinned chunk is kept")
+	}
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.Put(short, bytes.NewReader(text(1, 5000))); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a Put of a chunk that is being deleted: %v", err) // what it stores now, the deletion takes away
+	}
+	s.pins.deleted([]federation.Digest{c.SHA256})
+	mustRead(t, s, mustPut(t, s, text(1, 5000)), text(1, 5000))
 }
 
 func TestPutsRacingSweepsAreNeverLost(t *testing.T) {
