@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -40,6 +41,9 @@ func TestBreakingTheGlass(t *testing.T) {
 			}
 			if e.Glass != (tt.want == nil) || e.Emergency != q.Emergency {
 				t.Errorf("entry %+v", e)
+			}
+			if asks := w.asked.events[0]; len(e.Assertion) == 0 || !bytes.Equal(asks.Assertion, e.Assertion) {
+				t.Errorf("the two logs do not name one signed request: %x, %x", asks.Assertion, e.Assertion)
 			}
 		})
 	}

@@ -72,6 +72,13 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 	if s.signed, err = SignAssertion(a, c.cfg.Key); err != nil {
 		return err
 	}
+	if a.Emergency != "" {
+		// The glass is not broken before both sides have it in writing.
+		s.fetch.auditAsked(ctx, s.signed)
+		if err := s.fetch.awaitAsked(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.conn.SetDeadline(time.Now().Add(c.limits.AnswerWithin)); err != nil {
 		return s.explain(fmt.Errorf("deadline of a request: %w", err))
 	}
