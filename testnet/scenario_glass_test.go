@@ -112,6 +112,11 @@ func TestTheGlassIsBrokenForOneUserAndOnePatientForAQuarterOfAnHour(t *testing.T
 			s.Errorf("the region refused %d entries: %v", status.GetRejected(), err)
 		}
 		s.fetchAs(doctor("bob"), ras, away, "") // by the ordinary rules
+		s.pass(time.Minute)
+		compared, err := s.r.Node(ras).Reconcile(s.ctx, &admin.ReconcileRequest{})
+		if err != nil || compared.GetCompared() == 0 || len(compared.GetOneSided()) != 0 {
+			s.Errorf("the logs of an honest region do not agree: %v, %v", compared, err)
+		}
 	})
 }
 
