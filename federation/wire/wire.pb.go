@@ -340,6 +340,110 @@ func (x *Peer) GetAddress() string {
 	return ""
 }
 
+type WitnessedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WitnessedRequest) Reset() {
+	*x = WitnessedRequest{}
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WitnessedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WitnessedRequest) ProtoMessage() {}
+
+func (x *WitnessedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WitnessedRequest.ProtoReflect.Descriptor instead.
+func (*WitnessedRequest) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WitnessedRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type WitnessedReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Size          uint64                 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`   // 0: none
+	Root          []byte                 `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`    // 32 bytes
+	Index         uint64                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"` // in the region's log
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WitnessedReply) Reset() {
+	*x = WitnessedReply{}
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WitnessedReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WitnessedReply) ProtoMessage() {}
+
+func (x *WitnessedReply) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WitnessedReply.ProtoReflect.Descriptor instead.
+func (*WitnessedReply) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WitnessedReply) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *WitnessedReply) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *WitnessedReply) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -348,7 +452,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_federation_wire_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +464,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[5]
+	mi := &file_federation_wire_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +477,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{5}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{7}
 }
 
 type StatusReply struct {
@@ -389,7 +493,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_federation_wire_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +505,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[6]
+	mi := &file_federation_wire_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +518,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{6}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StatusReply) GetTrust() string {
@@ -460,7 +564,7 @@ type RejoinRequest struct {
 
 func (x *RejoinRequest) Reset() {
 	*x = RejoinRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[7]
+	mi := &file_federation_wire_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +576,7 @@ func (x *RejoinRequest) String() string {
 func (*RejoinRequest) ProtoMessage() {}
 
 func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[7]
+	mi := &file_federation_wire_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +589,7 @@ func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
 func (*RejoinRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{7}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{9}
 }
 
 type RejoinReply struct {
@@ -496,7 +600,7 @@ type RejoinReply struct {
 
 func (x *RejoinReply) Reset() {
 	*x = RejoinReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[8]
+	mi := &file_federation_wire_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +612,7 @@ func (x *RejoinReply) String() string {
 func (*RejoinReply) ProtoMessage() {}
 
 func (x *RejoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[8]
+	mi := &file_federation_wire_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +625,7 @@ func (x *RejoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejoinReply.ProtoReflect.Descriptor instead.
 func (*RejoinReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{8}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{10}
 }
 
 type AppliedRequest struct {
@@ -534,7 +638,7 @@ type AppliedRequest struct {
 
 func (x *AppliedRequest) Reset() {
 	*x = AppliedRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	mi := &file_federation_wire_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +650,7 @@ func (x *AppliedRequest) String() string {
 func (*AppliedRequest) ProtoMessage() {}
 
 func (x *AppliedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[9]
+	mi := &file_federation_wire_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +663,7 @@ func (x *AppliedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedRequest.ProtoReflect.Descriptor instead.
 func (*AppliedRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{9}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AppliedRequest) GetSubject() []byte {
@@ -587,7 +691,7 @@ type AppliedReply struct {
 
 func (x *AppliedReply) Reset() {
 	*x = AppliedReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	mi := &file_federation_wire_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +703,7 @@ func (x *AppliedReply) String() string {
 func (*AppliedReply) ProtoMessage() {}
 
 func (x *AppliedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[10]
+	mi := &file_federation_wire_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +716,7 @@ func (x *AppliedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedReply.ProtoReflect.Descriptor instead.
 func (*AppliedReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{10}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AppliedReply) GetApplied() bool {
@@ -651,7 +755,7 @@ type AccessesRequest struct {
 
 func (x *AccessesRequest) Reset() {
 	*x = AccessesRequest{}
-	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	mi := &file_federation_wire_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +767,7 @@ func (x *AccessesRequest) String() string {
 func (*AccessesRequest) ProtoMessage() {}
 
 func (x *AccessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[11]
+	mi := &file_federation_wire_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +780,7 @@ func (x *AccessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessesRequest.ProtoReflect.Descriptor instead.
 func (*AccessesRequest) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{11}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AccessesRequest) GetSubject() []byte {
@@ -731,15 +835,16 @@ func (x *AccessesRequest) GetPurpose() string {
 type AccessesReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Accesses      []*Access              `protobuf:"bytes,1,rep,name=accesses,proto3" json:"accesses,omitempty"`
-	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`       // 0: no more
-	Damaged       uint64                 `protobuf:"varint,3,opt,name=damaged,proto3" json:"damaged,omitempty"` // entries that could not be read: the answer is not complete
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`              // 0: no more
+	Damaged       uint64                 `protobuf:"varint,3,opt,name=damaged,proto3" json:"damaged,omitempty"`        // entries that could not be read: the answer is not complete
+	Emergencies   []*Emergency           `protobuf:"bytes,4,rep,name=emergencies,proto3" json:"emergencies,omitempty"` // of the patient, with the first page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccessesReply) Reset() {
 	*x = AccessesReply{}
-	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	mi := &file_federation_wire_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +856,7 @@ func (x *AccessesReply) String() string {
 func (*AccessesReply) ProtoMessage() {}
 
 func (x *AccessesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[12]
+	mi := &file_federation_wire_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +869,7 @@ func (x *AccessesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessesReply.ProtoReflect.Descriptor instead.
 func (*AccessesReply) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{12}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AccessesReply) GetAccesses() []*Access {
@@ -784,6 +889,138 @@ func (x *AccessesReply) GetNext() uint64 {
 func (x *AccessesReply) GetDamaged() uint64 {
 	if x != nil {
 		return x.Damaged
+	}
+	return 0
+}
+
+func (x *AccessesReply) GetEmergencies() []*Emergency {
+	if x != nil {
+		return x.Emergencies
+	}
+	return nil
+}
+
+// Emergency is what a trust knows of an emergency that was declared for a patient, and how it has judged it.
+type Emergency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Trust         string                 `protobuf:"bytes,2,opt,name=trust,proto3" json:"trust,omitempty"` // whose staff declared it
+	User          string                 `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	Until         int64                  `protobuf:"varint,7,opt,name=until,proto3" json:"until,omitempty"`
+	Outcome       string                 `protobuf:"bytes,8,opt,name=outcome,proto3" json:"outcome,omitempty"` // empty: not judged yet
+	Closed        int64                  `protobuf:"varint,9,opt,name=closed,proto3" json:"closed,omitempty"`
+	Due           int64                  `protobuf:"varint,10,opt,name=due,proto3" json:"due,omitempty"`
+	Documents     uint32                 `protobuf:"varint,11,opt,name=documents,proto3" json:"documents,omitempty"` // that were opened on it, as far as this trust knows
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Emergency) Reset() {
+	*x = Emergency{}
+	mi := &file_federation_wire_wire_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Emergency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Emergency) ProtoMessage() {}
+
+func (x *Emergency) ProtoReflect() protoreflect.Message {
+	mi := &file_federation_wire_wire_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Emergency.ProtoReflect.Descriptor instead.
+func (*Emergency) Descriptor() ([]byte, []int) {
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Emergency) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Emergency) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Emergency) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Emergency) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Emergency) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Emergency) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Emergency) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Emergency) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Emergency) GetClosed() int64 {
+	if x != nil {
+		return x.Closed
+	}
+	return 0
+}
+
+func (x *Emergency) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *Emergency) GetDocuments() uint32 {
+	if x != nil {
+		return x.Documents
 	}
 	return 0
 }
@@ -808,13 +1045,14 @@ type Access struct {
 	Subject       []byte                 `protobuf:"bytes,15,opt,name=subject,proto3" json:"subject,omitempty"`
 	Of            uint64                 `protobuf:"varint,16,opt,name=of,proto3" json:"of,omitempty"`            // entry that this one completes, plus one; 0: none
 	Transfer      []byte                 `protobuf:"bytes,17,opt,name=transfer,proto3" json:"transfer,omitempty"` // 16 bytes: the same in all entries of one release, at both sites
+	Proof         []byte                 `protobuf:"bytes,18,opt,name=proof,proto3" json:"proof,omitempty"`       // what the other trust has signed for this entry; in an answer of exchanges only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	mi := &file_federation_wire_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1064,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_federation_wire_wire_proto_msgTypes[13]
+	mi := &file_federation_wire_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1077,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_federation_wire_wire_proto_rawDescGZIP(), []int{13}
+	return file_federation_wire_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Access) GetIndex() uint64 {
@@ -961,6 +1199,13 @@ func (x *Access) GetTransfer() []byte {
 	return nil
 }
 
+func (x *Access) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 var File_federation_wire_wire_proto protoreflect.FileDescriptor
 
 const file_federation_wire_wire_proto_rawDesc = "" +
@@ -991,7 +1236,13 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x04Peer\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x14\n" +
 	"\x05trust\x18\x02 \x01(\tR\x05trust\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x0f\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"&\n" +
+	"\x10WitnessedRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\"N\n" +
+	"\x0eWitnessedReply\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04root\x18\x02 \x01(\fR\x04root\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\x0f\n" +
 	"\rStatusRequest\"\x99\x01\n" +
 	"\vStatusReply\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
@@ -1015,11 +1266,25 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x05limit\x18\x04 \x01(\rR\x05limit\x12\x12\n" +
 	"\x04user\x18\x05 \x01(\tR\x04user\x12\x12\n" +
 	"\x04role\x18\x06 \x01(\tR\x04role\x12\x18\n" +
-	"\apurpose\x18\a \x01(\tR\apurpose\"s\n" +
+	"\apurpose\x18\a \x01(\tR\apurpose\"\xb2\x01\n" +
 	"\rAccessesReply\x124\n" +
 	"\baccesses\x18\x01 \x03(\v2\x18.ridgeway.wire.v1.AccessR\baccesses\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x18\n" +
-	"\adamaged\x18\x03 \x01(\x04R\adamaged\"\x9f\x03\n" +
+	"\adamaged\x18\x03 \x01(\x04R\adamaged\x12=\n" +
+	"\vemergencies\x18\x04 \x03(\v2\x1b.ridgeway.wire.v1.EmergencyR\vemergencies\"\xf9\x01\n" +
+	"\tEmergency\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05trust\x18\x02 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05until\x18\a \x01(\x03R\x05until\x12\x18\n" +
+	"\aoutcome\x18\b \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06closed\x18\t \x01(\x03R\x06closed\x12\x10\n" +
+	"\x03due\x18\n" +
+	" \x01(\x03R\x03due\x12\x1c\n" +
+	"\tdocuments\x18\v \x01(\rR\tdocuments\"\xb5\x03\n" +
 	"\x06Access\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
@@ -1039,15 +1304,17 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x04leaf\x18\x0e \x01(\fR\x04leaf\x12\x18\n" +
 	"\asubject\x18\x0f \x01(\fR\asubject\x12\x0e\n" +
 	"\x02of\x18\x10 \x01(\x04R\x02of\x12\x1a\n" +
-	"\btransfer\x18\x11 \x01(\fR\btransfer2\x9d\x01\n" +
+	"\btransfer\x18\x11 \x01(\fR\btransfer\x12\x14\n" +
+	"\x05proof\x18\x12 \x01(\fR\x05proof2\x9d\x01\n" +
 	"\x04Join\x12E\n" +
 	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply\x12N\n" +
-	"\bStanding\x12!.ridgeway.wire.v1.StandingRequest\x1a\x1f.ridgeway.wire.v1.StandingReply2\xb9\x02\n" +
+	"\bStanding\x12!.ridgeway.wire.v1.StandingRequest\x1a\x1f.ridgeway.wire.v1.StandingReply2\x8c\x03\n" +
 	"\x06Region\x12H\n" +
 	"\x06Status\x12\x1f.ridgeway.wire.v1.StatusRequest\x1a\x1d.ridgeway.wire.v1.StatusReply\x12H\n" +
 	"\x06Rejoin\x12\x1f.ridgeway.wire.v1.RejoinRequest\x1a\x1d.ridgeway.wire.v1.RejoinReply\x12K\n" +
 	"\aApplied\x12 .ridgeway.wire.v1.AppliedRequest\x1a\x1e.ridgeway.wire.v1.AppliedReply\x12N\n" +
-	"\bAccesses\x12!.ridgeway.wire.v1.AccessesRequest\x1a\x1f.ridgeway.wire.v1.AccessesReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
+	"\bAccesses\x12!.ridgeway.wire.v1.AccessesRequest\x1a\x1f.ridgeway.wire.v1.AccessesReply\x12Q\n" +
+	"\tWitnessed\x12\".ridgeway.wire.v1.WitnessedRequest\x1a .ridgeway.wire.v1.WitnessedReplyB7Z5github.com/ridgeway-exchange/ridgeway/federation/wireb\x06proto3"
 
 var (
 	file_federation_wire_wire_proto_rawDescOnce sync.Once
@@ -1061,44 +1328,50 @@ func file_federation_wire_wire_proto_rawDescGZIP() []byte {
 	return file_federation_wire_wire_proto_rawDescData
 }
 
-var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_federation_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_federation_wire_wire_proto_goTypes = []any{
-	(*StandingRequest)(nil), // 0: ridgeway.wire.v1.StandingRequest
-	(*StandingReply)(nil),   // 1: ridgeway.wire.v1.StandingReply
-	(*EnrolRequest)(nil),    // 2: ridgeway.wire.v1.EnrolRequest
-	(*EnrolReply)(nil),      // 3: ridgeway.wire.v1.EnrolReply
-	(*Peer)(nil),            // 4: ridgeway.wire.v1.Peer
-	(*StatusRequest)(nil),   // 5: ridgeway.wire.v1.StatusRequest
-	(*StatusReply)(nil),     // 6: ridgeway.wire.v1.StatusReply
-	(*RejoinRequest)(nil),   // 7: ridgeway.wire.v1.RejoinRequest
-	(*RejoinReply)(nil),     // 8: ridgeway.wire.v1.RejoinReply
-	(*AppliedRequest)(nil),  // 9: ridgeway.wire.v1.AppliedRequest
-	(*AppliedReply)(nil),    // 10: ridgeway.wire.v1.AppliedReply
-	(*AccessesRequest)(nil), // 11: ridgeway.wire.v1.AccessesRequest
-	(*AccessesReply)(nil),   // 12: ridgeway.wire.v1.AccessesReply
-	(*Access)(nil),          // 13: ridgeway.wire.v1.Access
+	(*StandingRequest)(nil),  // 0: ridgeway.wire.v1.StandingRequest
+	(*StandingReply)(nil),    // 1: ridgeway.wire.v1.StandingReply
+	(*EnrolRequest)(nil),     // 2: ridgeway.wire.v1.EnrolRequest
+	(*EnrolReply)(nil),       // 3: ridgeway.wire.v1.EnrolReply
+	(*Peer)(nil),             // 4: ridgeway.wire.v1.Peer
+	(*WitnessedRequest)(nil), // 5: ridgeway.wire.v1.WitnessedRequest
+	(*WitnessedReply)(nil),   // 6: ridgeway.wire.v1.WitnessedReply
+	(*StatusRequest)(nil),    // 7: ridgeway.wire.v1.StatusRequest
+	(*StatusReply)(nil),      // 8: ridgeway.wire.v1.StatusReply
+	(*RejoinRequest)(nil),    // 9: ridgeway.wire.v1.RejoinRequest
+	(*RejoinReply)(nil),      // 10: ridgeway.wire.v1.RejoinReply
+	(*AppliedRequest)(nil),   // 11: ridgeway.wire.v1.AppliedRequest
+	(*AppliedReply)(nil),     // 12: ridgeway.wire.v1.AppliedReply
+	(*AccessesRequest)(nil),  // 13: ridgeway.wire.v1.AccessesRequest
+	(*AccessesReply)(nil),    // 14: ridgeway.wire.v1.AccessesReply
+	(*Emergency)(nil),        // 15: ridgeway.wire.v1.Emergency
+	(*Access)(nil),           // 16: ridgeway.wire.v1.Access
 }
 var file_federation_wire_wire_proto_depIdxs = []int32{
 	4,  // 0: ridgeway.wire.v1.EnrolReply.peers:type_name -> ridgeway.wire.v1.Peer
 	4,  // 1: ridgeway.wire.v1.StatusReply.peers:type_name -> ridgeway.wire.v1.Peer
-	13, // 2: ridgeway.wire.v1.AccessesReply.accesses:type_name -> ridgeway.wire.v1.Access
-	2,  // 3: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
-	0,  // 4: ridgeway.wire.v1.Join.Standing:input_type -> ridgeway.wire.v1.StandingRequest
-	5,  // 5: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
-	7,  // 6: ridgeway.wire.v1.Region.Rejoin:input_type -> ridgeway.wire.v1.RejoinRequest
-	9,  // 7: ridgeway.wire.v1.Region.Applied:input_type -> ridgeway.wire.v1.AppliedRequest
-	11, // 8: ridgeway.wire.v1.Region.Accesses:input_type -> ridgeway.wire.v1.AccessesRequest
-	3,  // 9: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
-	1,  // 10: ridgeway.wire.v1.Join.Standing:output_type -> ridgeway.wire.v1.StandingReply
-	6,  // 11: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
-	8,  // 12: ridgeway.wire.v1.Region.Rejoin:output_type -> ridgeway.wire.v1.RejoinReply
-	10, // 13: ridgeway.wire.v1.Region.Applied:output_type -> ridgeway.wire.v1.AppliedReply
-	12, // 14: ridgeway.wire.v1.Region.Accesses:output_type -> ridgeway.wire.v1.AccessesReply
-	9,  // [9:15] is the sub-list for method output_type
-	3,  // [3:9] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	16, // 2: ridgeway.wire.v1.AccessesReply.accesses:type_name -> ridgeway.wire.v1.Access
+	15, // 3: ridgeway.wire.v1.AccessesReply.emergencies:type_name -> ridgeway.wire.v1.Emergency
+	2,  // 4: ridgeway.wire.v1.Join.Enrol:input_type -> ridgeway.wire.v1.EnrolRequest
+	0,  // 5: ridgeway.wire.v1.Join.Standing:input_type -> ridgeway.wire.v1.StandingRequest
+	7,  // 6: ridgeway.wire.v1.Region.Status:input_type -> ridgeway.wire.v1.StatusRequest
+	9,  // 7: ridgeway.wire.v1.Region.Rejoin:input_type -> ridgeway.wire.v1.RejoinRequest
+	11, // 8: ridgeway.wire.v1.Region.Applied:input_type -> ridgeway.wire.v1.AppliedRequest
+	13, // 9: ridgeway.wire.v1.Region.Accesses:input_type -> ridgeway.wire.v1.AccessesRequest
+	5,  // 10: ridgeway.wire.v1.Region.Witnessed:input_type -> ridgeway.wire.v1.WitnessedRequest
+	3,  // 11: ridgeway.wire.v1.Join.Enrol:output_type -> ridgeway.wire.v1.EnrolReply
+	1,  // 12: ridgeway.wire.v1.Join.Standing:output_type -> ridgeway.wire.v1.StandingReply
+	8,  // 13: ridgeway.wire.v1.Region.Status:output_type -> ridgeway.wire.v1.StatusReply
+	10, // 14: ridgeway.wire.v1.Region.Rejoin:output_type -> ridgeway.wire.v1.RejoinReply
+	12, // 15: ridgeway.wire.v1.Region.Applied:output_type -> ridgeway.wire.v1.AppliedReply
+	14, // 16: ridgeway.wire.v1.Region.Accesses:output_type -> ridgeway.wire.v1.AccessesReply
+	6,  // 17: ridgeway.wire.v1.Region.Witnessed:output_type -> ridgeway.wire.v1.WitnessedReply
+	11, // [11:18] is the sub-list for method output_type
+	4,  // [4:11] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_federation_wire_wire_proto_init() }
@@ -1112,7 +1385,7 @@ func file_federation_wire_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_federation_wire_wire_proto_rawDesc), len(file_federation_wire_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -172,10 +172,11 @@ var Join_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Region_Status_FullMethodName   = "/ridgeway.wire.v1.Region/Status"
-	Region_Rejoin_FullMethodName   = "/ridgeway.wire.v1.Region/Rejoin"
-	Region_Applied_FullMethodName  = "/ridgeway.wire.v1.Region/Applied"
-	Region_Accesses_FullMethodName = "/ridgeway.wire.v1.Region/Accesses"
+	Region_Status_FullMethodName    = "/ridgeway.wire.v1.Region/Status"
+	Region_Rejoin_FullMethodName    = "/ridgeway.wire.v1.Region/Rejoin"
+	Region_Applied_FullMethodName   = "/ridgeway.wire.v1.Region/Applied"
+	Region_Accesses_FullMethodName  = "/ridgeway.wire.v1.Region/Accesses"
+	Region_Witnessed_FullMethodName = "/ridgeway.wire.v1.Region/Witnessed"
 )
 
 // RegionClient is the client API for Region service.
@@ -195,6 +196,8 @@ type RegionClient interface {
 	// Accesses returns what the node's audit log has of a patient, or of what it exchanged with the caller's trust. It is
 	// itself audited at both ends.
 	Accesses(ctx context.Context, in *AccessesRequest, opts ...grpc.CallOption) (*AccessesReply, error)
+	// Witnessed returns the last checkpoint of a node's audit log that the region has committed, as the asked node has it.
+	Witnessed(ctx context.Context, in *WitnessedRequest, opts ...grpc.CallOption) (*WitnessedReply, error)
 }
 
 type regionClient struct {
@@ -245,6 +248,16 @@ func (c *regionClient) Accesses(ctx context.Context, in *AccessesRequest, opts .
 	return out, nil
 }
 
+func (c *regionClient) Witnessed(ctx context.Context, in *WitnessedRequest, opts ...grpc.CallOption) (*WitnessedReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WitnessedReply)
+	err := c.cc.Invoke(ctx, Region_Witnessed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegionServer is the server API for Region service.
 // All implementations must embed UnimplementedRegionServer
 // for forward compatibility.
@@ -262,6 +275,8 @@ type RegionServer interface {
 	// Accesses returns what the node's audit log has of a patient, or of what it exchanged with the caller's trust. It is
 	// itself audited at both ends.
 	Accesses(context.Context, *AccessesRequest) (*AccessesReply, error)
+	// Witnessed returns the last checkpoint of a node's audit log that the region has committed, as the asked node has it.
+	Witnessed(context.Context, *WitnessedRequest) (*WitnessedReply, error)
 	mustEmbedUnimplementedRegionServer()
 }
 
@@ -283,6 +298,9 @@ func (UnimplementedRegionServer) Applied(context.Context, *AppliedRequest) (*App
 }
 func (UnimplementedRegionServer) Accesses(context.Context, *AccessesRequest) (*AccessesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Accesses not implemented")
+}
+func (UnimplementedRegionServer) Witnessed(context.Context, *WitnessedRequest) (*WitnessedReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Witnessed not implemented")
 }
 func (UnimplementedRegionServer) mustEmbedUnimplementedRegionServer() {}
 func (UnimplementedRegionServer) testEmbeddedByValue()                {}
@@ -377,6 +395,24 @@ func _Region_Accesses_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Region_Witnessed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WitnessedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionServer).Witnessed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Region_Witnessed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionServer).Witnessed(ctx, req.(*WitnessedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Region_ServiceDesc is the grpc.ServiceDesc for Region service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -399,6 +435,10 @@ var Region_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Accesses",
 			Handler:    _Region_Accesses_Handler,
+		},
+		{
+			MethodName: "Witnessed",
+			Handler:    _Region_Witnessed_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

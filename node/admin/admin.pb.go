@@ -2518,6 +2518,7 @@ func (x *ProposalReply) GetNeeded() uint32 {
 
 type VerifyAuditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Region        bool                   `protobuf:"varint,1,opt,name=region,proto3" json:"region,omitempty"` // ask the other trusts for what they have of this log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2552,6 +2553,13 @@ func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
 	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
+func (x *VerifyAuditRequest) GetRegion() bool {
+	if x != nil {
+		return x.Region
+	}
+	return false
+}
+
 type VerifyAuditReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ok            bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
@@ -2560,6 +2568,8 @@ type VerifyAuditReply struct {
 	Damaged       []uint64               `protobuf:"varint,4,rep,packed,name=damaged,proto3" json:"damaged,omitempty"`
 	Checkpoints   uint64                 `protobuf:"varint,5,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"` // of the region that the log was checked against
 	Findings      []string               `protobuf:"bytes,6,rep,name=findings,proto3" json:"findings,omitempty"`
+	Sites         []*ReportSite          `protobuf:"bytes,7,rep,name=sites,proto3" json:"sites,omitempty"` // trusts that were asked; their entries are the size of what they have
+	Next          string                 `protobuf:"bytes,8,opt,name=next,proto3" json:"next,omitempty"`   // what to do about the findings
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2636,6 +2646,217 @@ func (x *VerifyAuditReply) GetFindings() []string {
 	return nil
 }
 
+func (x *VerifyAuditReply) GetSites() []*ReportSite {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *VerifyAuditReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type AuditRootsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`          // empty: all trusts
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`            // empty: all of its nodes
+	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`           // the checkpoint of this size; 0: the newest
+	Committed     uint64                 `protobuf:"varint,4,opt,name=committed,proto3" json:"committed,omitempty"` // where the region's log has it; with size
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRootsRequest) Reset() {
+	*x = AuditRootsRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRootsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRootsRequest) ProtoMessage() {}
+
+func (x *AuditRootsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRootsRequest.ProtoReflect.Descriptor instead.
+func (*AuditRootsRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AuditRootsRequest) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AuditRootsRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AuditRootsRequest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AuditRootsRequest) GetCommitted() uint64 {
+	if x != nil {
+		return x.Committed
+	}
+	return 0
+}
+
+type AuditRootsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Roots         []*AuditRoot           `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRootsReply) Reset() {
+	*x = AuditRootsReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRootsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRootsReply) ProtoMessage() {}
+
+func (x *AuditRootsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRootsReply.ProtoReflect.Descriptor instead.
+func (*AuditRootsReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AuditRootsReply) GetRoots() []*AuditRoot {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+// AuditRoot is a checkpoint of an audit log that the region has committed.
+type AuditRoot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Root          string                 `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"`
+	Committed     uint64                 `protobuf:"varint,5,opt,name=committed,proto3" json:"committed,omitempty"` // index in the region's log
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`               // by the clock of the trust whose log it is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRoot) Reset() {
+	*x = AuditRoot{}
+	mi := &file_node_admin_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRoot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRoot) ProtoMessage() {}
+
+func (x *AuditRoot) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRoot.ProtoReflect.Descriptor instead.
+func (*AuditRoot) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AuditRoot) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *AuditRoot) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AuditRoot) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AuditRoot) GetRoot() string {
+	if x != nil {
+		return x.Root
+	}
+	return ""
+}
+
+func (x *AuditRoot) GetCommitted() uint64 {
+	if x != nil {
+		return x.Committed
+	}
+	return 0
+}
+
+func (x *AuditRoot) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type AcceptAuditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -2645,7 +2866,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +2878,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +2891,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -2688,7 +2909,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2921,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2934,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
 }
 
 type RejectedRequest struct {
@@ -2725,7 +2946,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2958,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2971,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -2770,7 +2991,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +3003,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +3016,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -2826,7 +3047,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +3059,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +3072,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Rejection) GetId() string {
@@ -2907,7 +3128,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3140,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3153,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -2965,7 +3186,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3198,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3211,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -3008,7 +3229,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3241,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3254,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
 }
 
 type ScrubReply struct {
@@ -3049,7 +3270,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3282,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3295,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -3123,7 +3344,7 @@ type AgreementText struct {
 
 func (x *AgreementText) Reset() {
 	*x = AgreementText{}
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3135,7 +3356,7 @@ func (x *AgreementText) String() string {
 func (*AgreementText) ProtoMessage() {}
 
 func (x *AgreementText) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3148,7 +3369,7 @@ func (x *AgreementText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
 func (*AgreementText) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AgreementText) GetCedar() string {
@@ -3174,7 +3395,7 @@ type CheckAgreementRequest struct {
 
 func (x *CheckAgreementRequest) Reset() {
 	*x = CheckAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +3407,7 @@ func (x *CheckAgreementRequest) String() string {
 func (*CheckAgreementRequest) ProtoMessage() {}
 
 func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +3420,7 @@ func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
 func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CheckAgreementRequest) GetText() *AgreementText {
@@ -3219,7 +3440,7 @@ type CheckAgreementReply struct {
 
 func (x *CheckAgreementReply) Reset() {
 	*x = CheckAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3231,7 +3452,7 @@ func (x *CheckAgreementReply) String() string {
 func (*CheckAgreementReply) ProtoMessage() {}
 
 func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3244,7 +3465,7 @@ func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
 func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CheckAgreementReply) GetFindings() []*Finding {
@@ -3275,7 +3496,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3508,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3521,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Finding) GetLine() uint32 {
@@ -3357,7 +3578,7 @@ type SimulateAgreementRequest struct {
 
 func (x *SimulateAgreementRequest) Reset() {
 	*x = SimulateAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3590,7 @@ func (x *SimulateAgreementRequest) String() string {
 func (*SimulateAgreementRequest) ProtoMessage() {}
 
 func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3603,7 @@ func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SimulateAgreementRequest) GetText() *AgreementText {
@@ -3423,7 +3644,7 @@ type SimulateAgreementReply struct {
 
 func (x *SimulateAgreementReply) Reset() {
 	*x = SimulateAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3656,7 @@ func (x *SimulateAgreementReply) String() string {
 func (*SimulateAgreementReply) ProtoMessage() {}
 
 func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3669,7 @@ func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SimulateAgreementReply) GetAudited() *Impact {
@@ -3482,7 +3703,7 @@ type Impact struct {
 
 func (x *Impact) Reset() {
 	*x = Impact{}
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3715,7 @@ func (x *Impact) String() string {
 func (*Impact) ProtoMessage() {}
 
 func (x *Impact) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3728,7 @@ func (x *Impact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Impact.ProtoReflect.Descriptor instead.
 func (*Impact) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Impact) GetDecided() uint64 {
@@ -3585,7 +3806,7 @@ type ImpactCount struct {
 
 func (x *ImpactCount) Reset() {
 	*x = ImpactCount{}
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +3818,7 @@ func (x *ImpactCount) String() string {
 func (*ImpactCount) ProtoMessage() {}
 
 func (x *ImpactCount) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +3831,7 @@ func (x *ImpactCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
 func (*ImpactCount) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ImpactCount) GetBy() string {
@@ -3653,7 +3874,7 @@ type ImpactExample struct {
 
 func (x *ImpactExample) Reset() {
 	*x = ImpactExample{}
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3665,7 +3886,7 @@ func (x *ImpactExample) String() string {
 func (*ImpactExample) ProtoMessage() {}
 
 func (x *ImpactExample) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3678,7 +3899,7 @@ func (x *ImpactExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
 func (*ImpactExample) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ImpactExample) GetGained() bool {
@@ -3723,7 +3944,7 @@ type ProposeAgreementRequest struct {
 
 func (x *ProposeAgreementRequest) Reset() {
 	*x = ProposeAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +3956,7 @@ func (x *ProposeAgreementRequest) String() string {
 func (*ProposeAgreementRequest) ProtoMessage() {}
 
 func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +3969,7 @@ func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ProposeAgreementRequest) GetText() *AgreementText {
@@ -3805,7 +4026,7 @@ type ApproveAgreementRequest struct {
 
 func (x *ApproveAgreementRequest) Reset() {
 	*x = ApproveAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3817,7 +4038,7 @@ func (x *ApproveAgreementRequest) String() string {
 func (*ApproveAgreementRequest) ProtoMessage() {}
 
 func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3830,7 +4051,7 @@ func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ApproveAgreementRequest) GetProposal() string {
@@ -3885,7 +4106,7 @@ type AgreementProposal struct {
 
 func (x *AgreementProposal) Reset() {
 	*x = AgreementProposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +4118,7 @@ func (x *AgreementProposal) String() string {
 func (*AgreementProposal) ProtoMessage() {}
 
 func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +4131,7 @@ func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
 func (*AgreementProposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AgreementProposal) GetId() string {
@@ -4035,7 +4256,7 @@ type AgreementsRequest struct {
 
 func (x *AgreementsRequest) Reset() {
 	*x = AgreementsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4047,7 +4268,7 @@ func (x *AgreementsRequest) String() string {
 func (*AgreementsRequest) ProtoMessage() {}
 
 func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4060,7 +4281,7 @@ func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
 func (*AgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AgreementsRequest) GetTrust() string {
@@ -4089,7 +4310,7 @@ type AgreementsReply struct {
 
 func (x *AgreementsReply) Reset() {
 	*x = AgreementsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4322,7 @@ func (x *AgreementsReply) String() string {
 func (*AgreementsReply) ProtoMessage() {}
 
 func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4335,7 @@ func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
 func (*AgreementsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AgreementsReply) GetVersions() []*AgreementVersion {
@@ -4165,7 +4386,7 @@ type AgreementVersion struct {
 
 func (x *AgreementVersion) Reset() {
 	*x = AgreementVersion{}
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4398,7 @@ func (x *AgreementVersion) String() string {
 func (*AgreementVersion) ProtoMessage() {}
 
 func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4411,7 @@ func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
 func (*AgreementVersion) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AgreementVersion) GetTrust() string {
@@ -4290,7 +4511,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +4523,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +4536,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *WhyRequest) GetDocument() string {
@@ -4366,7 +4587,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4378,7 +4599,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4391,7 +4612,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WhyReply) GetOutcome() string {
@@ -4439,7 +4660,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4451,7 +4672,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4464,7 +4685,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WhoRequest) GetDocument() string {
@@ -4490,7 +4711,7 @@ type WhoReply struct {
 
 func (x *WhoReply) Reset() {
 	*x = WhoReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4502,7 +4723,7 @@ func (x *WhoReply) String() string {
 func (*WhoReply) ProtoMessage() {}
 
 func (x *WhoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4515,7 +4736,7 @@ func (x *WhoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
 func (*WhoReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WhoReply) GetAccess() []*Access {
@@ -4541,7 +4762,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4553,7 +4774,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4566,7 +4787,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Access) GetTrust() string {
@@ -4644,7 +4865,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4656,7 +4877,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4669,7 +4890,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -4767,7 +4988,7 @@ type RecordDirectiveRequest struct {
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +5000,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +5013,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -4879,7 +5100,7 @@ type RecordDirectiveReply struct {
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +5112,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +5125,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -4960,7 +5181,7 @@ type DirectivesRequest struct {
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5193,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +5206,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -5019,7 +5240,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5031,7 +5252,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5044,7 +5265,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -5080,7 +5301,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5092,7 +5313,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5105,7 +5326,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -5198,7 +5419,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5210,7 +5431,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5223,7 +5444,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -5272,7 +5493,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5505,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5518,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -5337,7 +5558,7 @@ type ReceiptReply struct {
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5349,7 +5570,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5362,7 +5583,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -5434,7 +5655,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5446,7 +5667,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5459,7 +5680,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -5508,7 +5729,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5520,7 +5741,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5533,7 +5754,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -5568,7 +5789,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5580,7 +5801,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5593,7 +5814,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -5626,7 +5847,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5638,7 +5859,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5651,7 +5872,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -5670,7 +5891,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5682,7 +5903,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5695,7 +5916,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -5726,7 +5947,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5738,7 +5959,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5751,7 +5972,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Review) GetId() string {
@@ -5857,7 +6078,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5869,7 +6090,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5882,7 +6103,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -5932,7 +6153,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5944,7 +6165,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5957,7 +6178,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -6061,13 +6282,14 @@ type AuditEntry struct {
 	State         uint64                 `protobuf:"varint,20,opt,name=state,proto3" json:"state,omitempty"`                       // index of the agreed state that was decided on; 0: not known
 	LeaseAge      int64                  `protobuf:"varint,21,opt,name=lease_age,json=leaseAge,proto3" json:"lease_age,omitempty"` // of the proof that it was recent, in microseconds; 0: none was needed, or not known
 	Transfer      string                 `protobuf:"bytes,22,opt,name=transfer,proto3" json:"transfer,omitempty"`                  // joins the entries of one release, at both sites
+	Signed        bool                   `protobuf:"varint,23,opt,name=signed,proto3" json:"signed,omitempty"`                     // the entry has the other trust's signature
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6079,7 +6301,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6092,7 +6314,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -6249,6 +6471,13 @@ func (x *AuditEntry) GetTransfer() string {
 	return ""
 }
 
+func (x *AuditEntry) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
 type SearchAuditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        *AuditFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -6259,7 +6488,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6271,7 +6500,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6284,7 +6513,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -6312,7 +6541,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6324,7 +6553,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6337,7 +6566,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -6372,7 +6601,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6384,7 +6613,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6397,7 +6626,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -6431,7 +6660,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6443,7 +6672,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6456,7 +6685,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -6476,7 +6705,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6488,7 +6717,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6501,7 +6730,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -6532,13 +6761,14 @@ type ReportReply struct {
 	Trust         string                 `protobuf:"bytes,10,opt,name=trust,proto3" json:"trust,omitempty"` // where
 	TrustName     string                 `protobuf:"bytes,11,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
 	Region        string                 `protobuf:"bytes,12,opt,name=region,proto3" json:"region,omitempty"`
+	Emergencies   []*ReportEmergency     `protobuf:"bytes,13,rep,name=emergencies,proto3" json:"emergencies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6550,7 +6780,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6563,7 +6793,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -6650,6 +6880,215 @@ func (x *ReportReply) GetRegion() string {
 	return ""
 }
 
+func (x *ReportReply) GetEmergencies() []*ReportEmergency {
+	if x != nil {
+		return x.Emergencies
+	}
+	return nil
+}
+
+// ReportEmergency is one emergency that was declared for the patient.
+type ReportEmergency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Trust         string                 `protobuf:"bytes,2,opt,name=trust,proto3" json:"trust,omitempty"` // whose staff declared it
+	User          string                 `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	Role          string                 `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"` // empty where only the region's statement tells of it
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	Until         int64                  `protobuf:"varint,7,opt,name=until,proto3" json:"until,omitempty"`
+	Documents     uint32                 `protobuf:"varint,8,opt,name=documents,proto3" json:"documents,omitempty"` // that were opened on it
+	Reviews       []*ReportReview        `protobuf:"bytes,9,rep,name=reviews,proto3" json:"reviews,omitempty"`
+	Text          string                 `protobuf:"bytes,10,opt,name=text,proto3" json:"text,omitempty"` // in plain words
+	TrustName     string                 `protobuf:"bytes,11,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportEmergency) Reset() {
+	*x = ReportEmergency{}
+	mi := &file_node_admin_admin_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportEmergency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportEmergency) ProtoMessage() {}
+
+func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportEmergency.ProtoReflect.Descriptor instead.
+func (*ReportEmergency) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *ReportEmergency) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *ReportEmergency) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *ReportEmergency) GetDocuments() uint32 {
+	if x != nil {
+		return x.Documents
+	}
+	return 0
+}
+
+func (x *ReportEmergency) GetReviews() []*ReportReview {
+	if x != nil {
+		return x.Reviews
+	}
+	return nil
+}
+
+func (x *ReportEmergency) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReportEmergency) GetTrustName() string {
+	if x != nil {
+		return x.TrustName
+	}
+	return ""
+}
+
+// ReportReview is how one trust has judged an emergency.
+type ReportReview struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // justified, not_justified; empty: not judged yet
+	Closed        int64                  `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
+	Due           int64                  `protobuf:"varint,4,opt,name=due,proto3" json:"due,omitempty"`
+	TrustName     string                 `protobuf:"bytes,5,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportReview) Reset() {
+	*x = ReportReview{}
+	mi := &file_node_admin_admin_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportReview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportReview) ProtoMessage() {}
+
+func (x *ReportReview) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportReview.ProtoReflect.Descriptor instead.
+func (*ReportReview) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *ReportReview) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ReportReview) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ReportReview) GetClosed() int64 {
+	if x != nil {
+		return x.Closed
+	}
+	return 0
+}
+
+func (x *ReportReview) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *ReportReview) GetTrustName() string {
+	if x != nil {
+		return x.TrustName
+	}
+	return ""
+}
+
 type ReportAccess struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
@@ -6675,7 +7114,7 @@ type ReportAccess struct {
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6687,7 +7126,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6700,7 +7139,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -6836,7 +7275,7 @@ type ReportSite struct {
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6848,7 +7287,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6861,7 +7300,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -6916,7 +7355,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6928,7 +7367,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6941,7 +7380,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -6971,7 +7410,7 @@ type ReconcileReply struct {
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6983,7 +7422,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6996,7 +7435,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -7049,7 +7488,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7061,7 +7500,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7074,7 +7513,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -7344,15 +7783,32 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x19\n" +
 	"\bin_force\x18\x02 \x01(\bR\ainForce\x12\x1c\n" +
 	"\tapprovals\x18\x03 \x01(\rR\tapprovals\x12\x16\n" +
-	"\x06needed\x18\x04 \x01(\rR\x06needed\"\x14\n" +
-	"\x12VerifyAuditRequest\"\xa8\x01\n" +
+	"\x06needed\x18\x04 \x01(\rR\x06needed\",\n" +
+	"\x12VerifyAuditRequest\x12\x16\n" +
+	"\x06region\x18\x01 \x01(\bR\x06region\"\xf1\x01\n" +
 	"\x10VerifyAuditReply\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x18\n" +
 	"\aentries\x18\x02 \x01(\x04R\aentries\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\tR\x04root\x12\x18\n" +
 	"\adamaged\x18\x04 \x03(\x04R\adamaged\x12 \n" +
 	"\vcheckpoints\x18\x05 \x01(\x04R\vcheckpoints\x12\x1a\n" +
-	"\bfindings\x18\x06 \x03(\tR\bfindings\",\n" +
+	"\bfindings\x18\x06 \x03(\tR\bfindings\x123\n" +
+	"\x05sites\x18\a \x03(\v2\x1d.ridgeway.admin.v1.ReportSiteR\x05sites\x12\x12\n" +
+	"\x04next\x18\b \x01(\tR\x04next\"o\n" +
+	"\x11AuditRootsRequest\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1c\n" +
+	"\tcommitted\x18\x04 \x01(\x04R\tcommitted\"E\n" +
+	"\x0fAuditRootsReply\x122\n" +
+	"\x05roots\x18\x01 \x03(\v2\x1c.ridgeway.admin.v1.AuditRootR\x05roots\"\x8b\x01\n" +
+	"\tAuditRoot\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04root\x18\x04 \x01(\tR\x04root\x12\x1c\n" +
+	"\tcommitted\x18\x05 \x01(\x04R\tcommitted\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\",\n" +
 	"\x12AcceptAuditRequest\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x12\n" +
 	"\x10AcceptAuditReply\"'\n" +
@@ -7635,7 +8091,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"breakGlass\x12\x14\n" +
 	"\x05limit\x18\n" +
 	" \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xa2\x04\n" +
+	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xba\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
@@ -7661,7 +8117,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\arequest\x18\x13 \x01(\tR\arequest\x12\x14\n" +
 	"\x05state\x18\x14 \x01(\x04R\x05state\x12\x1b\n" +
 	"\tlease_age\x18\x15 \x01(\x03R\bleaseAge\x12\x1a\n" +
-	"\btransfer\x18\x16 \x01(\tR\btransfer\"|\n" +
+	"\btransfer\x18\x16 \x01(\tR\btransfer\x12\x16\n" +
+	"\x06signed\x18\x17 \x01(\bR\x06signed\"|\n" +
 	"\x12SearchAuditRequest\x126\n" +
 	"\x06filter\x18\x01 \x01(\v2\x1e.ridgeway.admin.v1.AuditFilterR\x06filter\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"y\n" +
@@ -7677,7 +8134,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\fR\x04line\"Y\n" +
 	"\rReportRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12.\n" +
-	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x96\x03\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xdc\x03\n" +
 	"\vReportReply\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04made\x18\x02 \x01(\x03R\x04made\x12;\n" +
@@ -7694,7 +8151,29 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	" \x01(\tR\x05trust\x12\x1d\n" +
 	"\n" +
 	"trust_name\x18\v \x01(\tR\ttrustName\x12\x16\n" +
-	"\x06region\x18\f \x01(\tR\x06region\"\xc6\x03\n" +
+	"\x06region\x18\f \x01(\tR\x06region\x12D\n" +
+	"\vemergencies\x18\r \x03(\v2\".ridgeway.admin.v1.ReportEmergencyR\vemergencies\"\xa9\x02\n" +
+	"\x0fReportEmergency\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05trust\x18\x02 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x12\n" +
+	"\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05until\x18\a \x01(\x03R\x05until\x12\x1c\n" +
+	"\tdocuments\x18\b \x01(\rR\tdocuments\x129\n" +
+	"\areviews\x18\t \x03(\v2\x1f.ridgeway.admin.v1.ReportReviewR\areviews\x12\x12\n" +
+	"\x04text\x18\n" +
+	" \x01(\tR\x04text\x12\x1d\n" +
+	"\n" +
+	"trust_name\x18\v \x01(\tR\ttrustName\"\x87\x01\n" +
+	"\fReportReview\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06closed\x18\x03 \x01(\x03R\x06closed\x12\x10\n" +
+	"\x03due\x18\x04 \x01(\x03R\x03due\x12\x1d\n" +
+	"\n" +
+	"trust_name\x18\x05 \x01(\tR\ttrustName\"\xc6\x03\n" +
 	"\fReportAccess\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1c\n" +
 	"\tcustodian\x18\x02 \x01(\tR\tcustodian\x12\x14\n" +
@@ -7740,7 +8219,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x12\n" +
 	"\x04user\x18\x05 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x18\n" +
-	"\aproblem\x18\a \x01(\tR\aproblem2\x8a\x16\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem2\xe2\x16\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -7777,7 +8256,9 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\vSearchAudit\x12%.ridgeway.admin.v1.SearchAuditRequest\x1a#.ridgeway.admin.v1.SearchAuditReply\x12[\n" +
 	"\vExportAudit\x12%.ridgeway.admin.v1.ExportAuditRequest\x1a#.ridgeway.admin.v1.ExportAuditReply0\x01\x12J\n" +
 	"\x06Report\x12 .ridgeway.admin.v1.ReportRequest\x1a\x1e.ridgeway.admin.v1.ReportReply\x12S\n" +
-	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
+	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReply\x12V\n" +
+	"\n" +
+	"AuditRoots\x12$.ridgeway.admin.v1.AuditRootsRequest\x1a\".ridgeway.admin.v1.AuditRootsReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
 	file_node_admin_admin_proto_rawDescOnce sync.Once
@@ -7791,7 +8272,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 96)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
@@ -7826,64 +8307,69 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ProposalReply)(nil),            // 30: ridgeway.admin.v1.ProposalReply
 	(*VerifyAuditRequest)(nil),       // 31: ridgeway.admin.v1.VerifyAuditRequest
 	(*VerifyAuditReply)(nil),         // 32: ridgeway.admin.v1.VerifyAuditReply
-	(*AcceptAuditRequest)(nil),       // 33: ridgeway.admin.v1.AcceptAuditRequest
-	(*AcceptAuditReply)(nil),         // 34: ridgeway.admin.v1.AcceptAuditReply
-	(*RejectedRequest)(nil),          // 35: ridgeway.admin.v1.RejectedRequest
-	(*RejectedReply)(nil),            // 36: ridgeway.admin.v1.RejectedReply
-	(*Rejection)(nil),                // 37: ridgeway.admin.v1.Rejection
-	(*SettleRequest)(nil),            // 38: ridgeway.admin.v1.SettleRequest
-	(*SettleReply)(nil),              // 39: ridgeway.admin.v1.SettleReply
-	(*ScrubRequest)(nil),             // 40: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),               // 41: ridgeway.admin.v1.ScrubReply
-	(*AgreementText)(nil),            // 42: ridgeway.admin.v1.AgreementText
-	(*CheckAgreementRequest)(nil),    // 43: ridgeway.admin.v1.CheckAgreementRequest
-	(*CheckAgreementReply)(nil),      // 44: ridgeway.admin.v1.CheckAgreementReply
-	(*Finding)(nil),                  // 45: ridgeway.admin.v1.Finding
-	(*SimulateAgreementRequest)(nil), // 46: ridgeway.admin.v1.SimulateAgreementRequest
-	(*SimulateAgreementReply)(nil),   // 47: ridgeway.admin.v1.SimulateAgreementReply
-	(*Impact)(nil),                   // 48: ridgeway.admin.v1.Impact
-	(*ImpactCount)(nil),              // 49: ridgeway.admin.v1.ImpactCount
-	(*ImpactExample)(nil),            // 50: ridgeway.admin.v1.ImpactExample
-	(*ProposeAgreementRequest)(nil),  // 51: ridgeway.admin.v1.ProposeAgreementRequest
-	(*ApproveAgreementRequest)(nil),  // 52: ridgeway.admin.v1.ApproveAgreementRequest
-	(*AgreementProposal)(nil),        // 53: ridgeway.admin.v1.AgreementProposal
-	(*AgreementsRequest)(nil),        // 54: ridgeway.admin.v1.AgreementsRequest
-	(*AgreementsReply)(nil),          // 55: ridgeway.admin.v1.AgreementsReply
-	(*AgreementVersion)(nil),         // 56: ridgeway.admin.v1.AgreementVersion
-	(*WhyRequest)(nil),               // 57: ridgeway.admin.v1.WhyRequest
-	(*WhyReply)(nil),                 // 58: ridgeway.admin.v1.WhyReply
-	(*WhoRequest)(nil),               // 59: ridgeway.admin.v1.WhoRequest
-	(*WhoReply)(nil),                 // 60: ridgeway.admin.v1.WhoReply
-	(*Access)(nil),                   // 61: ridgeway.admin.v1.Access
-	(*DirectiveScope)(nil),           // 62: ridgeway.admin.v1.DirectiveScope
-	(*RecordDirectiveRequest)(nil),   // 63: ridgeway.admin.v1.RecordDirectiveRequest
-	(*RecordDirectiveReply)(nil),     // 64: ridgeway.admin.v1.RecordDirectiveReply
-	(*DirectivesRequest)(nil),        // 65: ridgeway.admin.v1.DirectivesRequest
-	(*DirectivesReply)(nil),          // 66: ridgeway.admin.v1.DirectivesReply
-	(*DirectiveInfo)(nil),            // 67: ridgeway.admin.v1.DirectiveInfo
-	(*WithdrawDirectiveRequest)(nil), // 68: ridgeway.admin.v1.WithdrawDirectiveRequest
-	(*ReceiptRequest)(nil),           // 69: ridgeway.admin.v1.ReceiptRequest
-	(*ReceiptReply)(nil),             // 70: ridgeway.admin.v1.ReceiptReply
-	(*ReceiptSite)(nil),              // 71: ridgeway.admin.v1.ReceiptSite
-	(*BreakGlassRequest)(nil),        // 72: ridgeway.admin.v1.BreakGlassRequest
-	(*BreakGlassReply)(nil),          // 73: ridgeway.admin.v1.BreakGlassReply
-	(*ReviewsRequest)(nil),           // 74: ridgeway.admin.v1.ReviewsRequest
-	(*ReviewsReply)(nil),             // 75: ridgeway.admin.v1.ReviewsReply
-	(*Review)(nil),                   // 76: ridgeway.admin.v1.Review
-	(*CloseReviewRequest)(nil),       // 77: ridgeway.admin.v1.CloseReviewRequest
-	(*AuditFilter)(nil),              // 78: ridgeway.admin.v1.AuditFilter
-	(*AuditEntry)(nil),               // 79: ridgeway.admin.v1.AuditEntry
-	(*SearchAuditRequest)(nil),       // 80: ridgeway.admin.v1.SearchAuditRequest
-	(*SearchAuditReply)(nil),         // 81: ridgeway.admin.v1.SearchAuditReply
-	(*ExportAuditRequest)(nil),       // 82: ridgeway.admin.v1.ExportAuditRequest
-	(*ExportAuditReply)(nil),         // 83: ridgeway.admin.v1.ExportAuditReply
-	(*ReportRequest)(nil),            // 84: ridgeway.admin.v1.ReportRequest
-	(*ReportReply)(nil),              // 85: ridgeway.admin.v1.ReportReply
-	(*ReportAccess)(nil),             // 86: ridgeway.admin.v1.ReportAccess
-	(*ReportSite)(nil),               // 87: ridgeway.admin.v1.ReportSite
-	(*ReconcileRequest)(nil),         // 88: ridgeway.admin.v1.ReconcileRequest
-	(*ReconcileReply)(nil),           // 89: ridgeway.admin.v1.ReconcileReply
-	(*OneSided)(nil),                 // 90: ridgeway.admin.v1.OneSided
+	(*AuditRootsRequest)(nil),        // 33: ridgeway.admin.v1.AuditRootsRequest
+	(*AuditRootsReply)(nil),          // 34: ridgeway.admin.v1.AuditRootsReply
+	(*AuditRoot)(nil),                // 35: ridgeway.admin.v1.AuditRoot
+	(*AcceptAuditRequest)(nil),       // 36: ridgeway.admin.v1.AcceptAuditRequest
+	(*AcceptAuditReply)(nil),         // 37: ridgeway.admin.v1.AcceptAuditReply
+	(*RejectedRequest)(nil),          // 38: ridgeway.admin.v1.RejectedRequest
+	(*RejectedReply)(nil),            // 39: ridgeway.admin.v1.RejectedReply
+	(*Rejection)(nil),                // 40: ridgeway.admin.v1.Rejection
+	(*SettleRequest)(nil),            // 41: ridgeway.admin.v1.SettleRequest
+	(*SettleReply)(nil),              // 42: ridgeway.admin.v1.SettleReply
+	(*ScrubRequest)(nil),             // 43: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),               // 44: ridgeway.admin.v1.ScrubReply
+	(*AgreementText)(nil),            // 45: ridgeway.admin.v1.AgreementText
+	(*CheckAgreementRequest)(nil),    // 46: ridgeway.admin.v1.CheckAgreementRequest
+	(*CheckAgreementReply)(nil),      // 47: ridgeway.admin.v1.CheckAgreementReply
+	(*Finding)(nil),                  // 48: ridgeway.admin.v1.Finding
+	(*SimulateAgreementRequest)(nil), // 49: ridgeway.admin.v1.SimulateAgreementRequest
+	(*SimulateAgreementReply)(nil),   // 50: ridgeway.admin.v1.SimulateAgreementReply
+	(*Impact)(nil),                   // 51: ridgeway.admin.v1.Impact
+	(*ImpactCount)(nil),              // 52: ridgeway.admin.v1.ImpactCount
+	(*ImpactExample)(nil),            // 53: ridgeway.admin.v1.ImpactExample
+	(*ProposeAgreementRequest)(nil),  // 54: ridgeway.admin.v1.ProposeAgreementRequest
+	(*ApproveAgreementRequest)(nil),  // 55: ridgeway.admin.v1.ApproveAgreementRequest
+	(*AgreementProposal)(nil),        // 56: ridgeway.admin.v1.AgreementProposal
+	(*AgreementsRequest)(nil),        // 57: ridgeway.admin.v1.AgreementsRequest
+	(*AgreementsReply)(nil),          // 58: ridgeway.admin.v1.AgreementsReply
+	(*AgreementVersion)(nil),         // 59: ridgeway.admin.v1.AgreementVersion
+	(*WhyRequest)(nil),               // 60: ridgeway.admin.v1.WhyRequest
+	(*WhyReply)(nil),                 // 61: ridgeway.admin.v1.WhyReply
+	(*WhoRequest)(nil),               // 62: ridgeway.admin.v1.WhoRequest
+	(*WhoReply)(nil),                 // 63: ridgeway.admin.v1.WhoReply
+	(*Access)(nil),                   // 64: ridgeway.admin.v1.Access
+	(*DirectiveScope)(nil),           // 65: ridgeway.admin.v1.DirectiveScope
+	(*RecordDirectiveRequest)(nil),   // 66: ridgeway.admin.v1.RecordDirectiveRequest
+	(*RecordDirectiveReply)(nil),     // 67: ridgeway.admin.v1.RecordDirectiveReply
+	(*DirectivesRequest)(nil),        // 68: ridgeway.admin.v1.DirectivesRequest
+	(*DirectivesReply)(nil),          // 69: ridgeway.admin.v1.DirectivesReply
+	(*DirectiveInfo)(nil),            // 70: ridgeway.admin.v1.DirectiveInfo
+	(*WithdrawDirectiveRequest)(nil), // 71: ridgeway.admin.v1.WithdrawDirectiveRequest
+	(*ReceiptRequest)(nil),           // 72: ridgeway.admin.v1.ReceiptRequest
+	(*ReceiptReply)(nil),             // 73: ridgeway.admin.v1.ReceiptReply
+	(*ReceiptSite)(nil),              // 74: ridgeway.admin.v1.ReceiptSite
+	(*BreakGlassRequest)(nil),        // 75: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 76: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 77: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 78: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 79: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 80: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 81: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 82: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 83: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 84: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 85: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 86: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 87: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 88: ridgeway.admin.v1.ReportReply
+	(*ReportEmergency)(nil),          // 89: ridgeway.admin.v1.ReportEmergency
+	(*ReportReview)(nil),             // 90: ridgeway.admin.v1.ReportReview
+	(*ReportAccess)(nil),             // 91: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 92: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 93: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 94: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 95: ridgeway.admin.v1.OneSided
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
@@ -7901,119 +8387,125 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	0,  // 12: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
 	22, // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
 	23, // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	37, // 15: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	42, // 16: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	45, // 17: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	42, // 18: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,  // 19: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48, // 20: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	48, // 21: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	49, // 22: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	50, // 23: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	42, // 24: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,  // 25: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 26: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	45, // 27: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	56, // 28: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	53, // 29: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,  // 30: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 31: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,  // 32: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	61, // 33: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	62, // 34: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	62, // 35: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,  // 36: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 37: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	67, // 38: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,  // 39: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 40: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	71, // 41: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,  // 42: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	76, // 43: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,  // 44: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	78, // 45: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 46: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	79, // 47: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	78, // 48: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 49: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 50: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	86, // 51: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	67, // 52: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	87, // 53: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,  // 54: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	90, // 55: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	87, // 56: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	2,  // 57: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,  // 58: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,  // 59: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11, // 60: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17, // 61: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20, // 62: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24, // 63: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26, // 64: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28, // 65: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29, // 66: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31, // 67: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	33, // 68: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	40, // 69: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	35, // 70: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	38, // 71: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	43, // 72: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	46, // 73: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	51, // 74: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	52, // 75: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	54, // 76: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	57, // 77: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	59, // 78: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	63, // 79: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	65, // 80: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	68, // 81: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	69, // 82: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	72, // 83: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	74, // 84: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	77, // 85: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	80, // 86: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	82, // 87: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	84, // 88: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	88, // 89: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	3,  // 90: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,  // 91: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10, // 92: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16, // 93: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18, // 94: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21, // 95: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25, // 96: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27, // 97: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30, // 98: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30, // 99: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32, // 100: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	34, // 101: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	41, // 102: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	36, // 103: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	39, // 104: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	44, // 105: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	47, // 106: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	53, // 107: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	53, // 108: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	55, // 109: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	58, // 110: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	60, // 111: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	64, // 112: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	66, // 113: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	64, // 114: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	70, // 115: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	73, // 116: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	75, // 117: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	76, // 118: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	81, // 119: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	83, // 120: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	85, // 121: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	89, // 122: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	90, // [90:123] is the sub-list for method output_type
-	57, // [57:90] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	92, // 15: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	35, // 16: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	40, // 17: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	45, // 18: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	48, // 19: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	45, // 20: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,  // 21: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	51, // 22: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	51, // 23: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	52, // 24: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	53, // 25: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	45, // 26: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,  // 27: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 28: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48, // 29: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	59, // 30: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	56, // 31: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,  // 32: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 33: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,  // 34: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	64, // 35: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	65, // 36: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	65, // 37: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,  // 38: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 39: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	70, // 40: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,  // 41: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 42: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	74, // 43: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,  // 44: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	79, // 45: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,  // 46: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	81, // 47: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 48: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	82, // 49: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	81, // 50: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,  // 51: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,  // 52: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	91, // 53: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	70, // 54: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	92, // 55: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	89, // 56: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	90, // 57: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,  // 58: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	95, // 59: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	92, // 60: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	2,  // 61: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,  // 62: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,  // 63: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11, // 64: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17, // 65: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20, // 66: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24, // 67: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26, // 68: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28, // 69: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29, // 70: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31, // 71: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	36, // 72: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	43, // 73: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	38, // 74: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	41, // 75: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	46, // 76: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	49, // 77: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	54, // 78: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	55, // 79: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	57, // 80: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	60, // 81: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	62, // 82: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	66, // 83: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	68, // 84: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	71, // 85: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	72, // 86: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	75, // 87: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	77, // 88: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	80, // 89: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	83, // 90: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	85, // 91: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	87, // 92: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	93, // 93: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	33, // 94: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	3,  // 95: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,  // 96: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10, // 97: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16, // 98: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18, // 99: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21, // 100: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25, // 101: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27, // 102: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30, // 103: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30, // 104: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32, // 105: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	37, // 106: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	44, // 107: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	39, // 108: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	42, // 109: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	47, // 110: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	50, // 111: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	56, // 112: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	56, // 113: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58, // 114: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	61, // 115: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	63, // 116: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	67, // 117: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	69, // 118: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	67, // 119: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	73, // 120: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	76, // 121: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	78, // 122: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	79, // 123: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	84, // 124: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	86, // 125: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	88, // 126: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	94, // 127: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	34, // 128: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	95, // [95:129] is the sub-list for method output_type
+	61, // [61:95] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -8038,7 +8530,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   91,
+			NumMessages:   96,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

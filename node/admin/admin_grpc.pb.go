@@ -55,6 +55,7 @@ const (
 	Admin_ExportAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/ExportAudit"
 	Admin_Report_FullMethodName            = "/ridgeway.admin.v1.Admin/Report"
 	Admin_Reconcile_FullMethodName         = "/ridgeway.admin.v1.Admin/Reconcile"
+	Admin_AuditRoots_FullMethodName        = "/ridgeway.admin.v1.Admin/AuditRoots"
 )
 
 // AdminClient is the client API for Admin service.
@@ -98,6 +99,8 @@ type AdminClient interface {
 	ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditReply], error)
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
 	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileReply, error)
+	// AuditRoots tells what the region has committed of audit logs, from this node's copy.
+	AuditRoots(ctx context.Context, in *AuditRootsRequest, opts ...grpc.CallOption) (*AuditRootsReply, error)
 }
 
 type adminClient struct {
@@ -459,6 +462,16 @@ func (c *adminClient) Reconcile(ctx context.Context, in *ReconcileRequest, opts 
 	return out, nil
 }
 
+func (c *adminClient) AuditRoots(ctx context.Context, in *AuditRootsRequest, opts ...grpc.CallOption) (*AuditRootsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuditRootsReply)
+	err := c.cc.Invoke(ctx, Admin_AuditRoots_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -500,6 +513,8 @@ type AdminServer interface {
 	ExportAudit(*ExportAuditRequest, grpc.ServerStreamingServer[ExportAuditReply]) error
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
 	Reconcile(context.Context, *ReconcileRequest) (*ReconcileReply, error)
+	// AuditRoots tells what the region has committed of audit logs, from this node's copy.
+	AuditRoots(context.Context, *AuditRootsRequest) (*AuditRootsReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -608,6 +623,9 @@ func (UnimplementedAdminServer) Report(context.Context, *ReportRequest) (*Report
 }
 func (UnimplementedAdminServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
+}
+func (UnimplementedAdminServer) AuditRoots(context.Context, *AuditRootsRequest) (*AuditRootsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method AuditRoots not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -1199,6 +1217,24 @@ func _Admin_Reconcile_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_AuditRoots_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuditRootsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).AuditRoots(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_AuditRoots_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).AuditRoots(ctx, req.(*AuditRootsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1325,6 +1361,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reconcile",
 			Handler:    _Admin_Reconcile_Handler,
+		},
+		{
+			MethodName: "AuditRoots",
+			Handler:    _Admin_AuditRoots_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
