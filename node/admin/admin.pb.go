@@ -1731,6 +1731,7 @@ type FetchRequest struct {
 	Offset        int64                  `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`    // first byte wanted
 	Length        int64                  `protobuf:"varint,6,opt,name=length,proto3" json:"length,omitempty"`    // 0: to the end
 	Manifest      []byte                 `protobuf:"bytes,7,opt,name=manifest,proto3" json:"manifest,omitempty"` // digest that an earlier head gave; set when resuming
+	Export        bool                   `protobuf:"varint,8,opt,name=export,proto3" json:"export,omitempty"`    // the copy is kept in another system: the agreement must permit export
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1812,6 +1813,13 @@ func (x *FetchRequest) GetManifest() []byte {
 		return x.Manifest
 	}
 	return nil
+}
+
+func (x *FetchRequest) GetExport() bool {
+	if x != nil {
+		return x.Export
+	}
+	return false
 }
 
 type FetchReply struct {
@@ -3868,6 +3876,7 @@ type ImpactExample struct {
 	Request       string                 `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
 	Before        []string               `protobuf:"bytes,3,rep,name=before,proto3" json:"before,omitempty"`
 	After         []string               `protobuf:"bytes,4,rep,name=after,proto3" json:"after,omitempty"`
+	Count         uint64                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // requests that it stands for, itself included
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3930,6 +3939,13 @@ func (x *ImpactExample) GetAfter() []string {
 	return nil
 }
 
+func (x *ImpactExample) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type ProposeAgreementRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          *AgreementText         `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
@@ -3937,7 +3953,8 @@ type ProposeAgreementRequest struct {
 	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"`     // 0: when it is superseded
 	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	Asker         *Asker                 `protobuf:"bytes,5,opt,name=asker,proto3" json:"asker,omitempty"`
-	Rollback      uint64                 `protobuf:"varint,6,opt,name=rollback,proto3" json:"rollback,omitempty"` // version whose text is proposed again, in place of text
+	Rollback      uint64                 `protobuf:"varint,6,opt,name=rollback,proto3" json:"rollback,omitempty"`              // version whose text is proposed again, in place of text
+	LockOut       bool                   `protobuf:"varint,7,opt,name=lock_out,json=lockOut,proto3" json:"lock_out,omitempty"` // it is meant that the trust's own staff lose their own records
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4012,6 +4029,13 @@ func (x *ProposeAgreementRequest) GetRollback() uint64 {
 		return x.Rollback
 	}
 	return 0
+}
+
+func (x *ProposeAgreementRequest) GetLockOut() bool {
+	if x != nil {
+		return x.LockOut
+	}
+	return false
 }
 
 type ApproveAgreementRequest struct {
@@ -4756,6 +4780,7 @@ type Access struct {
 	Glass         bool                   `protobuf:"varint,6,opt,name=glass,proto3" json:"glass,omitempty"` // may break the glass
 	Rule          string                 `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
 	Relationships []string               `protobuf:"bytes,8,rep,name=relationships,proto3" json:"relationships,omitempty"` // one of these must be stated and verified; empty: none is needed
+	Export        bool                   `protobuf:"varint,9,opt,name=export,proto3" json:"export,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4844,6 +4869,13 @@ func (x *Access) GetRelationships() []string {
 		return x.Relationships
 	}
 	return nil
+}
+
+func (x *Access) GetExport() bool {
+	if x != nil {
+		return x.Export
+	}
+	return false
 }
 
 type DirectiveScope struct {
@@ -7565,6 +7597,220 @@ func (x *OneSided) GetProblem() string {
 	return ""
 }
 
+// ProtectRequest marks a person, or with lift takes their marks back; without a patient it lists.
+type ProtectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Staff         string                 `protobuf:"bytes,3,opt,name=staff,proto3" json:"staff,omitempty"` // the record is this member of staff's own
+	Near          string                 `protobuf:"bytes,4,opt,name=near,proto3" json:"near,omitempty"`   // the person has the surname or the address of this member of staff
+	Lift          bool                   `protobuf:"varint,5,opt,name=lift,proto3" json:"lift,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,6,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectRequest) Reset() {
+	*x = ProtectRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectRequest) ProtoMessage() {}
+
+func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectRequest.ProtoReflect.Descriptor instead.
+func (*ProtectRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *ProtectRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *ProtectRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ProtectRequest) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *ProtectRequest) GetNear() string {
+	if x != nil {
+		return x.Near
+	}
+	return ""
+}
+
+func (x *ProtectRequest) GetLift() bool {
+	if x != nil {
+		return x.Lift
+	}
+	return false
+}
+
+func (x *ProtectRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type ProtectReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Persons       []*ProtectedPerson     `protobuf:"bytes,1,rep,name=persons,proto3" json:"persons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectReply) Reset() {
+	*x = ProtectReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectReply) ProtoMessage() {}
+
+func (x *ProtectReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectReply.ProtoReflect.Descriptor instead.
+func (*ProtectReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *ProtectReply) GetPersons() []*ProtectedPerson {
+	if x != nil {
+		return x.Persons
+	}
+	return nil
+}
+
+// ProtectedPerson is one mark.
+type ProtectedPerson struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Patient       string                 `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // protected, staff, near
+	Staff         string                 `protobuf:"bytes,3,opt,name=staff,proto3" json:"staff,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	By            string                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedPerson) Reset() {
+	*x = ProtectedPerson{}
+	mi := &file_node_admin_admin_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedPerson) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedPerson) ProtoMessage() {}
+
+func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedPerson.ProtoReflect.Descriptor instead.
+func (*ProtectedPerson) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *ProtectedPerson) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *ProtectedPerson) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProtectedPerson) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
+func (x *ProtectedPerson) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ProtectedPerson) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ProtectedPerson) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 var File_node_admin_admin_proto protoreflect.FileDescriptor
 
 const file_node_admin_admin_proto_rawDesc = "" +
@@ -7722,7 +7968,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06sealed\x18\x0e \x01(\bR\x06sealed\x12\x1e\n" +
 	"\n" +
 	"supersedes\x18\x0f \x01(\tR\n" +
-	"supersedes\"\xd0\x01\n" +
+	"supersedes\"\xe8\x01\n" +
 	"\fFetchRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x12\n" +
@@ -7730,7 +7976,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05pages\x18\x04 \x01(\tR\x05pages\x12\x16\n" +
 	"\x06offset\x18\x05 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x06 \x01(\x03R\x06length\x12\x1a\n" +
-	"\bmanifest\x18\a \x01(\fR\bmanifest\"\x88\x01\n" +
+	"\bmanifest\x18\a \x01(\fR\bmanifest\x12\x16\n" +
+	"\x06export\x18\b \x01(\bR\x06export\"\x88\x01\n" +
 	"\n" +
 	"FetchReply\x12-\n" +
 	"\x04head\x18\x01 \x01(\v2\x17.ridgeway.admin.v1.HeadH\x00R\x04head\x12\x14\n" +
@@ -7877,19 +8124,21 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
 	"\x06gained\x18\x03 \x01(\x04R\x06gained\x12\x12\n" +
-	"\x04lost\x18\x04 \x01(\x04R\x04lost\"o\n" +
+	"\x04lost\x18\x04 \x01(\x04R\x04lost\"\x85\x01\n" +
 	"\rImpactExample\x12\x16\n" +
 	"\x06gained\x18\x01 \x01(\bR\x06gained\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x16\n" +
 	"\x06before\x18\x03 \x03(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\x04 \x03(\tR\x05after\"\xe7\x01\n" +
+	"\x05after\x18\x04 \x03(\tR\x05after\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\"\x82\x02\n" +
 	"\x17ProposeAgreementRequest\x124\n" +
 	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x1c\n" +
 	"\teffective\x18\x02 \x01(\x03R\teffective\x12\x18\n" +
 	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x12.\n" +
 	"\x05asker\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x1a\n" +
-	"\brollback\x18\x06 \x01(\x04R\brollback\"\x91\x01\n" +
+	"\brollback\x18\x06 \x01(\x04R\brollback\x12\x19\n" +
+	"\block_out\x18\a \x01(\bR\alockOut\"\x91\x01\n" +
 	"\x17ApproveAgreementRequest\x12\x1a\n" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x16\n" +
 	"\x06reject\x18\x02 \x01(\bR\x06reject\x12\x12\n" +
@@ -7955,7 +8204,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12(\n" +
 	"\x02by\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"=\n" +
 	"\bWhoReply\x121\n" +
-	"\x06access\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.AccessR\x06access\"\xc2\x01\n" +
+	"\x06access\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.AccessR\x06access\"\xda\x01\n" +
 	"\x06Access\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x18\n" +
@@ -7964,7 +8213,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04open\x18\x05 \x01(\bR\x04open\x12\x14\n" +
 	"\x05glass\x18\x06 \x01(\bR\x05glass\x12\x12\n" +
 	"\x04rule\x18\a \x01(\tR\x04rule\x12$\n" +
-	"\rrelationships\x18\b \x03(\tR\rrelationships\"\x9c\x02\n" +
+	"\rrelationships\x18\b \x03(\tR\rrelationships\x12\x16\n" +
+	"\x06export\x18\t \x01(\bR\x06export\"\x9c\x02\n" +
 	"\x0eDirectiveScope\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -8219,7 +8469,23 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x12\n" +
 	"\x04user\x18\x05 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x18\n" +
-	"\aproblem\x18\a \x01(\tR\aproblem2\xe2\x16\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem\"\xb0\x01\n" +
+	"\x0eProtectRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05staff\x18\x03 \x01(\tR\x05staff\x12\x12\n" +
+	"\x04near\x18\x04 \x01(\tR\x04near\x12\x12\n" +
+	"\x04lift\x18\x05 \x01(\bR\x04lift\x12.\n" +
+	"\x05asker\x18\x06 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"L\n" +
+	"\fProtectReply\x12<\n" +
+	"\apersons\x18\x01 \x03(\v2\".ridgeway.admin.v1.ProtectedPersonR\apersons\"\x8d\x01\n" +
+	"\x0fProtectedPerson\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05staff\x18\x03 \x01(\tR\x05staff\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at2\xb1\x17\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -8258,7 +8524,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06Report\x12 .ridgeway.admin.v1.ReportRequest\x1a\x1e.ridgeway.admin.v1.ReportReply\x12S\n" +
 	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReply\x12V\n" +
 	"\n" +
-	"AuditRoots\x12$.ridgeway.admin.v1.AuditRootsRequest\x1a\".ridgeway.admin.v1.AuditRootsReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
+	"AuditRoots\x12$.ridgeway.admin.v1.AuditRootsRequest\x1a\".ridgeway.admin.v1.AuditRootsReply\x12M\n" +
+	"\aProtect\x12!.ridgeway.admin.v1.ProtectRequest\x1a\x1f.ridgeway.admin.v1.ProtectReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
 	file_node_admin_admin_proto_rawDescOnce sync.Once
@@ -8272,7 +8539,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 96)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
@@ -8370,6 +8637,9 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ReconcileRequest)(nil),         // 93: ridgeway.admin.v1.ReconcileRequest
 	(*ReconcileReply)(nil),           // 94: ridgeway.admin.v1.ReconcileReply
 	(*OneSided)(nil),                 // 95: ridgeway.admin.v1.OneSided
+	(*ProtectRequest)(nil),           // 96: ridgeway.admin.v1.ProtectRequest
+	(*ProtectReply)(nil),             // 97: ridgeway.admin.v1.ProtectReply
+	(*ProtectedPerson)(nil),          // 98: ridgeway.admin.v1.ProtectedPerson
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
@@ -8433,79 +8703,83 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	0,  // 58: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
 	95, // 59: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
 	92, // 60: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	2,  // 61: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,  // 62: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,  // 63: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11, // 64: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17, // 65: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20, // 66: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24, // 67: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26, // 68: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28, // 69: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29, // 70: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31, // 71: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	36, // 72: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	43, // 73: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	38, // 74: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	41, // 75: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	46, // 76: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	49, // 77: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	54, // 78: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	55, // 79: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	57, // 80: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	60, // 81: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	62, // 82: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	66, // 83: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	68, // 84: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	71, // 85: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	72, // 86: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	75, // 87: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	77, // 88: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	80, // 89: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	83, // 90: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	85, // 91: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	87, // 92: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	93, // 93: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	33, // 94: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	3,  // 95: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,  // 96: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10, // 97: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16, // 98: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18, // 99: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21, // 100: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25, // 101: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27, // 102: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30, // 103: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30, // 104: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32, // 105: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	37, // 106: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	44, // 107: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	39, // 108: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	42, // 109: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	47, // 110: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	50, // 111: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	56, // 112: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	56, // 113: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58, // 114: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	61, // 115: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	63, // 116: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	67, // 117: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	69, // 118: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	67, // 119: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	73, // 120: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	76, // 121: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	78, // 122: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	79, // 123: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	84, // 124: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	86, // 125: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	88, // 126: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	94, // 127: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	34, // 128: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	95, // [95:129] is the sub-list for method output_type
-	61, // [61:95] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	0,  // 61: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	98, // 62: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	2,  // 63: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,  // 64: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,  // 65: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11, // 66: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17, // 67: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20, // 68: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24, // 69: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26, // 70: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28, // 71: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29, // 72: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31, // 73: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	36, // 74: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	43, // 75: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	38, // 76: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	41, // 77: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	46, // 78: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	49, // 79: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	54, // 80: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	55, // 81: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	57, // 82: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	60, // 83: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	62, // 84: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	66, // 85: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	68, // 86: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	71, // 87: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	72, // 88: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	75, // 89: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	77, // 90: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	80, // 91: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	83, // 92: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	85, // 93: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	87, // 94: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	93, // 95: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	33, // 96: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	96, // 97: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	3,  // 98: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,  // 99: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10, // 100: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16, // 101: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18, // 102: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21, // 103: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25, // 104: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27, // 105: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30, // 106: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30, // 107: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32, // 108: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	37, // 109: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	44, // 110: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	39, // 111: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	42, // 112: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	47, // 113: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	50, // 114: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	56, // 115: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	56, // 116: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58, // 117: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	61, // 118: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	63, // 119: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	67, // 120: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	69, // 121: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	67, // 122: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	73, // 123: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	76, // 124: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	78, // 125: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	79, // 126: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	84, // 127: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	86, // 128: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	88, // 129: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	94, // 130: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	34, // 131: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	97, // 132: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	98, // [98:133] is the sub-list for method output_type
+	63, // [63:98] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -8530,7 +8804,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   96,
+			NumMessages:   99,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -56,6 +56,7 @@ const (
 	Admin_Report_FullMethodName            = "/ridgeway.admin.v1.Admin/Report"
 	Admin_Reconcile_FullMethodName         = "/ridgeway.admin.v1.Admin/Reconcile"
 	Admin_AuditRoots_FullMethodName        = "/ridgeway.admin.v1.Admin/AuditRoots"
+	Admin_Protect_FullMethodName           = "/ridgeway.admin.v1.Admin/Protect"
 )
 
 // AdminClient is the client API for Admin service.
@@ -101,6 +102,8 @@ type AdminClient interface {
 	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileReply, error)
 	// AuditRoots tells what the region has committed of audit logs, from this node's copy.
 	AuditRoots(ctx context.Context, in *AuditRootsRequest, opts ...grpc.CallOption) (*AuditRootsReply, error)
+	// Protect marks people whose record is watched, takes a mark back, or lists them.
+	Protect(ctx context.Context, in *ProtectRequest, opts ...grpc.CallOption) (*ProtectReply, error)
 }
 
 type adminClient struct {
@@ -472,6 +475,16 @@ func (c *adminClient) AuditRoots(ctx context.Context, in *AuditRootsRequest, opt
 	return out, nil
 }
 
+func (c *adminClient) Protect(ctx context.Context, in *ProtectRequest, opts ...grpc.CallOption) (*ProtectReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProtectReply)
+	err := c.cc.Invoke(ctx, Admin_Protect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -515,6 +528,8 @@ type AdminServer interface {
 	Reconcile(context.Context, *ReconcileRequest) (*ReconcileReply, error)
 	// AuditRoots tells what the region has committed of audit logs, from this node's copy.
 	AuditRoots(context.Context, *AuditRootsRequest) (*AuditRootsReply, error)
+	// Protect marks people whose record is watched, takes a mark back, or lists them.
+	Protect(context.Context, *ProtectRequest) (*ProtectReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -626,6 +641,9 @@ func (UnimplementedAdminServer) Reconcile(context.Context, *ReconcileRequest) (*
 }
 func (UnimplementedAdminServer) AuditRoots(context.Context, *AuditRootsRequest) (*AuditRootsReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method AuditRoots not implemented")
+}
+func (UnimplementedAdminServer) Protect(context.Context, *ProtectRequest) (*ProtectReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Protect not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -1235,6 +1253,24 @@ func _Admin_AuditRoots_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Protect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProtectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Protect(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Protect_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Protect(ctx, req.(*ProtectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1365,6 +1401,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AuditRoots",
 			Handler:    _Admin_AuditRoots_Handler,
+		},
+		{
+			MethodName: "Protect",
+			Handler:    _Admin_Protect_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
