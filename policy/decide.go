@@ -110,7 +110,6 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 
 // fault returns what is wrong with the request itself, or "".
 func fault(r Request) string {
-	d := r.Document
 	switch {
 	case r.Action != See && r.Action != Open:
 		return "no action is named"
@@ -120,14 +119,23 @@ func fault(r Request) string {
 		return fmt.Sprintf("role %q is not a documented one", r.User.Role)
 	case !knownPurpose(r.Purpose):
 		return fmt.Sprintf("purpose %q is not a documented one", r.Purpose)
+	case r.Now.IsZero():
+		return "the time is not known"
+	default:
+		return faultOf(&r.Document)
+	}
+}
+
+// faultOf returns what is wrong with what a request says of its document, or "".
+func faultOf(d *Document) string {
+	switch {
 	case !d.ID.Valid() || d.ID.Custodian() != d.Custodian || d.Subject.IsZero():
 		return "the document, its custodian or its patient is not named"
 	case d.Confidentiality < federation.Unrestricted || d.Confidentiality > federation.VeryRestricted:
 		return "the document's confidentiality is not known"
-	case r.Now.IsZero():
-		return "the time is not known"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // own reports whether the user belongs to the trust that holds the document.

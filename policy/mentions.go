@@ -44,9 +44,17 @@ var attributeNames = map[string]attributes{
 	"relationship_verified": usesVerified, "consented": usesConsented, "break_glass": usesGlass, "out_of_hours": usesHours, "now": usesNow,
 }
 
-// mentions returns what the rule's conditions mention. Heads mention no attribute.
+// mentions returns what the rule mentions. Heads mention no attribute, but may name a document.
 func mentions(p *cedar.Policy) attributes {
 	var found attributes
+	switch s := (*ast.Policy)(p.AST()).Resource.(type) {
+	case ast.ScopeTypeEq:
+		found |= naming(s.Entity)
+	case ast.ScopeTypeIn:
+		found |= naming(s.Entity)
+	case ast.ScopeTypeIsIn:
+		found |= naming(s.Entity)
+	}
 	name := func(op ast.StrOpNode) bool {
 		bit, known := attributeNames[string(op.Value)]
 		if !known {
@@ -64,6 +72,8 @@ func mentions(p *cedar.Policy) attributes {
 				return name(n.StrOpNode)
 			case ast.NodeTypeHas:
 				return name(n.StrOpNode)
+			case ast.NodeValue:
+				found |= naming(n.Value)
 			case ast.NodeTypeVariable:
 				if n.Name == "context" {
 					found = usesEverything
@@ -71,6 +81,25 @@ func mentions(p *cedar.Policy) attributes {
 			}
 			return true
 		})
+	}
+	return found
+}
+
+// naming returns usesID when v names a document, which a rule can then tell from all others.
+func naming(v cedar.Value) (found attributes) {
+	switch v := v.(type) {
+	case cedar.EntityUID:
+		if v.Type == typeDocument {
+			found = usesID
+		}
+	case cedar.Set:
+		for member := range v.All() {
+			found |= naming(member)
+		}
+	case cedar.Record:
+		for member := range v.Values() {
+			found |= naming(member)
+		}
 	}
 	return found
 }

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// namesDocument are rules that tell documents apart which are alike in all else.
+var namesDocument = []string{
+	`permit (principal, action, resource); forbid (principal, action, resource == Document::"%s");`,
+	`permit (principal, action, resource in Document::"%s");`,
+	`permit (principal, action, resource is Document in Document::"%s");`,
+	`permit (principal, action, resource) when { resource == Document::"%s" };`,
+	`permit (principal, action, resource) unless { [Document::"%s"].contains(resource) };`,
+	`permit (principal, action, resource) when { resource.id == "%s" };`,
+}
+
+func TestASightAnswersAsDecideDoes(t *testing.T) {
+	texts := append([]string{DefaultAgreement("RYJ")}, wishTexts...)
+	for _, format := range namesDocument {
+		texts = append(texts, fmt.Sprintf(format, federation.NewDocumentID("RYJ", federation.DocumentKey{2})))
+	}
+	var named []*Agreement
+	for _, text := range texts {
+		if a, err := Compile(text); err == nil { // the schema does not take them all
+			named = append(named, a)
+		}
+	}
+	if len(named) < 5 {
+		t.Fatalf("%d agreements compile", len(named))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		f := drawWishFacts(t, named)
+		if rapid.Bool().Draw(t, "drawn") {
+			a, err := Compile(drawRule(t) + drawRule(t) + `permit (principal, action, resource);`)
+			if err != nil {
+				t.Skip("not valid")
+			}
+			f.Agreement = a
+		}
+		switch rapid.IntRange(0, 7).Draw(t, "facts") {
+		case 0:
+			f.Agreement = nil
+		case 1:
+			f.CustodianStanding = federation.Suspended
+		case 2, 3, 4:
+			f.Directives, f.LocalRefusals = nil, nil
+		}
+		first := drawWide(t)
+		s := NewSight(first, f)
+		for range rapid.IntRange(1, 12).Draw(t, "documents") {
+			r := first
+			r.Action = See
+			r.Document = rapid.SampledFrom([]Document{drawWide(t).Document, drawScopedRequest(t).Document}).Draw(t, "document")
+			r.Document.ID = federation.NewDocumentID("RYJ", federation.DocumentKey{byte(rapid.IntRange(1, 2).Draw(t, "key"))})
+			switch rapid.IntRange(0, 9).Draw(t, "fault") {
+			case 0:
+				r.Document.Confidentiality = 0
+			case 1:
+				r.Document.Subject = federation.Subject{}
+			}
+			d := Decide(r, f)
+			if got, want := s.Sees(r.Document), d.Visible && d.Permitted(); got != want {
+				t.Fatalf("%v, Decide says %v: %v", got, want, d.Chain)
+			}
+		}
+	})
+}
+
+func TestASightAsksOnceAboutDocumentsThatAreAlike(t *testing.T) {
+	r, f := good(t)
+	s := NewSight(r, f)
+	for i := range 100 {
+		r.Document.ID = federation.NewDocumentID("RYJ", federation.DocumentKey{byte(i)})
+		r.Document.Confidentiality = federation.Confidentiality(i%2) + federation.Normal
+		if got := s.Sees(r.Document); got != (i%2 == 0) {
+			t.Fatalf("document %d: %v", i, got)
+		}
+	}
+	if len(s.known) != 2 {
+		t.Errorf("%d answers are known, want 2", len(s.known))
+	}
+}
+
+func BenchmarkDecideAmong1000Agreements(b *testing.B) {
+	r, f := good(b)
+	all := make([]*Agreement, 1000)
+	for i := range all {
+		all[i] = mustCompile(b, DefaultAgreement(federation.TrustID(fmt.Sprintf("R%03d", i))))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		at := i * 7919 % len(all) // another custodian each time, so that none stays in the processor's caches
+		r.Document.Custodian = federation.TrustID(fmt.Sprintf("R%03d", at))
+		r.Document.ID = federation.NewDocumentID(r.Document.Custodian, federation.DocumentKey{byte(i)})
+		f.Agreement = all[at]
+		if !Decide(r, f).Permitted() {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkSee100Documents(b *testing.B) {
+	r, f := good(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := NewSight(r, f)
+		for i := range 100 {
+			r.Document.ID = federation.NewDocumentID("RYJ", federation.DocumentKey{byte(i)})
+			if !s.Sees(r.Document) {
+				b.Fatal("hidden")
+			}
+		}
+	}
+}
