@@ -1,6 +1,9 @@
 package federation
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"strings"
 	"testing"
@@ -103,5 +106,18 @@ func TestConfidentialityCodes(t *testing.T) {
 	}
 	if got := Confidentiality(0).String() + Confidentiality(9).String(); got != "??" {
 		t.Errorf("invalid levels: %q", got)
+	}
+}
+
+func TestNodeIDIsTheHashOfThePublicKeyInfo(t *testing.T) {
+	for i := range 3 {
+		key := PublicOf(testKey(byte(i)))
+		der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(key[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := NodeOf(key), NodeID(sha256.Sum256(der)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
