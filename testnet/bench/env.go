@@ -22,6 +22,7 @@ type env struct {
 	full  bool
 	peers string
 	dir   string
+	kept  string // folder of prepared indexes that outlives the run; empty: none does
 
 	made         bool // dir is ours to remove
 	small, large *prepared
