@@ -23,7 +23,6 @@ const (
 	maxReplayDays = 3660
 	// maxReplayed is how many audited requests are decided again: the newest.
 	maxReplayed     = 50_000
-	examplesShown   = 10
 	replayPage      = 10_000
 	otherTypeWords  = "a type that neither agreement names"
 	otherTrustWords = "any other trust"
@@ -37,7 +36,7 @@ func (n *Node) SimulateAgreement(ctx context.Context, q *admin.SimulateAgreement
 		days = replayDays
 	}
 	if examples == 0 {
-		examples = examplesShown
+		examples = policy.MaxExamples
 	}
 	if days > maxReplayDays {
 		return nil, admin.Errorf(admin.CodeBadInput, "--days %d: at most %d", days, maxReplayDays)
@@ -201,25 +200,12 @@ func impactOf(x policy.Impact, examples int) *admin.Impact {
 			out.Counts = append(out.Counts, &admin.ImpactCount{By: by.name, Value: plainValue(v), Gained: uint64(by.gained[v]), Lost: uint64(by.lost[v])})
 		}
 	}
-	for _, e := range fairly(x.Examples, examples) {
-		out.Examples = append(out.Examples, &admin.ImpactExample{Gained: e.Gained, Request: requestText(e.Request), Before: policy.Explain(e.Before), After: policy.Explain(e.After)})
+	for _, e := range x.Examples[:min(examples, len(x.Examples))] {
+		out.Examples = append(out.Examples, &admin.ImpactExample{
+			Gained: e.Gained, Request: requestText(e.Request), Before: policy.Explain(e.Before), After: policy.Explain(e.After), Count: uint64(e.Count),
+		})
 	}
 	return out
-}
-
-// fairly takes at most n examples: of what is lost and of what is gained as many as of the other, where there are. What is
-// lost comes first.
-func fairly(all []policy.Example, n int) []policy.Example {
-	var gained, lost []policy.Example
-	for _, e := range all {
-		if e.Gained {
-			gained = append(gained, e)
-		} else {
-			lost = append(lost, e)
-		}
-	}
-	keep := min(len(lost), max(n-n/2, n-len(gained)))
-	return append(lost[:keep:keep], gained[:min(len(gained), n-keep)]...)
 }
 
 func plainValue(v string) string {

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
 )
 
-// MaxExamples is how many examples of what is gained, and of what is lost, an Impact has at most.
-const MaxExamples = 20
+// MaxExamples is how many examples of what is gained and lost an Impact has at most.
+const MaxExamples = 10
 
 // Case is one request to try under two agreements. Facts.Agreement is not looked at.
 type Case struct {
@@ -27,7 +26,9 @@ type Impact struct {
 	After    int // permitted under the agreement after
 	Gained   Tally
 	Lost     Tally
-	Examples []Example // in the order of the cases, each for other rules or other people than those before it
+	Examples []Example // each of another group, and together as unlike as can be; the largest group first
+
+	groups map[groupKey]*group
 }
 
 // Tally counts requests that went from refused to permitted, or the other way.
@@ -41,21 +42,13 @@ type Tally struct {
 	Confidentiality map[string]int
 }
 
-// Example is one request that is decided otherwise, with both decisions in full.
+// Example is one request that is decided otherwise, with both decisions in full. It stands for a group: all that go the same way
+// for the same role, trust, purpose and type, by the same rules.
 type Example struct {
 	Request       Request
 	Gained        bool
 	Before, After Decision // reasons of the agreement after have version 0: it is a draft
-	number        int
-	about         exampleKey
-}
-
-// exampleKey is what makes an example worth showing: the people and the rules that it is about.
-type exampleKey struct {
-	gained                bool
-	action                string
-	role                  string
-	ruleBefore, ruleAfter string
+	Count         int      // of the group
 }
 
 // Simulate decides every case under both agreements, on all processors, and says who gains and who loses what. A nil
@@ -103,19 +96,25 @@ func Simulate(ctx context.Context, before, after *Agreement, cases iter.Seq[Case
 	for i := range workers {
 		all.merge(&workers[i])
 	}
+	all.choose(before, after)
 	if ctx.Err() != nil {
 		return all, fmt.Errorf("simulate: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
 	return all, nil
 }
 
-// try decides one case both ways.
-func (x *Impact) try(before, after *Agreement, c *Case, number int) {
+// decideBoth decides one case under both agreements.
+func decideBoth(before, after *Agreement, c *Case) (was, is Decision) {
 	facts := c.Facts
 	facts.Agreement = before
-	was := Decide(c.Request, facts)
+	was = Decide(c.Request, facts)
 	facts.Agreement, facts.AgreementVersion = after, 0
-	is := Decide(c.Request, facts)
+	return was, Decide(c.Request, facts)
+}
+
+// try decides one case both ways.
+func (x *Impact) try(before, after *Agreement, c *Case, number int) {
+	was, is := decideBoth(before, after, c)
 	x.Cases++
 	x.Decided += 2
 	if was.Permitted() {
@@ -132,7 +131,7 @@ func (x *Impact) try(before, after *Agreement, c *Case, number int) {
 	default:
 		x.Lost.count(&c.Request)
 	}
-	x.example(Example{Request: c.Request, Gained: is.Permitted(), Before: was, After: is, number: number})
+	x.group(c, was, is, number)
 }
 
 // actionOf returns the action of the agreement that the request is about in the end.
@@ -180,51 +179,11 @@ func (x *Impact) merge(o *Impact) {
 	x.After += o.After
 	x.Gained.merge(&o.Gained)
 	x.Lost.merge(&o.Lost)
-	for _, e := range o.Examples {
-		x.example(e)
+	if x.groups == nil {
+		x.groups = o.groups
+		return
 	}
-}
-
-// example keeps the first example about the same people and rules, and of all those the first.
-func (x *Impact) example(e Example) {
-	e.about = exampleKey{e.Gained, actionOf(&e.Request), e.Request.User.Role, decisive(e.Before), decisive(e.After)}
-	same := 0
-	for i := range x.Examples {
-		switch other := &x.Examples[i]; {
-		case other.about == e.about:
-			if e.number < other.number {
-				x.Examples = slices.Delete(x.Examples, i, i+1)
-				x.insert(e)
-			}
-			return
-		case other.Gained == e.Gained:
-			same++
-		}
+	for key, g := range o.groups {
+		x.join(key, g)
 	}
-	if same == MaxExamples {
-		last := -1
-		for i := range x.Examples {
-			if x.Examples[i].Gained == e.Gained {
-				last = i
-			}
-		}
-		if x.Examples[last].number < e.number {
-			return
-		}
-		x.Examples = slices.Delete(x.Examples, last, last+1)
-	}
-	x.insert(e)
-}
-
-func (x *Impact) insert(e Example) {
-	at, _ := slices.BinarySearchFunc(x.Examples, e.number, func(e Example, n int) int { return e.number - n })
-	x.Examples = slices.Insert(x.Examples, at, e)
-}
-
-// decisive returns the name of the rule that made the decision.
-func decisive(d Decision) string {
-	if len(d.Chain) == 0 {
-		return ""
-	}
-	return d.Chain[len(d.Chain)-1].Rule
 }

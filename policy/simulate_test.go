@@ -53,7 +53,7 @@ func TestSimulationCountsWhoGainsAndLoses(t *testing.T) {
 	if x.Before-x.Lost.Total+x.Gained.Total != x.After || x.Decided != 2*x.Cases {
 		t.Errorf("%d before, %d lost, %d gained, %d after; %d decisions of %d cases", x.Before, x.Lost.Total, x.Gained.Total, x.After, x.Decided, x.Cases)
 	}
-	if len(x.Examples) == 0 || len(x.Examples) > 2*MaxExamples {
+	if len(x.Examples) != MaxExamples {
 		t.Fatalf("%d examples", len(x.Examples))
 	}
 	for _, e := range x.Examples {
@@ -64,6 +64,61 @@ func TestSimulationCountsWhoGainsAndLoses(t *testing.T) {
 	if got := decisive(x.Examples[len(x.Examples)-1].After); got != "agreement/direct-care" && got != "agreement" {
 		t.Errorf("decided by %s", got)
 	}
+}
+
+// TestExamplesAreOfDifferentGroupsTheLargestFirst has two trusts lose, one gain, and one kind of document among many be hidden.
+func TestExamplesAreOfDifferentGroupsTheLargestFirst(t *testing.T) {
+	before := compileForm(t, ownBlock+"  - {block: direct-care, trusts: [RAS, RXX]}\n"+glassBlock)
+	after := compileForm(t, ownBlock+"  - {block: direct-care, trusts: [R1H, RAS]}\n  - {block: only-types, types: [a, b]}\n")
+	x, err := Simulate(t.Context(), before, after, Matrix("RYJ", now, before, after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(x.Examples) != MaxExamples {
+		t.Fatalf("%d examples", len(x.Examples))
+	}
+	type combination struct {
+		trust                           federation.TrustID
+		action, role, purpose, typ, why string
+	}
+	seen := make(map[combination]bool)
+	trusts, roles, actions, types, gained := map[federation.TrustID]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
+	for i, e := range x.Examples {
+		r := e.Request
+		c := combination{r.User.Trust, actionOf(&r), r.User.Role, r.Purpose, r.Document.Type, decisive(e.Before) + decisive(e.After)}
+		if seen[c] {
+			t.Errorf("twice: %+v", c)
+		}
+		seen[c], trusts[c.trust], roles[c.role], actions[c.action], types[c.typ] = true, true, true, true, true
+		if e.Gained {
+			gained++
+		}
+		if e.Count < 1 || i > 0 && e.Count > x.Examples[i-1].Count {
+			t.Errorf("example %d stands for %d, after one for %d", i, e.Count, x.Examples[max(i-1, 0)].Count)
+		}
+		if got := count(before, after, e, Matrix("RYJ", now, before, after)); got != e.Count {
+			t.Errorf("example %d stands for %d requests, and there are %d", i, e.Count, got)
+		}
+	}
+	if len(trusts) < 4 || len(roles) < 8 || len(actions) != 3 || len(types) != 3 || gained == 0 || gained == len(x.Examples) {
+		t.Errorf("the examples are alike: trusts %v, roles %v, actions %v, types %v, %d gained", trusts, roles, actions, types, gained)
+	}
+}
+
+// count counts the requests of an example's group one by one.
+func count(before, after *Agreement, e Example, cases iter.Seq[Case]) (n int) {
+	for c := range cases {
+		r := c.Request
+		if r.User.Trust != e.Request.User.Trust || r.User.Role != e.Request.User.Role || r.Purpose != e.Request.Purpose ||
+			r.Document.Type != e.Request.Document.Type || actionOf(&r) != actionOf(&e.Request) {
+			continue
+		}
+		was, is := decideBoth(before, after, &c)
+		if was.Permitted() != is.Permitted() && is.Permitted() == e.Gained && decisive(was) == decisive(e.Before) && decisive(is) == decisive(e.After) {
+			n++
+		}
+	}
+	return n
 }
 
 func TestSimulationIsTheSameEachTime(t *testing.T) {

@@ -25,8 +25,9 @@ kind of document and action that the two agreements can tell apart. Nothing is
 changed. That it was asked is audited.
 
 JSON: audited, matrix; each has decided, before, after, gained, lost, skipped,
-since, counts (by, value, gained, lost), examples (gained, request, before,
-after).`,
+since, counts (by, value, gained, lost), examples (gained, request, count,
+before, after): each stands for count requests of the same role, trust, purpose
+and type that are decided by the same rules, the most first.`,
 		Example: `  ridgeway agreement simulate --data d1 sharing.yaml --days 90`,
 		Args:    argument(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,7 +52,7 @@ after).`,
 		},
 	}
 	cmd.Flags().Uint32Var(&days, "days", 30, "audited requests of so many days")
-	cmd.Flags().Uint32Var(&examples, "examples", 10, "how many examples of each")
+	cmd.Flags().Uint32Var(&examples, "examples", 10, "how many examples of each, at most 10")
 	cmd.Flags().StringVar(&user, "user", "", "staff id of who asks (default: your login name)")
 	return cmd
 }
@@ -62,7 +63,7 @@ func impactObject(x *admin.Impact) map[string]any {
 		counts = append(counts, map[string]any{"by": c.GetBy(), "value": c.GetValue(), "gained": c.GetGained(), "lost": c.GetLost()})
 	}
 	for _, e := range x.GetExamples() {
-		examples = append(examples, map[string]any{"gained": e.GetGained(), "request": e.GetRequest(), "before": nonNil(e.GetBefore()), "after": nonNil(e.GetAfter())})
+		examples = append(examples, map[string]any{"gained": e.GetGained(), "request": e.GetRequest(), "count": e.GetCount(), "before": nonNil(e.GetBefore()), "after": nonNil(e.GetAfter())})
 	}
 	return map[string]any{
 		"decided": x.GetDecided(), "before": x.GetBefore(), "after": x.GetAfter(), "gained": x.GetGained(), "lost": x.GetLost(), "skipped": x.GetSkipped(),
@@ -100,6 +101,9 @@ func (a *app) showImpact(title string, x *admin.Impact) {
 		word := "Loses"
 		if e.GetGained() {
 			word = "Gains"
+		}
+		if e.GetCount() > 1 {
+			word += fmt.Sprintf(" (%d like it)", e.GetCount())
 		}
 		a.say("\n%s", wrap("  "+word+": "+e.GetRequest(), screenWidth))
 		a.showChain("now", e.GetBefore())
