@@ -21,6 +21,8 @@ func limitOf(method string) (every rate.Limit, burst int) {
 		return 10, 50
 	case wire.Region_Rejoin_FullMethodName:
 		return 0.2, 2
+	case wire.Region_Witnessed_FullMethodName:
+		return 2, 10
 	case wire.Region_Accesses_FullMethodName: // each reads up to 50,000 entries of the audit log
 		return 2, 20
 	default:

@@ -27,3 +27,8 @@ func (s adminServer) Report(ctx context.Context, q *admin.ReportRequest) (*admin
 func (s adminServer) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin.ReconcileReply, error) {
 	return s.n.Reconcile(ctx, q)
 }
+
+// AuditRoots tells what the region has committed of audit logs.
+func (s adminServer) AuditRoots(ctx context.Context, q *admin.AuditRootsRequest) (*admin.AuditRootsReply, error) {
+	return s.n.AuditRoots(ctx, q)
+}

@@ -58,8 +58,9 @@ func (n *Node) permitMember(ctx context.Context, method string) error {
 // permit says whether a node may call a method now. A node that this one was only told of may ask how it stands, and change
 // nothing: only the roster makes a member.
 func (n *Node) permit(id federation.NodeID, method string, now time.Time) error {
+	_, burst := limitOf(method)
 	switch {
-	case method != wire.Region_Status_FullMethodName && method != wire.Region_Rejoin_FullMethodName && method != wire.Region_Applied_FullMethodName && method != wire.Region_Accesses_FullMethodName:
+	case burst == 0:
 		return status.Error(codes.PermissionDenied, "no such method")
 	case !n.admission.member(id), method != wire.Region_Status_FullMethodName && !n.ledger.Roster().Active(id):
 		return status.Error(codes.PermissionDenied, "not an active node of the region")

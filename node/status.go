@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage"
-	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/blob"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
@@ -145,42 +143,6 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 		add("the master key lies in the data folder: for trials only")
 	}
 	return out
-}
-
-// VerifyAudit verifies the audit log, against the checkpoints of it that the region has agreed on.
-func (n *Node) VerifyAudit(ctx context.Context, _ *admin.VerifyAuditRequest) (*admin.VerifyAuditReply, error) {
-	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), Detail: "verified the audit log"}); err != nil {
-		return nil, err
-	}
-	var agreed []federation.Checkpoint
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		c, found, err := index.CheckpointOf(r, n.ID())
-		if found {
-			agreed = append(agreed, federation.Checkpoint{Node: c.Node, Size: c.Size, Root: c.Root})
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	report, err := n.audit.Verify(ctx, agreed)
-	if err != nil {
-		return nil, fmt.Errorf("verify the audit log: %w", err)
-	}
-	reply := &admin.VerifyAuditReply{Ok: report.OK(), Entries: report.Entries, Root: report.Root.String(), Damaged: report.Damaged}
-	if report.Faults > 0 {
-		reply.Findings = append(reply.Findings, fmt.Sprintf("%d entries are missing or altered", report.Faults))
-	}
-	if !report.HeadHolds {
-		reply.Findings = append(reply.Findings, "the log's head does not agree with its entries")
-	}
-	for _, w := range report.Witnesses {
-		reply.Checkpoints++
-		if !w.Holds {
-			reply.Findings = append(reply.Findings, fmt.Sprintf("the region agreed on another log at %d entries: %s", w.Size, w.Fault))
-		}
-	}
-	return reply, nil
 }
 
 // Scrub reads every chunk and record and checks it.

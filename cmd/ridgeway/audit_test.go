@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -79,6 +80,74 @@ func TestExportWithProofsIsCheckedWithoutTheNode(t *testing.T) {
 		if len([]rune(l)) > 110 {
 			t.Errorf("%d columns: %s", len([]rune(l)), l)
 		}
+	}
+}
+
+// TestAnotherTrustSaysWhatTheRegionHasWitnessed has one trust's log verified by what another has of it, and its export proven at
+// the other, also when the region has witnessed more since.
+func TestAnotherTrustSaysWhatTheRegionHasWitnessed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, quick)
+	p.founded(t, "d1")
+	two := p.joined(t, "d1", "d2", "RAS")
+	p.known(t, "d1", 2)
+	p.write(t, "whole", exportWithProofs(t, p))
+	if o := p.json(t, "audit", "prove", "whole"); o["committed"] != false || o["ok"] != true {
+		t.Errorf("what was not compared counts as committed: %v", o)
+	}
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !done(); {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	head := p.json(t, "audit", "prove", "whole")
+	newest := func() map[string]any {
+		roots := p.json(t, "audit", "root", "--data", "d2", "--trust", "RYJ")["roots"].([]any)
+		if len(roots) == 0 {
+			return map[string]any{}
+		}
+		return roots[0].(map[string]any)
+	}
+	until("the other trust never hears of a later checkpoint", func() bool {
+		p.run(t, "review", "list", "--data", "d1") // another entry
+		size, _ := newest()["size"].(float64)
+		return size > head["size"].(float64)
+	})
+	if newest()["root"] == head["root"] {
+		t.Error("another size has the same root")
+	}
+	if o := p.json(t, "audit", "prove", "whole", "--region", "--data", "d2"); o["ok"] != true || o["committed"] != true {
+		t.Errorf("an older checkpoint, at another trust: %v", o)
+	}
+	whole := string(p.read(t, "whole"))
+	for name, changed := range map[string]string{
+		"another root":   strings.Replace(whole, head["root"].(string), strings.Repeat("ab", 32), 1),
+		"another size":   strings.Replace(whole, fmt.Sprintf(`"size":%v,`, head["size"]), fmt.Sprintf(`"size":%v,`, head["size"].(float64)-1), 1),
+		"another region": strings.Replace(whole, `"region":"`, `"region":"00`, 1),
+		"another node":   strings.Replace(whole, `"node":"`+head["node"].(string)[:4], `"node":"`+"0000", 1),
+	} {
+		if changed == whole {
+			t.Errorf("%s: nothing was changed", name)
+		}
+		first, _, _ := strings.Cut(changed, "\n") // the head alone: no entry gives it away
+		p.write(t, "changed", first+"\n")
+		if e := p.run(t, "audit", "prove", "changed", "--region", "--data", "d2"); e.status != 6 || !strings.Contains(e.out, "NOT hold") {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	p.fails(t, admin.CodeBadInput, []string{"--root", "--region"}, "audit", "prove", "whole", "--region", "--root", "ab", "--data", "d2")
+	p.fails(t, admin.CodeNotFound, []string{"no such trust"}, "audit", "root", "--data", "d2", "--trust", "R0A")
+	o := p.json(t, "audit", "verify", "--data", "d1", "--region")
+	sites := o["sites"].([]any)
+	if o["ok"] != true || len(sites) != 1 || sites[0].(map[string]any)["trust"] != "RAS" || sites[0].(map[string]any)["entries"].(float64) < head["size"].(float64) {
+		t.Errorf("%v", o)
+	}
+	two.interrupt(t)
+	if e := p.run(t, "audit", "verify", "--data", "d1", "--region"); e.status != exitStatus[admin.CodePartly] || !strings.Contains(e.out, "did NOT answer") {
+		t.Errorf("a trust that is away: %v", e)
 	}
 }
 

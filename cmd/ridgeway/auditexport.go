@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -66,29 +67,43 @@ The output is the same with --json: one JSON object a line.`,
 
 func (a *app) auditProveCommand() *cobra.Command {
 	var root string
+	var region bool
 	cmd := &cobra.Command{
 		Use:   "prove FILE",
-		Short: "Check an export with proofs, without a node",
+		Short: "Check an export with proofs, with or without a node",
 		Long: `Checks a file of 'ridgeway audit export --proofs': that each entry is in the log
 whose checkpoint stands in the first line, and that each event says what the
-entry says. It needs no node and no key. It cannot know whether that checkpoint
-is the one that the region has committed: ask another trust for the root it has,
-and give it with --root. Nor can it know of entries that were left out of the
-file. Ends with status 6 when a proof does not hold.
+entry says. It needs no node and no key. By itself it cannot know whether that
+checkpoint is the one that the region has committed. With --region it asks the
+node of --data, of any trust of the region, which looks in its own copy of what
+was committed; or give the root that another trust has ('ridgeway audit root')
+with --root. It cannot know of entries that were left out of the file. Ends with
+status 6 when a proof does not hold.
 
-JSON: ok, trust, node, size, root, proven, unproven, findings.`,
+JSON: ok, trust, node, size, root, committed, proven, unproven, findings.`,
 		Example: `  ridgeway audit prove proof.ndjson
+  ridgeway audit prove proof.ndjson --region --data d2
   ridgeway audit prove proof.ndjson --root 5f1c...`,
 		Args: argument(1, "one file"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
 				return admin.Errorf(admin.CodeBadInput, "%v: name a file of 'ridgeway audit export --proofs'", err)
 			}
 			defer func() { _ = f.Close() }() // it was only read
-			return a.prove(f, root)
+			check := func(node.ExportHead) (string, error) { return "", nil }
+			switch {
+			case region && root != "":
+				return admin.Errorf(admin.CodeBadInput, "--root and --region both say what the root must be: give one of them")
+			case region:
+				check = func(h node.ExportHead) (string, error) { return a.committedRoot(cmd.Context(), h) }
+			case root != "":
+				check = func(h node.ExportHead) (string, error) { return otherRoot(h.Root, root), nil }
+			}
+			return a.prove(f, region || root != "", check)
 		},
 	}
+	cmd.Flags().BoolVar(&region, "region", false, "ask the node of --data whether the region has committed the checkpoint")
 	cmd.Flags().StringVar(&root, "root", "", "the root that another trust has for this log at this size")
 	return cmd
 }
@@ -96,7 +111,43 @@ JSON: ok, trust, node, size, root, proven, unproven, findings.`,
 // mostFindings bounds what is listed of a file of which nothing holds.
 const mostFindings = 100
 
-func (a *app) prove(r io.Reader, root string) error {
+// otherRoot says that a root is not the one that it must be.
+func otherRoot(got, want string) string {
+	if got == want {
+		return ""
+	}
+	return fmt.Sprintf("the export leads to another root than %s", want)
+}
+
+// committedRoot asks a node whether the region has committed an export's checkpoint, and says why not.
+func (a *app) committedRoot(ctx context.Context, h node.ExportHead) (problem string, err error) {
+	err = a.ask(ctx, func(c admin.AdminClient) error {
+		state, err := c.Status(ctx, &admin.StatusRequest{})
+		if err != nil {
+			return err
+		}
+		if state.GetRegionId() != h.Region {
+			problem = fmt.Sprintf("the export is of region %s, and the node of --data is of another", clip(h.Region, 17))
+			return nil
+		}
+		reply, err := c.AuditRoots(ctx, &admin.AuditRootsRequest{Trust: h.Trust, Node: h.Node, Size: h.Size, Committed: h.Index})
+		switch {
+		case admin.CodeOf(admin.FromStatus(err)) == admin.CodeNotFound:
+			problem = fmt.Sprintf("the region has no node %s of %s", h.Node, h.Trust)
+		case err != nil:
+			return err
+		case len(reply.GetRoots()) != 1:
+			problem = fmt.Sprintf("%s knows of no checkpoint of %d entries that the region has committed for this log: the export is made up, or newer than that node's copy", state.GetTrust(), h.Size)
+		default:
+			problem = otherRoot(h.Root, reply.GetRoots()[0].GetRoot())
+		}
+		return nil
+	})
+	return problem, err
+}
+
+// prove checks an export. What check is asked is whether the checkpoint in its head is the right one.
+func (a *app) prove(r io.Reader, checked bool, check func(node.ExportHead) (problem string, err error)) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 4<<20)
 	if !lines.Scan() {
@@ -113,8 +164,12 @@ func (a *app) prove(r io.Reader, root string) error {
 			findings = append(findings, fmt.Sprintf(format, args...))
 		}
 	}
-	if root != "" && root != head.Root {
-		find("the export leads to another root than %s", root)
+	problem, err := check(head)
+	if err != nil {
+		return err
+	}
+	if problem != "" {
+		find("%s", problem)
 	}
 	seen := make(map[uint64]bool)
 	for n := 2; lines.Scan(); n++ {
@@ -134,28 +189,40 @@ func (a *app) prove(r io.Reader, root string) error {
 	if err := lines.Err(); err != nil {
 		find("the file ends early: %v", err)
 	}
-	return a.showProven(head, findings, proven, unproven, bad)
+	return a.showProven(head, provenTo{findings, proven, unproven, bad, checked && problem == ""})
 }
 
-func (a *app) showProven(head node.ExportHead, findings []string, proven, unproven, bad int) error {
+// provenTo is what a check of an export has come to.
+type provenTo struct {
+	findings              []string
+	proven, unproven, bad int
+	committed             bool // the checkpoint is known to be the region's
+}
+
+func (a *app) showProven(head node.ExportHead, p provenTo) error {
 	if a.json {
-		if err := a.emit(map[string]any{"ok": bad == 0, "trust": head.Trust, "node": head.Node, "size": head.Size, "root": head.Root, "proven": proven, "unproven": unproven, "findings": nonNil(findings)}); err != nil {
+		if err := a.emit(map[string]any{"ok": p.bad == 0, "trust": head.Trust, "node": head.Node, "size": head.Size, "root": head.Root, "committed": p.committed, "proven": p.proven, "unproven": p.unproven, "findings": nonNil(p.findings)}); err != nil {
 			return err
 		}
 	} else {
 		a.say("The audit log of %s, %s, root\n  %s", head.Trust, plural(head.Size, "entry"), head.Root)
-		a.say("%s proven.", plural(uint64(proven), "entry"))
-		if unproven > 0 {
-			a.say("%s without a proof: the region had not witnessed them when the file was made.", plural(uint64(unproven), "entry"))
+		if p.committed {
+			a.say("That root is the one that the region has committed.")
+		} else if p.bad == 0 {
+			a.say("Whether the region has committed that root was not checked: add --region, or --root.")
 		}
-		for _, f := range findings {
+		a.say("%s proven.", plural(uint64(p.proven), "entry"))
+		if p.unproven > 0 {
+			a.say("%s without a proof: the region had not witnessed them when the file was made.", plural(uint64(p.unproven), "entry"))
+		}
+		for _, f := range p.findings {
 			a.say("  %s", f)
 		}
-		if bad > 0 {
-			a.say("%s NOT hold.", plural(uint64(bad), "line")+map[bool]string{true: " does", false: " do"}[bad == 1])
+		if p.bad > 0 {
+			a.say("%s NOT hold.", plural(uint64(p.bad), "line")+map[bool]string{true: " does", false: " do"}[p.bad == 1])
 		}
 	}
-	if bad > 0 {
+	if p.bad > 0 {
 		return errShown{admin.CodeIntegrity}
 	}
 	return nil

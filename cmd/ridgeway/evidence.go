@@ -13,27 +13,7 @@ func (a *app) auditCommand() *cobra.Command {
 		Args:  groupOnly,
 		RunE:  a.showHelp,
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "verify",
-		Short: "Verify this node's audit log",
-		Long: `Reads every entry of the audit log, recomputes the Merkle tree over them, and
-compares it with the mark on this node's disk and with the checkpoints that the
-region has agreed on. Ends with status 6 when anything does not fit.
-
-JSON: ok, entries, root, damaged, checkpoints, findings.`,
-		Example: `  ridgeway audit verify --data d1`,
-		Args:    argument(0, "flags only"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.VerifyAudit(cmd.Context(), &admin.VerifyAuditRequest{})
-				if err != nil {
-					return err
-				}
-				return a.showAudit(reply)
-			})
-		},
-	})
-	cmd.AddCommand(a.acceptAuditCommand(), a.auditSearchCommand(), a.auditReconcileCommand(), a.auditExportCommand(), a.auditProveCommand())
+	cmd.AddCommand(a.auditVerifyCommand(), a.auditRootCommand(), a.acceptAuditCommand(), a.auditSearchCommand(), a.auditReconcileCommand(), a.auditExportCommand(), a.auditProveCommand())
 	return cmd
 }
 
@@ -69,29 +49,6 @@ JSON: accepted.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "what has happened; the audit log keeps it")
 	return cmd
-}
-
-func (a *app) showAudit(r *admin.VerifyAuditReply) error {
-	if a.json {
-		if err := a.emit(map[string]any{"ok": r.GetOk(), "entries": r.GetEntries(), "root": r.GetRoot(), "damaged": nonNil(r.GetDamaged()), "checkpoints": r.GetCheckpoints(), "findings": nonNil(r.GetFindings())}); err != nil {
-			return err
-		}
-	} else {
-		a.say("%s, root %s,", plural(r.GetEntries(), "entry"), clip(r.GetRoot(), 17))
-		a.say("checked against %s that the region agreed on.", plural(r.GetCheckpoints(), "checkpoint"))
-		for _, f := range r.GetFindings() {
-			a.say("  %s", f)
-		}
-		if r.GetOk() {
-			a.say("The log is whole.")
-		} else {
-			a.say("The log is NOT whole: keep this folder as it is, and tell your information governance lead.")
-		}
-	}
-	if !r.GetOk() {
-		return errShown{admin.CodeIntegrity}
-	}
-	return nil
 }
 
 func (a *app) scrubCommand() *cobra.Command {

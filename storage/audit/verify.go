@@ -23,8 +23,9 @@ const maxDamaged = 100_000
 // A Witness is how the log compares with one checkpoint that the region holds.
 type Witness struct {
 	Size  uint64
-	Holds bool   // the log's first Size entries have the root that was committed
-	Fault string // why not, for people
+	Root  federation.Digest // as committed
+	Holds bool              // the log's first Size entries have that root
+	Fault string            // why not, for people
 }
 
 // A Report is what Verify found.
@@ -72,7 +73,7 @@ func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Repo
 	}
 	for _, c := range v.against {
 		v.report.Witnesses = append(v.report.Witnesses, Witness{
-			Size:  c.Size,
+			Size: c.Size, Root: c.Root,
 			Fault: fmt.Sprintf("the region holds a checkpoint of %d entries, the log has %d", c.Size, size),
 		})
 	}
@@ -188,7 +189,7 @@ func (v *verifier) atSize() {
 		v.headHolds = v.headEnds && v.head.size >= v.mark.size && v.head.root() == v.tree.root()
 	}
 	for len(v.against) > 0 && v.against[0].Size == v.tree.size {
-		w := Witness{Size: v.tree.size, Holds: v.against[0].Root == digest(v.tree.root())}
+		w := Witness{Size: v.tree.size, Root: v.against[0].Root, Holds: v.against[0].Root == digest(v.tree.root())}
 		if !w.Holds {
 			w.Fault = fmt.Sprintf("the first %d entries do not have the root that the region committed", w.Size)
 		}
