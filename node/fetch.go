@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -61,9 +62,11 @@ type delivery struct {
 
 // open runs the release: from this node itself when it is the custodian. begin is told the verified manifest first.
 func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(federation.Manifest) error, sink exchange.Sink) (exchange.Result, error) {
+	permitted := false
 	q := exchange.Request{
 		Document: d.id, Selection: s, User: d.who.GetUser(), Role: d.who.GetRole(), Purpose: d.who.GetPurpose(), Relationship: d.who.GetRelationship(),
 		Bulk: len(s.Pages)+len(s.Ranges) == 0, Begin: func(m federation.Manifest) error {
+			permitted = true
 			if d.part > len(m.Parts) {
 				return admin.Errorf(admin.CodeBadInput, "%s has %d parts, not %d", d.id, len(m.Parts), d.part)
 			}
@@ -88,7 +91,41 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		err = &exchange.Refusal{Outcome: policy.Unavailable}
 	}
+	if err != nil && !permitted && ctx.Err() == nil && !decided(err) && !d.node.mayKnow(ctx, d.who, d.id, q.Emergency != "") {
+		err = &exchange.Refusal{Outcome: policy.NotFound}
+	}
 	return result, over(d.node.releaseProblem(d.id, s, err))
+}
+
+// decided reports whether the custodian has answered for itself: what it tells a user, the user may know.
+func decided(err error) bool {
+	var refusal *exchange.Refusal
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	switch refusal.Outcome {
+	case policy.Denied, policy.NotFound, policy.TooMany, policy.Integrity:
+		return true
+	default:
+		return false
+	}
+}
+
+// mayKnow decides here whether a user may know of another trust's document. Where the custodian could not be asked, or was not in
+// a state to decide, that a document cannot be delivered now would say that there is one.
+func (n *Node) mayKnow(ctx context.Context, who *admin.Asker, id federation.DocumentID, glass bool) bool {
+	p, found, err := agreed{n}.Pointer(ctx, id)
+	if err != nil || !found {
+		return false
+	}
+	local := n.refusalsBefore(ctx, p.Subject)
+	may := false
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		d := n.decider(r, who, p.Subject, local, policy.Open, glass)(p)
+		may = d.Permitted() || d.Visible
+		return nil
+	})
+	return err == nil && may
 }
 
 // bytes sends a part, or a range of it, as it comes.

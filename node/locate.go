@@ -69,7 +69,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 	if err := n.addSuspensions(ctx, reply); err != nil {
 		return nil, err
 	}
-	n.warnUnread(reply, seen.unread)
+	n.warnUnread(reply)
 	err = n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
@@ -95,11 +95,11 @@ func (n *Node) nameSuspensions(ctx context.Context, sites []*admin.Site) (err er
 	return err
 }
 
-// warnUnread says that the list is not complete. Without its description nobody can tell who may know of a document, so it
-// is counted and not named.
-func (n *Node) warnUnread(reply *admin.LocateReply, unread int) {
-	if unread > 0 {
-		reply.Warnings = append(reply.Warnings, fmt.Sprintf("this list is not complete: of this patient's documents that %s holds and the region has not heard of, %d cannot be read. 'ridgeway scrub --data %s' names what is damaged", n.Trust(), unread, n.options.Data))
+// warnUnread says that lists are not complete. Without its description nobody can tell whose a document is to know of, so it is
+// said of the node, in every list from then on, and not of the patient in whose list it was found.
+func (n *Node) warnUnread(reply *admin.LocateReply) {
+	if n.unreadable.Load() {
+		reply.Warnings = append(reply.Warnings, fmt.Sprintf("lists may not be complete: some of what %s holds and the region has not heard of cannot be read. 'ridgeway scrub --data %s' names what is damaged", n.Trust(), n.options.Data))
 	}
 }
 

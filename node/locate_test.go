@@ -163,32 +163,19 @@ func TestObjectionCountsWhileTheRegionAgreesOnIt(t *testing.T) {
 	}
 }
 
-// A description that cannot be read is counted in the answer: the list must not look complete.
-func TestLocateSaysThatAQueuedDocumentCannotBeRead(t *testing.T) {
-	n, mute := mutableNode(t)
-	mute()
-	takeLetters(t, n, 0, 2)
-	number, err := n.patient(patientA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := n.records.BySubject(t.Context(), n.records.Subject(number), 0, 10)
-	if err != nil || len(page.Documents) != 2 {
-		t.Fatalf("%v, %v", page, err)
-	}
-	err = n.Agreed(t.Context(), consensus.Local(), func(r consensus.Reader) error {
-		count, err := unheardOf(r, []federation.DocumentID{page.Documents[0].ID, page.Documents[1].ID})
-		if err == nil && count != 2 {
-			t.Errorf("%d documents are not in the index, want 2", count)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+// That something cannot be read is said of the node: a count in a patient's list would tell of documents that the reader may not
+// know of.
+func TestListsSayThatSomethingCannotBeRead(t *testing.T) {
+	n := settledNode(t, nil)
 	reply := &admin.LocateReply{}
-	n.warnUnread(reply, 1)
-	if len(reply.GetWarnings()) != 1 || !strings.Contains(reply.GetWarnings()[0], "1 cannot be read") || !strings.Contains(reply.GetWarnings()[0], "ridgeway scrub") {
-		t.Errorf("got %q", reply.GetWarnings())
+	if n.warnUnread(reply); len(reply.GetWarnings()) != 0 {
+		t.Errorf("got %q with nothing damaged", reply.GetWarnings())
+	}
+	n.unreadable.Store(true)
+	for _, patient := range []string{patientA, patientB} {
+		reply, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patient})
+		if err != nil || len(reply.GetWarnings()) != 1 || !strings.Contains(reply.GetWarnings()[0], "ridgeway scrub") {
+			t.Errorf("%v, %v", reply.GetWarnings(), err)
+		}
 	}
 }

@@ -79,6 +79,8 @@ type Node struct {
 	channels    []*channel
 	misuse      *misuse
 
+	unreadable atomic.Bool // something that waits for the region cannot be read
+
 	doubtMu  sync.Mutex
 	doubted  *doubt  // why releases are stopped
 	behind   bool    // that the region has heard more of this trust is in doubted

@@ -1,13 +1,10 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
@@ -18,99 +15,226 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
-// maxRounds bounds how many pages of pointers one locate reads to fill a page of those that the user may see.
-const maxRounds = 20
-
 // visible is a page of what a user may see, and the cursor of the next; empty when this is the last.
 type visible struct {
 	pointers []federation.Pointer
 	next     string
-	// unread counts documents that this trust holds, the region has not heard of, and that cannot be read.
-	unread int
 }
 
-// A listing has two parts. First comes what this trust holds and the region has not heard of, such as documents taken in
-// while it cannot be reached: its own staff see them at once. Then comes the index. The cursor says where in which:
-//
-//	""              the beginning
-//	"own.2.17"      the second part of the first: the third of the patient's subjects, from the record store's place 17
-//	"index"         the beginning of the index
-//	anything else   a cursor of the index
-const (
-	ownCursor   = "own."
-	indexCursor = "index"
-)
+// A listing is a patient's documents as one user may know of them: the index, and in it, at their places, the documents of this
+// trust of which the region has yet to hear what is kept here. There is one order, and a cursor is the place of the last document
+// that was shown, so that neither says anything of what was left out.
+type listing struct {
+	n       *Node
+	r       consensus.Reader
+	subject federation.Subject
+	may     sight
+	held    map[federation.DocumentID]bool // of waiting, seen or not: the index does not speak for these
+	waiting []federation.Pointer           // that the user may know of, in the order of the index
+}
 
 // page returns a page of what a user may see of a patient.
 func (n *Node) page(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor string, limit int) (visible, error) {
 	local := n.refusalsBefore(ctx, subject)
+	waiting, err := n.waiting(ctx, subject) // before the index: what is agreed on meanwhile is in one of them at least
+	if err != nil {
+		return visible{}, err
+	}
 	var out visible
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		may := n.sight(r, who, subject, local)
-		var own visible
-		if cursor == "" || strings.HasPrefix(cursor, ownCursor) {
-			var err error
-			if own, err = n.ownPage(ctx, r, subject, may, cursor, limit); err != nil {
-				return err
-			}
-			if own.next != "" {
-				out = own
-				return nil
-			}
-			cursor = indexCursor
-		}
-		if len(own.pointers) == limit {
-			own.next = indexCursor
-			out = own
-			return nil
-		}
-		var err error
-		if out, err = n.indexPage(ctx, r, subject, may, cursor, limit-len(own.pointers)); err != nil {
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		l := listing{n: n, r: r, subject: subject, may: n.sight(r, who, subject, local)}
+		if err := l.take(waiting); err != nil {
 			return err
 		}
-		out.pointers, out.unread = append(out.pointers, own.pointers...), own.unread
-		if len(own.pointers) == 0 {
-			return nil // in the order of the index
+		var err error
+		if out, err = l.page(ctx, index.Cursor(cursor), limit); err != nil {
+			return err
 		}
-		slices.SortStableFunc(out.pointers, func(a, b federation.Pointer) int { return cmp.Compare(b.Date.Unix(), a.Date.Unix()) })
-		return nil
+		return l.tidy(ctx, out.pointers)
 	})
 	return out, err
 }
 
-// indexPage reads pointers until a page of those that the user may see is full.
-func (n *Node) indexPage(ctx context.Context, r consensus.Reader, subject federation.Subject, may sight, text string, limit int) (visible, error) {
-	var out visible
-	cursor := index.Cursor(text)
-	if text == indexCursor {
-		cursor = ""
+// waiting returns the documents of this trust of which the region has yet to hear what is kept here.
+func (n *Node) waiting(ctx context.Context, subject federation.Subject) ([]record.Document, error) {
+	stats, err := n.records.Stats(ctx)
+	if err != nil {
+		return nil, n.storeProblem(err)
 	}
-	for range maxRounds {
-		page, err := index.Locate(r, index.Query{Subject: subject, Cursor: cursor, Limit: min(limit+1, index.MaxPage)})
+	if stats.Outbox == 0 && stats.Phases[record.Refused] == 0 {
+		return nil, nil
+	}
+	subjects, err := n.linked(ctx, subject)
+	if err != nil {
+		return nil, fmt.Errorf("read the patient's links: %w", err)
+	}
+	var out []record.Document
+	for _, s := range subjects {
+		docs, damaged, err := n.records.Waiting(ctx, s)
+		if err != nil {
+			return nil, n.storeProblem(err)
+		}
+		if len(damaged) > 0 {
+			n.unreadable.Store(true)
+		}
+		out = append(out, docs...)
+	}
+	return out, nil
+}
+
+// take puts in order what waits. What has been made more confidential here counts at once, what has been made less so when the
+// region has agreed.
+func (l *listing) take(waiting []record.Document) error {
+	l.held = make(map[federation.DocumentID]bool, len(waiting))
+	for _, d := range waiting {
+		p := d.Pointer()
+		agreed, withdrawn, found, err := index.Pointer(l.r, d.ID)
+		if err != nil {
+			return fmt.Errorf("read the index: %w", err)
+		}
+		if found && !withdrawn && agreed.Confidentiality > p.Confidentiality {
+			if p.Confidentiality = agreed.Confidentiality; p.Sealed() {
+				p = p.Seal()
+			}
+		}
+		l.held[d.ID] = true
+		if l.may(p) {
+			l.waiting = append(l.waiting, p)
+		}
+	}
+	slices.SortFunc(l.waiting, index.Compare)
+	return nil
+}
+
+// page reads on until it has one more than a page of what the user may see, or all there is: a page that is cut short, or a cursor
+// that leads to nothing, would tell of what was left out.
+func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int) (visible, error) {
+	var out visible
+	full := func(p federation.Pointer) bool {
+		if len(out.pointers) < limit {
+			out.pointers = append(out.pointers, p)
+			return false
+		}
+		out.next = string(index.After(l.subject, out.pointers[limit-1]))
+		return true
+	}
+	err := l.each(ctx, cursor, limit+1, full)
+	return out, err
+}
+
+// each calls fn for what the user may see after a cursor, in order, until fn says that it is enough. batch is how many pointers
+// are read at first.
+func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn func(federation.Pointer) (enough bool)) error {
+	waiting := l.waiting
+	for len(waiting) > 0 {
+		passed, err := cursor.Passed(l.subject, waiting[0])
+		if err != nil {
+			return foreignCursor()
+		}
+		if !passed {
+			break
+		}
+		waiting = waiting[1:]
+	}
+	for ; ; batch *= 2 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		page, err := index.Locate(l.r, index.Query{Subject: l.subject, Cursor: cursor, Limit: min(batch, index.MaxPage)})
 		switch {
 		case errors.Is(err, index.ErrCursor):
-			return out, admin.Errorf(admin.CodeBadInput, "the cursor is not one of this patient's listing: begin without one")
+			return foreignCursor()
 		case err != nil:
-			return out, fmt.Errorf("read the index: %w", err)
+			return fmt.Errorf("read the index: %w", err)
 		}
 		for _, p := range page.Pointers {
-			if gone, err := n.gone(ctx, p); err != nil {
-				return out, err
-			} else if gone || !may(p) {
-				continue
+			for len(waiting) > 0 && index.Compare(waiting[0], p) < 0 {
+				if fn(waiting[0]) {
+					return nil
+				}
+				waiting = waiting[1:]
 			}
-			if len(out.pointers) == limit {
-				out.next = string(index.After(subject, out.pointers[limit-1]))
-				return out, nil
+			if shown, err := l.shown(ctx, p); err != nil {
+				return err
+			} else if shown && fn(p) {
+				return nil
 			}
-			out.pointers = append(out.pointers, p)
 		}
 		if cursor = page.Next; cursor == "" {
-			return out, nil
+			break
 		}
 	}
-	out.next = string(cursor)
-	return out, nil
+	for _, p := range waiting {
+		if fn(p) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func foreignCursor() error {
+	return admin.Errorf(admin.CodeBadInput, "the cursor is not one of this patient's listing: begin without one")
+}
+
+// shown reports whether the user may know of a pointer of the index.
+func (l *listing) shown(ctx context.Context, p federation.Pointer) (bool, error) {
+	if l.held[p.Document] {
+		return false, nil
+	}
+	gone, err := l.n.gone(ctx, p)
+	return err == nil && !gone && l.may(p), err
+}
+
+// tidy takes out of pointers what they say of documents that the user may not know of: which one a document has replaced, and
+// that another has replaced it.
+func (l *listing) tidy(ctx context.Context, pointers []federation.Pointer) error {
+	var replaced map[federation.DocumentID]bool
+	for i := range pointers {
+		p := &pointers[i]
+		if p.Supersedes != "" {
+			known, err := l.known(ctx, p.Supersedes)
+			if err != nil {
+				return err
+			}
+			if !known {
+				p.Supersedes = ""
+			}
+		}
+		if p.Status != federation.Superseded {
+			continue
+		}
+		if replaced == nil {
+			replaced = make(map[federation.DocumentID]bool)
+			err := l.each(ctx, "", index.MaxPage, func(p federation.Pointer) bool {
+				if p.Supersedes != "" {
+					replaced[p.Supersedes] = true
+				}
+				return false
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if !replaced[p.Document] {
+			p.Status = federation.Current
+		}
+	}
+	return nil
+}
+
+// known reports whether the user may know of a document.
+func (l *listing) known(ctx context.Context, id federation.DocumentID) (bool, error) {
+	if l.held[id] {
+		return slices.ContainsFunc(l.waiting, func(p federation.Pointer) bool { return p.Document == id }), nil
+	}
+	p, withdrawn, found, err := index.Pointer(l.r, id)
+	if err != nil {
+		return false, fmt.Errorf("read the index: %w", err)
+	}
+	if !found || withdrawn {
+		return false, nil
+	}
+	return l.shown(ctx, p)
 }
 
 // gone reports whether this trust has withdrawn a document of its own, which the region may not know yet.
@@ -128,100 +252,6 @@ func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
 	return doc.State.Phase == record.Withdrawn || doc.Legal != "", nil
 }
 
-// ownPage returns documents of this trust that the region has not heard of, or has refused.
-func (n *Node) ownPage(ctx context.Context, r consensus.Reader, subject federation.Subject, may sight, text string, limit int) (visible, error) {
-	var out visible
-	stats, err := n.records.Stats(ctx)
-	if err != nil {
-		return out, n.storeProblem(err)
-	}
-	if stats.Outbox == 0 && stats.Rejected == 0 {
-		return out, nil
-	}
-	subjects, err := index.Linked(r, subject)
-	if err != nil {
-		return out, fmt.Errorf("read the patient's links: %w", err)
-	}
-	i, from, err := parseOwn(text)
-	if err != nil {
-		return out, err
-	}
-	for ; i < len(subjects); i, from = i+1, 0 {
-		for {
-			page, err := n.records.BySubject(ctx, subjects[i], from, limit)
-			if err != nil {
-				return out, n.storeProblem(err)
-			}
-			damaged, err := unheardOf(r, page.Damaged)
-			if err != nil {
-				return out, err
-			}
-			out.unread += damaged
-			for _, d := range page.Documents {
-				p := d.Pointer()
-				if unheard, err := unheard(r, d); err != nil {
-					return out, err
-				} else if unheard && may(p) {
-					out.pointers = append(out.pointers, p)
-				}
-			}
-			// A page of the store is at most limit long: two of them could overfill this one.
-			if from = page.Next; from == 0 {
-				break
-			}
-			if len(out.pointers) > 0 {
-				out.next = ownCursor + strconv.Itoa(i) + "." + strconv.FormatUint(uint64(from), 10)
-				return out, nil
-			}
-		}
-		if len(out.pointers) > 0 && i+1 < len(subjects) {
-			out.next = ownCursor + strconv.Itoa(i+1) + ".0"
-			return out, nil
-		}
-	}
-	return out, nil
-}
-
-func parseOwn(text string) (i int, from record.Cursor, err error) {
-	if text == "" {
-		return 0, 0, nil
-	}
-	at, rest, _ := strings.Cut(strings.TrimPrefix(text, ownCursor), ".")
-	i, err1 := strconv.Atoi(at)
-	place, err2 := strconv.ParseUint(rest, 10, 63)
-	if err1 != nil || err2 != nil || i < 0 {
-		return 0, 0, admin.Errorf(admin.CodeBadInput, "the cursor is not one of this patient's listing: begin without one")
-	}
-	return i, record.Cursor(place), nil
-}
-
-// unheardOf counts the documents that stand in no listing of the index.
-func unheardOf(r consensus.Reader, ids []federation.DocumentID) (n int, err error) {
-	for _, id := range ids {
-		_, _, found, err := index.Pointer(r, id)
-		if err != nil {
-			return 0, fmt.Errorf("read the index: %w", err)
-		}
-		if !found {
-			n++
-		}
-	}
-	return n, nil
-}
-
-// unheard reports whether a document is held here and stands in no listing of the index.
-func unheard(r consensus.Reader, d record.Document) (bool, error) {
-	if d.Legal != "" || d.State.Phase != record.Queued && d.State.Phase != record.Refused {
-		return false, nil
-	}
-	// It may be agreed on already, and this node has yet to note that.
-	_, _, found, err := index.Pointer(r, d.ID)
-	if err != nil {
-		return false, fmt.Errorf("read the index: %w", err)
-	}
-	return !found, nil
-}
-
 // sight says whether a user may know of a pointer.
 type sight func(federation.Pointer) bool
 
@@ -232,12 +262,21 @@ func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Su
 	return n.sightWith(r, who, subject, local, glass && err == nil)
 }
 
-// sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
+// sightWith is sight with the glass broken or whole.
 func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, glass bool) sight {
+	decide := n.decider(r, who, subject, local, policy.See, glass)
+	return func(p federation.Pointer) bool {
+		d := decide(p)
+		return d.Visible && d.Permitted()
+	}
+}
+
+// decider decides for one of this trust's staff on what pointers say. The facts about a custodian are gathered once.
+func (n *Node) decider(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, action policy.Action, glass bool) func(federation.Pointer) policy.Decision {
 	now := time.Now().UTC()
 	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
 	facts := make(map[federation.TrustID]policy.Facts)
-	return func(p federation.Pointer) bool {
+	return func(p federation.Pointer) policy.Decision {
 		f, ok := facts[p.Custodian()]
 		if !ok {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
@@ -246,10 +285,9 @@ func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federatio
 			})
 			facts[p.Custodian()] = f
 		}
-		d := policy.Decide(policy.Request{
-			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
+		return policy.Decide(policy.Request{
+			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: action, Purpose: who.GetPurpose(),
 			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: now,
 		}, f)
-		return d.Visible && d.Permitted()
 	}
 }

@@ -61,7 +61,7 @@ func Locate(r Reader, q Query) (Page, error) {
 		}
 	}
 	if len(subjects) > 1 {
-		slices.SortFunc(page.Pointers, func(a, b federation.Pointer) int { return slices.Compare(position(a), position(b)) })
+		slices.SortFunc(page.Pointers, Compare)
 	}
 	if len(page.Pointers) > q.Limit {
 		page.Pointers = page.Pointers[:q.Limit:q.Limit]
@@ -94,6 +94,16 @@ func locate(r Reader, s federation.Subject, after []byte, out []federation.Point
 		return nil, fmt.Errorf("read pointers: %w", err)
 	}
 	return out, nil
+}
+
+// Compare says which of two pointers a listing has first: it is negative for a.
+func Compare(a, b federation.Pointer) int { return slices.Compare(position(a), position(b)) }
+
+// Passed reports whether p stands at or before the place where the page before ended, so that it is not listed any more. It
+// fails with ErrCursor.
+func (c Cursor) Passed(subject federation.Subject, p federation.Pointer) (bool, error) {
+	after, err := c.position(subject)
+	return err == nil && len(after) > 0 && slices.Compare(position(p), after) <= 0, err
 }
 
 // position is where p stands in a page, whatever its subject.

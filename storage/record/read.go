@@ -117,6 +117,41 @@ func (s *Store) BySubject(ctx context.Context, subject federation.Subject, from 
 	return page, err
 }
 
+// Waiting returns the documents of a patient of which the region has yet to hear what this store says: those that are queued
+// or were refused, and published ones that have changed since. Withdrawn and legally restricted ones are not among them.
+// Damaged ones are: show that the list is not complete. When documents are missing that were counted the answer is
+// storage.ErrIntegrity.
+func (s *Store) Waiting(ctx context.Context, subject federation.Subject) (docs []Document, damaged []federation.DocumentID, err error) {
+	err = s.view(ctx, func(txn *badger.Txn) error {
+		total, err := s.listed(txn, subject)
+		if err != nil {
+			return err
+		}
+		for n := total; n > 0; n-- {
+			k, err := s.listedDocument(txn, subject, n)
+			if err != nil {
+				return err
+			}
+			st, found, err := s.state(txn, k)
+			if err == nil && found && !st.waits() {
+				continue
+			}
+			doc, err := s.describe(txn, k)
+			switch {
+			case errors.Is(err, ErrErased):
+			case errors.Is(err, storage.ErrIntegrity):
+				damaged = append(damaged, federation.NewDocumentID(s.trust, k))
+			case err != nil:
+				return err
+			case doc.Legal == "":
+				docs = append(docs, doc)
+			}
+		}
+		return nil
+	})
+	return docs, damaged, err
+}
+
 // listed returns how many documents a patient has, after looking whether there are more than are counted.
 func (s *Store) listed(txn *badger.Txn, subject federation.Subject) (uint64, error) {
 	total, err := s.count(txn, key(rowSubject, subject[:]))

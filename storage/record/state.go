@@ -43,6 +43,11 @@ type State struct {
 // Pending reports whether the region has yet to be told.
 func (s State) Pending() bool { return s.entry != 0 }
 
+// waits reports whether the region has another word of the document, or none.
+func (s State) waits() bool {
+	return s.Phase == Queued || s.Phase == Refused || s.Phase == Published && s.Pending()
+}
+
 const (
 	stateVersion = 1
 	maxReason    = 1024
