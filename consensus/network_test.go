@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type memNetwork struct {
 	nodes map[ID]*memNode
 	cut   map[[2]ID]bool
 	conns map[*memConn]struct{}
+	dials atomic.Int64
 }
 
 func newMemNetwork() *memNetwork {
@@ -102,6 +104,7 @@ func (m *memNode) Peer(c net.Conn) (ID, error) {
 }
 
 func (m *memNode) Dial(ctx context.Context, to ID) (net.Conn, error) {
+	m.net.dials.Add(1)
 	m.net.mu.Lock()
 	target, cut := m.net.nodes[to], m.net.cut[pair(m.id, to)]
 	m.net.mu.Unlock()

@@ -130,6 +130,7 @@ func (r *Replica) start() (err error) {
 		return err
 	}
 	r.guard.raft = r.raft
+	r.transport.raft.Store(r.raft)
 	r.observer = raft.NewObserver(nil, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
 		case raft.LeaderObservation, raft.RaftState, raft.PeerObservation:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -41,7 +42,9 @@ type transport struct {
 	closeErr  error
 	serving   sync.WaitGroup
 
-	calls func(peer ID, s *stream) // serves a stream of calls
+	calls func(peer ID, s *stream)  // serves a stream of calls
+	raft  atomic.Pointer[raft.Raft] // nil until it has begun
+	reach reach
 
 	mu        sync.Mutex
 	heartbeat func(raft.RPC)
@@ -101,7 +104,7 @@ func (t *transport) dial(to ID, service byte) (*stream, error) {
 	defer cancel()
 	conn, err := t.network.Dial(ctx, to)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreached, err)
 	}
 	if proven, err := t.network.Peer(conn); err != nil || proven != to {
 		return nil, errors.Join(fmt.Errorf("dialed %s, reached %s", to, proven), err, conn.Close())
@@ -240,16 +243,22 @@ func (t *transport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, args *
 	if t.muted() {
 		return errMuted
 	}
-	timeout := rpcTimeout
+	send := func(timeout time.Duration) error {
+		a, err := t.roundTrip(ID(id), frameAppend, encodeAppend(args), timeout)
+		if err == nil {
+			*resp = appendResponse(a, ID(id))
+		}
+		return err
+	}
 	if isHeartbeat(args) {
-		timeout = t.short
+		err := send(t.short)
+		if err == nil {
+			t.reach.reached(ID(id))
+		}
+		return err
 	}
 	args.Entries = args.Entries[:fit(args.Entries)]
-	a, err := t.roundTrip(ID(id), frameAppend, encodeAppend(args), timeout)
-	if err == nil {
-		*resp = appendResponse(a, ID(id))
-	}
-	return err
+	return t.patiently(ID(id), args.Term, 0, func() error { return send(rpcTimeout) })
 }
 
 func appendResponse(a answer, from ID) raft.AppendEntriesResponse {
@@ -304,7 +313,12 @@ func (t *transport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, args
 	if t.muted() {
 		return errMuted
 	}
-	s, err := t.dial(ID(id), serviceRaft)
+	var s *stream
+	// Not for long: a snapshot that is open keeps what it is of from being thrown away.
+	err := t.patiently(ID(id), args.Term, rpcTimeout, func() (err error) {
+		s, err = t.dial(ID(id), serviceRaft)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -369,20 +383,4 @@ func (t *transport) cut() {
 			_ = c.Close()
 		}
 	})
-}
-
-// lifetime is a context that ends with a channel: raft hands none on.
-type lifetime <-chan struct{}
-
-func (l lifetime) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (l lifetime) Done() <-chan struct{}       { return l }
-func (l lifetime) Value(any) any               { return nil }
-
-func (l lifetime) Err() error {
-	select {
-	case <-l:
-		return context.Canceled
-	default:
-		return nil
-	}
 }
