@@ -8,8 +8,8 @@ import (
 	"hash"
 	"math"
 	"slices"
+	"time"
 
-	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -118,14 +118,17 @@ func (n *Node) mayKnow(ctx context.Context, who *admin.Asker, id federation.Docu
 	if err != nil || !found {
 		return false
 	}
-	local := n.refusalsBefore(ctx, p.Subject)
-	may := false
-	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		d := n.decider(r, who, p.Subject, local, policy.Open, glass)(p)
-		may = d.Permitted() || d.Visible
-		return nil
-	})
-	return err == nil && may
+	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
+	q := policy.Request{
+		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.Open, Purpose: who.GetPurpose(),
+		Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: time.Now().UTC(),
+	}
+	facts, err := n.factsNow(ctx, q, 0)
+	if err != nil {
+		return false
+	}
+	d := policy.Decide(q, facts)
+	return d.Permitted() || d.Visible
 }
 
 // bytes sends a part, or a range of it, as it comes.

@@ -262,21 +262,12 @@ func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Su
 	return n.sightWith(r, who, subject, local, glass && err == nil)
 }
 
-// sightWith is sight with the glass broken or whole.
+// sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
 func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, glass bool) sight {
-	decide := n.decider(r, who, subject, local, policy.See, glass)
-	return func(p federation.Pointer) bool {
-		d := decide(p)
-		return d.Visible && d.Permitted()
-	}
-}
-
-// decider decides for one of this trust's staff on what pointers say. The facts about a custodian are gathered once.
-func (n *Node) decider(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, action policy.Action, glass bool) func(federation.Pointer) policy.Decision {
 	now := time.Now().UTC()
 	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
 	facts := make(map[federation.TrustID]policy.Facts)
-	return func(p federation.Pointer) policy.Decision {
+	return func(p federation.Pointer) bool {
 		f, ok := facts[p.Custodian()]
 		if !ok {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
@@ -285,9 +276,10 @@ func (n *Node) decider(r consensus.Reader, who *admin.Asker, subject federation.
 			})
 			facts[p.Custodian()] = f
 		}
-		return policy.Decide(policy.Request{
-			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: action, Purpose: who.GetPurpose(),
+		d := policy.Decide(policy.Request{
+			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
 			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: now,
 		}, f)
+		return d.Visible && d.Permitted()
 	}
 }
