@@ -57,11 +57,30 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 	}
 	subject := n.records.Subject(number)
 	n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, subject, who.GetRelationship())
+	// The entry of the search is written while the answer is made, and is on the disk before the answer is given. One whose
+	// answer failed stands in the log as well: somebody has asked.
+	noted := make(chan error, 1)
+	go func() {
+		noted <- n.note(ctx, audit.Entry{
+			Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
+			Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
+		})
+	}()
+	reply, err := n.listing(ctx, who, subject, q.GetCursor(), limit)
+	if failed := <-noted; failed != nil {
+		return nil, failed
+	}
+	return reply, err
+}
+
+// listing is what a search answers.
+func (n *Node) listing(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor string, limit int) (*admin.LocateReply, error) {
 	reply := &admin.LocateReply{Sites: n.sites(), AsOf: n.asOf()}
-	seen, err := n.page(ctx, who, subject, q.GetCursor(), limit)
+	seen, err := n.page(ctx, who, subject, cursor, limit)
 	if err != nil {
 		return nil, err
 	}
+	reply.Documents = make([]*admin.Located, 0, len(seen.pointers))
 	for _, p := range seen.pointers {
 		reply.Documents = append(reply.Documents, located(p))
 	}
@@ -70,11 +89,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		return nil, err
 	}
 	n.warnUnread(reply)
-	err = n.note(ctx, audit.Entry{
-		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
-		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
-	})
-	return reply, err
+	return reply, nil
 }
 
 // addSuspensions says which trusts are suspended, this one first.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -53,15 +54,58 @@ type person struct {
 	user  string
 }
 
-// seenPatients are the patients whom somebody has looked at, each with when that was last.
-type seenPatients map[federation.Subject]time.Time
+// seenPatients are the patients whom somebody has looked at within the last hour or so, in the order of when that was last, so
+// that to look once more costs the same however many they are.
+type seenPatients struct {
+	at    map[federation.Subject]*list.Element
+	order *list.List // of lookedAt, longest ago first
+}
 
-// within counts the patients of the last hour once there are so many that it matters, and forgets the others.
-func (s seenPatients) within(now time.Time, matters int) int {
-	if len(s) >= matters {
-		maps.DeleteFunc(s, func(_ federation.Subject, at time.Time) bool { return now.Sub(at) >= misuseHour })
+type lookedAt struct {
+	subject federation.Subject
+	at      time.Time
+}
+
+// see notes a look at a patient, of now or of some time ago.
+func (s *seenPatients) see(subject federation.Subject, at time.Time) {
+	if s.at == nil {
+		s.at, s.order = make(map[federation.Subject]*list.Element), list.New()
 	}
-	return len(s)
+	old := s.at[subject]
+	if old != nil {
+		if !at.After(old.Value.(lookedAt).at) { //nolint:forcetypeassert // the list has no others
+			return
+		}
+		s.order.Remove(old)
+	}
+	after := s.order.Back()
+	for after != nil && after.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
+		after = after.Prev()
+	}
+	if after == nil {
+		s.at[subject] = s.order.PushFront(lookedAt{subject, at})
+		return
+	}
+	s.at[subject] = s.order.InsertAfter(lookedAt{subject, at}, after)
+}
+
+// has reports whether the patient is among those that are counted.
+func (s *seenPatients) has(subject federation.Subject) bool { return s != nil && s.at[subject] != nil }
+
+// within counts the patients of the last hour, and forgets the others.
+func (s *seenPatients) within(now time.Time) int {
+	if s == nil || s.order == nil {
+		return 0
+	}
+	for first := s.order.Front(); first != nil; first = s.order.Front() {
+		look := first.Value.(lookedAt) //nolint:forcetypeassert // the list has no others
+		if now.Sub(look.at) < misuseHour {
+			break
+		}
+		s.order.Remove(first)
+		delete(s.at, look.subject)
+	}
+	return len(s.at)
 }
 
 // misuse watches what is done, at both ends. What it counts is in memory; quotas are read back from the audit log.
@@ -72,8 +116,8 @@ type misuse struct {
 	protected map[federation.Subject]bool
 
 	mu       sync.Mutex
-	released map[person]seenPatients
-	looked   map[person]seenPatients
+	released map[person]*seenPatients
+	looked   map[person]*seenPatients
 	unlinked map[person][]time.Time
 	swept    time.Time
 }
@@ -81,7 +125,7 @@ type misuse struct {
 func newMisuse(n *Node) (*misuse, error) {
 	m := &misuse{
 		node: n, limits: n.options.Settings.Watch, own: make(map[string]federation.Subject), protected: make(map[federation.Subject]bool),
-		released: make(map[person]seenPatients), looked: make(map[person]seenPatients), unlinked: make(map[person][]time.Time),
+		released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]time.Time),
 	}
 	for staff, text := range m.limits.OwnRecords {
 		number, err := record.ParseNHSNumber(text)
@@ -125,13 +169,11 @@ func (m *misuse) recall(ctx context.Context) error {
 	}
 }
 
-func (m *misuse) count(in map[person]seenPatients, who person, s federation.Subject, at time.Time) {
+func (m *misuse) count(in map[person]*seenPatients, who person, s federation.Subject, at time.Time) {
 	if in[who] == nil {
-		in[who] = make(seenPatients)
+		in[who] = new(seenPatients)
 	}
-	if at.After(in[who][s]) {
-		in[who][s] = at
-	}
+	in[who].see(s, at)
 }
 
 // admit is asked by the custodian before anything is released: it keeps the quotas, and looks at what is released. What the
@@ -164,7 +206,7 @@ func (m *misuse) quota(a exchange.Assertion, glass bool, now time.Time) (rule, t
 		{ruleTrustQuota, person{a.Trust, ""}, orDefault(m.limits.QuotaTrust, quotaTrust)},
 	} {
 		seen := m.released[q.who]
-		if n := seen.within(now, q.most); n >= q.most && seen[a.Subject].IsZero() && !glass {
+		if n := seen.within(now); n >= q.most && !seen.has(a.Subject) && !glass {
 			return q.rule, fmt.Sprintf("documents of %d distinct patients were released within an hour, at most %d are", n, q.most)
 		}
 	}
@@ -179,9 +221,9 @@ func (m *misuse) sweep(now time.Time) {
 		return
 	}
 	m.swept = now
-	for _, in := range []map[person]seenPatients{m.released, m.looked} {
+	for _, in := range []map[person]*seenPatients{m.released, m.looked} {
 		for who, seen := range in {
-			if seen.within(now, 0) == 0 {
+			if seen.within(now) == 0 {
 				delete(in, who)
 			}
 		}
@@ -212,7 +254,7 @@ func (m *misuse) distinct(who person, s federation.Subject, now time.Time) int {
 	defer m.mu.Unlock()
 	m.sweep(now)
 	m.count(m.looked, who, s, now)
-	return m.looked[who].within(now, orDefault(m.limits.PatientsAnHour, patientsAnHour))
+	return m.looked[who].within(now)
 }
 
 // without counts the requests of the last hour that stated no relationship, this one included; none when it states one.

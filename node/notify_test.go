@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 func noticeOf() Notice {
@@ -192,9 +194,21 @@ func FuzzParseEmergency(f *testing.F) {
 
 func TestWhatWasSeenAnHourAgoDoesNotCount(t *testing.T) {
 	now := time.Now()
-	s := seenPatients{{1}: now.Add(-misuseHour), {2}: now.Add(-misuseHour + time.Second), {3}: now}
-	if n := s.within(now, 3); n != 2 {
-		t.Errorf("%d patients within the hour, want 2", n)
+	var s seenPatients
+	for _, look := range []lookedAt{ // the audit log is read back from its end
+		{federation.Subject{3}, now}, {federation.Subject{2}, now.Add(-misuseHour + time.Second)}, {federation.Subject{1}, now.Add(-misuseHour)},
+		{federation.Subject{4}, now.Add(-misuseHour)}, {federation.Subject{3}, now.Add(-2 * misuseHour)}, {federation.Subject{4}, now.Add(-time.Minute)},
+	} {
+		s.see(look.subject, look.at)
+	}
+	if n := s.within(now); n != 3 || s.has(federation.Subject{1}) {
+		t.Errorf("%d patients within the hour, want 3: 2, 3 and 4", n)
+	}
+	if n := s.within(now.Add(misuseHour - 2*time.Minute)); n != 2 || s.has(federation.Subject{2}) {
+		t.Errorf("%d patients within the hour, want 2: 3 and 4", n)
+	}
+	if n := s.within(now.Add(misuseHour)); n != 0 {
+		t.Errorf("%d patients within the hour, want none", n)
 	}
 	m := &misuse{unlinked: make(map[person][]time.Time), limits: WatchSettings{UnlinkedAnHour: 2}}
 	for i, want := range []int{1, 2, 3, 3} {

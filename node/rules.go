@@ -86,6 +86,11 @@ type refusals func(subject federation.Subject) ([]policy.Directive, error)
 // facts gathers what a decision about custodian's documents of a patient rests on. Anything that cannot be read leaves the
 // facts incomplete, which refuses.
 func (b *ruleBook) facts(r index.Reader, roster *federation.Roster, local refusals, q factsQuery) policy.Facts {
+	return b.factsWith(r, roster, saidBy(r, local, q.subject), q)
+}
+
+// factsWith is facts when what the patient has said is known.
+func (b *ruleBook) factsWith(r index.Reader, roster *federation.Roster, w words, q factsQuery) policy.Facts {
 	f := policy.Facts{RegionActive: !roster.RegionID.IsZero(), LeaseAge: q.age, LeaseLimit: q.limit}
 	if t, ok := roster.Trust(q.requester); ok {
 		f.RequesterStanding = t.Standing
@@ -97,27 +102,40 @@ func (b *ruleBook) facts(r index.Reader, roster *federation.Roster, local refusa
 	if f.Agreement, f.AgreementVersion, err = b.of(r, q.custodian, q.now); err != nil {
 		return f
 	}
-	subjects, err := index.Linked(r, q.subject)
-	if err != nil {
-		return f
+	f.Directives, f.LocalRefusals, f.Complete = w.agreed, w.local, w.complete
+	return f
+}
+
+// words are what a patient has said, the same for all custodians.
+type words struct {
+	subjects []federation.Subject
+	agreed   []policy.Directive
+	local    []policy.Directive
+	complete bool // all of it could be read
+}
+
+func saidBy(r index.Reader, local refusals, subject federation.Subject) (w words) {
+	var err error
+	if w.subjects, err = index.Linked(r, subject); err != nil {
+		return w
 	}
-	agreed, err := index.Directives(r, q.subject)
+	agreed, err := index.DirectivesOf(r, w.subjects)
 	if err != nil {
-		return f
+		return w
 	}
-	f.Directives = make([]policy.Directive, 0, len(agreed))
+	w.agreed = make([]policy.Directive, 0, len(agreed))
 	for _, d := range agreed {
-		f.Directives = append(f.Directives, wish(d.Directive, d.Trust, d.Index))
+		w.agreed = append(w.agreed, wish(d.Directive, d.Trust, d.Index))
 	}
-	for _, s := range subjects {
+	for _, s := range w.subjects {
 		kept, err := local(s)
 		if err != nil {
-			return f
+			return w
 		}
-		f.LocalRefusals = append(f.LocalRefusals, kept...)
+		w.local = append(w.local, kept...)
 	}
-	f.Complete = true
-	return f
+	w.complete = true
+	return w
 }
 
 // wish returns a directive as decisions look at it; version zero is one that is not agreed on.

@@ -257,29 +257,30 @@ type sight func(federation.Pointer) bool
 
 // sight returns what a user may know of: in an emergency that they have declared, what they may open in one.
 func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
-	subjects, err := index.Linked(r, subject)
-	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), subjects, time.Now())
-	return n.sightWith(r, who, subject, local, glass && err == nil)
+	said := saidBy(r, local, subject)
+	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), said.subjects, time.Now())
+	return n.sightWith(r, who, subject, said, glass)
 }
 
 // sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
-func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals, glass bool) sight {
+func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, said words, glass bool) sight {
 	now := time.Now().UTC()
 	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
-	facts := make(map[federation.TrustID]policy.Facts)
+	request := policy.Request{
+		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Purpose: who.GetPurpose(),
+		Relationship: who.GetRelationship(), Link: link, BreakGlass: glass, Now: now,
+	}
+	custodians := make(map[federation.TrustID]*policy.Sight)
 	return func(p federation.Pointer) bool {
-		f, ok := facts[p.Custodian()]
-		if !ok {
+		d := policy.DocumentOf(p)
+		s := custodians[d.Custodian]
+		if s == nil {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
-			f = n.rules.facts(r, n.ledger.Roster(), local, factsQuery{
-				requester: n.Trust(), custodian: p.Custodian(), subject: subject, now: now, age: 0, limit: policy.MaxLease,
-			})
-			facts[p.Custodian()] = f
+			s = policy.NewSight(request, n.rules.factsWith(r, n.ledger.Roster(), said, factsQuery{
+				requester: n.Trust(), custodian: d.Custodian, subject: subject, now: now, age: 0, limit: policy.MaxLease,
+			}))
+			custodians[d.Custodian] = s
 		}
-		d := policy.Decide(policy.Request{
-			User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.See, Purpose: who.GetPurpose(),
-			Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: now,
-		}, f)
-		return d.Visible && d.Permitted()
+		return s.Sees(d)
 	}
 }

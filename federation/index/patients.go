@@ -193,7 +193,6 @@ func (r breakGlassRow) public(s federation.Subject, index uint64) *BreakGlass {
 // Linked returns the subjects that are one patient with s, s first, then in the order in which links lead to them.
 func Linked(r Reader, s federation.Subject) ([]federation.Subject, error) {
 	out := []federation.Subject{s}
-	seen := map[federation.Subject]bool{s: true}
 	for i := 0; i < len(out); i++ {
 		prefix := subjectPrefix(rowLink, out[i])
 		err := r.Scan(prefix, nil, func(key, _ []byte) (bool, error) {
@@ -202,8 +201,7 @@ func Linked(r Reader, s federation.Subject) ([]federation.Subject, error) {
 				return false, corrupt(key, federation.ErrMalformed)
 			}
 			copy(other[:], key[len(prefix):])
-			if !seen[other] {
-				seen[other] = true
+			if !slices.Contains(out, other) {
 				out = append(out, other)
 			}
 			return true, nil

@@ -55,19 +55,28 @@ func (d Directive) Active() bool {
 // Directives returns the objections and consents of a patient that are Active, those recorded for linked subjects among them.
 // None is an empty answer; a damaged one is ErrCorrupt.
 func Directives(r Reader, s federation.Subject) ([]Directive, error) {
-	return directives(r, s, Directive.Active)
-}
-
-// DirectiveHistory returns all that a patient has ever said, for those who must account for it.
-func DirectiveHistory(r Reader, s federation.Subject) ([]Directive, error) {
-	return directives(r, s, func(Directive) bool { return true })
-}
-
-func directives(r Reader, s federation.Subject, want func(Directive) bool) ([]Directive, error) {
 	linked, err := Linked(r, s)
 	if err != nil {
 		return nil, err
 	}
+	return DirectivesOf(r, linked)
+}
+
+// DirectivesOf is Directives for a caller who has asked Linked for all subjects of the patient.
+func DirectivesOf(r Reader, linked []federation.Subject) ([]Directive, error) {
+	return directives(r, linked, Directive.Active)
+}
+
+// DirectiveHistory returns all that a patient has ever said, for those who must account for it.
+func DirectiveHistory(r Reader, s federation.Subject) ([]Directive, error) {
+	linked, err := Linked(r, s)
+	if err != nil {
+		return nil, err
+	}
+	return directives(r, linked, func(Directive) bool { return true })
+}
+
+func directives(r Reader, linked []federation.Subject, want func(Directive) bool) ([]Directive, error) {
 	var out []Directive
 	for _, subject := range linked {
 		prefix := subjectPrefix(rowDirective, subject)
