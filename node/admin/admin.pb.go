@@ -1349,10 +1349,11 @@ func (x *Extent) GetLength() int64 {
 type TakeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // taken_in, already_held, refused, withdrawn
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"` // taken_in, already_held, refused
 	Problem       *Problem               `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
 	Pages         uint32                 `protobuf:"varint,4,opt,name=pages,proto3" json:"pages,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"` // what whoever took it in has to know, such as that it was withdrawn before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1420,6 +1421,13 @@ func (x *TakeReply) GetBytes() uint64 {
 		return x.Bytes
 	}
 	return 0
+}
+
+func (x *TakeReply) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 type LocateRequest struct {
@@ -2252,6 +2260,7 @@ type WithdrawRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Undo          bool                   `protobuf:"varint,3,opt,name=undo,proto3" json:"undo,omitempty"` // shares a document that was withdrawn again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2298,6 +2307,13 @@ func (x *WithdrawRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *WithdrawRequest) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
 }
 
 type WithdrawReply struct {
@@ -2462,6 +2478,7 @@ type ProposalReply struct {
 	InForce       bool                   `protobuf:"varint,2,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"`
 	Approvals     uint32                 `protobuf:"varint,3,opt,name=approvals,proto3" json:"approvals,omitempty"`
 	Needed        uint32                 `protobuf:"varint,4,opt,name=needed,proto3" json:"needed,omitempty"`
+	TakenBack     bool                   `protobuf:"varint,5,opt,name=taken_back,json=takenBack,proto3" json:"taken_back,omitempty"` // the opposite had not been told yet, and never is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2522,6 +2539,13 @@ func (x *ProposalReply) GetNeeded() uint32 {
 		return x.Needed
 	}
 	return 0
+}
+
+func (x *ProposalReply) GetTakenBack() bool {
+	if x != nil {
+		return x.TakenBack
+	}
+	return false
 }
 
 type VerifyAuditRequest struct {
@@ -7932,13 +7956,14 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tdirectory\x18\x02 \x01(\x03R\tdirectory\"8\n" +
 	"\x06Extent\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x03R\x06length\"\xa3\x01\n" +
+	"\x06length\x18\x02 \x01(\x03R\x06length\"\xb7\x01\n" +
 	"\tTakeReply\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x124\n" +
 	"\aproblem\x18\x03 \x01(\v2\x1a.ridgeway.admin.v1.ProblemR\aproblem\x12\x14\n" +
 	"\x05pages\x18\x04 \x01(\rR\x05pages\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\x87\x01\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\"\x87\x01\n" +
 	"\rLocateRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12.\n" +
 	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x14\n" +
@@ -8013,10 +8038,11 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tcommitted\x18\x02 \x01(\bR\tcommitted\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
-	"\x06scoped\x18\x05 \x01(\rR\x06scoped\"E\n" +
+	"\x06scoped\x18\x05 \x01(\rR\x06scoped\"Y\n" +
 	"\x0fWithdrawRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04undo\x18\x03 \x01(\bR\x04undo\"-\n" +
 	"\rWithdrawReply\x12\x1c\n" +
 	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"d\n" +
 	"\x0eSuspendRequest\x12\x14\n" +
@@ -8025,12 +8051,14 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x10\n" +
 	"\x03yes\x18\x04 \x01(\bR\x03yes\",\n" +
 	"\x0eApproveRequest\x12\x1a\n" +
-	"\bproposal\x18\x01 \x01(\tR\bproposal\"|\n" +
+	"\bproposal\x18\x01 \x01(\tR\bproposal\"\x9b\x01\n" +
 	"\rProposalReply\x12\x1a\n" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x19\n" +
 	"\bin_force\x18\x02 \x01(\bR\ainForce\x12\x1c\n" +
 	"\tapprovals\x18\x03 \x01(\rR\tapprovals\x12\x16\n" +
-	"\x06needed\x18\x04 \x01(\rR\x06needed\",\n" +
+	"\x06needed\x18\x04 \x01(\rR\x06needed\x12\x1d\n" +
+	"\n" +
+	"taken_back\x18\x05 \x01(\bR\ttakenBack\",\n" +
 	"\x12VerifyAuditRequest\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\bR\x06region\"\xf1\x01\n" +
 	"\x10VerifyAuditReply\x12\x0e\n" +
