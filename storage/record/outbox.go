@@ -106,6 +106,25 @@ func (s *Store) Enqueue(ctx context.Context, body federation.Body) (EntryID, err
 	return id, err
 }
 
+// Unsay takes back what Enqueue queued, as long as no statement has been made of it: one that is in flight can be committed
+// any moment. It reports whether the entry is gone.
+func (s *Store) Unsay(ctx context.Context, id EntryID) (gone bool, err error) {
+	err = s.update(ctx, 64, func(txn *badger.Txn, t *totals) error {
+		gone = false
+		waits, err := exists(txn, entryKey(rowOutbox, id))
+		if err != nil || !waits || id>>priorityShift != priorityOther {
+			return err
+		}
+		covered, err := s.covered(txn)
+		if err != nil || covered[id] {
+			return err
+		}
+		gone = true
+		return s.unqueue(txn, t, id)
+	})
+	return gone, err
+}
+
 // checkBody returns the encoded body, after reading it back: what replicas cannot read must not wait in the outbox.
 func checkBody(trust federation.TrustID, body federation.Body) ([]byte, error) {
 	encoded := federation.EncodeBody(body)
@@ -174,7 +193,7 @@ func (s *Store) announce(txn *badger.Txn, t *totals, k federation.DocumentKey, s
 		}
 		switch {
 		case covered[st.entry]:
-		case kind == federation.KindPublish:
+		case kind == federation.KindPublish && st.entry.Publishes():
 			return nil // the pointer is made when it is sent, so that what waits already says it
 		default:
 			if err := s.unqueue(txn, t, st.entry); err != nil {

@@ -31,6 +31,30 @@ func (s *Store) Withdraw(ctx context.Context, id federation.DocumentID, reason s
 	})
 }
 
+// Readmit undoes a withdrawal: it queues the document to be published again. One that is not withdrawn is left as it is; one of
+// a legally restricted class stays at this trust as before. It fails with storage.ErrNotFound, and with ErrErased when nothing
+// is left to be shared.
+func (s *Store) Readmit(ctx context.Context, id federation.DocumentID) error {
+	return s.change(ctx, id, func(txn *badger.Txn, t *totals, st *State) error {
+		if st.Phase == Erased {
+			return fmt.Errorf("document %s: %w", id, ErrErased)
+		}
+		if st.Phase != Withdrawn {
+			return nil
+		}
+		doc, err := s.document(txn, id.Key())
+		if err != nil {
+			return err
+		}
+		t.setPhase(st, Queued)
+		st.At, st.Reason = s.now().UTC(), ""
+		if doc.Legal != "" {
+			return nil // a withdrawal that waits is told all the same
+		}
+		return s.announce(txn, t, id.Key(), st, federation.KindPublish, "")
+	})
+}
+
 // Marks are what a document's labels say of who may see it.
 type Marks struct {
 	Confidentiality federation.Confidentiality
