@@ -154,15 +154,30 @@ type line struct {
 	s     *stream
 	err   error
 
-	writing sync.Mutex
+	frames chan frame    // to the goroutine that writes
+	dead   chan struct{} // closed by hangUp
 
 	mu      sync.Mutex
 	number  uint64
 	waiting map[uint64]chan reply // nil once the line is dead
 }
 
-// do makes a call. sent is false when the peer cannot have seen it.
-func (c *caller) do(ctx context.Context, to ID, what call) (r reply, sent bool, err error) {
+// frame is a call as it is written.
+type frame struct {
+	kind frameKind
+	body []byte
+}
+
+// errMoved is returned for a call that is of no use any more, since another replica leads.
+var errMoved = errors.New("another replica leads")
+
+// watcher tells whether a call is of no use any more. It is asked again when the channel is closed.
+type watcher func() (moved bool, changed <-chan struct{})
+
+// do makes a call. It waits no longer than ctx, whatever the peer does: one that is away takes no bytes. When moved, which may
+// be nil, says that the call is of no use any more, it ends; the answer to what was sent has a moment to come in all the
+// same. sent is false when the peer cannot have seen it.
+func (c *caller) do(ctx context.Context, to ID, what call, moved watcher) (r reply, sent bool, err error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		what.timeout = time.Until(deadline)
 	}
@@ -175,24 +190,34 @@ func (c *caller) do(ctx context.Context, to ID, what call) (r reply, sent bool, 
 		return reply{}, false, net.ErrClosed
 	}
 	defer l.end(number)
-	l.writing.Lock()
-	err = l.s.SetWriteDeadline(time.Now().Add(rpcTimeout))
-	if err == nil {
-		err = writeFrame(l.s.w, what.kind, what.encode(number))
-	}
-	l.writing.Unlock()
-	if err != nil {
-		c.hangUp(to, l)
-		return reply{}, true, err
-	}
-	select {
-	case r, ok := <-answers:
-		if !ok {
-			return reply{}, true, net.ErrClosed
+	frames, body := l.frames, frame{kind: what.kind, body: what.encode(number)}
+	var late <-chan time.Time
+	for {
+		var changed <-chan struct{}
+		if moved != nil && late == nil {
+			var gone bool
+			if gone, changed = moved(); gone && !sent {
+				return reply{}, false, errMoved
+			} else if gone {
+				timer := time.NewTimer(c.t.short / 4)
+				defer timer.Stop()
+				late, changed = timer.C, nil
+			}
 		}
-		return r, true, nil
-	case <-ctx.Done():
-		return reply{}, true, ctx.Err()
+		select {
+		case frames <- body:
+			sent, frames = true, nil
+		case r, ok := <-answers:
+			if !ok {
+				return reply{}, sent, net.ErrClosed
+			}
+			return r, true, nil
+		case <-changed:
+		case <-late:
+			return reply{}, sent, errMoved
+		case <-ctx.Done():
+			return reply{}, sent, ctx.Err()
+		}
 	}
 }
 
@@ -201,7 +226,7 @@ func (c *caller) line(ctx context.Context, to ID) (*line, error) {
 	c.mu.Lock()
 	l := c.lines[to]
 	if l == nil {
-		l = &line{ready: make(chan struct{}), waiting: make(map[uint64]chan reply)}
+		l = &line{ready: make(chan struct{}), frames: make(chan frame), dead: make(chan struct{}), waiting: make(map[uint64]chan reply)}
 		if c.lines == nil {
 			c.lines = make(map[ID]*line)
 		}
@@ -228,9 +253,26 @@ func (c *caller) connect(to ID, l *line) {
 	}
 	l.s = s
 	close(l.ready)
+	go c.write(to, l)
 	for c.receive(l) {
 	}
 	c.hangUp(to, l)
+}
+
+// write writes calls until the line is dead. Nobody waits for it: a peer that is away lets no more be written, and then whoever
+// calls it can still give up.
+func (c *caller) write(to ID, l *line) {
+	for {
+		select {
+		case f := <-l.frames:
+			if l.s.SetWriteDeadline(time.Now().Add(rpcTimeout)) != nil || writeFrame(l.s.w, f.kind, f.body) != nil {
+				c.hangUp(to, l)
+				return
+			}
+		case <-l.dead:
+			return
+		}
+	}
 }
 
 // receive takes in one reply. A line that is silent for long while calls wait is dead; one without calls is closed.
@@ -268,6 +310,9 @@ func (c *caller) hangUp(to ID, l *line) {
 	l.mu.Lock()
 	waiting := l.waiting
 	l.waiting = nil
+	if waiting != nil {
+		close(l.dead)
+	}
 	l.mu.Unlock()
 	for _, answers := range waiting {
 		close(answers)

@@ -54,7 +54,7 @@ func (r *Replica) spread(ctx context.Context) {
 			continue
 		}
 		waiting.Go(func() {
-			if _, _, err := r.caller.do(ctx, ID(s.ID), call{kind: frameWaitApplied, index: index}); err != nil {
+			if _, _, err := r.caller.do(ctx, ID(s.ID), call{kind: frameWaitApplied, index: index}, nil); err != nil {
 				r.config.Logger.Debug("voter has not heard of a promotion", slog.String("voter", string(s.ID)), slog.String("error", err.Error()))
 			}
 		})
@@ -160,7 +160,7 @@ func (r *Replica) catchUp(ctx context.Context, id ID) error {
 	index := r.machine.applied.get().index
 	for {
 		step, cancel := r.limited(ctx)
-		answer, _, err := r.caller.do(step, id, call{kind: frameWaitApplied, index: index})
+		answer, _, err := r.caller.do(step, id, call{kind: frameWaitApplied, index: index}, nil)
 		if err == nil && answer.code == replyDone {
 			cancel()
 			return nil

@@ -83,7 +83,7 @@ func (r *Replica) askIndex(ctx context.Context) (uint64, error) {
 			index, err = r.readIndexHere(ctx)
 		} else {
 			var answer reply
-			answer, _, err = r.caller.do(ctx, leader, call{kind: frameReadIndex})
+			answer, _, err = r.caller.do(ctx, leader, call{kind: frameReadIndex}, r.unseated(leader))
 			if err == nil {
 				index, err = answer.index, answer.err()
 			}

@@ -259,7 +259,7 @@ func proposeError(err error) error {
 //
 //  1. a Result: the command is committed, and applied on the leader.
 //  2. ErrNoQuorum: no leader took it within the context's deadline and Config.CommandTimeout; it is in no log.
-//  3. ErrOutcomeUnknown: a leader took it and did not say what became of it.
+//  3. ErrOutcomeUnknown: a leader took it and did not say what became of it: not in time, or not before another one led.
 //  4. ErrTooLarge, ErrRefused, ErrOverloaded, ErrStopped, ErrRemoved, ErrClosed: it is in no log.
 //
 // It does not mean that this replica has applied the command: see WaitApplied with Result.Index.
@@ -279,7 +279,7 @@ func (r *Replica) Submit(ctx context.Context, cmd []byte, p Priority) (Result, e
 			result, err = r.submitHere(ctx, cmd, p)
 			return errors.Is(err, ErrNotLeader), err
 		}
-		answer, sent, err := r.caller.do(ctx, leader, call{kind: frameSubmit, priority: p, command: cmd})
+		answer, sent, err := r.caller.do(ctx, leader, call{kind: frameSubmit, priority: p, command: cmd}, r.unseated(leader))
 		if err != nil {
 			if sent {
 				return false, fmt.Errorf("submit to %s: %w: %w", leader, ErrOutcomeUnknown, err)
@@ -295,6 +295,15 @@ func (r *Replica) Submit(ctx context.Context, cmd []byte, p Priority) (Result, e
 		return Result{}, err
 	}
 	return result, nil
+}
+
+// unseated watches for another leader than the one that is called.
+func (r *Replica) unseated(leader ID) watcher {
+	return func() (bool, <-chan struct{}) {
+		changed := r.Notify()
+		now := r.leader()
+		return now != "" && now != leader, changed
+	}
 }
 
 // submitHere submits on this replica, which must lead.

@@ -93,7 +93,7 @@ func (r *Replica) checkRemoved(ctx context.Context, c raft.Configuration) {
 			continue
 		}
 		step, cancel := context.WithTimeout(ctx, r.transport.short)
-		answer, _, err := r.caller.do(step, ID(s.ID), call{kind: frameMember, index: r.machine.applied.get().index})
+		answer, _, err := r.caller.do(step, ID(s.ID), call{kind: frameMember, index: r.machine.applied.get().index}, nil)
 		cancel()
 		if err == nil && answer.code == replyGone {
 			r.removed()
