@@ -12,6 +12,9 @@ var ErrAgreement = errors.New("not a valid agreement")
 // ErrDirective is returned when what was typed is not a directive that can be recorded. The error is a *DirectiveError.
 var ErrDirective = errors.New("not a valid directive")
 
+// ErrLabel is returned for a text that is no sensitivity label, or no legally restricted class.
+var ErrLabel = errors.New("not a label")
+
 // ErrRelationship is returned for a text that states no relationship that agreements know.
 var ErrRelationship = errors.New("not a relationship")
 

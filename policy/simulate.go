@@ -16,6 +16,7 @@ const MaxExamples = 10
 type Case struct {
 	Request Request
 	Facts   Facts
+	Was     *Document // what Request.Document was before, where labels change and not the agreement; nil: the same
 }
 
 // Impact is what changes when one agreement takes the place of another.
@@ -105,10 +106,15 @@ func Simulate(ctx context.Context, before, after *Agreement, cases iter.Seq[Case
 
 // decideBoth decides one case under both agreements.
 func decideBoth(before, after *Agreement, c *Case) (was, is Decision) {
-	facts := c.Facts
+	facts, request := c.Facts, c.Request
+	if c.Was != nil {
+		request.Document = *c.Was
+	}
 	facts.Agreement = before
-	was = Decide(c.Request, facts)
-	facts.Agreement, facts.AgreementVersion = after, 0
+	was = Decide(request, facts)
+	if after != before {
+		facts.Agreement, facts.AgreementVersion = after, 0
+	}
 	return was, Decide(c.Request, facts)
 }
 

@@ -215,7 +215,7 @@ func sample(t *rapid.T, n int) iter.Seq[Case] {
 		} else {
 			facts.Directives = nil
 		}
-		cases = append(cases, Case{r, facts})
+		cases = append(cases, Case{Request: r, Facts: facts})
 	}
 	return slices.Values(cases)
 }

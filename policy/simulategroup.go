@@ -24,13 +24,16 @@ type group struct {
 }
 
 func (x *Impact) group(c *Case, was, is Decision, number int) {
-	r := &c.Request
-	key := groupKey{is.Permitted(), actionOf(r), r.User.Role, r.Purpose, r.Document.Type, r.User.Trust, decisive(was), decisive(is)}
+	key := groupOf(&c.Request, was, is)
 	if g := x.groups[key]; g != nil && g.number < number {
 		g.count++
 		return
 	}
 	x.join(key, &group{1, *c, number})
+}
+
+func groupOf(r *Request, was, is Decision) groupKey {
+	return groupKey{is.Permitted(), actionOf(r), r.User.Role, r.Purpose, r.Document.Type, r.User.Trust, decisive(was), decisive(is)}
 }
 
 func (x *Impact) join(key groupKey, g *group) {

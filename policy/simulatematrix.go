@@ -24,6 +24,13 @@ const OtherCode = "any-other"
 // undated. Where they ask for a relationship, consent or the hour, these vary one at a time, and then all together.
 // A request with the glass broken is one of its own. Nobody has a directive but the consent, and the facts refuse nothing.
 func Matrix(own federation.TrustID, now time.Time, agreements ...*Agreement) iter.Seq[Case] {
+	m, u, uses := matrixOf(own, now, agreements...)
+	m.classes = m.classesOf(u, uses)
+	return m.cases
+}
+
+// matrixOf returns who can ask, for what and in which situations, as far as the agreements can tell.
+func matrixOf(own federation.TrustID, now time.Time, agreements ...*Agreement) (matrix, *usage, attributes) {
 	m := matrix{own: own, now: now, trusts: []federation.TrustID{own}}
 	var uses attributes
 	var each []*usage
@@ -49,8 +56,7 @@ func Matrix(own federation.TrustID, now time.Time, agreements ...*Agreement) ite
 		}
 	}
 	m.situations = situationsOf(u, uses, now)
-	m.classes = m.classesOf(u, uses)
-	return m.cases
+	return m, u, uses
 }
 
 // situation is what a request comes with beside who and what.
@@ -161,7 +167,7 @@ func (m *matrix) cases(yield func(Case) bool) {
 		for _, role := range roleTable {
 			for _, purpose := range m.purposes {
 				for _, with := range m.situations {
-					c := Case{Request{User: User{Trust: trust, ID: "anyone", Role: role.Code}, Purpose: purpose, Link: with.link, Now: with.now}, facts}
+					c := Case{Request: Request{User: User{Trust: trust, ID: "anyone", Role: role.Code}, Purpose: purpose, Link: with.link, Now: with.now}, Facts: facts}
 					if with.consented {
 						c.Facts.Directives = consent
 					}
