@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -112,6 +113,7 @@ func (s *Store) prepare(item Item) (*addition, error) {
 		return nil, fmt.Errorf("no NHS number: %w", ErrDocument)
 	}
 	d.Subject, d.State = s.Subject(item.Patient), State{}
+	d.Legal = cmp.Or(d.Legal, s.legalTypes[d.Type])
 	if d.Indexed.IsZero() {
 		d.Indexed = s.now().UTC()
 	}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -244,6 +245,7 @@ func (s *Store) document(txn *badger.Txn, k federation.DocumentKey) (Document, e
 	if err != nil {
 		return Document{}, fmt.Errorf("document %s: %w", id, damaged(err))
 	}
+	doc.Legal = cmp.Or(doc.Legal, s.legalTypes[doc.Type])
 	doc.Closed = slices.Contains(s.sealedTypes, doc.Type) || slices.Contains(s.sealedSpecialties, doc.Specialty)
 	return doc, nil
 }

@@ -28,7 +28,8 @@ type Options struct {
 	Now        func() time.Time   // nil is time.Now
 	Small      bool               // for many nodes in one process
 
-	SealedTypes, SealedSpecialties []string // kinds of documents that are published sealed, whatever their labels
+	SealedTypes, SealedSpecialties []string          // kinds of documents that are published sealed, whatever their labels
+	LegalTypes                     map[string]string // types of documents that are of a legally restricted class, and which
 
 	Sync func(*os.File) error
 }
@@ -45,6 +46,7 @@ type Store struct {
 	adding  adding
 
 	sealedTypes, sealedSpecialties []string
+	legalTypes                     map[string]string
 }
 
 // Open opens the store in opt.Dir, or starts one. It fails with storage.ErrIntegrity when the store has lost its totals or
@@ -57,7 +59,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
-	s := &Store{dir: opt.Dir, db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now, sealedTypes: opt.SealedTypes, sealedSpecialties: opt.SealedSpecialties}
+	s := &Store{dir: opt.Dir, db: db, sealer: opt.Sealer, trust: opt.Trust, subject: opt.SubjectKey, id: opt.IDKey, now: opt.Now, sealedTypes: opt.SealedTypes, sealedSpecialties: opt.SealedSpecialties, legalTypes: opt.LegalTypes}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open records %s: %w", opt.Dir, err), db.Close())
 	}

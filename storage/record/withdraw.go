@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -73,7 +74,7 @@ func (s *Store) Relabel(ctx context.Context, id federation.DocumentID, m Marks) 
 		if err != nil {
 			return err
 		}
-		doc.Confidentiality, doc.Labels, doc.Legal = m.Confidentiality, m.Labels, m.Legal
+		doc.Confidentiality, doc.Labels, doc.Legal = m.Confidentiality, m.Labels, cmp.Or(m.Legal, s.legalTypes[doc.Type])
 		if err := doc.check(); err != nil {
 			return err
 		}
