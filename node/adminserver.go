@@ -147,7 +147,7 @@ func (s adminServer) takeOne(stream grpc.BidiStreamingServer[admin.TakeRequest, 
 		return nil, err
 	}
 	m := federation.Manifest{Parts: parts}
-	reply := &admin.TakeReply{Document: string(receipt.Document), Outcome: string(ingest.TakenIn), Pages: uint32(m.PageCount()), Bytes: uint64(m.Bytes())}
+	reply := &admin.TakeReply{Document: string(receipt.Document), Outcome: string(ingest.TakenIn), Pages: uint32(m.PageCount()), Bytes: uint64(m.Bytes()), Note: receipt.Note}
 	if receipt.AlreadyHeld {
 		reply.Outcome = string(ingest.AlreadyHeld)
 	}

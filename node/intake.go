@@ -82,7 +82,7 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 		return ingest.Receipt{}, n.storeProblem(err)
 	}
 	signal(n.speaker.wake)
-	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held}, nil
+	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: withdrawnNote(added)}, nil
 }
 
 func documentOf(item ingest.Item, parts []federation.Part) record.Document {

@@ -113,10 +113,13 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 	if reply, err := n.joinProposal(ctx, body, what); reply != nil || err != nil {
 		return reply, err
 	}
+	back, err := n.takeBack(ctx, body, what)
+	if err != nil || back {
+		return &admin.ProposalReply{TakenBack: back}, err
+	}
 	waits, err := n.speaker.waits(ctx, func(k federation.Kind, b []byte) bool {
-		said, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: k, Body: b})
-		s, ok := said.(federation.Suspend)
-		return err == nil && ok && s.Trust == trust && s.Lift == body.Lift
+		s, ok := n.suspends(k, b, trust)
+		return ok && s.Lift == body.Lift
 	})
 	switch {
 	case err != nil:
@@ -130,7 +133,7 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 		}
 	}
 	if admin.CodeOf(err) == admin.CodeNoQuorum {
-		return nil, admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached. That you %s is kept here, and takes effect by itself as soon as they can ('ridgeway status' shows who is missing): do not say it again. To take it back, say the opposite once it is in force", what)
+		return nil, n.suspendsLater(ctx, body, what)
 	}
 	return nil, err
 }

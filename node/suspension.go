@@ -18,6 +18,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
 // suspensions keeps how the trusts of a roster came to be suspended: it takes reading what the region has agreed on.
@@ -111,6 +112,58 @@ func suspensionText(s *admin.Suspension) string {
 func suspendedHere(s *admin.Suspension) string {
 	return fmt.Sprintf("THIS TRUST IS SUSPENDED: %s. Nothing is released to it or by it, and nothing that it says is agreed on, until that is lifted. "+
 		"Ask %s what has to be done; another trust lifts it with 'ridgeway suspend %s --lift'", suspensionText(s), orText(s.GetBy(), "the other trusts"), s.GetTrust())
+}
+
+// suspends reads what waits to be said, when it is that a trust is suspended or that this is lifted.
+func (n *Node) suspends(k federation.Kind, body []byte, trust federation.TrustID) (federation.Suspend, bool) {
+	if k != federation.KindSuspend {
+		return federation.Suspend{}, false
+	}
+	said, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: k, Body: body})
+	s, ok := said.(federation.Suspend)
+	return s, err == nil && ok && s.Trust == trust && s.Node.IsZero()
+}
+
+// takeBack unsays the opposite of what is to be said of a trust, when that waits for the region and none of it has been sent:
+// then nothing need be said at all.
+func (n *Node) takeBack(ctx context.Context, body federation.Suspend, what string) (bool, error) {
+	pending, err := n.records.Pending(ctx, federation.MaxPointers)
+	if err != nil {
+		return false, n.storeProblem(err)
+	}
+	for _, e := range pending {
+		s, ok := n.suspends(e.Kind, e.Body, body.Trust)
+		if !ok || s.Lift == body.Lift {
+			continue
+		}
+		if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what + ": take back the opposite, which waits"}); err != nil {
+			return false, err
+		}
+		if gone, err := n.records.Unsay(ctx, e.ID); err != nil || gone {
+			return gone, err
+		}
+	}
+	return false, nil
+}
+
+// suspendsLater is what is told of a suspension, or the lifting of one, that waits for the region.
+func (n *Node) suspendsLater(ctx context.Context, body federation.Suspend, what string) error {
+	opposite := fmt.Sprintf("ridgeway suspend %s --lift", body.Trust)
+	if body.Lift {
+		opposite = fmt.Sprintf("ridgeway suspend %s --reason TEXT", body.Trust)
+	}
+	after, err := n.speaker.waits(ctx, func(k federation.Kind, b []byte) bool {
+		s, ok := n.suspends(k, b, body.Trust)
+		return ok && s.Lift != body.Lift
+	})
+	if err != nil {
+		return err
+	}
+	if after {
+		return admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached. The opposite is on its way already and cannot be taken back; that you %s is kept behind it, and follows it at once", what)
+	}
+	return admin.Errorf(admin.CodeNoQuorum, "the region cannot agree now: too few of its voters can be reached ('ridgeway status' shows who is missing). "+
+		"That you %s is kept here, and takes effect by itself as soon as they can: do not say it again. '%s' takes it back", what, opposite)
 }
 
 // maySpeak fails while this trust is suspended: what it says would wait in vain.

@@ -225,6 +225,36 @@ func TestUnknownDocument(t *testing.T) {
 	p.fails(t, admin.CodeNotFound, []string{"RYJ-0000000000000000"}, "withdraw", "--data", "d1", "RYJ-0000000000000000")
 }
 
+// TestWithdrawnDocumentTakenInAgain stays withdrawn, says so, and has a way back.
+func TestWithdrawnDocumentTakenInAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, quick)
+	p.founded(t, "d1")
+	p.write(t, "back.pdf", letter("back"))
+	id := p.ingest(t, "d1", patient, "back.pdf")
+	p.listed(t, "d1", 1)
+	p.json(t, "withdraw", "--data", "d1", id, "--reason", "wrong patient")
+	p.listed(t, "d1", 0)
+	again := append([]string{"ingest", "--data", "d1", "back.pdf"}, particulars(patient)...)
+	if e := p.run(t, again...); e.status != 0 || !strings.Contains(e.out, "held already") || !strings.Contains(e.out, "wrong patient") || !strings.Contains(e.out, "ridgeway withdraw --undo "+id) {
+		t.Errorf("it does not say that it was withdrawn: %v", e)
+	}
+	if n := len(p.json(t, "locate", "--data", "d1", patient).list(t, "documents")); n != 0 {
+		t.Errorf("taking it in again shares it: %d documents are found", n)
+	}
+	if o := p.json(t, "withdraw", "--data", "d1", id, "--undo", "--reason", "it was the right one"); o["committed"] != true {
+		t.Errorf("got %v", o)
+	}
+	if n := len(p.json(t, "locate", "--data", "d1", patient).list(t, "documents")); n != 1 {
+		t.Errorf("found %d documents, want the one that is shared again", n)
+	}
+	p.json(t, "fetch", "--data", "d1", id, "--out", "back-got.pdf")
+	if o := p.json(t, again...); strings.Contains(o.list(t, "documents")[0]["reason"].(string), "withdrawn") || o.list(t, "documents")[0]["warnings"] != nil {
+		t.Errorf("it still says that it is withdrawn: %v", o)
+	}
+	p.fails(t, admin.CodeNotFound, []string{"RYJ-0000000000000000"}, "withdraw", "--data", "d1", "RYJ-0000000000000000", "--undo")
+}
+
 func TestBadFetchOptions(t *testing.T) {
 	t.Parallel()
 	p := sharedNode(t)

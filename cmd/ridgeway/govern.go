@@ -75,9 +75,10 @@ func (a *app) suspendCommand() *cobra.Command {
 		Long: `Proposes to suspend a trust, or approves that another has proposed it. With as
 many approvals as the region's charter asks for it takes effect: the trust's
 connections are closed and nothing is released to it or by it. A trust that
-suspends itself can only be let in again by another, so that takes --yes.
+suspends itself can only be let in again by another, so that takes --yes. What
+waits, since the region cannot be reached, the opposite takes back.
 
-JSON: proposal, in_force, approvals, needed.`,
+JSON: proposal, in_force, approvals, needed, taken_back.`,
 		Example: `  ridgeway suspend --data d1 RAS --reason "lost laptop"
   ridgeway suspend --data d1 RAS --lift`,
 		Args: argument(1, "one ODS code"),
@@ -104,7 +105,7 @@ func (a *app) approveCommand() *cobra.Command {
 		Long: `Approves a proposal that 'ridgeway status' lists. As much of its id is enough as
 tells it from the others.
 
-JSON: proposal, in_force, approvals, needed.`,
+JSON: proposal, in_force, approvals, needed, taken_back.`,
 		Example: `  ridgeway approve --data d1 4b1f...`,
 		Args:    argument(1, "the id of one proposal"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,7 +122,11 @@ JSON: proposal, in_force, approvals, needed.`,
 
 func (a *app) showProposal(p *admin.ProposalReply) error {
 	if a.json {
-		return a.emit(map[string]any{"proposal": p.GetProposal(), "in_force": p.GetInForce(), "approvals": p.GetApprovals(), "needed": p.GetNeeded()})
+		return a.emit(map[string]any{"proposal": p.GetProposal(), "in_force": p.GetInForce(), "approvals": p.GetApprovals(), "needed": p.GetNeeded(), "taken_back": p.GetTakenBack()})
+	}
+	if p.GetTakenBack() {
+		a.say("Taken back: the region had not been told of it yet, and is not told.")
+		return nil
 	}
 	if p.GetInForce() {
 		a.say("It is in force.")
@@ -134,27 +139,35 @@ func (a *app) showProposal(p *admin.ProposalReply) error {
 
 func (a *app) withdrawCommand() *cobra.Command {
 	var reason string
+	var undo bool
 	cmd := &cobra.Command{
 		Use:   "withdraw DOCUMENT",
 		Short: "Take one of this trust's documents out of the region",
 		Long: `Takes a document of this trust out of the region's index; it is no longer
-released. The bytes stay at this trust.
+released. The bytes stay at this trust. --undo shares it again: taking the same
+file in again does not.
 
 JSON: document, committed.`,
-		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"`,
-		Args:    argument(1, "the id of one document"),
+		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"
+  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --undo`,
+		Args: argument(1, "the id of one document"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason})
+				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason, Undo: undo})
 				if err != nil {
 					return err
 				}
 				if a.json {
 					return a.emit(map[string]any{"document": args[0], "committed": reply.GetCommitted()})
 				}
-				if reply.GetCommitted() {
+				switch {
+				case undo && reply.GetCommitted():
+					a.say("The document is shared again: it is listed and released as it was before.")
+				case undo:
+					a.say("The document is to be shared again. Other trusts list it once the region can be reached.")
+				case reply.GetCommitted():
 					a.say("The document is withdrawn: it is no longer listed or released.")
-				} else {
+				default:
 					a.say("The document is withdrawn here: it is no longer released. Other trusts still list it until the region can be reached.")
 				}
 				return nil
@@ -162,6 +175,7 @@ JSON: document, committed.`,
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	cmd.Flags().BoolVar(&undo, "undo", false, "share a document again that was withdrawn")
 	return cmd
 }
 

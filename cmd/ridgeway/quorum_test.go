@@ -45,6 +45,9 @@ func TestMinority(t *testing.T) {
 			if d := time.Since(start); d > 10*time.Second {
 				t.Errorf("it took %v to say that there is no quorum", d)
 			}
+			if o := p.json(t, "suspend", "--data", "d3", "RQM", "--lift"); o["taken_back"] != true || o["in_force"] != false {
+				t.Errorf("what waits is taken back by its opposite: got %v", o)
+			}
 		})
 		t.Run("the custodian is down", func(t *testing.T) {
 			t.Parallel()
@@ -65,6 +68,11 @@ func TestMinority(t *testing.T) {
 	p.until(t, "d3", "the outbox empties when the region is back", func(o object) bool { return hasLeader(o) && o["outbox"] == float64(0) })
 	p.listed(t, "d1", 4)
 	p.json(t, "fetch", "--data", "d3", atRYJ, "--out", "again.pdf")
+	for _, s := range p.json(t, "status", "--data", "d3").list(t, "sites") {
+		if s["standing"] != "active" {
+			t.Errorf("a suspension that was taken back took effect: %v", s)
+		}
+	}
 	if o := p.json(t, "locate", "--data", "d1", otherPatient); len(o.list(t, "documents")) != 1 {
 		t.Errorf("the objection was withdrawn while the region was away, and still closes the record: %v", o)
 	}

@@ -85,7 +85,7 @@ func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receip
 	if p := reply.GetProblem(); p != nil {
 		return ingest.Receipt{}, &ingest.RefusalError{Code: ingest.Code(p.GetCode()), Reason: p.GetMessage()}
 	}
-	return ingest.Receipt{Document: federation.DocumentID(reply.GetDocument()), AlreadyHeld: reply.GetOutcome() == string(ingest.AlreadyHeld)}, nil
+	return ingest.Receipt{Document: federation.DocumentID(reply.GetDocument()), AlreadyHeld: reply.GetOutcome() == string(ingest.AlreadyHeld), Note: reply.GetNote()}, nil
 }
 
 func (t *streamTaker) take(ctx context.Context) (takeStream, error) {

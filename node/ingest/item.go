@@ -38,7 +38,8 @@ type Part struct {
 // Receipt is a Taker's word that a document is held.
 type Receipt struct {
 	Document    federation.DocumentID
-	AlreadyHeld bool // the same content with the same particulars was there before; nothing was changed
+	AlreadyHeld bool   // the same content with the same particulars was there before; nothing was changed
+	Note        string // what whoever takes it in has to know, such as that it had been withdrawn; it becomes a warning
 }
 
 // Taker stores documents. Take is called by several goroutines at once. It must be idempotent: a document that is held is answered with

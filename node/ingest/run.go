@@ -195,6 +195,9 @@ func (r *run) check(b *batch) (item Item, warnings []string) {
 func (r *run) take(ctx context.Context, b *batch, item Item, files *openFiles, warnings []string) done {
 	receipt, err := r.Taker.Take(ctx, item)
 	var refusal *RefusalError
+	if err == nil && receipt.Note != "" {
+		warnings = append(warnings, receipt.Note)
+	}
 	switch {
 	case err == nil && receipt.AlreadyHeld:
 		return same(b, Result{Outcome: AlreadyHeld, Document: receipt.Document}, warnings)
