@@ -84,6 +84,7 @@ type Decoder struct {
 	buf  []byte
 	what string
 	err  error
+	all  string // the end of the input, from before its first text on, when all texts share one copy; else each has its own
 }
 
 // NewDecoder reads b; what names the thing being read, for messages.
@@ -160,7 +161,13 @@ func (d *Decoder) Blob(limit int) []byte { return d.Fixed(int(d.Uvarint(uint64(l
 
 // Text reads UTF-8 of at most limit bytes without control characters other than newline and tab.
 func (d *Decoder) Text(limit int) string {
-	s := string(d.Blob(limit))
+	b := d.Blob(limit)
+	var s string
+	if end := len(d.all) - len(d.buf); len(d.all) > 0 && d.err == nil {
+		s = d.all[end-len(b) : end]
+	} else {
+		s = string(b)
+	}
 	if err := checkText(s, limit); err != "" {
 		d.Fail("text %s", err)
 		return ""
@@ -205,6 +212,9 @@ func checkText(s string, limit int) string {
 	if len(s) > limit {
 		return fmt.Sprintf("of %d bytes is over its limit %d", len(s), limit)
 	}
+	if plainText(s) {
+		return ""
+	}
 	if !utf8.ValidString(s) {
 		return "is not UTF-8"
 	}
@@ -214,6 +224,16 @@ func checkText(s string, limit int) string {
 		}
 	}
 	return ""
+}
+
+// plainText reports whether s is made of printable ASCII only, as nearly all text is.
+func plainText(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // TextRune reports whether text that is signed or stored may hold r: no control characters but newline and tab, and not the

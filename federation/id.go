@@ -134,7 +134,9 @@ type DocumentID string
 
 // NewDocumentID returns the id of a custodian's document.
 func NewDocumentID(custodian TrustID, key DocumentKey) DocumentID {
-	return DocumentID(string(custodian) + "-" + crockford.EncodeToString(key[:]))
+	b := make([]byte, 0, 12+1+16) // the longest there is
+	b = append(append(b, custodian...), '-')
+	return DocumentID(crockford.AppendEncode(b, key[:]))
 }
 
 // ParseDocumentID reads an id as people write it: any case, O for 0, I and L for 1. It fails with ErrDocumentID.

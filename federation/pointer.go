@@ -133,7 +133,7 @@ const pointerRoom = 256
 
 // DecodePointer reads what EncodePointer wrote for a document of custodian. It fails with ErrMalformed.
 func DecodePointer(custodian TrustID, b []byte) (Pointer, error) {
-	d := NewDecoder("pointer", b)
+	d := Decoder{buf: b, what: "pointer", all: string(b[min(len(b), minPointer):])}
 	p := d.pointer(custodian)
 	return p, d.Finish()
 }

@@ -12,6 +12,8 @@ import (
 const (
 	// DefaultPage is how many pointers a page has when the query does not say.
 	DefaultPage = 50
+	// usualPage has room for what most patients have, so that it is not copied while it grows.
+	usualPage = 64
 	// MaxPage is the most pointers that a page has.
 	MaxPage = 1000
 )
@@ -79,6 +81,9 @@ func locate(r Reader, s federation.Subject, after []byte, out []federation.Point
 		from = append(slices.Concat(prefix, after), 0)
 	}
 	var scratch []byte
+	if out == nil {
+		out = make([]federation.Pointer, 0, min(limit, usualPage))
+	}
 	n := 0
 	err := r.Scan(prefix, from, func(key, value []byte) (bool, error) {
 		p, used, err := decodePointerRow(scratch, key, value)
