@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -31,6 +32,7 @@ func (s *Store) AddRefusal(ctx context.Context, patient NHSNumber, d federation.
 		return err
 	}
 	row, head := key(rowRefusal, d.Subject[:], d.ID[:]), key(rowRefusals, d.Subject[:])
+	s.objectors.add(d.Subject) // before anybody can read the row
 	return s.update(ctx, int64(2*len(body)), func(txn *badger.Txn, t *totals) error {
 		if known, err := exists(txn, row); err != nil || known {
 			return err
@@ -68,12 +70,53 @@ func refuses(d federation.Directive) bool {
 // Refusals returns the refusals of a patient that count here although they are not committed. When fewer are there than
 // were recorded the answer is storage.ErrIntegrity: a missing refusal must not read as permission.
 func (s *Store) Refusals(ctx context.Context, subject federation.Subject) ([]LocalRefusal, error) {
+	if !s.objectors.has(subject) {
+		return nil, ctx.Err()
+	}
 	var out []LocalRefusal
 	err := s.view(ctx, func(txn *badger.Txn) (err error) {
 		out, err = s.refusals(txn, subject)
 		return err
 	})
 	return out, err
+}
+
+// objectors are the patients of whom rows of refusals may be there, so that nothing is read for all others. A patient whose
+// last refusal is cleared stays among them until the store is opened again.
+type objectors struct {
+	mu  sync.RWMutex
+	all map[federation.Subject]bool
+}
+
+func (o *objectors) add(subject federation.Subject) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all == nil {
+		o.all = make(map[federation.Subject]bool)
+	}
+	o.all[subject] = true
+}
+
+func (o *objectors) has(subject federation.Subject) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.all[subject]
+}
+
+// findObjectors looks for all rows of refusals. A count without its rows, and the reverse, make an objector too: to read them
+// fails, as it must.
+func (s *Store) findObjectors(txn *badger.Txn) {
+	for _, row := range []byte{rowRefusal, rowRefusals} {
+		opt := badger.DefaultIteratorOptions
+		opt.PrefetchValues, opt.Prefix = false, []byte{row}
+		it := txn.NewIterator(opt)
+		for it.Rewind(); it.Valid(); it.Next() {
+			var subject federation.Subject
+			copy(subject[:], it.Item().Key()[1:])
+			s.objectors.add(subject)
+		}
+		it.Close()
+	}
 }
 
 func (s *Store) refusals(txn *badger.Txn, subject federation.Subject) ([]LocalRefusal, error) {

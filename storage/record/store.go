@@ -45,6 +45,8 @@ type Store struct {
 	now     func() time.Time
 	adding  adding
 
+	objectors objectors
+
 	sealedTypes, sealedSpecialties []string
 	legalTypes                     map[string]string
 }
@@ -97,6 +99,7 @@ func (o *Options) check() error {
 func (s *Store) start(ctx context.Context) error {
 	empty := false
 	err := s.db.View(func(txn *badger.Txn) error {
+		s.findObjectors(txn)
 		_, err := s.totals(txn)
 		if !errors.Is(err, errNoTotals) {
 			return err
