@@ -95,17 +95,18 @@ func (l *Log) lead(first *ticket) {
 	l.waiting = l.waiting[len(group):]
 	l.mu.Unlock()
 	err := l.writeGroup(group)
+	for _, t := range group {
+		if t.err = err; t != first {
+			t.turn <- false
+		}
+	}
+	// The next is woken last: the scheduler runs first what was woken last, and all others wait for the disk.
 	l.mu.Lock()
 	if l.writing = len(l.waiting) > 0; l.writing {
 		l.waiting[0].turn <- true
 	}
 	l.changed.Broadcast()
 	l.mu.Unlock()
-	for _, t := range group {
-		if t.err = err; t != first {
-			t.turn <- false
-		}
-	}
 }
 
 // writeGroup makes a group durable. It is called by one goroutine at a time.
