@@ -4902,6 +4902,447 @@ func (x *Access) GetExport() bool {
 	return false
 }
 
+// DocumentChoice names documents, or says which are meant: what is set must all fit.
+type DocumentChoice struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Documents       []string               `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`
+	Patient         string                 `protobuf:"bytes,2,opt,name=patient,proto3" json:"patient,omitempty"`
+	Type            string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	Category        string                 `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	Specialty       string                 `protobuf:"bytes,5,opt,name=specialty,proto3" json:"specialty,omitempty"`
+	Author          string                 `protobuf:"bytes,6,opt,name=author,proto3" json:"author,omitempty"`
+	From            string                 `protobuf:"bytes,7,opt,name=from,proto3" json:"from,omitempty"` // first and last day of the documents' dates, such as 2020-12-31
+	To              string                 `protobuf:"bytes,8,opt,name=to,proto3" json:"to,omitempty"`
+	Sensitivity     string                 `protobuf:"bytes,9,opt,name=sensitivity,proto3" json:"sensitivity,omitempty"`
+	Confidentiality string                 `protobuf:"bytes,10,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DocumentChoice) Reset() {
+	*x = DocumentChoice{}
+	mi := &file_node_admin_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentChoice) ProtoMessage() {}
+
+func (x *DocumentChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentChoice.ProtoReflect.Descriptor instead.
+func (*DocumentChoice) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *DocumentChoice) GetDocuments() []string {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *DocumentChoice) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetSpecialty() string {
+	if x != nil {
+		return x.Specialty
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetSensitivity() string {
+	if x != nil {
+		return x.Sensitivity
+	}
+	return ""
+}
+
+func (x *DocumentChoice) GetConfidentiality() string {
+	if x != nil {
+		return x.Confidentiality
+	}
+	return ""
+}
+
+type RelabelRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Choice          *DocumentChoice        `protobuf:"bytes,1,opt,name=choice,proto3" json:"choice,omitempty"`
+	Confidentiality string                 `protobuf:"bytes,2,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"` // U, L, M, N, R or V; empty: as it is
+	Add             []string               `protobuf:"bytes,3,rep,name=add,proto3" json:"add,omitempty"`                         // sensitivity labels
+	Remove          []string               `protobuf:"bytes,4,rep,name=remove,proto3" json:"remove,omitempty"`
+	Legal           string                 `protobuf:"bytes,5,opt,name=legal,proto3" json:"legal,omitempty"`      // HFEA, GRA, ADOPTION, or none; empty: as it is
+	Reseal          bool                   `protobuf:"varint,6,opt,name=reseal,proto3" json:"reseal,omitempty"`   // publish anew what the region's index has otherwise than labels and settings say
+	Confirm         bool                   `protobuf:"varint,7,opt,name=confirm,proto3" json:"confirm,omitempty"` // do it; else it is a preview
+	Plan            string                 `protobuf:"bytes,8,opt,name=plan,proto3" json:"plan,omitempty"`        // of a preview: refused when something else would be done
+	Reason          string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	Examples        uint32                 `protobuf:"varint,10,opt,name=examples,proto3" json:"examples,omitempty"` // 0: ten
+	By              *Asker                 `protobuf:"bytes,11,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RelabelRequest) Reset() {
+	*x = RelabelRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelabelRequest) ProtoMessage() {}
+
+func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
+func (*RelabelRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *RelabelRequest) GetChoice() *DocumentChoice {
+	if x != nil {
+		return x.Choice
+	}
+	return nil
+}
+
+func (x *RelabelRequest) GetConfidentiality() string {
+	if x != nil {
+		return x.Confidentiality
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetAdd() []string {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *RelabelRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+func (x *RelabelRequest) GetLegal() string {
+	if x != nil {
+		return x.Legal
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetReseal() bool {
+	if x != nil {
+		return x.Reseal
+	}
+	return false
+}
+
+func (x *RelabelRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+func (x *RelabelRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RelabelRequest) GetExamples() uint32 {
+	if x != nil {
+		return x.Examples
+	}
+	return 0
+}
+
+func (x *RelabelRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+type RelabelReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chosen        uint64                 `protobuf:"varint,1,opt,name=chosen,proto3" json:"chosen,omitempty"`          // documents that were named or fit
+	Changed       uint64                 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`        // that change, or have been changed
+	Unchanged     uint64                 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`    // that are labelled so already
+	Problems      []*LabelProblem        `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`       // documents that were named and cannot be labelled
+	Sealed        uint64                 `protobuf:"varint,5,opt,name=sealed,proto3" json:"sealed,omitempty"`          // of changed: the index no longer says what they are
+	Unsealed      uint64                 `protobuf:"varint,6,opt,name=unsealed,proto3" json:"unsealed,omitempty"`      // of changed: the index says what they are
+	Barred        uint64                 `protobuf:"varint,7,opt,name=barred,proto3" json:"barred,omitempty"`          // of changed: withdrawn from the region by law
+	Admitted      uint64                 `protobuf:"varint,8,opt,name=admitted,proto3" json:"admitted,omitempty"`      // of changed: published that were not
+	Impact        *Impact                `protobuf:"bytes,9,opt,name=impact,proto3" json:"impact,omitempty"`           // in documents
+	Unexamined    uint64                 `protobuf:"varint,10,opt,name=unexamined,proto3" json:"unexamined,omitempty"` // of changed: too unlike each other to be all simulated
+	Plan          string                 `protobuf:"bytes,11,opt,name=plan,proto3" json:"plan,omitempty"`
+	Done          bool                   `protobuf:"varint,12,opt,name=done,proto3" json:"done,omitempty"`
+	Committed     bool                   `protobuf:"varint,13,opt,name=committed,proto3" json:"committed,omitempty"` // agreed by the region; else in force here, and kept until the region can be reached
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelabelReply) Reset() {
+	*x = RelabelReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelabelReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelabelReply) ProtoMessage() {}
+
+func (x *RelabelReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
+func (*RelabelReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *RelabelReply) GetChosen() uint64 {
+	if x != nil {
+		return x.Chosen
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetChanged() uint64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetUnchanged() uint64 {
+	if x != nil {
+		return x.Unchanged
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetProblems() []*LabelProblem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *RelabelReply) GetSealed() uint64 {
+	if x != nil {
+		return x.Sealed
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetUnsealed() uint64 {
+	if x != nil {
+		return x.Unsealed
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetBarred() uint64 {
+	if x != nil {
+		return x.Barred
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetAdmitted() uint64 {
+	if x != nil {
+		return x.Admitted
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetImpact() *Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return nil
+}
+
+func (x *RelabelReply) GetUnexamined() uint64 {
+	if x != nil {
+		return x.Unexamined
+	}
+	return 0
+}
+
+func (x *RelabelReply) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *RelabelReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *RelabelReply) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+type LabelProblem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelProblem) Reset() {
+	*x = LabelProblem{}
+	mi := &file_node_admin_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelProblem) ProtoMessage() {}
+
+func (x *LabelProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelProblem.ProtoReflect.Descriptor instead.
+func (*LabelProblem) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *LabelProblem) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *LabelProblem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *LabelProblem) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type DirectiveScope struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
@@ -4921,7 +5362,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4933,7 +5374,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4946,7 +5387,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -5044,7 +5485,7 @@ type RecordDirectiveRequest struct {
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5056,7 +5497,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5069,7 +5510,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -5156,7 +5597,7 @@ type RecordDirectiveReply struct {
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5168,7 +5609,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5181,7 +5622,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -5237,7 +5678,7 @@ type DirectivesRequest struct {
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5249,7 +5690,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5262,7 +5703,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -5296,7 +5737,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5308,7 +5749,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5321,7 +5762,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -5357,7 +5798,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5369,7 +5810,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5382,7 +5823,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -5475,7 +5916,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5487,7 +5928,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5500,7 +5941,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -5549,7 +5990,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5561,7 +6002,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5574,7 +6015,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -5614,7 +6055,7 @@ type ReceiptReply struct {
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5626,7 +6067,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5639,7 +6080,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -5711,7 +6152,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5723,7 +6164,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5736,7 +6177,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -5785,7 +6226,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5797,7 +6238,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5810,7 +6251,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -5845,7 +6286,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5857,7 +6298,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5870,7 +6311,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -5903,7 +6344,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5915,7 +6356,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5928,7 +6369,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -5947,7 +6388,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5959,7 +6400,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5972,7 +6413,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -6003,7 +6444,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6015,7 +6456,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6028,7 +6469,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Review) GetId() string {
@@ -6134,7 +6575,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6146,7 +6587,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6159,7 +6600,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -6209,7 +6650,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6221,7 +6662,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6234,7 +6675,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -6345,7 +6786,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6357,7 +6798,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6370,7 +6811,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -6544,7 +6985,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6556,7 +6997,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6569,7 +7010,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -6597,7 +7038,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6609,7 +7050,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6622,7 +7063,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -6657,7 +7098,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6669,7 +7110,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6682,7 +7123,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -6716,7 +7157,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6728,7 +7169,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6741,7 +7182,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -6761,7 +7202,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6773,7 +7214,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6786,7 +7227,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -6824,7 +7265,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6836,7 +7277,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6849,7 +7290,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -6963,7 +7404,7 @@ type ReportEmergency struct {
 
 func (x *ReportEmergency) Reset() {
 	*x = ReportEmergency{}
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6975,7 +7416,7 @@ func (x *ReportEmergency) String() string {
 func (*ReportEmergency) ProtoMessage() {}
 
 func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6988,7 +7429,7 @@ func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEmergency.ProtoReflect.Descriptor instead.
 func (*ReportEmergency) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReportEmergency) GetId() string {
@@ -7082,7 +7523,7 @@ type ReportReview struct {
 
 func (x *ReportReview) Reset() {
 	*x = ReportReview{}
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7094,7 +7535,7 @@ func (x *ReportReview) String() string {
 func (*ReportReview) ProtoMessage() {}
 
 func (x *ReportReview) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7107,7 +7548,7 @@ func (x *ReportReview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReview.ProtoReflect.Descriptor instead.
 func (*ReportReview) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ReportReview) GetTrust() string {
@@ -7170,7 +7611,7 @@ type ReportAccess struct {
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7182,7 +7623,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7195,7 +7636,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -7331,7 +7772,7 @@ type ReportSite struct {
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7343,7 +7784,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7356,7 +7797,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -7411,7 +7852,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7423,7 +7864,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7436,7 +7877,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -7466,7 +7907,7 @@ type ReconcileReply struct {
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7478,7 +7919,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7491,7 +7932,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -7544,7 +7985,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7556,7 +7997,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7569,7 +8010,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -7636,7 +8077,7 @@ type ProtectRequest struct {
 
 func (x *ProtectRequest) Reset() {
 	*x = ProtectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7648,7 +8089,7 @@ func (x *ProtectRequest) String() string {
 func (*ProtectRequest) ProtoMessage() {}
 
 func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7661,7 +8102,7 @@ func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectRequest.ProtoReflect.Descriptor instead.
 func (*ProtectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ProtectRequest) GetPatient() string {
@@ -7715,7 +8156,7 @@ type ProtectReply struct {
 
 func (x *ProtectReply) Reset() {
 	*x = ProtectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7727,7 +8168,7 @@ func (x *ProtectReply) String() string {
 func (*ProtectReply) ProtoMessage() {}
 
 func (x *ProtectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7740,7 +8181,7 @@ func (x *ProtectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectReply.ProtoReflect.Descriptor instead.
 func (*ProtectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ProtectReply) GetPersons() []*ProtectedPerson {
@@ -7765,7 +8206,7 @@ type ProtectedPerson struct {
 
 func (x *ProtectedPerson) Reset() {
 	*x = ProtectedPerson{}
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7777,7 +8218,7 @@ func (x *ProtectedPerson) String() string {
 func (*ProtectedPerson) ProtoMessage() {}
 
 func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7790,7 +8231,7 @@ func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectedPerson.ProtoReflect.Descriptor instead.
 func (*ProtectedPerson) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ProtectedPerson) GetPatient() string {
@@ -8242,7 +8683,53 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05glass\x18\x06 \x01(\bR\x05glass\x12\x12\n" +
 	"\x04rule\x18\a \x01(\tR\x04rule\x12$\n" +
 	"\rrelationships\x18\b \x03(\tR\rrelationships\x12\x16\n" +
-	"\x06export\x18\t \x01(\bR\x06export\"\x9c\x02\n" +
+	"\x06export\x18\t \x01(\bR\x06export\"\x9e\x02\n" +
+	"\x0eDocumentChoice\x12\x1c\n" +
+	"\tdocuments\x18\x01 \x03(\tR\tdocuments\x12\x18\n" +
+	"\apatient\x18\x02 \x01(\tR\apatient\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x1c\n" +
+	"\tspecialty\x18\x05 \x01(\tR\tspecialty\x12\x16\n" +
+	"\x06author\x18\x06 \x01(\tR\x06author\x12\x12\n" +
+	"\x04from\x18\a \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\b \x01(\tR\x02to\x12 \n" +
+	"\vsensitivity\x18\t \x01(\tR\vsensitivity\x12(\n" +
+	"\x0fconfidentiality\x18\n" +
+	" \x01(\tR\x0fconfidentiality\"\xd9\x02\n" +
+	"\x0eRelabelRequest\x129\n" +
+	"\x06choice\x18\x01 \x01(\v2!.ridgeway.admin.v1.DocumentChoiceR\x06choice\x12(\n" +
+	"\x0fconfidentiality\x18\x02 \x01(\tR\x0fconfidentiality\x12\x10\n" +
+	"\x03add\x18\x03 \x03(\tR\x03add\x12\x16\n" +
+	"\x06remove\x18\x04 \x03(\tR\x06remove\x12\x14\n" +
+	"\x05legal\x18\x05 \x01(\tR\x05legal\x12\x16\n" +
+	"\x06reseal\x18\x06 \x01(\bR\x06reseal\x12\x18\n" +
+	"\aconfirm\x18\a \x01(\bR\aconfirm\x12\x12\n" +
+	"\x04plan\x18\b \x01(\tR\x04plan\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1a\n" +
+	"\bexamples\x18\n" +
+	" \x01(\rR\bexamples\x12(\n" +
+	"\x02by\x18\v \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\x9c\x03\n" +
+	"\fRelabelReply\x12\x16\n" +
+	"\x06chosen\x18\x01 \x01(\x04R\x06chosen\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x04R\achanged\x12\x1c\n" +
+	"\tunchanged\x18\x03 \x01(\x04R\tunchanged\x12;\n" +
+	"\bproblems\x18\x04 \x03(\v2\x1f.ridgeway.admin.v1.LabelProblemR\bproblems\x12\x16\n" +
+	"\x06sealed\x18\x05 \x01(\x04R\x06sealed\x12\x1a\n" +
+	"\bunsealed\x18\x06 \x01(\x04R\bunsealed\x12\x16\n" +
+	"\x06barred\x18\a \x01(\x04R\x06barred\x12\x1a\n" +
+	"\badmitted\x18\b \x01(\x04R\badmitted\x121\n" +
+	"\x06impact\x18\t \x01(\v2\x19.ridgeway.admin.v1.ImpactR\x06impact\x12\x1e\n" +
+	"\n" +
+	"unexamined\x18\n" +
+	" \x01(\x04R\n" +
+	"unexamined\x12\x12\n" +
+	"\x04plan\x18\v \x01(\tR\x04plan\x12\x12\n" +
+	"\x04done\x18\f \x01(\bR\x04done\x12\x1c\n" +
+	"\tcommitted\x18\r \x01(\bR\tcommitted\"X\n" +
+	"\fLabelProblem\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\x9c\x02\n" +
 	"\x0eDirectiveScope\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -8513,7 +9000,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05staff\x18\x03 \x01(\tR\x05staff\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x0e\n" +
 	"\x02by\x18\x05 \x01(\tR\x02by\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\x03R\x02at2\xb1\x17\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at2\x80\x18\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -8537,7 +9024,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"Agreements\x12$.ridgeway.admin.v1.AgreementsRequest\x1a\".ridgeway.admin.v1.AgreementsReply\x12A\n" +
 	"\x03Why\x12\x1d.ridgeway.admin.v1.WhyRequest\x1a\x1b.ridgeway.admin.v1.WhyReply\x12A\n" +
-	"\x03Who\x12\x1d.ridgeway.admin.v1.WhoRequest\x1a\x1b.ridgeway.admin.v1.WhoReply\x12e\n" +
+	"\x03Who\x12\x1d.ridgeway.admin.v1.WhoRequest\x1a\x1b.ridgeway.admin.v1.WhoReply\x12M\n" +
+	"\aRelabel\x12!.ridgeway.admin.v1.RelabelRequest\x1a\x1f.ridgeway.admin.v1.RelabelReply\x12e\n" +
 	"\x0fRecordDirective\x12).ridgeway.admin.v1.RecordDirectiveRequest\x1a'.ridgeway.admin.v1.RecordDirectiveReply\x12V\n" +
 	"\n" +
 	"Directives\x12$.ridgeway.admin.v1.DirectivesRequest\x1a\".ridgeway.admin.v1.DirectivesReply\x12i\n" +
@@ -8567,7 +9055,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
@@ -8634,180 +9122,190 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*WhoRequest)(nil),               // 62: ridgeway.admin.v1.WhoRequest
 	(*WhoReply)(nil),                 // 63: ridgeway.admin.v1.WhoReply
 	(*Access)(nil),                   // 64: ridgeway.admin.v1.Access
-	(*DirectiveScope)(nil),           // 65: ridgeway.admin.v1.DirectiveScope
-	(*RecordDirectiveRequest)(nil),   // 66: ridgeway.admin.v1.RecordDirectiveRequest
-	(*RecordDirectiveReply)(nil),     // 67: ridgeway.admin.v1.RecordDirectiveReply
-	(*DirectivesRequest)(nil),        // 68: ridgeway.admin.v1.DirectivesRequest
-	(*DirectivesReply)(nil),          // 69: ridgeway.admin.v1.DirectivesReply
-	(*DirectiveInfo)(nil),            // 70: ridgeway.admin.v1.DirectiveInfo
-	(*WithdrawDirectiveRequest)(nil), // 71: ridgeway.admin.v1.WithdrawDirectiveRequest
-	(*ReceiptRequest)(nil),           // 72: ridgeway.admin.v1.ReceiptRequest
-	(*ReceiptReply)(nil),             // 73: ridgeway.admin.v1.ReceiptReply
-	(*ReceiptSite)(nil),              // 74: ridgeway.admin.v1.ReceiptSite
-	(*BreakGlassRequest)(nil),        // 75: ridgeway.admin.v1.BreakGlassRequest
-	(*BreakGlassReply)(nil),          // 76: ridgeway.admin.v1.BreakGlassReply
-	(*ReviewsRequest)(nil),           // 77: ridgeway.admin.v1.ReviewsRequest
-	(*ReviewsReply)(nil),             // 78: ridgeway.admin.v1.ReviewsReply
-	(*Review)(nil),                   // 79: ridgeway.admin.v1.Review
-	(*CloseReviewRequest)(nil),       // 80: ridgeway.admin.v1.CloseReviewRequest
-	(*AuditFilter)(nil),              // 81: ridgeway.admin.v1.AuditFilter
-	(*AuditEntry)(nil),               // 82: ridgeway.admin.v1.AuditEntry
-	(*SearchAuditRequest)(nil),       // 83: ridgeway.admin.v1.SearchAuditRequest
-	(*SearchAuditReply)(nil),         // 84: ridgeway.admin.v1.SearchAuditReply
-	(*ExportAuditRequest)(nil),       // 85: ridgeway.admin.v1.ExportAuditRequest
-	(*ExportAuditReply)(nil),         // 86: ridgeway.admin.v1.ExportAuditReply
-	(*ReportRequest)(nil),            // 87: ridgeway.admin.v1.ReportRequest
-	(*ReportReply)(nil),              // 88: ridgeway.admin.v1.ReportReply
-	(*ReportEmergency)(nil),          // 89: ridgeway.admin.v1.ReportEmergency
-	(*ReportReview)(nil),             // 90: ridgeway.admin.v1.ReportReview
-	(*ReportAccess)(nil),             // 91: ridgeway.admin.v1.ReportAccess
-	(*ReportSite)(nil),               // 92: ridgeway.admin.v1.ReportSite
-	(*ReconcileRequest)(nil),         // 93: ridgeway.admin.v1.ReconcileRequest
-	(*ReconcileReply)(nil),           // 94: ridgeway.admin.v1.ReconcileReply
-	(*OneSided)(nil),                 // 95: ridgeway.admin.v1.OneSided
-	(*ProtectRequest)(nil),           // 96: ridgeway.admin.v1.ProtectRequest
-	(*ProtectReply)(nil),             // 97: ridgeway.admin.v1.ProtectReply
-	(*ProtectedPerson)(nil),          // 98: ridgeway.admin.v1.ProtectedPerson
+	(*DocumentChoice)(nil),           // 65: ridgeway.admin.v1.DocumentChoice
+	(*RelabelRequest)(nil),           // 66: ridgeway.admin.v1.RelabelRequest
+	(*RelabelReply)(nil),             // 67: ridgeway.admin.v1.RelabelReply
+	(*LabelProblem)(nil),             // 68: ridgeway.admin.v1.LabelProblem
+	(*DirectiveScope)(nil),           // 69: ridgeway.admin.v1.DirectiveScope
+	(*RecordDirectiveRequest)(nil),   // 70: ridgeway.admin.v1.RecordDirectiveRequest
+	(*RecordDirectiveReply)(nil),     // 71: ridgeway.admin.v1.RecordDirectiveReply
+	(*DirectivesRequest)(nil),        // 72: ridgeway.admin.v1.DirectivesRequest
+	(*DirectivesReply)(nil),          // 73: ridgeway.admin.v1.DirectivesReply
+	(*DirectiveInfo)(nil),            // 74: ridgeway.admin.v1.DirectiveInfo
+	(*WithdrawDirectiveRequest)(nil), // 75: ridgeway.admin.v1.WithdrawDirectiveRequest
+	(*ReceiptRequest)(nil),           // 76: ridgeway.admin.v1.ReceiptRequest
+	(*ReceiptReply)(nil),             // 77: ridgeway.admin.v1.ReceiptReply
+	(*ReceiptSite)(nil),              // 78: ridgeway.admin.v1.ReceiptSite
+	(*BreakGlassRequest)(nil),        // 79: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 80: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 81: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 82: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 83: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 84: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 85: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 86: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 87: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 88: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 89: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 90: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 91: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 92: ridgeway.admin.v1.ReportReply
+	(*ReportEmergency)(nil),          // 93: ridgeway.admin.v1.ReportEmergency
+	(*ReportReview)(nil),             // 94: ridgeway.admin.v1.ReportReview
+	(*ReportAccess)(nil),             // 95: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 96: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 97: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 98: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 99: ridgeway.admin.v1.OneSided
+	(*ProtectRequest)(nil),           // 100: ridgeway.admin.v1.ProtectRequest
+	(*ProtectReply)(nil),             // 101: ridgeway.admin.v1.ProtectReply
+	(*ProtectedPerson)(nil),          // 102: ridgeway.admin.v1.ProtectedPerson
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
-	5,  // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
-	4,  // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
-	6,  // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
-	6,  // 3: ridgeway.admin.v1.Site.suspension:type_name -> ridgeway.admin.v1.Suspension
-	12, // 4: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
-	13, // 5: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
-	14, // 6: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
-	15, // 7: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
-	1,  // 8: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
-	0,  // 9: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	19, // 10: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
-	5,  // 11: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
-	0,  // 12: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	22, // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
-	23, // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	92, // 15: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	35, // 16: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
-	40, // 17: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	45, // 18: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	48, // 19: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	45, // 20: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,  // 21: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	51, // 22: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	51, // 23: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	52, // 24: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	53, // 25: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	45, // 26: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,  // 27: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 28: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48, // 29: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	59, // 30: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	56, // 31: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,  // 32: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 33: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,  // 34: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	64, // 35: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	65, // 36: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	65, // 37: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,  // 38: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 39: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	70, // 40: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,  // 41: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 42: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	74, // 43: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,  // 44: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	79, // 45: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,  // 46: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	81, // 47: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 48: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	82, // 49: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	81, // 50: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,  // 51: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,  // 52: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	91, // 53: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	70, // 54: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	92, // 55: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	89, // 56: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	90, // 57: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,  // 58: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	95, // 59: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	92, // 60: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,  // 61: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	98, // 62: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	2,  // 63: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,  // 64: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,  // 65: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11, // 66: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17, // 67: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20, // 68: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24, // 69: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26, // 70: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28, // 71: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29, // 72: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31, // 73: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	36, // 74: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	43, // 75: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	38, // 76: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	41, // 77: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	46, // 78: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	49, // 79: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	54, // 80: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	55, // 81: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	57, // 82: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	60, // 83: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	62, // 84: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	66, // 85: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	68, // 86: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	71, // 87: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	72, // 88: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	75, // 89: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	77, // 90: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	80, // 91: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	83, // 92: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	85, // 93: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	87, // 94: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	93, // 95: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	33, // 96: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	96, // 97: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	3,  // 98: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,  // 99: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10, // 100: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16, // 101: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18, // 102: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21, // 103: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25, // 104: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27, // 105: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30, // 106: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30, // 107: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32, // 108: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	37, // 109: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	44, // 110: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	39, // 111: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	42, // 112: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	47, // 113: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	50, // 114: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	56, // 115: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	56, // 116: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58, // 117: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	61, // 118: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	63, // 119: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	67, // 120: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	69, // 121: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	67, // 122: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	73, // 123: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	76, // 124: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	78, // 125: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	79, // 126: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	84, // 127: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	86, // 128: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	88, // 129: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	94, // 130: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	34, // 131: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	97, // 132: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	98, // [98:133] is the sub-list for method output_type
-	63, // [63:98] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	5,   // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
+	4,   // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
+	6,   // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
+	6,   // 3: ridgeway.admin.v1.Site.suspension:type_name -> ridgeway.admin.v1.Suspension
+	12,  // 4: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
+	13,  // 5: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
+	14,  // 6: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
+	15,  // 7: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
+	1,   // 8: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
+	0,   // 9: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	19,  // 10: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
+	5,   // 11: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
+	0,   // 12: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	22,  // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
+	23,  // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
+	96,  // 15: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	35,  // 16: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	40,  // 17: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	45,  // 18: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	48,  // 19: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	45,  // 20: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 21: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	51,  // 22: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	51,  // 23: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	52,  // 24: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	53,  // 25: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	45,  // 26: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 27: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 28: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48,  // 29: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	59,  // 30: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	56,  // 31: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 32: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 33: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 34: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	64,  // 35: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	65,  // 36: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 37: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	68,  // 38: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	51,  // 39: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	69,  // 40: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	69,  // 41: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 42: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 43: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	74,  // 44: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 45: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 46: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	78,  // 47: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 48: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	83,  // 49: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 50: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 51: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 52: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	86,  // 53: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	85,  // 54: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 55: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 56: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	95,  // 57: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	74,  // 58: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	96,  // 59: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	93,  // 60: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	94,  // 61: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 62: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	99,  // 63: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	96,  // 64: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 65: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	102, // 66: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	2,   // 67: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 68: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 69: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 70: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 71: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 72: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 73: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 74: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 75: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29,  // 76: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31,  // 77: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	36,  // 78: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	43,  // 79: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	38,  // 80: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	41,  // 81: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	46,  // 82: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	49,  // 83: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	54,  // 84: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	55,  // 85: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	57,  // 86: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	60,  // 87: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	62,  // 88: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	66,  // 89: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	70,  // 90: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	72,  // 91: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	75,  // 92: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	76,  // 93: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	79,  // 94: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	81,  // 95: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	84,  // 96: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	87,  // 97: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	89,  // 98: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	91,  // 99: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	97,  // 100: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	33,  // 101: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	100, // 102: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	3,   // 103: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 104: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 105: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 106: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 107: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 108: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 109: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 110: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30,  // 111: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30,  // 112: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 113: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	37,  // 114: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	44,  // 115: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	39,  // 116: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	42,  // 117: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	47,  // 118: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	50,  // 119: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	56,  // 120: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	56,  // 121: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 122: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	61,  // 123: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	63,  // 124: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	67,  // 125: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	71,  // 126: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	73,  // 127: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	71,  // 128: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	77,  // 129: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	80,  // 130: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	82,  // 131: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	83,  // 132: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	88,  // 133: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	90,  // 134: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	92,  // 135: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	98,  // 136: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	34,  // 137: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	101, // 138: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	103, // [103:139] is the sub-list for method output_type
+	67,  // [67:103] is the sub-list for method input_type
+	67,  // [67:67] is the sub-list for extension type_name
+	67,  // [67:67] is the sub-list for extension extendee
+	0,   // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -8832,7 +9330,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   99,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

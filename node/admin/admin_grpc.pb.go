@@ -44,6 +44,7 @@ const (
 	Admin_Agreements_FullMethodName        = "/ridgeway.admin.v1.Admin/Agreements"
 	Admin_Why_FullMethodName               = "/ridgeway.admin.v1.Admin/Why"
 	Admin_Who_FullMethodName               = "/ridgeway.admin.v1.Admin/Who"
+	Admin_Relabel_FullMethodName           = "/ridgeway.admin.v1.Admin/Relabel"
 	Admin_RecordDirective_FullMethodName   = "/ridgeway.admin.v1.Admin/RecordDirective"
 	Admin_Directives_FullMethodName        = "/ridgeway.admin.v1.Admin/Directives"
 	Admin_WithdrawDirective_FullMethodName = "/ridgeway.admin.v1.Admin/WithdrawDirective"
@@ -89,6 +90,8 @@ type AdminClient interface {
 	Agreements(ctx context.Context, in *AgreementsRequest, opts ...grpc.CallOption) (*AgreementsReply, error)
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyReply, error)
 	Who(ctx context.Context, in *WhoRequest, opts ...grpc.CallOption) (*WhoReply, error)
+	// Relabel changes the labels of documents that this trust holds, or says who would gain and lose by that.
+	Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error)
 	RecordDirective(ctx context.Context, in *RecordDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error)
 	Directives(ctx context.Context, in *DirectivesRequest, opts ...grpc.CallOption) (*DirectivesReply, error)
 	WithdrawDirective(ctx context.Context, in *WithdrawDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error)
@@ -346,6 +349,16 @@ func (c *adminClient) Who(ctx context.Context, in *WhoRequest, opts ...grpc.Call
 	return out, nil
 }
 
+func (c *adminClient) Relabel(ctx context.Context, in *RelabelRequest, opts ...grpc.CallOption) (*RelabelReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RelabelReply)
+	err := c.cc.Invoke(ctx, Admin_Relabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) RecordDirective(ctx context.Context, in *RecordDirectiveRequest, opts ...grpc.CallOption) (*RecordDirectiveReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordDirectiveReply)
@@ -515,6 +528,8 @@ type AdminServer interface {
 	Agreements(context.Context, *AgreementsRequest) (*AgreementsReply, error)
 	Why(context.Context, *WhyRequest) (*WhyReply, error)
 	Who(context.Context, *WhoRequest) (*WhoReply, error)
+	// Relabel changes the labels of documents that this trust holds, or says who would gain and lose by that.
+	Relabel(context.Context, *RelabelRequest) (*RelabelReply, error)
 	RecordDirective(context.Context, *RecordDirectiveRequest) (*RecordDirectiveReply, error)
 	Directives(context.Context, *DirectivesRequest) (*DirectivesReply, error)
 	WithdrawDirective(context.Context, *WithdrawDirectiveRequest) (*RecordDirectiveReply, error)
@@ -605,6 +620,9 @@ func (UnimplementedAdminServer) Why(context.Context, *WhyRequest) (*WhyReply, er
 }
 func (UnimplementedAdminServer) Who(context.Context, *WhoRequest) (*WhoReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Who not implemented")
+}
+func (UnimplementedAdminServer) Relabel(context.Context, *RelabelRequest) (*RelabelReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Relabel not implemented")
 }
 func (UnimplementedAdminServer) RecordDirective(context.Context, *RecordDirectiveRequest) (*RecordDirectiveReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordDirective not implemented")
@@ -1044,6 +1062,24 @@ func _Admin_Who_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Relabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RelabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Relabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Relabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Relabel(ctx, req.(*RelabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_RecordDirective_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordDirectiveRequest)
 	if err := dec(in); err != nil {
@@ -1357,6 +1393,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Who",
 			Handler:    _Admin_Who_Handler,
+		},
+		{
+			MethodName: "Relabel",
+			Handler:    _Admin_Relabel_Handler,
 		},
 		{
 			MethodName: "RecordDirective",
