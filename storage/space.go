@@ -85,6 +85,7 @@ type SpaceConfig struct {
 //	 <  5 %     read-only  Ingest, Metadata
 //	 < MinFree             everything; the reserve file is given up for Essential writes first
 //
+// On a small volume a level begins at MinFree (read-only), twice (no-ingest) or three times (warn) that, where this is more.
 // Of a volume larger than 64 GiB the percentages are of 64 GiB: a tenth of a large volume would be terabytes that
 // nobody may use. A level is left upwards only when the free space is one percentage point above its bound, so that a node at
 // the bound does not switch to and fro.
@@ -205,7 +206,7 @@ func (s *Space) Check() (Level, error) {
 	}
 	s.mu.Lock()
 	before := s.level
-	s.level = nextLevel(before, percentOfAll*float64(free)/float64(min(total, percentBase)))
+	s.level = s.nextLevel(before, free, min(total, percentBase))
 	s.free, s.total = free, total
 	level := s.level
 	wantReserve := !s.reserved && level <= LevelWarn && s.cfg.Reserve > 0 && free > 2*(s.cfg.MinFree+uint64(s.cfg.Reserve))
@@ -228,18 +229,20 @@ func (s *Space) Check() (Level, error) {
 	return level, nil
 }
 
-// nextLevel applies the bounds, each with hysteresis on the way up.
-func nextLevel(now Level, percent float64) Level {
+// nextLevel applies the bounds, each with hysteresis on the way up. base is what percentages are of.
+func (s *Space) nextLevel(now Level, free, base uint64) Level {
 	bounds := []struct {
-		below float64
-		level Level
-	}{{readOnlyPercent, LevelReadOnly}, {noIngestPercent, LevelNoIngest}, {warnPercent, LevelWarn}}
+		percent float64
+		floor   uint64 // for a volume so small that the percentage is less than what each write must leave
+		level   Level
+	}{{readOnlyPercent, s.cfg.MinFree, LevelReadOnly}, {noIngestPercent, 2 * s.cfg.MinFree, LevelNoIngest}, {warnPercent, 3 * s.cfg.MinFree, LevelWarn}}
+	percent := float64(base) / percentOfAll
 	for _, b := range bounds {
-		bound := b.below
+		bound := max(b.percent*percent, float64(b.floor))
 		if now >= b.level {
-			bound += hysteresisPercent
+			bound += hysteresisPercent * percent
 		}
-		if percent < bound {
+		if float64(free) < bound {
 			return b.level
 		}
 	}

@@ -163,3 +163,22 @@ func TestLargeVolumeIsNotRefusedForItsPercentage(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallVolumeSaysWhatItRefuses: where a percentage is less than what writes must leave, the level follows the latter.
+func TestSmallVolumeSaysWhatItRefuses(t *testing.T) {
+	for _, c := range []struct {
+		free  uint64 // MiB of 120
+		level Level
+	}{{119, LevelNoIngest}, {63, LevelReadOnly}} {
+		s, err := NewSpace(SpaceConfig{Dir: t.TempDir(), Reserve: -1, Statfs: func(string) (uint64, uint64, error) { return 120 * mib, c.free * mib, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Level() != c.level {
+			t.Errorf("%d MiB free: level %s, want %s", c.free, s.Level(), c.level)
+		}
+		if err := s.Allow(Ingest, 1); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%d MiB free: got %v", c.free, err)
+		}
+	}
+}
