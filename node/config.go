@@ -60,6 +60,8 @@ type Settings struct {
 	Review ReviewSettings `yaml:"review,omitempty"`
 	Notify NotifySettings `yaml:"notify,omitempty"`
 	Watch  WatchSettings  `yaml:"watch,omitempty"`
+	// Portal is where people's browsers are served, and how they sign on; it stands in the file only.
+	Portal PortalSettings `yaml:"portal,omitempty"`
 }
 
 // Duration is a time.Duration that reads as "10s" or "500ms".
@@ -239,6 +241,7 @@ func (s Settings) Check(data string) error {
 	}
 	wrong = append(wrong, s.checkKey(data)...)
 	wrong = append(wrong, s.checkReviews(data)...)
+	wrong = append(wrong, s.Portal.Check(s.InsecureDevKeys)...)
 	if len(wrong) == 0 {
 		return nil
 	}

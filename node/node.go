@@ -21,6 +21,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/web"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/blob"
@@ -78,6 +79,7 @@ type Node struct {
 	reviews     *reviewDesk
 	channels    []*channel
 	misuse      *misuse
+	portal      *web.Portal // nil without one
 
 	unreadable atomic.Bool // something that waits for the region cannot be read
 

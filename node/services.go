@@ -128,6 +128,9 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.openMonitor(ctx); err != nil {
 		return err
 	}
+	if err := n.openPortal(ctx); err != nil {
+		return err
+	}
 	if n.options.NoAdmin {
 		return nil
 	}

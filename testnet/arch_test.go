@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"node/ingest":         {"federation", "node/media", "policy", "storage/..."},
 	"node/fhir":           {"federation", "federation/exchange", "federation/index", "node/media", "policy", "storage/..."},
 	"node/hl7":            {"federation", "federation/exchange", "federation/index", "node/media", "policy", "storage/..."},
-	"node/web":            {"federation", "federation/exchange", "federation/index", "node/fhir", "node/media", "policy", "storage/..."},
+	"node/web":            {"federation", "federation/exchange", "federation/index", "node/admin", "node/fhir", "node/media", "policy", "storage/..."},
 	"node":                {"federation/...", "consensus", "storage/...", "policy", "node/..."},
 	"testnet/synth":       {"federation", "node/media"},
 	"testnet":             {"federation/...", "consensus", "storage/...", "policy", "node/...", "testnet/..."},

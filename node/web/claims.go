@@ -1,0 +1,96 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+const (
+	maxStaffID = 128
+	maxName    = 200
+)
+
+// identify reads who signed on out of the claims of a verified ID token. What is missing, or of another trust, refuses.
+func (o SignOn) identify(claims map[string]any, trust federation.TrustID) (person, error) {
+	names := o.Claims.withDefaults()
+	if len(o.Assurance) > 0 && !overlap(o.Assurance, values(claims, "acr")) {
+		return person{}, fmt.Errorf("%w: the provider did not check who you are as strictly as this portal asks", ErrSignOn)
+	}
+	if names.Organisation != noOrganisation && !slices.Contains(values(claims, names.Organisation), string(trust)) {
+		return person{}, fmt.Errorf("%w: you are not signed on as staff of %s", ErrSignOn, trust)
+	}
+	id := first(values(claims, names.User))
+	if id == "" || len(id) > maxStaffID || strings.ContainsFunc(id, func(r rune) bool { return !federation.TextRune(r) || r < 0x20 }) {
+		return person{}, fmt.Errorf("%w: the provider did not say which member of staff you are", ErrSignOn)
+	}
+	for _, theirs := range values(claims, names.Role) {
+		if ours, known := o.Roles[theirs]; known {
+			return person{ID: id, Name: clip(first(values(claims, names.Name)), maxName), Role: ours}, nil
+		}
+	}
+	return person{}, fmt.Errorf("%w: your role is not one that may use this portal", ErrSignOn)
+}
+
+// values returns the text found at a path of claims. A list on the way is looked through.
+func values(claims map[string]any, path string) []string {
+	at := []any{claims}
+	if v, whole := claims[path]; whole { // a name may hold dots itself, as URLs do
+		at, path = []any{v}, ""
+	}
+	for path != "" {
+		var step string
+		step, path, _ = strings.Cut(path, ".")
+		var next []any
+		for _, v := range flat(at) {
+			if object, ok := v.(map[string]any); ok && object[step] != nil {
+				next = append(next, object[step])
+			}
+		}
+		at = next
+	}
+	var out []string
+	for _, v := range flat(at) {
+		switch v := v.(type) {
+		case string:
+			out = append(out, v)
+		case json.Number:
+			out = append(out, v.String())
+		}
+	}
+	return out
+}
+
+func flat(in []any) []any {
+	var out []any
+	for _, v := range in {
+		if list, ok := v.([]any); ok {
+			out = append(out, list...)
+		} else {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// clip returns at most n bytes of a text, whole characters only.
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "")
+}

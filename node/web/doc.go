@@ -1,0 +1,25 @@
+// Package web is the portal of a node: what people see of the region in a browser.
+//
+// It stands beside the command line and asks the node the same questions, through the interface Region that package node
+// fills. Everything that it shows was filtered and decided on below it, and every byte of a document came through a release
+// that was decided on, checked and written down; the portal adds who the user is, and for which patient, purpose and
+// relationship they ask.
+//
+// # Invariants
+//
+//   - A page belongs to one patient by its address: a key that one session holds, never a patient "in context". Two tabs on two
+//     patients cannot touch each other, and an NHS number stands in no address.
+//   - Who asks is what the identity provider said, never a field of a form.
+//   - Nothing of a document leaves the portal before all of it that is sent was verified; a page that fails its check is not
+//     shown.
+//   - What changes anything is a POST with the session's token, from a page of this origin.
+//   - Pages about a patient are not stored by browsers. No page has inline script or style, and none asks another host for
+//     anything.
+//   - No log line names a patient.
+//
+// # Limits
+//
+// Sessions are held in memory: 10,000 of them, 10 of one user, and they end with the process. A session knows its last 50
+// patients. A timeline has at most 5,000 documents. A page image has at most 100 million pixels and 64 MiB, text and
+// structured documents are shown up to 4 MiB; what is larger, and every format without a viewer, is offered as a download.
+package web

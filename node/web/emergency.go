@@ -1,0 +1,54 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// emergencyPage asks for the reason of an emergency.
+type emergencyPage struct {
+	Reason  string
+	Back    string
+	Refused string // why the node did not let it be declared
+}
+
+func (p *Portal) showEmergency(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	p.askEmergency(w, r, s, of, http.StatusOK, nil, emergencyPage{})
+}
+
+func (p *Portal) askEmergency(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, wrong []fault, body emergencyPage) {
+	body.Back = "/patients/" + of.Key
+	p.show(w, r, s, status, view{Name: "emergency", Title: "Emergency access", Of: of, Glass: p.emergency(r.Context(), s, of), Error: wrong, Body: body})
+}
+
+// declareEmergency breaks the glass for this user and this patient. The page is offered for every patient alike, so that it
+// says nothing of what there is behind the glass.
+func (p *Portal) declareEmergency(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	reason := strings.Join(strings.Fields(r.PostFormValue("reason")), " ")
+	body := emergencyPage{Reason: clip(reason, 600)}
+	if r.PostFormValue("understood") == "" {
+		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, []fault{{"understood", "Confirm that you understand that this is reviewed"}}, body)
+		return
+	}
+	reply, err := p.config.Region.BreakGlass(r.Context(), &admin.BreakGlassRequest{Patient: of.Number, Reason: reason, Asker: s.asker(of)})
+	switch admin.CodeOf(err) {
+	case admin.CodeBadInput:
+		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, []fault{{"reason", "Say in a few words what the emergency is, such as \"unconscious in resus, no history\""}}, body)
+	case admin.CodeDenied:
+		body.Refused = "No trust of the region lets somebody with your role open records in an emergency. Nothing was opened. Ask a doctor or nurse who treats the patient."
+		p.askEmergency(w, r, s, of, http.StatusForbidden, nil, body)
+	case admin.CodeTooMany:
+		body.Refused = "Too many emergencies were declared within an hour. Ask a colleague, or telephone the trust that holds the record."
+		p.askEmergency(w, r, s, of, http.StatusTooManyRequests, nil, body)
+	default:
+		if err != nil || reply == nil || !time.UnixMicro(reply.GetUntil()).After(p.now()) {
+			body.Refused = "Emergency access could not be recorded, so nothing was opened. Try again; if it is urgent, telephone the trust that holds the record."
+			p.askEmergency(w, r, s, of, http.StatusBadGateway, nil, body)
+			return
+		}
+		http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+	}
+}

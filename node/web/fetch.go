@@ -1,0 +1,113 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// errTooLarge is returned when a piece of a document is more than the portal takes into memory.
+var errTooLarge = errors.New("too large to be shown here")
+
+// piece is a document's part, or some pages of it, all of it verified.
+type piece struct {
+	head    *admin.Head
+	data    []byte
+	retried bool // it failed its check the first time
+}
+
+// collect fetches what is wanted into memory, up to limit bytes. What fails its check is fetched once more; until all of it
+// is good there is nothing to show.
+func (p *Portal) collect(ctx context.Context, q *admin.FetchRequest, limit int) (piece, error) {
+	out, err := p.collectOnce(ctx, q, limit)
+	if admin.CodeOf(err) == admin.CodeIntegrity {
+		out, err = p.collectOnce(ctx, q, limit)
+		out.retried = true
+	}
+	return out, err
+}
+
+func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit int) (out piece, err error) {
+	done := false
+	err = p.config.Region.Fetch(ctx, q, func(step *admin.FetchReply) error {
+		switch {
+		case step.GetHead() != nil:
+			out.head = step.GetHead()
+			if out.head.GetSending() > int64(limit) {
+				return errTooLarge
+			}
+		case step.GetDone() != nil:
+			done = true
+		default:
+			if len(out.data)+len(step.GetData()) > limit {
+				return errTooLarge
+			}
+			out.data = append(out.data, step.GetData()...)
+		}
+		return nil
+	})
+	if err == nil && (out.head == nil || !done) {
+		err = admin.Errorf(admin.CodeUnavailable, "the document broke off")
+	}
+	if err != nil {
+		return piece{head: out.head}, err
+	}
+	return out, nil
+}
+
+// probe fetches the least that there is of a part: whether it may be opened, and what it is.
+func (p *Portal) probe(ctx context.Context, q *admin.FetchRequest) (*admin.Head, error) {
+	one := &admin.FetchRequest{Document: q.GetDocument(), Asker: q.GetAsker(), Part: q.GetPart(), Length: 1}
+	out, err := p.collect(ctx, one, 64)
+	return out.head, err
+}
+
+const (
+	shelfTime  = 10 * time.Second
+	shelfPages = 4
+)
+
+// shelf hands a picture from the page that opened a document to the request of the browser that follows for the picture
+// itself, so that both are one release. What is not taken at once is thrown away, and nothing is taken twice.
+type shelf struct {
+	mu    sync.Mutex
+	items []shelved
+}
+
+type shelved struct {
+	document   string
+	part, page int
+	picture    picture
+	until      time.Time
+}
+
+func (h *shelf) put(x shelved, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	x.until = now.Add(shelfTime)
+	h.items = append(h.items, x)
+	if len(h.items) > shelfPages {
+		h.items = h.items[1:]
+	}
+}
+
+func (h *shelf) take(document string, part, page int, now time.Time) (picture, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, x := range h.items {
+		if x.document == document && x.part == part && x.page == page {
+			h.items = append(h.items[:i:i], h.items[i+1:]...)
+			return x.picture, now.Before(x.until)
+		}
+	}
+	return picture{}, false
+}
+
+func (h *shelf) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.items = nil
+}

@@ -1,0 +1,117 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// findPage is the page that a user begins with.
+type findPage struct {
+	Number string // as it was typed
+	Recent []*patient
+}
+
+func (p *Portal) showFind(w http.ResponseWriter, r *http.Request, s *session) {
+	p.show(w, r, s, http.StatusOK, view{Name: "find", Title: "Find a patient", Body: findPage{Recent: s.recent()}, Wait: "number.js"})
+}
+
+// find opens a patient. The number comes in the body of the request, so that it stands in no address, history or log.
+func (p *Portal) find(w http.ResponseWriter, r *http.Request, s *session) {
+	typed := r.PostFormValue("number")
+	number, wrong := p.readNumber(typed)
+	if wrong != "" {
+		p.show(w, r, s, http.StatusUnprocessableEntity, view{
+			Name: "find", Title: "Find a patient", Error: []fault{{"number", wrong}}, Body: findPage{Number: clip(typed, 40), Recent: s.recent()}, Wait: "number.js",
+		})
+		return
+	}
+	of := s.open(number, p.now())
+	http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+}
+
+// readNumber returns the NHS number in what was typed, or what is wrong with it and what to do.
+func (p *Portal) readNumber(typed string) (number, wrong string) {
+	// What is copied from a letter has spaces of many kinds, and dashes.
+	cleaned := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || r == '\u200b' || r == '\ufeff' {
+			return -1
+		}
+		return r
+	}, typed)
+	parsed, err := record.ParseNHSNumber(cleaned)
+	var why *record.NHSNumberError
+	if err == nil {
+		if _, err = p.config.Numbers.Check(parsed); err == nil {
+			return parsed.Digits(), ""
+		}
+	}
+	if !errors.As(err, &why) {
+		return "", "Enter an NHS number"
+	}
+	switch why.Fault {
+	case record.NHSEmpty:
+		return "", "Enter an NHS number"
+	case record.NHSCharacter:
+		return "", "An NHS number has digits only, such as 943 476 5919"
+	case record.NHSLength:
+		return "", "An NHS number has 10 digits: you entered " + countOf(len(digitsOf(cleaned)))
+	case record.NHSCheckDigit:
+		return "", "This is not a valid NHS number: a digit is wrong, or two are swapped. Check it against the letter or wristband"
+	case record.NHSRepeated:
+		return "", "One digit ten times is a placeholder, not an NHS number"
+	case record.NHSTest:
+		return "", "This number is of the range that is kept for tests: no patient has it"
+	default:
+		return "", "This is not an NHS number"
+	}
+}
+
+// digitsOf returns the digits of a text.
+func digitsOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// purposePage asks why.
+type purposePage struct {
+	Purpose, Relationship, Evidence string
+	Purposes, Relationships         []choice
+}
+
+func (p *Portal) showPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	p.askPurpose(w, r, s, of, http.StatusOK, nil, purposePage{Purpose: of.Purpose, Relationship: string(of.Relationship), Evidence: of.Evidence})
+}
+
+func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, wrong []fault, body purposePage) {
+	body.Purposes, body.Relationships = purposes(), relationships()
+	p.show(w, r, s, status, view{Name: "purpose", Title: "Why you need this record", Of: of, Error: wrong, Body: body})
+}
+
+// setPurpose keeps what was answered for as long as the session lasts. It goes into every signed assertion about the patient.
+func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	in := purposePage{Purpose: r.PostFormValue("purpose"), Relationship: r.PostFormValue("relationship"), Evidence: strings.TrimSpace(r.PostFormValue("evidence"))}
+	var wrong []fault
+	if !offered(purposes(), in.Purpose) {
+		wrong = append(wrong, fault{"purpose", "Select why you need the record"})
+	}
+	if !offered(relationships(), in.Relationship) {
+		wrong = append(wrong, fault{"relationship", "Select how you know the patient"})
+	} else if text := evidenceFault(in.Relationship, in.Evidence); text != "" {
+		wrong = append(wrong, fault{"evidence", text})
+	}
+	if len(wrong) > 0 {
+		in.Evidence = clip(in.Evidence, 200)
+		p.askPurpose(w, r, s, of, http.StatusUnprocessableEntity, wrong, in)
+		return
+	}
+	s.explain(of.Key, in.Purpose, relationshipKind(in.Relationship), in.Evidence)
+	http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+}

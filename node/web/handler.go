@@ -1,0 +1,148 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+)
+
+// contentPolicy allows what the portal itself serves and nothing else: no inline script or style, no other host, no frame.
+// The pictures of a document's pages are blobs that its own script has fetched; the decoders of scans inside PDF are
+// WebAssembly.
+const contentPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; font-src 'self'; connect-src 'self'; " +
+	"worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Handler returns the whole portal.
+func (p *Portal) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/find", http.StatusSeeOther) })
+	mux.Handle("GET /static/", p.assets)
+	mux.HandleFunc("GET /sign-on", p.showSignOn)
+	mux.HandleFunc("GET /sign-on/start", p.startSignOn)
+	mux.HandleFunc("GET "+callbackPath, p.finishSignOn)
+	mux.HandleFunc("GET /locked", p.showLocked)
+	mux.HandleFunc("POST /log-out", p.logOut)
+	if p.personas != nil {
+		mux.HandleFunc("GET "+personaPath, p.showPersonas)
+		mux.HandleFunc("POST "+personaPath, p.choosePersona)
+	}
+	mux.HandleFunc("GET /find", p.signedOn(p.showFind))
+	mux.HandleFunc("POST /find", p.signedOn(p.find))
+	mux.HandleFunc("GET /patients/{key}/purpose", p.ofPatient(p.showPurpose))
+	mux.HandleFunc("POST /patients/{key}/purpose", p.ofPatient(p.setPurpose))
+	mux.HandleFunc("GET /patients/{key}", p.withPurpose(p.showTimeline))
+	mux.HandleFunc("GET /patients/{key}/documents/{document}", p.withPurpose(p.showDocument))
+	mux.HandleFunc("GET /patients/{key}/documents/{document}/page", p.withPurpose(p.sendPage))
+	mux.HandleFunc("GET /patients/{key}/documents/{document}/file", p.withPurpose(p.sendFile))
+	mux.HandleFunc("GET /patients/{key}/emergency", p.withPurpose(p.showEmergency))
+	mux.HandleFunc("POST /patients/{key}/emergency", p.withPurpose(p.declareEmergency))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
+	return p.guard(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// guard sets what every answer carries, and turns away what no page of the portal sends.
+func (p *Portal) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers would not name the origin of a form either
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+		h.Set("Cache-Control", "no-store")
+		// Another name that leads here is not the portal: an attacker's page could read the answers of a name of its own.
+		if r.Host != p.origin.Load().Host {
+			http.Error(w, "This is not the portal's address.", http.StatusMisdirectedRequest)
+			return
+		}
+		// Other sites may link to the portal, and not embed or fetch anything of it.
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+			http.Error(w, "This request comes from another site.", http.StatusForbidden)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fragment reports whether a script asks, which replaces part of a page, and cannot follow to another.
+func fragment(r *http.Request) bool {
+	return r.Header.Get("HX-Request") != "" || r.Header.Get("Sec-Fetch-Mode") == "cors" || r.Header.Get("Sec-Fetch-Dest") == "image"
+}
+
+// placeOf is where a request wants to go, when it is a page to come back to.
+func placeOf(r *http.Request) string {
+	if r.Method != http.MethodGet || fragment(r) || !strings.HasPrefix(r.URL.Path, "/patients/") && r.URL.Path != "/find" || strings.HasSuffix(r.URL.Path, "/file") {
+		return ""
+	}
+	return r.URL.RequestURI()
+}
+
+// sessionHandler answers for somebody who is signed on.
+type sessionHandler func(w http.ResponseWriter, r *http.Request, s *session)
+
+// patientHandler answers about one patient.
+type patientHandler func(w http.ResponseWriter, r *http.Request, s *session, of *patient)
+
+// signedOn lets those through who are signed on and not locked out, and forms that carry the session's token.
+func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s, locked := p.sessions.of(r, placeOf(r))
+		switch {
+		case s == nil:
+			p.elsewhere(w, r, "/sign-on")
+		case locked:
+			p.elsewhere(w, r, "/locked")
+		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
+			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This form is out of date", Body: message{
+				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/find", LinkText: "Find a patient",
+			}})
+		default:
+			next(w, r, s)
+		}
+	}
+}
+
+// elsewhere sends a browser to another page of the portal; a script is told that it must go there.
+func (p *Portal) elsewhere(w http.ResponseWriter, r *http.Request, to string) {
+	if fragment(r) {
+		w.Header().Set("HX-Redirect", to)
+		http.Error(w, "Your session has ended. Sign on again to carry on.", http.StatusUnauthorized)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// ofPatient finds the patient whose key stands in the address. A key of another session is not known.
+func (p *Portal) ofPatient(next patientHandler) http.HandlerFunc {
+	return p.signedOn(func(w http.ResponseWriter, r *http.Request, s *session) {
+		of := s.patient(r.PathValue("key"))
+		if of == nil {
+			p.show(w, r, s, http.StatusNotFound, view{Name: "message", Title: "Find the patient again", Body: message{
+				Text: []string{"This address was made for a session that has ended, or for another person."}, Link: "/find", LinkText: "Find a patient",
+			}})
+			return
+		}
+		next(w, r, s, of)
+	})
+}
+
+// withPurpose has the user say first why they ask about a patient.
+func (p *Portal) withPurpose(next patientHandler) http.HandlerFunc {
+	return p.ofPatient(func(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+		if of.Purpose == "" {
+			p.elsewhere(w, r, "/patients/"+of.Key+"/purpose")
+			return
+		}
+		next(w, r, s, of)
+	})
+}
+
+// missing says that there is no such page.
+func (p *Portal) missing(w http.ResponseWriter, r *http.Request, s *session) {
+	p.show(w, r, s, http.StatusNotFound, view{Name: "message", Title: "Page not found", Body: message{
+		Text: []string{"If you typed the address, check that it is right."}, Link: "/find", LinkText: "Find a patient",
+	}})
+}

@@ -1,0 +1,139 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// maxPatients is how many patients a session remembers.
+const maxPatients = 50
+
+// patient is a patient as one session knows them. Key stands in addresses instead of the NHS number. The others are copies:
+// a patient is replaced, never changed.
+type patient struct {
+	Key          string
+	Number       string // ten digits
+	Purpose      string // empty: not asked yet
+	Relationship policy.RelationshipKind
+	Evidence     string
+	Opened       time.Time
+}
+
+// Spaced returns the NHS number as people read it.
+func (p *patient) Spaced() string { return p.Number[:3] + " " + p.Number[3:6] + " " + p.Number[6:] }
+
+// relationship is what the signed assertion says of it.
+func (p *patient) relationship() string {
+	return policy.Relationship{Kind: p.Relationship, Evidence: p.Evidence}.String()
+}
+
+// asker is who asks about the patient, and why: it goes into every question to the node, and from there into the assertion
+// that custodians check and keep.
+func (s *session) asker(p *patient) *admin.Asker {
+	return &admin.Asker{User: s.user.ID, Role: s.user.Role, Purpose: p.Purpose, Relationship: p.relationship()}
+}
+
+// open returns the session's patient with that number, the newest of its list from now on.
+func (s *session) open(number string, now time.Time) *patient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &patient{Key: secret()[:22], Number: number}
+	if i := slices.IndexFunc(s.patients, func(x *patient) bool { return x.Number == number }); i >= 0 {
+		known := *s.patients[i]
+		p = &known
+		s.patients = slices.Delete(slices.Clone(s.patients), i, i+1)
+	}
+	p.Opened = now
+	s.patients = append([]*patient{p}, s.patients...)
+	if len(s.patients) > maxPatients {
+		s.patients = s.patients[:maxPatients]
+	}
+	return p
+}
+
+// patient returns the session's patient with that key; nil for a key of any other session.
+func (s *session) patient(key string) *patient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.patients {
+		if p.Key == key {
+			return p
+		}
+	}
+	return nil
+}
+
+// recent returns the session's patients, newest first.
+func (s *session) recent() []*patient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.patients)
+}
+
+// explain keeps why the user asks about a patient.
+func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evidence string) *patient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, p := range s.patients {
+		if p.Key == key {
+			next := *p
+			next.Purpose, next.Relationship, next.Evidence = purpose, kind, evidence
+			s.patients = slices.Clone(s.patients)
+			s.patients[i] = &next
+			return &next
+		}
+	}
+	return nil
+}
+
+// choice is an answer that can be chosen.
+type choice struct{ Value, Label, Hint string }
+
+// purposes are those that a portal for direct care offers.
+func purposes() []choice {
+	return []choice{
+		{"TREAT", "To treat this patient", ""},
+		{"COC", "To coordinate their care with another service", ""},
+		{"ETREAT", "To treat them in an emergency", ""},
+	}
+}
+
+// relationships are the ways in which a user can know a patient, in the words of policy's kinds.
+func relationships() []choice {
+	return []choice{
+		{string(policy.Referral), "They were referred to me or my team", ""},
+		{string(policy.Appointment), "They have an appointment with us", ""},
+		{string(policy.Admission), "They are admitted here", ""},
+		{string(policy.RegisteredList), "They are registered with our practice", ""},
+		{string(policy.MDT), "Our multidisciplinary team discusses them", ""},
+		{string(policy.SelfClaimed), "None of these, but I am caring for them", "Your privacy officer may ask you about it."},
+	}
+}
+
+func offered(choices []choice, value string) bool {
+	return slices.ContainsFunc(choices, func(c choice) bool { return c.Value == value })
+}
+
+func labelOf(choices []choice, value string) string {
+	for _, c := range choices {
+		if c.Value == value {
+			return c.Label
+		}
+	}
+	return value
+}
+
+// evidenceFault says what is wrong with the reference that backs a relationship.
+func evidenceFault(kind, evidence string) string {
+	if evidence == "" {
+		return ""
+	}
+	if _, err := policy.ParseRelationship(kind + ":" + evidence); err != nil || strings.ContainsAny(evidence, "\r\n") {
+		return "Enter a reference of up to 100 letters and digits, or leave it empty"
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+
+	"github.com/hhrutter/tiff"
+
+	"github.com/ridgeway-exchange/ridgeway/node/media"
+)
+
+const (
+	maxPage     = 64 << 20    // bytes of a page
+	maxPixels   = 100_000_000 // of a page
+	maxPainting = 200_000_000 // pixels of all pages that are decoded at once
+	jpegQuality = 85
+)
+
+// picture is a page as browsers can show it.
+type picture struct {
+	data          []byte
+	contentType   string
+	width, height int
+}
+
+// paint makes a picture of a page that browsers cannot show, and checks one that they can. The size that a file claims is
+// looked at before anything is decoded, and how much is decoded at once is bounded.
+func (p *Portal) paint(ctx context.Context, contentType string, data []byte) (out picture, err error) {
+	defer func() {
+		// A decoder that fails on hostile bytes must not take the node with it.
+		if recover() != nil {
+			out, err = picture{}, ErrPicture
+		}
+	}()
+	format := media.FormatOf(contentType)
+	config, err := claimedSize(format, data)
+	if err != nil {
+		return picture{}, fmt.Errorf("%w: %w", ErrPicture, err)
+	}
+	if config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
+		return picture{}, fmt.Errorf("%w: %d x %d pixels", ErrPicture, config.Width, config.Height)
+	}
+	out = picture{data: data, contentType: contentType, width: config.Width, height: config.Height}
+	if format != media.FormatTIFF {
+		return out, nil
+	}
+	weight := int64(config.Width) * int64(config.Height)
+	if err := p.painting.Acquire(ctx, weight); err != nil {
+		return picture{}, err
+	}
+	defer p.painting.Release(weight)
+	img, err := tiff.Decode(bytes.NewReader(data))
+	if err != nil {
+		return picture{}, fmt.Errorf("%w: %w", ErrPicture, err)
+	}
+	out.data, out.contentType, err = encode(img)
+	return out, err
+}
+
+func claimedSize(format media.Format, data []byte) (image.Config, error) {
+	switch format {
+	case media.FormatTIFF:
+		return tiff.DecodeConfig(bytes.NewReader(data))
+	case media.FormatJPEG:
+		return jpeg.DecodeConfig(bytes.NewReader(data))
+	case media.FormatPNG:
+		return png.DecodeConfig(bytes.NewReader(data))
+	default:
+		return image.Config{}, fmt.Errorf("%s has no pages", format)
+	}
+}
+
+// encode writes a page as PNG where it is line art, and as JPEG where it is a photograph.
+func encode(img image.Image) ([]byte, string, error) {
+	var out bytes.Buffer
+	switch img := img.(type) {
+	case *image.Gray:
+		if two, ok := bilevel(img); ok {
+			return encodePNG(two)
+		}
+		return encodePNG(img)
+	case *image.Paletted, *image.Gray16:
+		return encodePNG(img)
+	default:
+		if err := jpeg.Encode(&out, img, &jpeg.Options{Quality: jpegQuality}); err != nil {
+			return nil, "", fmt.Errorf("%w: %w", ErrPicture, err)
+		}
+		return out.Bytes(), media.FormatJPEG.ContentType(), nil
+	}
+}
+
+func encodePNG(img image.Image) ([]byte, string, error) {
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, img); err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrPicture, err)
+	}
+	return out.Bytes(), media.FormatPNG.ContentType(), nil
+}
+
+// bilevel returns an image of black and white with a bit a pixel, which is encoded in a fraction of the time and size. ok is
+// false when there is any gray in it.
+func bilevel(img *image.Gray) (_ *image.Paletted, ok bool) {
+	b := img.Bounds()
+	out := image.NewPaletted(b, color.Palette{color.Black, color.White})
+	for y := range b.Dy() {
+		from := img.Pix[y*img.Stride : y*img.Stride+b.Dx()]
+		to := out.Pix[y*out.Stride:]
+		for x, v := range from {
+			switch v {
+			case 0:
+			case 0xff:
+				to[x] = 1
+			default:
+				return nil, false
+			}
+		}
+	}
+	return out, true
+}

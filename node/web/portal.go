@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+const (
+	headerTime  = 5 * time.Second
+	requestTime = 15 * time.Second
+	keepAlive   = 2 * time.Minute
+	maxHeader   = 32 << 10
+	maxForm     = 64 << 10 // bytes of a request's body
+	stopTime    = 3 * time.Second
+)
+
+// Config is what a portal needs. Region, Trust and Names must be set.
+type Config struct {
+	Settings Settings
+	Trial    bool // the node's keys are those of a trial
+	Trust    federation.TrustID
+	Names    func(federation.TrustID) string // names of trusts
+	Numbers  record.Mode                     // whether numbers kept for tests are taken
+	Region   Region
+	Logger   *slog.Logger
+	Now      func() time.Time // nil: the machine's
+}
+
+// Portal serves people's browsers. Its Handler is safe for concurrent use.
+type Portal struct {
+	config   Config
+	logger   *slog.Logger
+	now      func() time.Time
+	origin   atomic.Pointer[url.URL]
+	sessions *sessions
+	signOn   *signOn
+	personas *personas // nil but in demonstrations
+	pages    *pages
+	assets   *assets
+	painting *semaphore.Weighted // pixels that are decoded at once
+	server   *http.Server
+}
+
+// New returns a portal that does not listen yet. It fails with ErrSettings.
+func New(c Config) (*Portal, error) {
+	if err := c.Settings.problem(c.Trial); err != nil {
+		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), painting: semaphore.NewWeighted(maxPainting)}
+	origin := c.Settings.Origin
+	if origin == "" {
+		origin = "https://" + c.Settings.Listen
+	}
+	u, err := url.Parse(origin)
+	if err != nil {
+		return nil, fmt.Errorf("%w: origin: %w", ErrSettings, err)
+	}
+	p.origin.Store(u)
+	p.signOn = &signOn{settings: c.Settings.SignOn, trust: c.Trust, origin: p.Origin, now: c.Now, logger: c.Logger, attempts: make(map[sessionKey]attempt)}
+	if len(c.Settings.Personas) > 0 {
+		if p.personas, err = newPersonas(c.Settings.Personas, c.Trust, p.Origin, c.Now); err != nil {
+			return nil, err
+		}
+		p.signOn.client = &http.Client{Transport: p.personas}
+	} else if p.signOn.client, err = c.Settings.SignOn.httpClient(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSettings, err)
+	}
+	if p.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if p.pages, err = loadPages(p.assets); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Origin returns the portal's address as browsers see it, without a path.
+func (p *Portal) Origin() string { return p.origin.Load().String() }
+
+// Listen opens the portal's TCP address with TLS. A port of 0 becomes the one that was free.
+func (p *Portal) Listen() (net.Listener, error) {
+	s := p.config.Settings
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("%w: listen: %w", ErrSettings, err)
+	}
+	if s.Origin == "" {
+		p.origin.Store(&url.URL{Scheme: "https", Host: l.Addr().String()})
+	}
+	if p.personas != nil {
+		p.signOn.settings = p.personas.settings() // the issuer has the port that was free
+	}
+	certificate, err := s.certificate(p.now())
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// Serve serves l until ctx ends, and returns once nothing runs any more.
+func (p *Portal) Serve(ctx context.Context, l net.Listener) error {
+	p.server = &http.Server{
+		Handler: p.Handler(), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, IdleTimeout: keepAlive, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(quiet{p.logger.Handler()}, slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		if err := p.server.Shutdown(stop); err != nil {
+			_ = p.server.Close() // what did not end in time is cut off
+		}
+	}()
+	err := p.server.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-stopped
+		return nil
+	}
+	return err
+}
+
+// quiet drops what the HTTP server says of its clients: it quotes requests.
+type quiet struct{ slog.Handler }
+
+// Handle logs that there was something, without its words.
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Message = "a browser's connection failed"
+	return q.Handler.Handle(ctx, r)
+}

@@ -1,0 +1,136 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// refusal says in plain words why something is not shown, and what the user can do.
+type refusal struct {
+	Title string
+	Why   []string
+	Ask   []string // whom, and for what
+	Glass bool     // an emergency may be declared
+	Again string   // address to try again at; empty where that does not help
+	Back  string
+}
+
+// holder names who holds a document.
+func (p *Portal) holder(document string) string {
+	id, err := federation.ParseDocumentID(document)
+	if err != nil {
+		return "the trust that holds it"
+	}
+	return p.config.Names(id.Custodian())
+}
+
+// explain turns a failure of the node into words for a clinician. The node's own words are for operators, but for what a
+// custodian says to the user.
+func (p *Portal) explain(of *patient, document string, err error) (status int, out refusal) {
+	out.Back = "/patients/" + of.Key
+	holder := p.holder(document)
+	again := ""
+	if document != "" {
+		again = documentPath(of, document)
+	}
+	switch admin.CodeOf(err) {
+	case admin.CodeDenied:
+		out.Title, out.Glass = "You cannot open this document", true
+		out.Why = []string{custodianWords(err, document)}
+		out.Ask = []string{"Ask the health records team of " + holder + " if you need it for the patient's care.", "If the patient is with you, ask them: they can change what they share at the records desk of any trust."}
+		return http.StatusForbidden, out
+	case admin.CodeTooMany:
+		out.Title = "No more records for now"
+		out.Why = []string{custodianWords(err, document)}
+		out.Ask = []string{"If you need this record now, telephone " + holder + ". Your privacy officer can tell you about the limits."}
+		return http.StatusTooManyRequests, out
+	case admin.CodeStale:
+		out.Title, out.Again, out.Glass = "Sharing cannot be confirmed at the moment", again, true
+		out.Why = []string{holder + " has lost touch with the region and cannot confirm that this document may still be shared. Until it can, it sends nothing."}
+		out.Ask = []string{"Try again in a minute.", "If it is urgent, telephone the health records team of " + holder + "."}
+		return http.StatusServiceUnavailable, out
+	case admin.CodeUnavailable, admin.CodeInterrupted, admin.CodeNoQuorum:
+		out.Title, out.Again = holder+" does not answer", again
+		out.Why = []string{"The document is held only there, and cannot be opened until it answers. Nothing is wrong with the document."}
+		out.Ask = []string{"Try again in a minute.", "If it is urgent, telephone the health records team of " + holder + "."}
+		return http.StatusBadGateway, out
+	case admin.CodeIntegrity:
+		out.Title, out.Again = "This document failed its check", again
+		out.Why = []string{"What " + holder + " sent is not what it once published, so none of it is shown. It was fetched a second time and failed again."}
+		out.Ask = []string{"Tell the health records team of " + holder + ": the document may be damaged there."}
+		return http.StatusBadGateway, out
+	case admin.CodeNotFound, admin.CodeBadInput:
+		out.Title = "There is no such document"
+		out.Why = []string{"It may have been withdrawn since the list was made, or it is not a document of this patient that you can see."}
+		return http.StatusNotFound, out
+	default:
+		out.Title, out.Again = "Sorry, there is a problem with the service", again
+		out.Why = []string{"The document could not be opened. Try again later."}
+		return http.StatusInternalServerError, out
+	}
+}
+
+// custodianWords is what the custodian says to the user: the end of the node's message, after the document's id.
+func custodianWords(err error, document string) string {
+	var known *admin.Error
+	if !errors.As(err, &known) {
+		return "The trust that holds it does not release it."
+	}
+	if i := strings.Index(known.Message, document+": "); document != "" && i >= 0 {
+		return known.Message[i+len(document)+2:]
+	}
+	if i := strings.Index(known.Message, ": "); i >= 0 {
+		return known.Message[i+2:]
+	}
+	return known.Message
+}
+
+// refuse shows why a page about a patient is not there. of is the list, or one of its documents.
+func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *patient, e *entry, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the browser has gone
+	}
+	document := r.PathValue("document")
+	status, body := p.explain(of, document, err)
+	if document == "" {
+		body = p.listRefusal(of, err)
+	}
+	p.logger.Info("the portal could not show what was asked for", slog.String("code", string(admin.CodeOf(err))))
+	if fragment(r) {
+		http.Error(w, body.Title+". "+strings.Join(body.Why, " "), status)
+		return
+	}
+	p.show(w, r, s, status, view{Name: "refusal", Title: body.Title, Of: of, Glass: p.emergency(r.Context(), s, of), Body: struct {
+		refusal
+		Entry *entry
+	}{body, e}})
+}
+
+// listRefusal is for a list that could not be made, which is this trust's own affair.
+func (p *Portal) listRefusal(of *patient, err error) refusal {
+	out := refusal{Title: "The list of documents cannot be made", Back: "/find", Again: "/patients/" + of.Key}
+	switch admin.CodeOf(err) {
+	case admin.CodeDenied, admin.CodeTooMany:
+		out.Why, out.Again = []string{custodianWords(err, "")}, ""
+		out.Ask = []string{"Ask your privacy officer."}
+	default:
+		out.Why = []string{"This trust's node could not read its list. Try again in a minute."}
+		out.Ask = []string{"If it stays so, tell your IT service desk."}
+	}
+	return out
+}
+
+// plainWarning turns the node's warning about a list into words for a clinician.
+func plainWarning(text string) string {
+	if strings.Contains(text, "not complete") {
+		return "This list is not complete: some of the documents that this trust holds cannot be read. Tell your IT service desk."
+	}
+	text, _, _ = strings.Cut(text, "'ridgeway ")
+	return strings.TrimSpace(text)
+}

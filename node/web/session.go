@@ -1,0 +1,189 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// sessionCookie has the prefix by which browsers hold it to this host, all paths and TLS (RFC 6265bis section 4.1.3).
+	sessionCookie = "__Host-ridgeway"
+	maxSessions   = 10_000
+	maxOfUser     = 10
+)
+
+// secret returns 256 random bits as text.
+func secret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails: it ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// sessionKey is the digest of a session's id: whoever reads the memory of the store has no id to use.
+type sessionKey [sha256.Size]byte
+
+func keyOf(id string) sessionKey { return sha256.Sum256([]byte(id)) }
+
+// person is who signed on.
+type person struct {
+	ID, Name, Role string
+}
+
+// session is one sign-on of a person. What can change is behind mu.
+type session struct {
+	key   sessionKey
+	user  person
+	token string // that every form carries
+	begun time.Time
+
+	mu       sync.Mutex
+	seen     time.Time
+	locked   bool
+	place    string // where the user was when it was locked
+	patients []*patient
+	shelf    shelf
+}
+
+// checkToken reports whether a form carries the session's token.
+func (s *session) checkToken(got string) bool {
+	return subtle.ConstantTimeCompare([]byte(got), []byte(s.token)) == 1
+}
+
+// sessions holds who is signed on. It is safe for concurrent use.
+type sessions struct {
+	idle, life time.Duration
+	now        func() time.Time
+
+	mu    sync.Mutex
+	byKey map[sessionKey]*session
+}
+
+func newSessions(idle, life time.Duration, now func() time.Time) *sessions {
+	return &sessions{idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session)}
+}
+
+// begin makes a session with an id that nobody has seen before, and returns the id. What an older session of the same person
+// knew of patients goes over to it; the older one ends.
+func (s *sessions) begin(user person, old *session) (id string, fresh *session, place string) {
+	now := s.now()
+	id = secret()
+	fresh = &session{key: keyOf(id), user: user, token: secret(), begun: now, seen: now}
+	if old != nil {
+		old.mu.Lock()
+		if old.user.ID == user.ID && old.user.Role == user.Role {
+			fresh.patients, place = slices.Clone(old.patients), old.place
+		}
+		old.mu.Unlock()
+		s.end(old)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(now)
+	var own []*session
+	for _, x := range s.byKey {
+		if x.user.ID == user.ID {
+			own = append(own, x)
+		}
+	}
+	slices.SortFunc(own, func(a, b *session) int { return a.begun.Compare(b.begun) })
+	for len(own) >= maxOfUser {
+		delete(s.byKey, own[0].key)
+		own = own[1:]
+	}
+	if len(s.byKey) >= maxSessions {
+		s.dropOldest()
+	}
+	s.byKey[fresh.key] = fresh
+	return id, fresh, place
+}
+
+func (s *sessions) sweep(now time.Time) {
+	for k, x := range s.byKey {
+		if now.Sub(x.begun) >= s.life {
+			delete(s.byKey, k)
+		}
+	}
+}
+
+func (s *sessions) dropOldest() {
+	var oldest *session
+	for _, x := range s.byKey {
+		if oldest == nil || x.begun.Before(oldest.begun) {
+			oldest = x
+		}
+	}
+	if oldest != nil {
+		delete(s.byKey, oldest.key)
+	}
+}
+
+// of returns the session of a request, nil when it has none. A session that was idle too long is locked, and stays so until
+// its user signs on again; place is then where they wanted to be.
+func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil, false
+	}
+	now := s.now()
+	s.mu.Lock()
+	x = s.byKey[keyOf(cookie.Value)]
+	if x != nil && now.Sub(x.begun) >= s.life {
+		delete(s.byKey, x.key)
+		x = nil
+	}
+	s.mu.Unlock()
+	if x == nil {
+		return nil, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.locked && now.Sub(x.seen) >= s.idle {
+		x.locked = true
+		x.shelf.clear()
+	}
+	if x.locked {
+		if place != "" {
+			x.place = place
+		}
+		return x, true
+	}
+	x.seen = now
+	return x, false
+}
+
+// end ends a session at once.
+func (s *sessions) end(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byKey, x.key)
+}
+
+// endAll ends all sessions of a user and returns how many there were.
+func (s *sessions) endAll(user string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, x := range s.byKey {
+		if x.user.ID == user {
+			delete(s.byKey, k)
+			n++
+		}
+	}
+	return n
+}
+
+// setCookie hands the browser a session's id. It is of this host, over TLS and out of the reach of scripts. Lax rather than
+// Strict, because a browser that comes from the identity provider must bring it along; what changes anything is guarded by
+// token and origin besides.
+func setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	c := &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(life.Seconds())}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}

@@ -1,0 +1,192 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+const (
+	signOnCookie   = "__Host-ridgeway-sign-on"
+	signOnTime     = 10 * time.Minute
+	maxSignOns     = 10_000
+	callbackPath   = "/sign-on/callback"
+	providerWait   = 10 * time.Second
+	maxIDTokenSize = 64 << 10
+)
+
+// attempt is a sign-on under way, bound to one browser by a cookie of its own.
+type attempt struct {
+	state, nonce, verifier string
+	until                  time.Time
+}
+
+// signOn has people signed on by an OpenID Connect provider: authorization code with PKCE (RFC 7636), state and nonce.
+type signOn struct {
+	settings SignOn
+	trust    federation.TrustID
+	origin   func() string
+	client   *http.Client
+	now      func() time.Time
+	logger   *slog.Logger
+
+	mu       sync.Mutex
+	provider *oidc.Provider // nil until it was reached
+	attempts map[sessionKey]attempt
+}
+
+// httpClient returns the client that reaches the provider.
+func (o SignOn) httpClient() (*http.Client, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("sign_on: ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("sign_on: ca_file: there is no certificate in %s", o.CAFile)
+		}
+	}
+	return &http.Client{Timeout: providerWait, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, ForceAttemptHTTP2: true}}, nil
+}
+
+func (o SignOn) secret() (string, error) {
+	if o.SecretFile == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(o.SecretFile)
+	if err != nil {
+		return "", fmt.Errorf("sign_on: client_secret_file: %w", err)
+	}
+	return string(bytes.TrimSpace(b)), nil
+}
+
+// discover returns the provider's addresses and keys, which are asked for once they are needed: a portal starts while its
+// provider is away.
+func (s *signOn) discover(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+	s.mu.Lock()
+	p := s.provider
+	s.mu.Unlock()
+	if p == nil {
+		// The provider keeps the context to fetch keys later.
+		var err error
+		p, err = oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), s.client), s.settings.Issuer)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reach the identity provider: %w", err)
+		}
+		s.mu.Lock()
+		s.provider = p
+		s.mu.Unlock()
+	}
+	password, err := s.settings.secret()
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, &oauth2.Config{
+		ClientID: s.settings.ClientID, ClientSecret: password, Endpoint: p.Endpoint(), RedirectURL: s.origin() + callbackPath,
+		Scopes: append([]string{oidc.ScopeOpenID}, s.settings.Scopes...),
+	}, nil
+}
+
+// start returns where to send the browser, and the id of the attempt for its cookie.
+func (s *signOn) start(ctx context.Context, again bool) (id, to string, err error) {
+	_, client, err := s.discover(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	a := attempt{state: secret(), nonce: secret(), verifier: oauth2.GenerateVerifier(), until: s.now().Add(signOnTime)}
+	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier)}
+	if again { // a locked session wants the person, not the provider's memory of them
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"))
+	}
+	if len(s.settings.Assurance) > 0 {
+		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(s.settings.Assurance, " ")))
+	}
+	id = secret()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, x := range s.attempts {
+		if s.now().After(x.until) || len(s.attempts) >= maxSignOns {
+			delete(s.attempts, k)
+		}
+	}
+	s.attempts[keyOf(id)] = a
+	return id, client.AuthCodeURL(a.state, options...), nil
+}
+
+// finish returns who came back from the provider. An attempt can be finished once, by the browser that started it.
+func (s *signOn) finish(r *http.Request) (person, error) {
+	cookie, err := r.Cookie(signOnCookie)
+	if err != nil {
+		return person{}, fmt.Errorf("%w: this browser did not start it", ErrSignOn)
+	}
+	s.mu.Lock()
+	a, found := s.attempts[keyOf(cookie.Value)]
+	delete(s.attempts, keyOf(cookie.Value))
+	s.mu.Unlock()
+	query := r.URL.Query()
+	switch {
+	case !found || s.now().After(a.until):
+		return person{}, fmt.Errorf("%w: it took too long, or was used before", ErrSignOn)
+	case query.Get("state") != a.state:
+		return person{}, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
+	case query.Get("error") != "":
+		return person{}, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
+	}
+	ctx := oidc.ClientContext(r.Context(), s.client)
+	provider, client, err := s.discover(ctx)
+	if err != nil {
+		return person{}, err
+	}
+	token, err := client.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(a.verifier))
+	if err != nil {
+		return person{}, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
+	}
+	raw, ok := token.Extra("id_token").(string)
+	if !ok || len(raw) > maxIDTokenSize {
+		return person{}, fmt.Errorf("%w: the identity provider sent no ID token", ErrSignOn)
+	}
+	verified, err := provider.Verifier(&oidc.Config{ClientID: s.settings.ClientID, Now: s.now}).Verify(ctx, raw)
+	if err != nil {
+		return person{}, fmt.Errorf("%w: the ID token does not hold: %w", ErrSignOn, err)
+	}
+	if verified.Nonce != a.nonce {
+		return person{}, fmt.Errorf("%w: the ID token is of another sign-on", ErrSignOn)
+	}
+	var payload json.RawMessage
+	if err := verified.Claims(&payload); err != nil {
+		return person{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+	}
+	claims := map[string]any{}
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.UseNumber()
+	if err := dec.Decode(&claims); err != nil {
+		return person{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+	}
+	return s.settings.identify(claims, s.trust)
+}
+
+// hide keeps what a provider answered, which may hold a code or a token, out of messages and logs.
+func hide(err error) error {
+	var answer *oauth2.RetrieveError
+	if errors.As(err, &answer) {
+		return fmt.Errorf("token endpoint: %s", answer.ErrorCode)
+	}
+	return errors.New("token endpoint: no answer that can be used")
+}

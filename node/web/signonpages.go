@@ -1,0 +1,119 @@
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// showSignOn is where everybody begins. Who is signed on already goes on.
+func (p *Portal) showSignOn(w http.ResponseWriter, r *http.Request) {
+	if s, locked := p.sessions.of(r, ""); s != nil && !locked {
+		http.Redirect(w, r, "/find", http.StatusSeeOther)
+		return
+	}
+	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: r.URL.Query().Get("left") != ""})
+}
+
+// showLocked says that the session waits for its user.
+func (p *Portal) showLocked(w http.ResponseWriter, r *http.Request) {
+	s, locked := p.sessions.of(r, "")
+	switch {
+	case s == nil:
+		http.Redirect(w, r, "/sign-on", http.StatusSeeOther)
+	case !locked:
+		http.Redirect(w, r, "/find", http.StatusSeeOther)
+	default:
+		// Without the session: nothing about it is shown to whoever stands at the screen.
+		p.show(w, r, nil, http.StatusOK, view{Name: "locked", Title: "Your session is locked", Body: int(p.sessions.idle.Minutes())})
+	}
+}
+
+// startSignOn sends the browser to the identity provider.
+func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
+	s, _ := p.sessions.of(r, "")
+	id, to, err := p.signOn.start(r.Context(), s != nil)
+	if err != nil {
+		p.logger.Warn("the identity provider cannot be reached", slog.Any("error", err))
+		p.show(w, r, nil, http.StatusBadGateway, view{Name: "message", Title: "You cannot sign on at the moment", Body: message{
+			Text: []string{"The service that checks who you are does not answer. Try again in a few minutes."}, Link: "/sign-on", LinkText: "Try again",
+		}})
+		return
+	}
+	setCookie(w, signOnCookie, id, signOnTime)
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// finishSignOn begins a session, with an id that did not exist before. It leads to where a locked session was, which only the
+// session itself knows, or to the first page: never to an address that the browser brings.
+func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
+	who, err := p.signOn.finish(r)
+	setCookie(w, signOnCookie, "", 0)
+	if err != nil {
+		p.logger.Info("a sign-on was refused", slog.Any("error", err))
+		why := "The service that checks who you are does not answer. Try again in a few minutes."
+		if errors.Is(err, ErrSignOn) {
+			why = "You were not signed on: " + plainSignOn(err) + "."
+		}
+		p.show(w, r, nil, http.StatusForbidden, view{Name: "message", Title: "You are not signed on", Body: message{
+			Text: []string{why, "If you think that you should be able to use this service, ask your IT service desk."}, Link: "/sign-on", LinkText: "Sign on again",
+		}})
+		return
+	}
+	old, _ := p.sessions.of(r, "")
+	id, _, place := p.sessions.begin(who, old)
+	setCookie(w, sessionCookie, id, p.sessions.life)
+	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
+	if place == "" {
+		place = "/find"
+	}
+	http.Redirect(w, r, place, http.StatusSeeOther)
+}
+
+// logOut ends this session, or all of the user's.
+func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
+	s, _ := p.sessions.of(r, "")
+	if s == nil {
+		http.Redirect(w, r, "/sign-on", http.StatusSeeOther)
+		return
+	}
+	if !s.checkToken(r.PostFormValue("token")) {
+		http.Error(w, "This form is out of date.", http.StatusForbidden)
+		return
+	}
+	if r.PostFormValue("everywhere") != "" {
+		p.sessions.endAll(s.user.ID)
+	}
+	p.sessions.end(s)
+	setCookie(w, sessionCookie, "", 0)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	http.Redirect(w, r, "/sign-on?left=1", http.StatusSeeOther)
+}
+
+// personaChoice is what the picker shows.
+type personaChoice struct {
+	Request string
+	People  []Persona
+}
+
+// showPersonas is the sign-on page of the provider of a demonstration.
+func (p *Portal) showPersonas(w http.ResponseWriter, r *http.Request) {
+	request := p.personas.ask(r.URL.Query())
+	if request == "" {
+		p.show(w, r, nil, http.StatusBadRequest, view{Name: "message", Title: "This is not a sign-on", Body: message{
+			Text: []string{"Begin at the portal's own page."}, Link: "/sign-on", LinkText: "Sign on",
+		}})
+		return
+	}
+	p.show(w, r, nil, http.StatusOK, view{Name: "personas", Title: "Choose who you are", Body: personaChoice{Request: request, People: p.personas.people}})
+}
+
+// choosePersona signs a visitor on as somebody invented.
+func (p *Portal) choosePersona(w http.ResponseWriter, r *http.Request) {
+	to := p.personas.choose(r.PostFormValue("request"), r.PostFormValue("persona"))
+	if to == "" {
+		http.Redirect(w, r, "/sign-on", http.StatusSeeOther)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}

@@ -1,0 +1,33 @@
+import { initAll } from './nhsuk/nhsuk-frontend.min.js'
+
+document.documentElement.classList.add('rw-js')
+initAll()
+
+// The countdown of an emergency. The node ends it whatever this clock says.
+const until = document.querySelector('[data-rw-until]')
+if (until) {
+  const end = Date.parse(until.dataset.rwUntil)
+  const left = until.querySelector('[data-rw-left]')
+  const tick = () => {
+    const seconds = Math.max(0, Math.round((end - Date.now()) / 1000))
+    left.textContent = seconds > 0
+      ? `(${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} left)`
+      : '(ended: reload the page)'
+    if (seconds > 0) setTimeout(tick, 1000)
+  }
+  tick()
+}
+
+// When the list was narrowed down, the counts beside the choices follow.
+document.addEventListener('htmx:after:swap', () => {
+  for (const now of document.querySelectorAll('#results [data-rw-new]')) {
+    for (const shown of document.querySelectorAll('[data-rw-count]')) {
+      if (shown.dataset.rwCount === now.dataset.rwNew) shown.textContent = now.value
+    }
+  }
+})
+
+// On a small screen the choices are folded away until they are wanted.
+if (matchMedia('(max-width: 48rem)').matches) {
+  for (const facet of document.querySelectorAll('.rw-facet')) facet.open = false
+}

@@ -1,0 +1,54 @@
+// What the viewers of pictures and of PDF have in common: size, rotation and the keys.
+export class Stage {
+  constructor () {
+    this.stage = document.getElementById('stage')
+    this.status = document.getElementById('status')
+    this.zoom = 0 // 0 fits the width, -1 the whole page, else a factor
+    this.turn = 0
+    document.querySelector('.rw-tools').hidden = false
+    this.on('zoom-in', () => this.scale(1.25))
+    this.on('zoom-out', () => this.scale(0.8))
+    this.on('fit-width', () => this.fit(0))
+    this.on('fit-page', () => this.fit(-1))
+    this.on('rotate', () => { this.turn = (this.turn + 90) % 360; this.layout() })
+    let later
+    addEventListener('resize', () => { clearTimeout(later); later = setTimeout(() => this.layout(), 100) })
+  }
+
+  on (id, act) {
+    const control = document.getElementById(id)
+    if (control) control.addEventListener('click', (e) => { e.preventDefault(); act() })
+  }
+
+  // keys turns pages with the arrow keys at the ends of the stage, and with Page Up and Page Down anywhere in it.
+  keys (turnPage) {
+    this.stage.addEventListener('keydown', (e) => {
+      if (e.ctrlKey || e.altKey || e.metaKey) return
+      const at = { PageDown: 1, PageUp: -1, ArrowRight: 1, ArrowLeft: -1 }[e.key]
+      if (at) {
+        e.preventDefault()
+        turnPage(at)
+      } else if (e.key === '+') this.scale(1.25)
+      else if (e.key === '-') this.scale(0.8)
+    })
+  }
+
+  say (text, wrong) {
+    this.status.textContent = text
+    this.status.classList.toggle('rw-wrong', Boolean(wrong))
+  }
+
+  fit (how) { this.zoom = how; this.layout() }
+
+  scale (by) { this.zoom = Math.min(6, Math.max(0.1, this.factor() * by)); this.layout() }
+
+  // factor is how many screen pixels a pixel of the page has.
+  factor () {
+    const { width, height } = this.size()
+    const [w, h] = this.turn % 180 ? [height, width] : [width, height]
+    const room = this.stage.clientWidth - 4
+    if (this.zoom > 0) return this.zoom
+    if (this.zoom < 0) return Math.min(room / w, (this.stage.clientHeight - 4) / h)
+    return room / w
+  }
+}

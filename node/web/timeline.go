@@ -1,0 +1,209 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+const (
+	locateAtOnce = 1000
+	maxDocuments = 5000
+	rowsAtOnce   = 50
+)
+
+// entry is a document of a timeline.
+type entry struct {
+	Document, Link    string
+	Title, Type, Code string
+	Trust, TrustName  string
+	Author, Format    string
+	Date              time.Time // zero: not known
+	Pages             uint32
+	Size              string
+	Confidential      string // words for more than normal confidentiality
+	Sealed            bool
+	ReplacedBy        string // link to the document that has taken its place; "-" when that is not listed
+	Silent            bool   // its trust does not answer
+}
+
+// silence is a trust that does not answer, or may not take part.
+type silence struct {
+	Name, Code string
+	Since      time.Time // when it was last heard; zero: not since this node started
+	Ago        string
+	Entries    int  // listed here
+	Suspended  bool // by the region
+}
+
+// timelinePage is one patient's documents at all trusts.
+type timelinePage struct {
+	Filter   filter
+	Facets   []facet
+	Entries  []entry
+	All      int // that the user may know of
+	Matching int
+	From, To int // of Matching, shown here
+	Earlier  string
+	Later    string
+	Clear    string
+	Silent   []silence
+	AsOf     time.Time
+	Old      bool // the copy of the index is not recent
+	Ago      string
+	Cut      bool // there are more than were read
+	Warnings []string
+}
+
+// showTimeline lists what the node says that the user may know of. Counts are made of that list and nothing else.
+func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	reply, cut, err := p.locate(r.Context(), s, of)
+	if err != nil {
+		p.refuse(w, r, s, of, nil, err)
+		return
+	}
+	glass := p.emergency(r.Context(), s, of)
+	all := p.entries(of, reply)
+	f := readFilter(r.URL.Query())
+	body := timelinePage{Filter: f, All: len(all), Facets: f.facets(all), Silent: p.silent(reply, all), Cut: cut}
+	for _, text := range reply.GetWarnings() {
+		body.Warnings = append(body.Warnings, plainWarning(text))
+	}
+	if at := reply.GetAsOf(); at > 0 {
+		body.AsOf = time.UnixMicro(at)
+	}
+	body.Old = p.now().Sub(body.AsOf) > time.Minute
+	body.Ago = ago(body.AsOf, p.now())
+	matching := f.apply(all)
+	body.Matching = len(matching)
+	path := "/patients/" + of.Key
+	from := min((f.Page-1)*rowsAtOnce, max(len(matching)-1, 0)/rowsAtOnce*rowsAtOnce)
+	to := min(from+rowsAtOnce, len(matching))
+	body.Entries, body.From, body.To = matching[from:to], from+1, to
+	if from > 0 {
+		body.Later = address(path, f.query(from/rowsAtOnce))
+	}
+	if to < len(matching) {
+		body.Earlier = address(path, f.query(from/rowsAtOnce+2))
+	}
+	if f.set() {
+		body.Clear = path
+	}
+	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body})
+}
+
+// locate asks the node for all of a patient's documents, as far as a page can show them.
+func (p *Portal) locate(ctx context.Context, s *session, of *patient) (*admin.LocateReply, bool, error) {
+	q := &admin.LocateRequest{Patient: of.Number, Asker: s.asker(of), Limit: locateAtOnce}
+	whole, err := p.config.Region.Locate(ctx, q)
+	if err != nil {
+		return nil, false, err
+	}
+	for next := whole.GetNext(); next != ""; {
+		if len(whole.GetDocuments()) >= maxDocuments {
+			return whole, true, nil
+		}
+		q.Cursor = next
+		more, err := p.config.Region.Locate(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		whole.Documents = append(whole.Documents, more.GetDocuments()...)
+		next = more.GetNext()
+	}
+	return whole, false, nil
+}
+
+// emergency returns until when an emergency lasts. When that cannot be told, none is shown: it is a notice, and decides nothing.
+func (p *Portal) emergency(ctx context.Context, s *session, of *patient) time.Time {
+	until, err := p.config.Region.Emergency(ctx, of.Number, s.user.ID)
+	if err != nil || !until.After(p.now()) {
+		return time.Time{}
+	}
+	return until
+}
+
+// entries makes the rows of a timeline, newest first; what has no date comes last.
+func (p *Portal) entries(of *patient, reply *admin.LocateReply) []entry {
+	quiet := make(map[string]bool)
+	for _, t := range reply.GetSites() {
+		quiet[t.GetTrust()] = !t.GetReachable()
+	}
+	replaced := make(map[string]string)
+	for _, d := range reply.GetDocuments() {
+		if d.GetSupersedes() != "" {
+			replaced[d.GetSupersedes()] = d.GetDocument()
+		}
+	}
+	out := make([]entry, 0, len(reply.GetDocuments()))
+	for _, d := range reply.GetDocuments() {
+		e := p.entry(of, d)
+		e.Silent = quiet[d.GetCustodian()]
+		if by := replaced[d.GetDocument()]; by != "" {
+			e.ReplacedBy = documentPath(of, by)
+		} else if d.GetStatus() == federation.Superseded.String() {
+			e.ReplacedBy = "-"
+		}
+		out = append(out, e)
+	}
+	slices.SortStableFunc(out, func(a, b entry) int { return b.Date.Compare(a.Date) })
+	return out
+}
+
+func documentPath(of *patient, document string) string {
+	return "/patients/" + of.Key + "/documents/" + url.PathEscape(document)
+}
+
+func (p *Portal) entry(of *patient, d *admin.Located) entry {
+	e := entry{
+		Document: d.GetDocument(), Link: documentPath(of, d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Code: d.GetType(),
+		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Format: formatName(d.GetContentType()),
+		Pages: d.GetPages(), Size: sizeName(d.GetBytes()), Sealed: d.GetSealed(),
+	}
+	if d.GetDate() != 0 {
+		e.Date = time.UnixMicro(d.GetDate()).UTC()
+	}
+	switch d.GetConfidentiality() {
+	case federation.Restricted.String():
+		e.Confidential = "Restricted"
+	case federation.VeryRestricted.String():
+		e.Confidential = "Very restricted"
+	}
+	if e.Sealed {
+		e.Title, e.Type, e.Format, e.Size, e.Pages = "Details are kept at "+e.TrustName, "Not stated", "", "", 0
+	} else if e.Title == "" {
+		e.Title = e.Type
+	}
+	return e
+}
+
+// silent names every other trust that does not answer, whether it holds anything of this patient or not: to leave some out
+// would say which hold what the user may not know of.
+func (p *Portal) silent(reply *admin.LocateReply, all []entry) []silence {
+	var out []silence
+	for _, t := range reply.GetSites() {
+		suspended := t.GetStanding() == federation.Suspended.String()
+		if t.GetReachable() && !suspended || t.GetTrust() == string(p.config.Trust) && !suspended {
+			continue
+		}
+		x := silence{Name: t.GetName(), Code: t.GetTrust(), Suspended: suspended}
+		if t.GetAsOf() > 0 {
+			x.Since = time.UnixMicro(t.GetAsOf())
+			x.Ago = ago(x.Since, p.now())
+		}
+		for _, e := range all {
+			if e.Trust == x.Code {
+				x.Entries++
+			}
+		}
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b silence) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
