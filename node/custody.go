@@ -177,6 +177,9 @@ func chainText(chain []policy.Reason) string {
 
 func detailText(e exchange.Event) string {
 	parts := []string{e.Kind.String(), "transfer " + fmt.Sprintf("%x", e.Transfer[:])}
+	if len(e.Receipt) > 0 && (e.Kind == exchange.Received || e.Kind == exchange.Failed) {
+		parts = append(parts, fmt.Sprintf("rules, state and age as signed by %s, whose entry is %d", e.PeerTrust, e.Intent))
+	}
 	if e.Local {
 		parts = append(parts, "own staff")
 	}

@@ -220,6 +220,7 @@ func shownEntry(r audit.Record) *admin.AuditEntry {
 	if !r.Request.IsZero() {
 		out.Request = r.Request.String()
 	}
+	out.Signed = len(r.Proof) > 0
 	if t := transferOf(&r.Entry); t != [16]byte{} {
 		out.Transfer = hex.EncodeToString(t[:])
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
@@ -22,6 +23,7 @@ import (
 
 const (
 	accessLimit   = 500 // entries of one answer: they fit a message
+	provenLimit   = 300 // the same with what the other trust has signed
 	accessTimeout = 15 * time.Second
 	accessPause   = 700 * time.Millisecond // after a site has said that it was asked too often
 	accessTries   = 20
@@ -97,7 +99,7 @@ func (n *Node) accesses(ctx context.Context, subject federation.Subject, other f
 	}
 	f := audit.Filter{Subject: subject, Kinds: accessKinds()}
 	if subject.IsZero() {
-		f.Kinds = exchangeKinds()
+		f.Kinds, limit = exchangeKinds(), min(limit, provenLimit)
 	}
 	if q.GetSince() > 0 {
 		f.Since = time.UnixMicro(q.GetSince()).UTC()
@@ -112,7 +114,11 @@ func (n *Node) accesses(ctx context.Context, subject federation.Subject, other f
 		case subject.IsZero() && !between(&r.Entry, n.Trust(), other):
 		case r.Kind == audit.Review && r.Trust != n.Trust(): // the other end tells of it
 		default:
-			reply.Accesses = append(reply.Accesses, accessOf(r))
+			a := accessOf(r)
+			if subject.IsZero() && len(r.Proof) <= exchange.MaxProof {
+				a.Proof = r.Proof
+			}
+			reply.Accesses = append(reply.Accesses, a)
 		}
 	}
 	return reply, nil

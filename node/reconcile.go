@@ -48,6 +48,7 @@ func (n *Node) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin
 	if !own.site.GetAnswered() {
 		reply.Sites = append(reply.Sites, own.site)
 	}
+	roster := n.ledger.Roster()
 	for _, v := range byTransfer(all) {
 		other := v.other(n.Trust())
 		switch {
@@ -55,7 +56,7 @@ func (n *Node) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin
 			continue
 		}
 		reply.Compared++
-		if s := v.compare(n.Trust(), other); s != nil {
+		if s := v.compare(roster, n.Trust(), other); s != nil {
 			reply.OneSided = append(reply.OneSided, s)
 		}
 	}
@@ -74,7 +75,7 @@ func (v event) other(own federation.TrustID) federation.TrustID {
 }
 
 // compare returns what is wrong with a release, or nil.
-func (v event) compare(own, other federation.TrustID) *admin.OneSided {
+func (v event) compare(roster *federation.Roster, own, other federation.TrustID) *admin.OneSided {
 	sides := map[federation.TrustID]event{}
 	for _, l := range v {
 		sides[l.log] = append(sides[l.log], l)
@@ -88,10 +89,15 @@ func (v event) compare(own, other federation.TrustID) *admin.OneSided {
 	}
 	switch {
 	case len(sides[there]) > 0:
-		if sameRequest(sides[own], sides[other]) {
+		if !sameRequest(sides[own], sides[other]) {
+			out.Problem = "both logs have it, and not the same signed request"
+			break
+		}
+		log, by, problem := v.unsigned(roster, sides)
+		if problem == "" {
 			return nil
 		}
-		out.Problem = "both logs have it, and not the same signed request"
+		out.Here, out.There, out.Problem = string(log), string(by), problem
 	case here == v.custodian():
 		out.Problem = v.unasked(there)
 	default:

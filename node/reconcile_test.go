@@ -10,8 +10,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -23,25 +25,54 @@ func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
 	})
 	own, theirs := federation.NewDocumentID(here.Trust(), federation.DocumentKey{1}), federation.NewDocumentID("RAS", federation.DocumentKey{2})
 	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
-	put := func(n *Node, transfer byte, kind audit.Kind, trust federation.TrustID, id federation.DocumentID, request byte, bytes int64, outcome string) {
+	var proof []byte
+	var of audit.Ref
+	put := func(n *Node, transfer byte, kind audit.Kind, trust federation.TrustID, id federation.DocumentID, request byte, bytes int64, outcome string) uint64 {
 		t.Helper()
 		e := audit.Entry{
+			Proof: proof, Of: of,
 			Time: at, Kind: kind, Trust: trust, User: "c.jones", Document: id, Custodian: id.Custodian(), Transfer: [16]byte{transfer}, Bytes: bytes, Outcome: outcome,
 			Detail: "kept for the test",
 		}
 		if request != 0 {
 			e.Request = federation.Digest{request}
 		}
-		if _, err := n.audit.Append(t.Context(), e); err != nil {
+		at, err := n.audit.Append(t.Context(), e)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return at
 	}
 	const permit = "PERMIT"
+	// exchanged is a release of 10 bytes to RAS that both logs have, in writing as far as it is changed.
+	exchanged := func(transfer byte, change func(*exchange.Receipt, *exchange.Ruling), receipt, ruling func([]byte) []byte) {
+		t.Helper()
+		proof, of = nil, 0
+		index := put(here, transfer, audit.Intent, "RAS", own, transfer, 10, permit)
+		put(there, transfer, audit.Intent, "RAS", own, transfer, 0, permit)
+		r := exchange.Receipt{Assertion: federation.Digest{transfer}, Intent: index, Bytes: 10, At: at}
+		u := exchange.Ruling{Assertion: federation.Digest{transfer}, Entry: index, Bytes: 10, At: at, Outcome: policy.Permit}
+		change(&r, &u)
+		proof, of = receipt(exchange.SignReceipt(r, there.keys.statement)), audit.RefTo(index)
+		put(here, transfer, audit.Completion, "RAS", own, 0, 10, permit)
+		proof, of = ruling(exchange.SignRuling(u, here.keys.statement)), 0
+		put(there, transfer, audit.Receipt, "RAS", own, transfer, 10, permit)
+		proof = nil
+	}
+	asIs, gone := func(b []byte) []byte { return b }, func([]byte) []byte { return nil }
+	forged := func(b []byte) []byte { b[0] ^= 1; return b }
+	honest := func(*exchange.Receipt, *exchange.Ruling) {}
 	// In both logs: nothing to say.
-	put(here, 1, audit.Intent, "RAS", own, 1, 10, permit)
-	put(here, 1, audit.Completion, "RAS", own, 0, 10, permit)
-	put(there, 1, audit.Intent, "RAS", own, 1, 0, permit)
-	put(there, 1, audit.Receipt, "RAS", own, 0, 10, permit)
+	exchanged(1, honest, asIs, asIs)
+	// In both logs, and one of them lacks what the other trust should have signed.
+	exchanged(0x21, honest, gone, asIs)
+	exchanged(0x22, honest, forged, asIs)
+	exchanged(0x23, func(r *exchange.Receipt, _ *exchange.Ruling) { r.Assertion[5] = 1 }, asIs, asIs)
+	exchanged(0x24, func(r *exchange.Receipt, _ *exchange.Ruling) { r.Bytes++ }, asIs, asIs)
+	exchanged(0x25, honest, asIs, gone)
+	exchanged(0x26, honest, asIs, forged)
+	exchanged(0x27, func(_ *exchange.Receipt, u *exchange.Ruling) { u.Entry++ }, asIs, asIs)
+	exchanged(0x28, func(_ *exchange.Receipt, u *exchange.Ruling) { u.Assertion[5] = 1 }, asIs, asIs)
 	// The requester's log has lost a read; the custodian's has; both have it with different requests.
 	put(here, 2, audit.Intent, "RAS", own, 2, 20, permit)
 	put(here, 2, audit.Completion, "RAS", own, 0, 20, permit)
@@ -55,6 +86,8 @@ func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
 	put(there, 7, audit.Receipt, "RAS", own, 0, 0, "UNAVAILABLE")
 	put(here, 8, audit.Refusal, "RAS", own, 8, 0, "DENIED")
 	want := map[string]string{
+		"21": "in the log of RYJ: no receipt for 10 bytes that left, signed by RAS", "22": "a receipt that is not signed by RAS", "23": "a receipt for another release", "24": "a receipt for 11",
+		"25": "in the log of RAS: no ruling on 10 bytes that came, signed by RYJ", "26": "a ruling that is not signed by RYJ", "27": "a ruling on another request", "28": "a ruling on another request",
 		"02": "20 bytes were released to RAS", "03": "30 bytes came from", "04": "not the same signed request", "06": "60 bytes were released", "08": "refused to RAS",
 	}
 	for _, n := range []*Node{here, there} {
@@ -62,7 +95,7 @@ func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(r.GetSites()) != 1 || !r.GetSites()[0].GetAnswered() || r.GetCompared() != 7 {
+		if len(r.GetSites()) != 1 || !r.GetSites()[0].GetAnswered() || r.GetCompared() != 15 {
 			t.Errorf("%s: compared %d with %v", n.Trust(), r.GetCompared(), r.GetSites())
 		}
 		got := map[string]bool{}

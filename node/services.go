@@ -89,7 +89,7 @@ func (n *Node) openExchange(ctx context.Context) error {
 		return n.storeOpenProblem("audit log", err)
 	}
 	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
-		Node: n.ID(), Trust: n.Trust(), Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,
+		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,
 		Logger: n.logger, Metrics: n.options.Metrics, Emergency: n.onEmergency, Admit: n.misuse.admit,
 	})
 	if err != nil {

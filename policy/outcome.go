@@ -69,6 +69,9 @@ func (r Reason) String() string {
 	if r.Version != 0 {
 		s += fmt.Sprintf(" (version %d)", r.Version)
 	}
+	if r.Text == "" {
+		return s
+	}
 	return s + ": " + r.Text
 }
 

@@ -162,6 +162,15 @@ func TestSearchFindsByEveryFilter(t *testing.T) {
 			intent.GetState() == 0 || intent.GetLeaseAge() <= 0 || intent.GetTransfer() == "" || intent.GetRequest() == "" || intent.GetBytes() != 5000 {
 			s.Errorf("the entry of a decision lacks something: %v", intent)
 		}
+		// The requester's own log has what the custodian has told of its decision, and signed.
+		came := s.entries(ras, &admin.AuditFilter{User: "c.jones", Kind: "receipt"})[0]
+		if !came.GetSigned() || came.GetState() != intent.GetState() || came.GetLeaseAge() != intent.GetLeaseAge() || len(came.GetChain()) != len(intent.GetChain()) ||
+			!strings.Contains(strings.Join(came.GetChain(), " "), "version") || came.GetBytes() != 5000 || came.GetRequest() != intent.GetRequest() {
+			s.Errorf("the requester's entry lacks something that %v has: %v", intent, came)
+		}
+		if ended := s.entries(ryj, &admin.AuditFilter{Document: string(id), Kind: "completion"})[0]; !ended.GetSigned() || ended.GetBytes() != 5000 {
+			s.Errorf("the custodian has no receipt: %v", ended)
+		}
 		page, err := s.r.Node(ryj).SearchAudit(s.ctx, &admin.SearchAuditRequest{Filter: &admin.AuditFilter{Limit: 2}})
 		s.must(err)
 		next, err := s.r.Node(ryj).SearchAudit(s.ctx, &admin.SearchAuditRequest{Filter: &admin.AuditFilter{Limit: 2, Cursor: page.GetNext()}})

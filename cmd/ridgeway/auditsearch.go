@@ -131,6 +131,7 @@ type auditLine struct {
 	Of           *int64   `json:"of,omitempty"`
 	Request      string   `json:"request,omitempty"`
 	Transfer     string   `json:"transfer,omitempty"`
+	Signed       bool     `json:"signed"` // by the other trust
 }
 
 func auditLineOf(e *admin.AuditEntry) auditLine {
@@ -138,7 +139,7 @@ func auditLineOf(e *admin.AuditEntry) auditLine {
 		Index: e.GetIndex(), At: stamp(e.GetAt()), Kind: e.GetKind(), Trust: e.GetTrust(), User: e.GetUser(), Role: e.GetRole(), Purpose: e.GetPurpose(),
 		Relationship: e.GetRelationship(), Patient: e.GetPatient(), Document: e.GetDocument(), Custodian: e.GetCustodian(), Outcome: e.GetOutcome(),
 		Chain: e.GetChain(), State: e.GetState(), LeaseAge: float64(e.GetLeaseAge()) / 1000, Bytes: e.GetBytes(), BreakGlass: e.GetBreakGlass(),
-		Detail: e.GetDetail(), Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(),
+		Detail: e.GetDetail(), Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(),
 	}
 	if of := e.GetOf(); of >= 0 {
 		out.Of = &of

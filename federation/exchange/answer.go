@@ -59,14 +59,14 @@ func (c *Custodian) turnDown(ctx context.Context, conn net.Conn, from caller, e 
 		c.report(from.node, refusal)
 	}
 	c.metrics.refused(refusal.Outcome)
-	c.answer(conn, refusal)
+	c.answer(conn, refusal, nil)
 }
 
-// answer sends a refusal in place of a document.
-func (c *Custodian) answer(conn net.Conn, refusal *Refusal) {
+// answer sends a refusal in place of a document, after the ruling that it rests on where there is one to be told.
+func (c *Custodian) answer(conn net.Conn, refusal *Refusal, ruling []byte) {
 	// A peer that does not take its answer has had its chance: the stream is closed either way.
 	if err := conn.SetWriteDeadline(time.Now().Add(c.limits.RequestTimeout)); err == nil {
-		_, _ = conn.Write(appendRefusal(nil, refusal.Outcome, refusal.Text))
+		_, _ = conn.Write(appendRefusal(ruling, refusal.Outcome, refusal.Text))
 	}
 }
 

@@ -191,6 +191,11 @@ func (r Receipt) encode() []byte {
 	return e.Bytes()
 }
 
+// SignReceipt returns the signature by the requester's statement key and the canonical bytes, as they travel.
+func SignReceipt(r Receipt, key ed25519.PrivateKey) []byte {
+	return sign(receiptContext, r.encode(), key)
+}
+
 // VerifyReceipt reads a signed receipt and checks the signature. It fails with federation.ErrSignature,
 // federation.ErrMalformed or federation.ErrVersion.
 func VerifyReceipt(signed []byte, key federation.PublicKey) (Receipt, error) {

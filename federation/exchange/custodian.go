@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -55,6 +56,7 @@ type Chunks interface {
 type CustodianConfig struct {
 	Node    federation.NodeID  // this node
 	Trust   federation.TrustID // that it belongs to
+	Key     ed25519.PrivateKey // the trust's statement key
 	Ledger  Ledger
 	Records Records
 	Chunks  Chunks
@@ -129,6 +131,7 @@ func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
 	if err := required("custodian",
 		setting{"Node", !cfg.Node.IsZero()},
 		setting{"Trust", cfg.Trust.Valid()},
+		setting{"Key", len(cfg.Key) == ed25519.PrivateKeySize},
 		setting{"Ledger", cfg.Ledger != nil},
 		setting{"Records", cfg.Records != nil},
 		setting{"Chunks", cfg.Chunks != nil},

@@ -59,11 +59,11 @@ type Event struct {
 	Age     time.Duration   // how old that proof was; 0: there was none
 	Detail  string          // what else governance should know: why an assertion was not believed, why a stream ended
 
-	Intent    uint64 // Released, Interrupted: index of the Intent. Received: of the custodian's, in its log
+	Intent    uint64 // Released, Interrupted: index of the Intent. Received, Failed, with Receipt: of the custodian's, in its log
 	Chunks    int
 	Bytes     int64
 	Assertion []byte // as signed by the requesting trust
-	Receipt   []byte // Released: as signed by the requesting trust; nil when none came
+	Receipt   []byte // Released: the Receipt as signed by the requesting trust. Received, Failed: the Ruling as signed by the custodian. nil when none came
 }
 
 // Auditor keeps events.

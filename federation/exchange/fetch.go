@@ -32,8 +32,11 @@ type fetch struct {
 	askedErr  error
 	delivered bool
 
-	mu   sync.Mutex
-	plan *plan // nil until the manifest has come
+	mu      sync.Mutex
+	plan    *plan   // nil until the manifest has come
+	ruling  *Ruling // of the first stream, or the first that permitted
+	ruledBy []byte  // as signed by the custodian
+	signed  []byte  // the request that was ruled on, or the first
 
 	next    int          // chunk that the sink gets next
 	suspect map[int]bool // chunks that have come damaged once
@@ -300,6 +303,7 @@ func (f *fetch) finish(ctx context.Context, err error) (Result, error) {
 		e.Kind, e.Outcome, e.Detail = Failed, policy.Unavailable, err.Error()
 	}
 	e.Bytes, e.Chunks = f.result.Bytes, f.next-f.request.Resume.Chunks
+	f.describeRuling(&e)
 	f.audited.Do(func() { close(f.asked) }) // nothing was asked
 	<-f.asked                               // entries stand in their order
 	ctx, cancel := settle(ctx)

@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -283,9 +284,12 @@ func TestDamagedChunkIsNeverDelivered(t *testing.T) {
 func TestWrongManifestIsRefusedByTheRequester(t *testing.T) {
 	w := newWorld(t)
 	id := w.publish([]byte("true"))
-	changed := false
+	changed, at := false, int64(0)
 	w.tamper = func(read int64, p []byte) {
-		if read >= frameHeader && !changed { // the grant's payload
+		if read == 0 { // the ruling's header
+			at = 2*frameHeader + int64(binary.BigEndian.Uint32(p[1:]))
+		}
+		if read >= at && !changed { // the grant's payload
 			changed = true
 			p[len(p)-1] ^= 1
 		}

@@ -86,7 +86,7 @@ func newWorld(t testing.TB, tweaks ...tweak) *world {
 		t.Fatal(err)
 	}
 	cc := CustodianConfig{
-		Node: nodeOf(holder), Trust: holder, Ledger: w.ledger, Records: w.store, Chunks: w.store, Audit: w.audit,
+		Node: nodeOf(holder), Trust: holder, Key: keyOf(holder, "statement"), Ledger: w.ledger, Records: w.store, Chunks: w.store, Audit: w.audit,
 		Lease: w.lease, Logger: log, Clock: w.clock, Identify: identifyEnd, Path: func(net.Conn) (Path, bool) { return w.path, true },
 	}
 	rc := ClientConfig{

@@ -16,6 +16,7 @@ import (
 //
 //	requester                     custodian
 //	request: signed assertion ->
+//	                           <- ruling: signed                    of the custodian; not always before a refusal
 //	                           <- grant: intent, path, manifest     or  refusal: code, text
 //	                           <- chunk: part, index, bytes         as many as Push says
 //	want: first, count        ->                                    as often as needed
@@ -33,6 +34,7 @@ const (
 	frameWant
 	framePath
 	frameReceipt
+	frameRuling
 )
 
 const (
@@ -61,6 +63,8 @@ func (t frameType) limit() int {
 		return pathSize
 	case frameReceipt:
 		return 1024
+	case frameRuling:
+		return maxRuling
 	default:
 		return -1
 	}

@@ -30,7 +30,8 @@ type release struct {
 	encoded  []byte // manifest
 	manifest federation.Manifest
 	plan     *plan
-	intent   uint64
+	intent   uint64 // audit entry of the intent, or of the refusal
+	noted    bool   // there is one
 }
 
 // own reports whether the user belongs to this node's trust.
@@ -70,7 +71,7 @@ func (r *release) intend(ctx context.Context) *Refusal {
 		// It cannot be audited either; the log and the answer are all there is.
 		return refuse(policy.Unavailable, fmt.Errorf("intent: %w: %w", ErrAudit, err))
 	}
-	r.intent = index
+	r.intent, r.noted = index, true
 	return nil
 }
 
@@ -227,9 +228,11 @@ func (r *release) refused(ctx context.Context, refusal *Refusal) *Refusal {
 	}
 	ctx, cancel := settle(ctx)
 	defer cancel()
-	if _, err := c.cfg.Audit.Append(ctx, entry); err != nil {
+	index, err := c.cfg.Audit.Append(ctx, entry)
+	if err != nil {
 		return refuse(policy.Unavailable, fmt.Errorf("refusal: %w: %w", ErrAudit, err))
 	}
+	r.intent, r.noted = index, true
 	c.metrics.refused(refusal.Outcome)
 	return refusal
 }

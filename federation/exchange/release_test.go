@@ -75,8 +75,12 @@ func TestRefusalsAreTypedSafeAndAudited(t *testing.T) {
 			if tt.detail == "" && len(e.Chain) == 0 {
 				t.Error("the entry does not say which rule refused")
 			}
-			if w.asked.last().Kind != Failed {
-				t.Errorf("requester's entry %s", w.asked.last().Kind)
+			asked := w.asked.last()
+			if asked.Kind != Failed {
+				t.Errorf("requester's entry %s", asked.Kind)
+			}
+			if told := (r.Outcome == policy.Denied || r.Outcome == policy.StalePolicy) && tt.detail == ""; told != (len(asked.Chain) > 0) || told != (len(asked.Receipt) > 0) {
+				t.Errorf("told of the rules: %v, %d bytes signed; want it only where the user may know of the document", asked.Chain, len(asked.Receipt))
 			}
 		})
 	}

@@ -28,7 +28,7 @@ func (c *Custodian) handle(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		// Not audited: writing a line for each would let a peer fill the disk.
 		c.metrics.turnedAway.Inc()
-		c.answer(conn, refuse(policy.Unavailable, err))
+		c.answer(conn, refuse(policy.Unavailable, err), nil)
 		return
 	}
 	defer leave()
@@ -62,7 +62,7 @@ func (c *Custodian) handle(ctx context.Context, conn net.Conn) {
 	if refusal != nil {
 		c.gate.refused(node)
 		c.report(node, refusal)
-		c.answer(conn, refusal)
+		c.answer(conn, refusal, r.rulingOn(refusal))
 	}
 }
 

@@ -23,6 +23,7 @@ type session struct {
 	binding [BindingSize]byte
 	signed  []byte
 	intent  uint64
+	ruling  *Ruling   // that came before the answer
 	pushed  int       // chunks that were to come unasked
 	chunks  int       // received on this stream, verified
 	bytes   int64     // of these
@@ -74,6 +75,7 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 	}
 	if a.Emergency != "" {
 		// The glass is not broken before both sides have it in writing.
+		s.fetch.sent(s.signed)
 		s.fetch.auditAsked(ctx, s.signed)
 		if err := s.fetch.awaitAsked(ctx); err != nil {
 			return err
@@ -92,6 +94,15 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 // answer reads the grant, or the refusal.
 func (s *session) answer() error {
 	t, n, err := readHeader(s.conn)
+	if err == nil && t == frameRuling {
+		var signed []byte
+		if signed, err = readPayload(s.conn, n); err == nil {
+			if err := s.ruled(signed); err != nil {
+				return err
+			}
+			t, n, err = readHeader(s.conn)
+		}
+	}
 	if err != nil {
 		return s.explain(fmt.Errorf("answer of %s: %w", s.node.Short(), err))
 	}
@@ -113,6 +124,9 @@ func (s *session) answer() error {
 	g, err := decodeGrant(payload)
 	if err != nil {
 		return err
+	}
+	if s.ruling == nil || s.ruling.Outcome != policy.Permit || s.ruling.Entry != g.intent {
+		return fmt.Errorf("grant without the ruling that it rests on: %w", ErrProtocol)
 	}
 	s.intent = g.intent
 	s.fetch.client.paths.heard(s.node, s.binding, g.path)
@@ -241,7 +255,7 @@ func (s *session) finish() {
 		Assertion: federation.Sum(s.signed), Manifest: s.fetch.pointer.Manifest, Intent: s.intent,
 		Chunks: uint64(s.chunks), Bytes: uint64(s.bytes), At: c.now(),
 	}
-	signed := sign(receiptContext, r.encode(), c.cfg.Key)
+	signed := SignReceipt(r, c.cfg.Key)
 	err := s.conn.SetWriteDeadline(time.Now().Add(c.limits.Silence))
 	if err == nil {
 		_, err = s.conn.Write(append(appendFrame(nil, frameReceipt, len(signed)), signed...))

@@ -107,7 +107,7 @@ func (s *stream) grant(ctx context.Context) error {
 	}
 	g.path, _ = s.custodian.cfg.Path(s.conn)
 	s.encoded = nil // it can be large, and the stream can last
-	s.opening = g.append(nil)
+	s.opening = g.append(s.ruling(policy.Permit, s.plan.bytes(s.assertion.Start)))
 	if s.pushed() > 0 && len(s.opening) <= sliceSize/2 {
 		return nil
 	}
