@@ -181,24 +181,24 @@ func (n *Node) sites() []*admin.Site {
 	roster := n.ledger.Roster()
 	peers := n.gossip.Peers()
 	st := n.replica.Status()
-	voters, observers := nodeIDs(st.Voters), nodeIDs(st.Observers)
-	now := time.Now()
+	now, self := time.Now(), n.ID()
 	var out []*admin.Site
 	for _, t := range roster.Trusts() {
 		for _, node := range t.Nodes {
-			s := &admin.Site{Trust: string(t.ID), Name: t.Name, Node: node.ID.String(), Address: node.Address, Standing: t.Standing.String(), Raft: "none"}
+			id := replicaID(node.ID)
+			s := &admin.Site{Trust: string(t.ID), Name: t.Name, Node: string(id), Address: node.Address, Standing: t.Standing.String(), Raft: "none"}
 			if node.Standing != federation.Active {
 				s.Standing = node.Standing.String()
 			}
 			switch {
-			case replicaID(node.ID) == st.Leader:
+			case id == st.Leader:
 				s.Raft = "leader"
-			case slices.Contains(voters, node.ID):
+			case slices.Contains(st.Voters, id):
 				s.Raft = "voter"
-			case slices.Contains(observers, node.ID):
+			case slices.Contains(st.Observers, id):
 				s.Raft = "observer"
 			}
-			if node.ID == n.ID() {
+			if node.ID == self {
 				s.Reachable, s.AsOf, s.Version = true, now.UnixMicro(), n.version
 			} else if p, ok := peers[node.ID]; ok {
 				s.Reachable = p.State == gossip.Up
