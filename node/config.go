@@ -276,6 +276,9 @@ func (s Settings) checkKey(data string) []string {
 
 // masterKey loads the key that s names. With InsecureDevKeys it makes one in data when create is set and there is none.
 func (s Settings) masterKey(ctx context.Context, data string, create bool) (storage.MasterKey, error) {
+	if wrong := s.checkKey(data); len(wrong) > 0 {
+		return storage.MasterKey{}, admin.Errorf(admin.CodeConfig, "%s", strings.Join(wrong, "\n"))
+	}
 	src := storage.KeySource{File: s.MasterKeyFile, Value: s.MasterKey, Command: s.MasterKeyCommand, DataDir: data}
 	if s.InsecureDevKeys {
 		src = storage.KeySource{File: filepath.Join(data, storage.DevKeyFile), DataDir: data, AllowInside: true}

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ func (n *Node) redeemed(ctx context.Context, q *wire.EnrolRequest, id federation
 	member, err := checkMember(q.GetMember(), inv, id)
 	if err != nil {
 		return nil, err
+	}
+	if holder := n.addressOf(member); holder != "" {
+		return nil, status.Errorf(codes.InvalidArgument, "%s is reached at %s already, and two nodes cannot share an address: give another with --listen, or with --advertise", holder, member.Address)
 	}
 	again := inv.UsedBy == id
 	if !again {
@@ -120,6 +124,21 @@ func checkMember(encoded []byte, inv record.Invitation, caller federation.NodeID
 		return m, status.Errorf(codes.PermissionDenied, "the enrolment does not hold: %v", m.Check())
 	}
 	return m, nil
+}
+
+// addressOf returns the trust, other than the member's, whose node the region reaches at the member's address; empty for none.
+// Port 0 stands for one that the system is yet to choose.
+func (n *Node) addressOf(m federation.Member) federation.TrustID {
+	if _, port, err := net.SplitHostPort(m.Address); err != nil || port == "0" {
+		return ""
+	}
+	roster := n.ledger.Roster()
+	for _, other := range roster.ActiveNodes() {
+		if _, t, ok := roster.Node(other.ID); ok && t.ID != m.Trust && other.Address == m.Address {
+			return t.ID
+		}
+	}
+	return ""
 }
 
 // enrol proposes the member, unless it is in the roster already because an earlier answer got lost. It returns the proposal

@@ -156,7 +156,9 @@ func (n *Node) storeProblem(err error) error {
 // note appends to the audit log.
 func (n *Node) note(ctx context.Context, e audit.Entry) error {
 	e.Custodian = orTrust(e.Custodian, n.Trust())
-	if _, err := n.audit.Append(ctx, e); err != nil {
+	if _, err := n.audit.Append(ctx, e); errors.Is(err, storage.ErrDiskFull) {
+		return n.diskFull(err)
+	} else if err != nil {
 		return admin.Errorf(admin.CodeUnavailable, "the audit log cannot be written (%v), and nothing is done without evidence", err)
 	}
 	return nil

@@ -279,6 +279,8 @@ func sponsorProblem(inv invitation, err error) error {
 		switch st.Code() {
 		case codes.PermissionDenied:
 			return admin.Errorf(admin.CodeInvitation, "the sponsor refuses the invitation: %s", st.Message())
+		case codes.InvalidArgument:
+			return admin.Errorf(admin.CodeBadInput, "the sponsor at %s does not enrol %s: %s", inv.Address, inv.Trust, st.Message())
 		case codes.Unavailable, codes.DeadlineExceeded:
 		default:
 			return admin.Errorf(admin.CodeUnavailable, "the sponsor at %s could not enrol %s: %s", inv.Address, inv.Trust, st.Message())

@@ -117,8 +117,13 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 			add("%s (%s) does not answer", site.GetTrust(), site.GetName())
 		}
 	}
-	if n.space.Level() != storage.LevelOK {
-		add("the disk is filling up: below a tenth (6.4 GiB of a large one) nothing more is taken in, below half of that the node only reads")
+	switch n.space.Level() {
+	case storage.LevelWarn:
+		add("the disk is filling up: below a tenth (6.4 GiB of a large one, 128 MiB of a small one) no more documents are taken in, below half of that the node only reads. Make room")
+	case storage.LevelNoIngest:
+		add("THE DISK IS NEARLY FULL: no documents are taken in. Make room on the volume of %s", n.options.Data)
+	case storage.LevelReadOnly:
+		add("THE DISK IS FULL: no documents are taken in, nothing of the region is kept, and what needs evidence is refused once that cannot be written either. Make room on the volume of %s", n.options.Data)
 	}
 	if n.unwitnessed() {
 		add("the region does not witness this node's audit log any more, since it was accepted that entries are lost; the log is checked against this node's own mark only")

@@ -18,6 +18,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -175,10 +176,13 @@ func (n *Node) maySpeak(ctx context.Context) error {
 	return err
 }
 
-// mayFetch fails when this trust or a document's custodian is suspended.
+// mayFetch fails when this trust or a document's custodian is suspended, and when no evidence of it could be kept here.
 func (n *Node) mayFetch(ctx context.Context, id federation.DocumentID) error {
 	if err := n.maySpeak(ctx); err != nil {
 		return err
+	}
+	if err := n.space.Allow(storage.Essential, 0); err != nil {
+		return n.diskFull(err)
 	}
 	s, err := n.suspension(ctx, id.Custodian())
 	if err == nil && s != nil {

@@ -124,6 +124,12 @@ func TestManifestHeaders(t *testing.T) {
 			p.fails(t, admin.CodeBadInput, append(c.words, name), "ingest", "--data", "d1", "--manifest", name, "headers")
 		})
 	}
+	t.Run("with what is for one file", func(t *testing.T) {
+		name := p.write(t, "labels.csv", header+row("a.pdf", patient))
+		for _, flag := range [][]string{{"--title", "T"}, {"--confidentiality", "R"}, {"--sensitivity", "HIV"}, {"--legal", "GRA"}} {
+			p.fails(t, admin.CodeBadInput, []string{flag[0] + " is for one file", "leave " + flag[0] + " out"}, append([]string{"ingest", "--data", "d1", "--manifest", name, "headers"}, flag...)...)
+		}
+	})
 	t.Run("no such manifest", func(t *testing.T) {
 		p.fails(t, admin.CodeBadInput, []string{"--manifest", "gone.csv", "no such file"}, "ingest", "--data", "d1", "--manifest", "gone.csv", "headers")
 	})

@@ -56,12 +56,22 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("got %v", o)
 		}
 		o = p.json(t, "status", "--data", "d1")
-		if disk := o["disk"].(map[string]any); disk["state"] != "no_ingest" || !strings.Contains(strings.Join(texts(o["warnings"]), " "), "disk is filling up") {
+		if disk := o["disk"].(map[string]any); disk["state"] != "no_ingest" || !strings.Contains(strings.Join(texts(o["warnings"]), " "), "THE DISK IS NEARLY FULL: no documents are taken in. Make room") {
 			t.Errorf("the status says so: got %v and %v", disk, o["warnings"])
 		}
 		p.json(t, "fetch", "--data", "d1", held, "--out", "got.pdf")
 		if o := p.json(t, "locate", "--data", "d1", patient); len(o.list(t, "documents")) != 1 {
 			t.Errorf("what is held is still found: %v", o)
+		}
+	})
+	t.Run("so full that no evidence can be written", func(t *testing.T) {
+		free.Store(1 * MiB)
+		o := p.json(t, "status", "--data", "d1")
+		if disk := o["disk"].(map[string]any); disk["state"] != "read_only" || !strings.Contains(strings.Join(texts(o["warnings"]), " "), "THE DISK IS FULL") {
+			t.Errorf("the status says so: got %v and %v", disk, o["warnings"])
+		}
+		for _, args := range [][]string{{"locate", patient}, {"object", patient}, {"withdraw", held}, {"fetch", held, "--out", "full.pdf"}} {
+			p.fails(t, admin.CodeDiskFull, []string{"too little space is free", p.path("d1"), "1 MiB of 1000 MiB", "make room"}, append(args, "--data", "d1")...)
 		}
 	})
 	t.Run("after room was made", func(t *testing.T) {

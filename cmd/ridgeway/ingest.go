@@ -114,7 +114,7 @@ func oneOrMany(cmd *cobra.Command, many bool, path string) error {
 	of := []string{"patient", "type", "title", "date"}
 	switch {
 	case many:
-		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "language", "supersedes") {
+		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "sensitivity", "legal", "language", "supersedes") {
 			if cmd.Flag(name).Changed {
 				return admin.Errorf(admin.CodeBadInput, "--%s is for one file, and --manifest says it of each: leave --%s out", name, name)
 			}

@@ -86,6 +86,18 @@ func TestUsedInvitation(t *testing.T) {
 	p.fails(t, admin.CodeDataFolder, []string{"d3", "never joined", "ridgeway join"}, "serve", "--data", "d3", "--listen", port(t), dev)
 }
 
+// TestAddressOfAnotherTrust is refused before the invitation is used up.
+func TestAddressOfAnotherTrust(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, quick)
+	p.founded(t, "d1")
+	taken := p.json(t, "status", "--data", "d1")["address"].(string)
+	line := p.invitation(t, "d1", "RAS")
+	p.fails(t, admin.CodeBadInput, []string{"RYJ is reached at " + taken + " already", "--listen", "--advertise"}, "join", "--data", "d2", "--listen", port(t), "--advertise", taken, dev, "--yes", line)
+	own := port(t)
+	p.json(t, "join", "--data", "d2", "--listen", own, "--advertise", own, dev, "--yes", line)
+}
+
 // TestSponsorDown says what to look at, and succeeds with the same folder and invitation once the sponsor is back.
 func TestSponsorDown(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,7 @@ func TestRecoverTwiceAndCutOff(t *testing.T) {
 	p.listed(t, "d2", 1)
 	p.listed(t, "d3", 1)
 	p.fails(t, admin.CodeInUse, []string{"d1", "in use"}, "recover", "--data", "d1", dev)
+	p.fails(t, admin.CodeConfig, []string{"master key", "none is named", "--insecure-dev-keys"}, "recover", "--data", "d1")
 	one.kill()
 	p.lose(t, "d1", "log*/*")
 	p.fails(t, admin.CodeIntegrity, []string{"d1", "ridgeway recover"}, "serve", "--data", "d1", dev)
