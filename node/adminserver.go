@@ -55,6 +55,11 @@ func (s adminServer) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*a
 	return s.n.Withdraw(ctx, q)
 }
 
+// Relabel changes labels, or says what that would do.
+func (s adminServer) Relabel(ctx context.Context, q *admin.RelabelRequest) (*admin.RelabelReply, error) {
+	return s.n.Relabel(ctx, q)
+}
+
 // Suspend suspends a trust.
 func (s adminServer) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.ProposalReply, error) {
 	return s.n.Suspend(ctx, q)

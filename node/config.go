@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
@@ -53,6 +55,9 @@ type Settings struct {
 	// they are and who holds them.
 	SealedTypes       []string `yaml:"sealed_types,omitempty"`
 	SealedSpecialties []string `yaml:"sealed_specialties,omitempty"`
+	// LegalTypes are types of documents that are of a class which statute keeps from being shared (HFEA, GRA or ADOPTION), whatever
+	// is said of the single document.
+	LegalTypes map[string]string `yaml:"legal_types,omitempty"`
 	// TestNumbers accepts NHS numbers of the range that is never issued (999), for trials, RIDGEWAY_TEST_NUMBERS.
 	TestNumbers bool `yaml:"test_numbers,omitempty"`
 	// Glass, Review, Notify and Watch are about emergencies and misuse; they stand in the file only.
@@ -238,6 +243,11 @@ func (s Settings) Check(data string) error {
 	case "", "debug", "info", "warn", "error":
 	default:
 		add("log_level: %q is none of debug, info, warn, error", s.LogLevel)
+	}
+	for _, t := range slices.Sorted(maps.Keys(s.LegalTypes)) {
+		if class := s.LegalTypes[t]; !slices.ContainsFunc(policy.LegalClasses(), func(c policy.LegalClass) bool { return c.Code == class }) {
+			add("legal_types: %q of %s is none of HFEA, GRA, ADOPTION", class, t)
+		}
 	}
 	wrong = append(wrong, s.checkKey(data)...)
 	wrong = append(wrong, s.checkReviews(data)...)

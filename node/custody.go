@@ -97,10 +97,15 @@ func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Do
 	if err != nil {
 		return policy.Document{}, err
 	}
+	return descriptionOf(&doc), nil
+}
+
+// descriptionOf is a document as decisions look at it.
+func descriptionOf(d *record.Document) policy.Document {
 	return policy.Document{
-		ID: doc.ID, Custodian: h.n.Trust(), Subject: doc.Subject, Type: doc.Type, Category: doc.Category, Specialty: doc.Specialty,
-		Author: doc.Author, Confidentiality: doc.Confidentiality, Date: doc.Date, Sensitivity: doc.Labels, LegalClass: doc.Legal,
-	}, nil
+		ID: d.ID, Custodian: d.ID.Custodian(), Subject: d.Subject, Type: d.Type, Category: d.Category, Specialty: d.Specialty,
+		Author: d.Author, Confidentiality: d.Confidentiality, Date: d.Date, Sensitivity: d.Labels, LegalClass: d.Legal,
+	}
 }
 
 // Manifest returns the manifest as it was published.

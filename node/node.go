@@ -81,7 +81,8 @@ type Node struct {
 	misuse      *misuse
 	portal      *web.Portal // nil without one
 
-	unreadable atomic.Bool // something that waits for the region cannot be read
+	unreadable atomic.Bool  // something that waits for the region cannot be read
+	resealed   atomic.Int64 // documents that are published anew because settings have changed; negative: the search for them goes on
 
 	doubtMu  sync.Mutex
 	doubted  *doubt  // why releases are stopped

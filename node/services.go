@@ -45,7 +45,7 @@ func (n *Node) openStores(ctx context.Context) error {
 	n.onClose(func(context.Context) error { return n.blobs.Close() })
 	records := recordOptions(n.folder, n.membership, n.keys)
 	records.Logger, records.Space, records.Small = n.logger, n.space, o.Small
-	records.SealedTypes, records.SealedSpecialties = o.Settings.SealedTypes, o.Settings.SealedSpecialties
+	records.SealedTypes, records.SealedSpecialties, records.LegalTypes = o.Settings.SealedTypes, o.Settings.SealedSpecialties, o.Settings.LegalTypes
 	n.records, err = record.Open(ctx, records)
 	if err != nil {
 		return n.storeOpenProblem("record store", err)
@@ -122,7 +122,7 @@ func (n *Node) openServices(ctx context.Context) error {
 	if err := n.serveLanes(ctx); err != nil {
 		return err
 	}
-	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.notify, n.watchReviews, n.watchEmergencies, n.memory, n.tidy, n.keepApplications, n.watchAgreement} {
+	for _, task := range []func(context.Context){n.speaker.run, n.steward, n.greeter, n.doorkeeper, n.keepAddress, n.observe, n.checkpoints, n.lease.Run, n.space.Run, n.settle, n.watch, n.notify, n.watchReviews, n.watchEmergencies, n.memory, n.tidy, n.keepApplications, n.watchAgreement, n.reseal} {
 		n.tasks.Go(func() { task(ctx) })
 	}
 	if err := n.openMonitor(ctx); err != nil {

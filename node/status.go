@@ -143,6 +143,9 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	for _, f := range n.gossip.Forks() {
 		add("the state of another node differs from this one's: %v", f)
 	}
+	if text := n.resealText(); text != "" {
+		add("%s", text)
+	}
 	out = append(out, n.reviewWarnings()...)
 	if n.options.Settings.InsecureDevKeys {
 		add("the master key lies in the data folder: for trials only")
