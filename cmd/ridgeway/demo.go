@@ -33,7 +33,8 @@ func (a *app) demoCommand() *cobra.Command {
 folder and its own UDP socket on this machine. Invented patients' documents are
 taken in, found from another trust and streamed to it; a connection is cut, a
 patient objects, the leader is lost, a trust restarts, and the evidence is
-verified. Then it stays up, and prints commands to try, until Ctrl-C.
+verified. Then it stays up until Ctrl-C: it prints the address of the portal of
+one trust, for your browser, and commands to try from a second terminal.
 
 All patients and documents are invented, the same for the same --seed. The
 master keys lie in the data folders, which no real node may do.
@@ -90,6 +91,12 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 	o.tour.Reopen = reopen
 	o.tour.Region.Dir, o.tour.Region.Small, o.tour.Region.Admin, o.tour.Region.Version = dir, true, true, version
 	o.tour.Tell = func(line string) { a.say("%s", line) }
+	portal := ""
+	if !o.once {
+		if portal, err = demoPortal(&o.tour); err != nil {
+			return err
+		}
+	}
 	a.demoGreeting(o, dir)
 	walk, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
@@ -102,6 +109,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 	if err == nil {
 		a.say("\nEvery step held, in %.1f s.", took.Seconds())
 		if !o.once {
+			a.demoBrowser(t, portal)
 			a.demoCommands(t)
 			<-ctx.Done()
 			a.say("\nStopping.")

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/testnet/tour"
+)
+
+// portalPort is where the portal of a demonstration is, unless something else is there.
+const portalPort = "127.0.0.1:8443"
+
+// demoPortal gives the trust whose clinician reads the record a portal with people to choose from, and returns its address.
+// The port is chosen once, because the node may be restarted.
+func demoPortal(o *tour.Options) (string, error) {
+	l, err := net.Listen("tcp", portalPort)
+	if err != nil {
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return "", fmt.Errorf("find a port for the portal: %w", err)
+		}
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return "", fmt.Errorf("find a port for the portal: %w", err)
+	}
+	reader := tour.Members(o.Trusts)[1].Trust
+	o.Region.Open = func(trust federation.TrustID, n *node.Options) {
+		if trust == reader {
+			n.Settings.Portal = node.PortalSettings{Listen: addr, Personas: node.DemoPersonas()}
+		}
+	}
+	return addr, nil
+}
+
+// demoBrowser says how to see the region in a browser.
+func (a *app) demoBrowser(t *tour.Tour, addr string) {
+	trust, _ := t.Reader()
+	a.say("")
+	a.say("See it in a browser, as a clinician at %s would:", trust)
+	a.say("  https://%s", addr)
+	a.say("It asks who you want to be. Then look for NHS number %s.", t.Patient().SpacedNumber())
+	a.say("Your browser warns of the certificate, which was made for this demonstration:")
+	a.say("go on all the same. The address can be reached from this machine only.")
+}
