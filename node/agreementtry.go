@@ -154,8 +154,14 @@ func (x *replayed) one(ctx context.Context, e audit.Entry) (policy.Case, bool, e
 		}
 		x.facts[key] = facts
 	}
+	link, _ := policy.ParseRelationship(e.Relationship) // it was read when it was asked for
+	link.Verified = policy.VerifiedIn(e.Rules)
+	action := policy.Open
+	if strings.Contains(e.Detail, exportWords) {
+		action = policy.Export
+	}
 	return policy.Case{Facts: facts, Request: policy.Request{
-		User: policy.User{Trust: e.Trust, ID: e.User, Role: e.Role}, Action: policy.Open, Purpose: e.Purpose, Relationship: e.Relationship,
+		User: policy.User{Trust: e.Trust, ID: e.User, Role: e.Role}, Action: action, Purpose: e.Purpose, Relationship: e.Relationship, Link: link,
 		Document: *doc, BreakGlass: e.BreakGlass, Now: e.Time,
 	}}, true, nil
 }
@@ -229,6 +235,8 @@ func requestText(r policy.Request) string {
 		verb = "breaks the glass to open"
 	case r.Action == policy.Open:
 		verb = "opens"
+	case r.Action == policy.Export:
+		verb = "exports"
 	}
 	what := "a document"
 	if r.Document.ID != "" {

@@ -180,6 +180,9 @@ func chainText(chain []policy.Reason) string {
 	return strings.Join(lines, "\n")
 }
 
+// exportWords mark, in the detail of an entry, a copy that was to be kept in another system.
+const exportWords = "export, to be kept"
+
 func detailText(e exchange.Event) string {
 	parts := []string{e.Kind.String(), "transfer " + fmt.Sprintf("%x", e.Transfer[:])}
 	if len(e.Receipt) > 0 && (e.Kind == exchange.Received || e.Kind == exchange.Failed) {
@@ -187,6 +190,15 @@ func detailText(e exchange.Event) string {
 	}
 	if e.Local {
 		parts = append(parts, "own staff")
+	}
+	if e.Export {
+		parts = append(parts, exportWords)
+	}
+	switch {
+	case e.Vouched:
+		parts = append(parts, "the evidence of the relationship was found in the records of "+string(e.Trust))
+	case e.Relationship != "":
+		parts = append(parts, "the relationship is stated; "+string(e.Trust)+" vouches for no evidence")
 	}
 	if len(e.Selection.Pages) > 0 {
 		parts = append(parts, fmt.Sprintf("part %d, %d pages from page %d", e.Selection.Part, len(e.Selection.Pages), e.Selection.Pages[0]))

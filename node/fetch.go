@@ -65,7 +65,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	permitted := false
 	q := exchange.Request{
 		Document: d.id, Selection: s, User: d.who.GetUser(), Role: d.who.GetRole(), Purpose: d.who.GetPurpose(), Relationship: d.who.GetRelationship(),
-		Bulk: len(s.Pages)+len(s.Ranges) == 0, Begin: func(m federation.Manifest) error {
+		Export: d.asked.GetExport(), Bulk: len(s.Pages)+len(s.Ranges) == 0, Begin: func(m federation.Manifest) error {
 			permitted = true
 			if d.part > len(m.Parts) {
 				return admin.Errorf(admin.CodeBadInput, "%s has %d parts, not %d", d.id, len(m.Parts), d.part)
@@ -82,6 +82,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 		return result, over(d.node.releaseProblem(d.id, s, err))
 	}
 	d.node.looks(ctx, d.who, d.id)
+	q.Vouch = d.node.vouch(ctx, d.id, d.who.GetRelationship())
 	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
 	defer watch.stop(nil)
 	result, err := d.node.client.Fetch(ctx, q, func(piece exchange.Segment) error {
@@ -118,7 +119,7 @@ func (n *Node) mayKnow(ctx context.Context, who *admin.Asker, id federation.Docu
 	if err != nil || !found {
 		return false
 	}
-	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
+	link := n.relationship(ctx, []federation.Subject{p.Subject}, who.GetRelationship())
 	q := policy.Request{
 		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.Open, Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: time.Now().UTC(),

@@ -177,7 +177,8 @@ func glassRequest(who *admin.Asker, trust federation.TrustID, doc policy.Documen
 // glassHolders returns the own trust, and those that hold documents of the patient which the user may know of once the glass
 // is broken.
 func (n *Node) glassHolders(view consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) ([]federation.TrustID, error) {
-	may := n.sightWith(view, who, subject, saidBy(view, local, subject), true)
+	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
+	may := n.sightWith(view, who, link, subject, saidBy(view, local, subject), true)
 	out := []federation.TrustID{n.Trust()}
 	seen := map[federation.TrustID]bool{n.Trust(): true}
 	var cursor index.Cursor

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,27 +15,34 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
-	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // The rules of misuse. Each opens a review when it sees what it looks for; quotas alone refuse.
 //
 //	many_patients     one user looked at more than patients_an_hour distinct patients within an hour
-//	own_record        staff looked at the record that the settings say is their own
-//	protected_person  somebody looked at the record of a person whom the settings protect
+//	own_record        staff looked at their own record
+//	colleague         staff looked at the record of another member of this trust's staff
+//	near_person       staff looked at the record of somebody with their surname or address
+//	protected_person  somebody looked at the record of a person who is marked as protected
 //	no_relationship   one user asked more than unlinked_an_hour times within an hour without stating a relationship
 //	user_quota        one user has had quota_user distinct patients' documents from here within an hour: no others are released
 //	trust_quota       all of a trust have had quota_trust
 //
-// A trust's own node watches its staff wherever they look; a custodian watches everybody whom it releases to.
+// Who is protected, and whose record is whose, is what 'ridgeway protect' has marked. A trust's own node watches its staff
+// wherever they look; a custodian watches everybody whom it releases to. The settings can silence any rule but the quotas.
 const (
 	ruleManyPatients   = "many_patients"
 	ruleOwnRecord      = "own_record"
+	ruleColleague      = "colleague"
+	ruleNear           = "near_person"
 	ruleProtected      = "protected_person"
 	ruleNoRelationship = "no_relationship"
 	ruleUserQuota      = "user_quota"
 	ruleTrustQuota     = "trust_quota"
 )
+
+// softRules are those that open a review and refuse nothing: the settings can silence them.
+var softRules = []string{ruleManyPatients, ruleOwnRecord, ruleColleague, ruleNear, ruleProtected, ruleNoRelationship}
 
 // The bounds of the rules within an hour, unless the settings say otherwise.
 const (
@@ -110,10 +118,9 @@ func (s *seenPatients) within(now time.Time) int {
 
 // misuse watches what is done, at both ends. What it counts is in memory; quotas are read back from the audit log.
 type misuse struct {
-	node      *Node
-	limits    WatchSettings
-	own       map[string]federation.Subject // by staff id: their own record
-	protected map[federation.Subject]bool
+	node   *Node
+	limits WatchSettings
+	marks  *marks
 
 	mu       sync.Mutex
 	released map[person]*seenPatients
@@ -122,26 +129,12 @@ type misuse struct {
 	swept    time.Time
 }
 
-func newMisuse(n *Node) (*misuse, error) {
-	m := &misuse{
-		node: n, limits: n.options.Settings.Watch, own: make(map[string]federation.Subject), protected: make(map[federation.Subject]bool),
+func newMisuse(ctx context.Context, n *Node) (*misuse, error) {
+	kept, err := n.openMarks(ctx)
+	return &misuse{
+		node: n, limits: n.options.Settings.Watch, marks: kept,
 		released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]time.Time),
-	}
-	for staff, text := range m.limits.OwnRecords {
-		number, err := record.ParseNHSNumber(text)
-		if err != nil {
-			return nil, err // check has read it
-		}
-		m.own[staff] = n.records.Subject(number)
-	}
-	for _, text := range m.limits.Protected {
-		number, err := record.ParseNHSNumber(text)
-		if err != nil {
-			return nil, err
-		}
-		m.protected[n.records.Subject(number)] = true
-	}
-	return m, nil
+	}, err
 }
 
 // recall counts what the audit log says was released within the last hour: stopping the node does not give a new quota.
@@ -234,18 +227,37 @@ func (m *misuse) sweep(now time.Time) {
 // look applies the rules to somebody who looks at a patient. It never refuses.
 func (m *misuse) look(ctx context.Context, who person, s federation.Subject, relationship string) {
 	now := time.Now()
-	day := now.Truncate(24 * time.Hour)
 	if n := m.distinct(who, s, now); n > orDefault(m.limits.PatientsAnHour, patientsAnHour) {
 		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d distinct patients within an hour", n))
 	}
 	if n := m.without(who, relationship, now); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
 		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d requests without a relationship within an hour", n))
 	}
-	if m.protected[s] {
-		m.suspect(ctx, ruleProtected, who, s, day, "the record of a person marked as protected")
+	m.lookMarked(ctx, who, s, now.Truncate(24*time.Hour))
+}
+
+// lookMarked applies the rules about people who bear a mark. What is known of this trust's staff says nothing of others'.
+func (m *misuse) lookMarked(ctx context.Context, who person, s federation.Subject, day time.Time) {
+	if m.marks.none() {
+		return
 	}
-	if own, found := m.own[who.user]; found && own == s && who.trust == m.node.Trust() {
-		m.suspect(ctx, ruleOwnRecord, who, s, day, "the record that the settings say is their own")
+	subjects, err := m.node.linked(ctx, s)
+	if err != nil {
+		subjects = []federation.Subject{s} // the marks of this one are known all the same
+	}
+	ours := who.trust == m.node.Trust()
+	for _, k := range m.marks.of(subjects...) {
+		switch {
+		case k.Kind == markProtected:
+			m.suspect(ctx, ruleProtected, who, s, day, "the record of a person marked as protected")
+		case !ours:
+		case k.Kind == markStaff && samePerson(k.Staff, who.user):
+			m.suspect(ctx, ruleOwnRecord, who, s, day, "the record is marked as their own")
+		case k.Kind == markStaff:
+			m.suspect(ctx, ruleColleague, who, s, day, "the record of a colleague")
+		case samePerson(k.Staff, who.user):
+			m.suspect(ctx, ruleNear, who, s, day, "the record of somebody with their surname or address")
+		}
 	}
 }
 
@@ -277,6 +289,9 @@ func (m *misuse) without(who person, relationship string, now time.Time) int {
 // suspect opens a review, one for the same suspicion within its period.
 func (m *misuse) suspect(ctx context.Context, rule string, who person, s federation.Subject, period time.Time, text string) {
 	n := m.node
+	if slices.Contains(m.limits.Off, rule) {
+		return
+	}
 	r := &review{
 		ID:   reviewID(n.Trust(), rule, string(who.trust), who.user, string(s[:]), period.UTC().Format(time.RFC3339)),
 		Kind: rule, User: who.user, Trust: who.trust, Subject: s, Reason: text, At: time.Now().UTC(),

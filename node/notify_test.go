@@ -167,7 +167,9 @@ func TestSettingsOfNoticesAreChecked(t *testing.T) {
 		"plain http":     {Notify: NotifySettings{Webhook: &WebhookSettings{URL: "http://alerts.example/x", SecretFile: "s"}}},
 		"no secret":      {Notify: NotifySettings{Webhook: &WebhookSettings{URL: "https://alerts.example/x"}}},
 		"secret inside":  {Notify: NotifySettings{Webhook: &WebhookSettings{URL: "https://alerts.example/x", SecretFile: "/data/x/s"}}},
-		"own record":     {Watch: WatchSettings{OwnRecords: map[string]string{"ada": "943 476 5918"}}},
+		"own record":     {Watch: WatchSettings{OwnRecords: map[string]string{"ada": "943 476 5919"}}},
+		"protected":      {Watch: WatchSettings{Protected: []string{"943 476 5919"}}},
+		"no such rule":   {Watch: WatchSettings{Off: []string{"user_quota"}}},
 		"negative":       {Glass: GlassSettings{PerUser: -1}},
 	} {
 		wrong := s.checkReviews("/data/x")

@@ -98,7 +98,7 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 		if gone, err := n.gone(ctx, p); err != nil || gone {
 			return cmp.Or(err, error(missing))
 		}
-		if n.sight(r, who, subject, local)(p) {
+		if n.sight(ctx, r, who, subject, local)(p) {
 			out = located(p)
 		}
 		return nil

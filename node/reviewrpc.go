@@ -30,7 +30,7 @@ func (n *Node) openReviews(ctx context.Context) error {
 	if err != nil {
 		return n.storeOpenProblem("record store", err)
 	}
-	n.misuse, err = newMisuse(n)
+	n.misuse, err = newMisuse(ctx, n)
 	return err
 }
 

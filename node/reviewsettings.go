@@ -2,13 +2,11 @@ package node
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/storage"
-	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // GlassSettings bound how many emergencies may be declared within an hour. Zero is the default.
@@ -36,8 +34,9 @@ type WatchSettings struct {
 	UnlinkedAnHour int               `yaml:"unlinked_an_hour,omitempty"` // requests of one user without a relationship: 30
 	QuotaUser      int               `yaml:"quota_user,omitempty"`       // distinct patients an hour whose documents are released to one user: 100
 	QuotaTrust     int               `yaml:"quota_trust,omitempty"`      // and to all of one trust: 1000
-	OwnRecords     map[string]string `yaml:"own_records,omitempty"`      // staff id to that person's NHS number
-	Protected      []string          `yaml:"protected,omitempty"`        // NHS numbers of people whose record is watched
+	Off            []string          `yaml:"off,omitempty"`              // rules that open no review
+	OwnRecords     map[string]string `yaml:"own_records,omitempty"`      // refused: the file is not where NHS numbers belong
+	Protected      []string          `yaml:"protected,omitempty"`        // refused likewise
 }
 
 // checkReviews returns all that is wrong with what emergencies, reviews and their notices are set to. It repeats no NHS number.
@@ -56,15 +55,16 @@ func (s Settings) checkReviews(data string) []string {
 	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Minute || d > 90*24*time.Hour) {
 		add("review: within: %v is not within 1m and 2160h", d)
 	}
-	for _, staff := range slices.Sorted(maps.Keys(s.Watch.OwnRecords)) {
-		if _, err := record.ParseNHSNumber(s.Watch.OwnRecords[staff]); err != nil {
-			add("watch: own_records: what stands for %q is not an NHS number", staff)
+	for _, rule := range s.Watch.Off {
+		if !slices.Contains(softRules, rule) {
+			add("watch: off: %q is none of %s", rule, strings.Join(softRules, ", "))
 		}
 	}
-	for i, number := range s.Watch.Protected {
-		if _, err := record.ParseNHSNumber(number); err != nil {
-			add("watch: protected: entry %d is not an NHS number", i+1)
-		}
+	if len(s.Watch.OwnRecords) > 0 {
+		add("watch: own_records: NHS numbers do not belong into this file: take the key out, start the node, and say it for each with 'ridgeway protect NHS-NUMBER --staff STAFF-ID'")
+	}
+	if len(s.Watch.Protected) > 0 {
+		add("watch: protected: NHS numbers do not belong into this file: take the key out, start the node, and mark each with 'ridgeway protect NHS-NUMBER --reason TEXT'")
 	}
 	slices.Sort(wrong)
 	return append(wrong, s.Notify.check(data)...)

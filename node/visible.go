@@ -42,7 +42,7 @@ func (n *Node) page(ctx context.Context, who *admin.Asker, subject federation.Su
 	}
 	var out visible
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		l := listing{n: n, r: r, subject: subject, may: n.sight(r, who, subject, local)}
+		l := listing{n: n, r: r, subject: subject, may: n.sight(ctx, r, who, subject, local)}
 		if err := l.take(waiting); err != nil {
 			return err
 		}
@@ -256,16 +256,15 @@ func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
 type sight func(federation.Pointer) bool
 
 // sight returns what a user may know of: in an emergency that they have declared, what they may open in one.
-func (n *Node) sight(r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
+func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
 	said := saidBy(r, local, subject)
 	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), said.subjects, time.Now())
-	return n.sightWith(r, who, subject, said, glass)
+	return n.sightWith(r, who, n.relationship(ctx, said.subjects, who.GetRelationship()), subject, said, glass)
 }
 
 // sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
-func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, subject federation.Subject, said words, glass bool) sight {
+func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, link policy.Relationship, subject federation.Subject, said words, glass bool) sight {
 	now := time.Now().UTC()
-	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
 	request := policy.Request{
 		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Link: link, BreakGlass: glass, Now: now,

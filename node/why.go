@@ -44,6 +44,7 @@ func (n *Node) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, e
 		return nil, err
 	}
 	r.Document = doc
+	r.Link = n.relationship(ctx, []federation.Subject{doc.Subject}, r.Relationship)
 	if err := n.noteInquiry(ctx, q.GetBy(), doc, "asked why: "+requestText(r)); err != nil {
 		return nil, err
 	}
@@ -84,8 +85,10 @@ func (n *Node) questionOf(q *admin.WhyRequest) (policy.Request, error) {
 		r.Action = policy.See
 	case "break-glass":
 		r.BreakGlass = true
+	case "export":
+		r.Action = policy.Export
 	default:
-		return r, admin.Errorf(admin.CodeBadInput, "--action %s: it is see, open or break-glass", q.GetAction())
+		return r, admin.Errorf(admin.CodeBadInput, "--action %s: it is see, open, export or break-glass", q.GetAction())
 	}
 	return r, nil
 }
@@ -180,6 +183,8 @@ func accessesOf(all []policy.Access) []*admin.Access {
 					x.See = true
 				case "open":
 					x.Open = true
+				case "export":
+					x.Export = true
 				default:
 					x.Glass = true
 				}

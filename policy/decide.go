@@ -43,7 +43,7 @@ func decideOrdinary(r Request, f Facts, w *wishes) Decision {
 		return d
 	case w.refusal != nil:
 		d.Outcome, d.Chain = Denied, append(d.Chain, w.reason())
-		if r.Action == Open && !w.telling {
+		if r.Action != See && !w.telling {
 			// Whom the custodian shares with may be told that the patient has dissented: it is the same for every document of
 			// theirs, so it gives none away (the Spine's NO_PATIENT_CONSENT). Lists leave the documents out all the same.
 			d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
@@ -55,10 +55,10 @@ func decideOrdinary(r Request, f Facts, w *wishes) Decision {
 		d.Chain = append(d.Chain, Reason{Rule: ruleDirective, Text: "no objection in force"})
 	}
 	permit, why := f.Agreement.evaluate(r, r.Action.String(), f.AgreementVersion)
-	d.Chain = append(d.Chain, why...)
+	d.Chain = append(append(d.Chain, r.Link.reasons()...), why...)
 	if !permit {
 		d.Outcome = Denied
-		if r.Action == Open {
+		if r.Action != See {
 			d.Visible, _ = f.Agreement.evaluate(r, actionSee, f.AgreementVersion)
 		}
 		return d
@@ -77,8 +77,11 @@ func decideGlass(r Request, f Facts) Decision {
 	if d, refused := decideFirst(r, f); refused {
 		return d
 	}
+	if r.Action == Export {
+		return Decision{Outcome: Denied, Chain: []Reason{{Rule: ruleGlass, Text: "breaking the glass opens a document; it lets nobody keep a copy"}}}
+	}
 	permit, why := f.Agreement.evaluate(r, actionGlass, f.AgreementVersion)
-	d := Decision{Outcome: Denied, Chain: why}
+	d := Decision{Outcome: Denied, Chain: append(r.Link.reasons(), why...)}
 	if permit {
 		d.Outcome, d.Visible, d.Glass = Permit, true, true
 		d.Chain = append(d.Chain, Reason{Rule: ruleGlass, Text: "opened in an emergency; must be audited at both sites and reviewed"})
@@ -111,7 +114,7 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 // fault returns what is wrong with the request itself, or "".
 func fault(r Request) string {
 	switch {
-	case r.Action != See && r.Action != Open:
+	case r.Action != See && r.Action != Open && r.Action != Export:
 		return "no action is named"
 	case !r.User.Trust.Valid() || r.User.ID == "":
 		return "no user is named"

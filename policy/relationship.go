@@ -39,3 +39,35 @@ func (r Relationship) String() string {
 	}
 	return string(r.Kind) + ":" + r.Evidence
 }
+
+// What a chain calls what is said of a relationship. It is no rule: it permits and refuses nothing by itself.
+const (
+	checkVerified = "relationship-verified"
+	checkStated   = "relationship-stated"
+)
+
+// VerifiedIn reports whether the chain of a decision, in the lines of its reasons, rests on evidence that somebody has found.
+func VerifiedIn(chain string) bool {
+	for line := range strings.Lines(chain) {
+		if strings.HasPrefix(line, checkVerified+":") {
+			return true
+		}
+	}
+	return false
+}
+
+// reasons says plainly whether the relationship was only stated, or somebody has found the evidence; nothing when there is none.
+func (r Relationship) reasons() []Reason {
+	switch {
+	case r.Kind == NoRelationship:
+		return nil
+	case r.Verified && r.By != "":
+		return []Reason{{Rule: checkVerified, Text: fmt.Sprintf("%s: %s found the evidence in its records at %s", r.Kind, r.By, r.At.UTC().Format("15:04 on 2 January 2006"))}}
+	case r.Verified:
+		return []Reason{{Rule: checkVerified, Text: string(r.Kind) + ": the evidence is taken to be verified"}}
+	case r.Evidence != "":
+		return []Reason{{Rule: checkStated, Text: string(r.Kind) + ": stated by the user; the evidence that they name was found in nobody's records"}}
+	default:
+		return []Reason{{Rule: checkStated, Text: string(r.Kind) + ": stated by the user, without evidence"}}
+	}
+}

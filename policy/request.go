@@ -14,8 +14,9 @@ type Action uint8
 
 // The actions.
 const (
-	See  Action = iota + 1 // learn that the document exists, with its metadata
-	Open                   // read its content
+	See    Action = iota + 1 // learn that the document exists, with its metadata
+	Open                     // read its content
+	Export                   // take a copy into another system, to be kept there
 )
 
 // String returns the action's name in agreements.
@@ -25,6 +26,8 @@ func (a Action) String() string {
 		return "see"
 	case Open:
 		return "open"
+	case Export:
+		return "export"
 	default:
 		return "?"
 	}
@@ -84,7 +87,10 @@ const (
 type Relationship struct {
 	Kind     RelationshipKind
 	Evidence string // such as an encounter's id; may be empty
-	Verified bool   // the requester's trust has found the evidence in its own systems
+	Verified bool   // the evidence was found in the records of By
+
+	By federation.TrustID // who has looked: the requester's trust, or the custodian
+	At time.Time          // when
 }
 
 // Request is one thing that one user wants.

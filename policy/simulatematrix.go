@@ -22,7 +22,7 @@ const OtherCode = "any-other"
 // are those that they name, and one for all others. A class is a level of confidentiality with one type, category,
 // specialty or label that they name, or none; and, where they ask for dates, recent, five and thirty years old, and
 // undated. Where they ask for a relationship, consent or the hour, these vary one at a time, and then all together.
-// A request with the glass broken is one of its own. Nobody has a directive but the consent, and the facts refuse nothing.
+// A request with the glass broken is one of its own, and so is one to export, where a rule permits that. Nobody has a directive but the consent, and the facts refuse nothing.
 func Matrix(own federation.TrustID, now time.Time, agreements ...*Agreement) iter.Seq[Case] {
 	m, u, uses := matrixOf(own, now, agreements...)
 	m.classes = m.classesOf(u, uses)
@@ -39,6 +39,9 @@ func matrixOf(own federation.TrustID, now time.Time, agreements ...*Agreement) (
 			continue
 		}
 		uses |= a.uses
+		m.exports = m.exports || slices.ContainsFunc(a.rules, func(r rule) bool {
+			return r.policy.Effect() == cedar.Permit && coversAction(r.policy, actionExport)
+		})
 		for _, r := range a.rules {
 			each = append(each, usageOf((*ast.Policy)(r.policy.AST())))
 		}
@@ -114,6 +117,7 @@ type matrix struct {
 	purposes   []string
 	situations []situation
 	classes    []Document
+	exports    bool
 }
 
 // classesOf returns a document of every class.
@@ -191,6 +195,13 @@ func (m *matrix) documents(c Case, yield func(Case) bool) bool {
 			return false
 		}
 		if c.Request.BreakGlass = true; !yield(c) {
+			return false
+		}
+		if !m.exports {
+			continue
+		}
+		c.Request.Action, c.Request.BreakGlass = Export, false
+		if !yield(c) {
 			return false
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // Access is a group of people who could do something with a document, for the same reason.
 type Access struct {
 	Trust         federation.TrustID
-	Action        string // see, open or open_break_glass
+	Action        string // see, open, open_break_glass or export
 	Roles         []string
 	Purposes      []string
 	Relationships []RelationshipKind // one of these must be stated and verified; empty: none is needed
@@ -33,13 +33,13 @@ func (a Access) String() string {
 	return s + "; " + a.Reason.String()
 }
 
-// Who returns who in these trusts could see, open, or open in an emergency a document, and for which purposes: by action,
+// Who returns who in these trusts could see, open, open in an emergency or export a document, and for which purposes: by action,
 // then trust, in the order given. It takes every trust to be active and the copy to be recent. People are told apart by
 // trust and role only: a directive or a rule about one person counts for that person, and is not seen here.
 func Who(doc Document, facts Facts, trusts []federation.TrustID, now time.Time) []Access {
 	facts.RequesterStanding, facts.LeaseAge, facts.LeaseLimit = federation.Active, 0, MaxLease
 	var all []Access
-	for _, action := range []string{actionSee, actionOpen, actionGlass} {
+	for _, action := range []string{actionSee, actionOpen, actionGlass, actionExport} {
 		for _, trust := range trusts {
 			all = append(all, whoOf(doc, facts, trust, action, now)...)
 		}
@@ -57,8 +57,11 @@ func whoOf(doc Document, facts Facts, trust federation.TrustID, action string, n
 				User: User{Trust: trust, ID: "anyone", Role: role.Code}, Action: Open, Purpose: purpose.Code, Document: doc,
 				BreakGlass: action == actionGlass, Now: now,
 			}
-			if action == actionSee {
+			switch action {
+			case actionSee:
 				r.Action = See
+			case actionExport:
+				r.Action = Export
 			}
 			a, may := accessFor(r, facts, action)
 			if !may {
@@ -152,6 +155,7 @@ func whoseRule(r Reason) string {
 	words := map[string]string{
 		"standing": "The standing of the region and its trusts", "request": "The request itself", "legal": "The law",
 		"directive": "The patient's directives", "agreement": "The sharing agreement", "lease": "How recent this copy is", "break-glass": "Broken glass",
+		checkVerified: "The relationship with the patient, verified", checkStated: "The relationship with the patient, stated only",
 	}
 	s := cmp.Or(words[kind], r.Rule)
 	if r.Source != "" {

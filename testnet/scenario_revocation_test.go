@@ -50,7 +50,10 @@ func (w *wireTap) after(t time.Time) (n int) {
 func (w *wireTap) between(from, to time.Time) int { return w.after(from) - w.after(to) }
 
 // last returns when the last burst worth a document went over the link: the end of the last 100 ms in which more than 4 KiB did.
-func (w *wireTap) last() (at time.Time) {
+func (w *wireTap) last() time.Time { return w.lastOver(4 << 10) }
+
+// lastOver is last for a burst of more than so many bytes.
+func (w *wireTap) lastOver(burst int) (at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sum, first := 0, 0
@@ -60,7 +63,7 @@ func (w *wireTap) last() (at time.Time) {
 			sum -= w.passages[first].Size
 			first++
 		}
-		if sum > 4<<10 {
+		if sum > burst {
 			at = w.passages[i].At
 		}
 	}

@@ -17,6 +17,7 @@ import (
 type fetchOptions struct {
 	document, out, pages, bytes string
 	part                        uint32
+	export                      bool
 	who                         asking
 }
 
@@ -49,6 +50,10 @@ beside --out in a .part file; run the same command again to go on after a cut.
 --range sends only these bytes: first-last counted from 0, or first- for the
 rest. A file that --out names is replaced.
 
+A file is for reading. --export says that the copy will be kept in a system of
+your own: the custodian's agreement must permit export, which it need not where
+it lets you open, and never does in an emergency. It is audited as what it is.
+
 JSON: document, custodian, out, content_type, part, parts, bytes, sha256 (of the
 file written), first_byte_ms, resumed, resumed_at (bytes), retries.`,
 		Example: `  ridgeway fetch --data d2 RYJ-4K7QZ2M9X1B3C5D7 --out letter.pdf
@@ -70,6 +75,7 @@ file written), first_byte_ms, resumed, resumed_at (bytes), retries.`,
 	cmd.Flags().StringVar(&o.out, "out", "", "file to write, or - for standard output (default: named after the document)")
 	cmd.Flags().StringVar(&o.pages, "pages", "", "only these pages, such as 1-3,7 or 5- for the rest")
 	cmd.Flags().StringVar(&o.bytes, "range", "", "only these bytes, such as 0-1023 or 4096-")
+	cmd.Flags().BoolVar(&o.export, "export", false, "the copy is to be kept in another system")
 	cmd.Flags().Uint32Var(&o.part, "part", 1, "which part of a document of several files")
 	return cmd
 }
@@ -84,7 +90,7 @@ func (a *app) fetch(ctx context.Context, c admin.AdminClient, o *fetchOptions) e
 		return err
 	}
 	result, err := a.receive(ctx, c, o, dst, &admin.FetchRequest{
-		Document: o.document, Asker: o.who.message(), Part: o.part, Pages: o.pages, Offset: offset, Length: length,
+		Document: o.document, Asker: o.who.message(), Part: o.part, Pages: o.pages, Offset: offset, Length: length, Export: o.export,
 	})
 	if err != nil {
 		return dst.unfinished(err)

@@ -33,7 +33,30 @@ notify   smtp: server, from, to (a list), user, password_file, ca_file,
          allow_plain; webhook: url, secret_file. The log is always told
 watch    patients_an_hour (40), unlinked_an_hour (30): one user, reviewed
          quota_user (100), quota_trust (1000): distinct patients, refused
-         own_records: staff id to own NHS number; protected: NHS numbers
+         off: rules that open no review, as a list
+
+The rules of misuse, each at the custodian and where the user works; all but the
+quotas open a review ('ridgeway review list') and keep nobody from anything:
+many_patients     one user, over patients_an_hour distinct patients
+no_relationship   one user, over unlinked_an_hour requests that state none
+own_record        one's own record              (marked by 'ridgeway protect')
+colleague         a colleague's record                              (likewise)
+near_person       somebody with one's surname or address            (likewise)
+protected_person  the record of somebody who is protected           (likewise)
+user_quota, trust_quota: the custodian releases no further patients' documents
+
+The portal, for people's browsers; without "listen" there is none:
+portal   listen: TCP address, host:port; certificate, key: PEM files
+         origin: address in the browser, https://... (https://listen)
+         idle_minutes (10): until a session is locked
+         session_minutes (240): until it ends
+         sign_on: issuer, client_id, client_secret_file, ca_file, scopes (a
+         list), assurance (a list of acr values that are enough)
+         sign_on claims: user (sub), name (name), role (role), organisation
+         (organisation: the ODS code of this trust; none: not looked at).
+         A dot steps into an object: nrbac_roles.role_code
+         sign_on roles: what the provider calls a role, to what agreements
+         call it, such as Consultant: doctor
 
 Only as variables:
 RIDGEWAY_DATA               data folder, as with --data

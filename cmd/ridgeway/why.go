@@ -61,7 +61,7 @@ JSON: question, outcome, agreement (version), chain, told.`,
 	cmd.Flags().StringVar(&q.Asker.Purpose, "purpose", "", "purpose of use, a code of HL7 v3-ActReason (default: TREAT)")
 	cmd.Flags().StringVar(&q.Asker.Relationship, "relationship", "", "what they say justifies it")
 	cmd.Flags().StringVar(&q.Trust, "trust", "", "ODS code of their trust (default: this one)")
-	cmd.Flags().StringVar(&q.Action, "action", "open", "see, open or break-glass")
+	cmd.Flags().StringVar(&q.Action, "action", "open", "see, open, export or break-glass")
 	who.flags(cmd)
 	return cmd
 }
@@ -101,7 +101,7 @@ relationships).`,
 					list := make([]map[string]any, 0, len(reply.GetAccess()))
 					for _, x := range reply.GetAccess() {
 						list = append(list, map[string]any{
-							"trust": x.GetTrust(), "role": x.GetRole(), "purpose": x.GetPurpose(), "see": x.GetSee(), "open": x.GetOpen(), "break_glass": x.GetGlass(),
+							"trust": x.GetTrust(), "role": x.GetRole(), "purpose": x.GetPurpose(), "see": x.GetSee(), "open": x.GetOpen(), "break_glass": x.GetGlass(), "export": x.GetExport(),
 							"rule": x.GetRule(), "relationships": nonNil(x.GetRelationships()),
 						})
 					}
@@ -176,6 +176,9 @@ func mayText(x *admin.Access) string {
 	}
 	if x.GetGlass() {
 		may = append(may, "break the glass")
+	}
+	if x.GetExport() {
+		may = append(may, "export")
 	}
 	return strings.Join(may, ", ")
 }

@@ -17,8 +17,11 @@ const (
 	assertionContext = "ridgeway assertion v1\x00"
 	receiptContext   = "ridgeway receipt v1\x00"
 
-	flagBulk = 1
-	flagHave = 2
+	flagBulk    = 1
+	flagHave    = 2
+	flagExport  = 4
+	flagVouched = 8
+	allFlags    = flagBulk | flagHave | flagExport | flagVouched
 
 	maxUser, maxRole, maxPurpose, maxRelationship, maxEmergency = 128, 64, 32, 256, 1024
 
@@ -35,13 +38,15 @@ type Transfer [16]byte
 //
 //	size  field                                   size  field
 //	1     version, 1                              32    node that asks
-//	1     flags: 1 bulk, 2 manifest is at hand    32    custodian's node
+//	1     flags: 1 bulk, 2 manifest is at hand,   32    custodian's node
+//	      4 export, 8 vouched for
 //	1+n   trust that asks                         32    binding of the connection
 //	v+n   user, role, purpose, relationship,      16    nonce
 //	      emergency (each its length and text)    16    transfer
 //	16    subject                                 8     time, microseconds since 1970 UTC
 //	v+n   document                                v     selection: part; pages; ranges of offset and length
 //	32    manifest                                v     first chunk; chunks to send unasked
+//	                                              40    vouched for: digest of the relationship; when (as time)
 //
 // All of it is covered by the signature, which is by the trust's statement key over "ridgeway assertion v1", a zero byte,
 // and these bytes.
@@ -66,6 +71,24 @@ type Assertion struct {
 	Push         int  // how many chunks from Start on to send without being asked
 	Bulk         bool // nobody waits for it
 	Have         bool // the manifest is at hand and need not be sent
+	Export       bool // the copy is to be kept in another system
+	Vouch        Vouch
+}
+
+// Vouch is the requesting trust's word that it has found, in its own records, what its user names as evidence of the relationship.
+// The zero value is none.
+type Vouch struct {
+	Relationship federation.Digest // RelationshipDigest of what the user has stated
+	At           time.Time         // when it was looked up
+}
+
+// IsZero reports whether nothing is vouched for.
+func (v Vouch) IsZero() bool { return v == Vouch{} }
+
+// RelationshipDigest is what a Vouch names a stated relationship by: the SHA-256 of "ridgeway relationship v1", a zero byte, the
+// patient's subject and the text. A word about one patient, or one reference, is none about another.
+func RelationshipDigest(subject federation.Subject, relationship string) federation.Digest {
+	return federation.Sum(append(append([]byte("ridgeway relationship v1\x00"), subject[:]...), relationship...))
 }
 
 // Encode returns the canonical bytes.
@@ -77,6 +100,12 @@ func (a Assertion) Encode() []byte {
 	}
 	if a.Have {
 		flags |= flagHave
+	}
+	if a.Export {
+		flags |= flagExport
+	}
+	if !a.Vouch.IsZero() {
+		flags |= flagVouched
 	}
 	e.U8(assertionVersion)
 	e.U8(flags)
@@ -95,6 +124,10 @@ func (a Assertion) Encode() []byte {
 	a.Selection.encode(&e)
 	e.Uvarint(uint64(a.Start))
 	e.Uvarint(uint64(a.Push))
+	if !a.Vouch.IsZero() {
+		e.Fixed(a.Vouch.Relationship[:])
+		e.Time(a.Vouch.At)
+	}
 	return e.Bytes()
 }
 
@@ -106,7 +139,7 @@ func DecodeAssertion(b []byte) (Assertion, error) {
 		return a, fmt.Errorf("assertion version %d: %w", v, federation.ErrVersion)
 	}
 	flags := d.U8()
-	a.Bulk, a.Have = flags&flagBulk != 0, flags&flagHave != 0
+	a.Bulk, a.Have, a.Export = flags&flagBulk != 0, flags&flagHave != 0, flags&flagExport != 0
 	a.Trust = federation.TrustID(d.Text(12))
 	a.User, a.Role, a.Purpose = d.Text(maxUser), d.Text(maxRole), d.Text(maxPurpose)
 	a.Relationship, a.Emergency = d.Text(maxRelationship), d.Text(maxEmergency)
@@ -121,10 +154,16 @@ func DecodeAssertion(b []byte) (Assertion, error) {
 	a.At = d.Time()
 	a.Selection = decodeSelection(d)
 	a.Start, a.Push = int(d.Uvarint(maxSequence)), int(d.Uvarint(maxSequence))
+	if flags&flagVouched != 0 {
+		d.Into(a.Vouch.Relationship[:])
+		a.Vouch.At = d.Time()
+	}
 	if d.Err() == nil {
 		switch {
-		case flags > flagBulk|flagHave:
+		case flags > allFlags:
 			d.Fail("flags %d", flags)
+		case flags&flagVouched != 0 && (a.Relationship == "" || a.Vouch.Relationship.IsZero() || a.Vouch.At.IsZero()):
+			d.Fail("vouched for nothing")
 		case !a.Trust.Valid() || a.User == "" || a.Role == "" || a.Purpose == "":
 			d.Fail("trust, user, role and purpose must be set")
 		case !a.Document.Valid() || a.Subject.IsZero() || a.Manifest.IsZero() || a.At.IsZero():

@@ -50,6 +50,8 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 		return Assertion{}, denied("assertion is for node %s", a.Custodian.Short())
 	case a.Binding != from.binding:
 		return Assertion{}, denied("assertion is bound to another connection")
+	case !a.Vouch.IsZero() && !a.Vouch.covers(a):
+		return Assertion{}, denied("vouches for another relationship, or at another time")
 	case skew > maxSkew || skew < -maxSkew:
 		return Assertion{}, denied("assertion is %s off this node's clock", skew.Round(time.Second))
 	}
@@ -61,6 +63,15 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 		return a, denied("assertion was used before on this connection")
 	}
 	return a, nil
+}
+
+// maxVouch is how long before an assertion its trust may have looked for the evidence: as long as a fetch may take.
+const maxVouch = 24 * time.Hour
+
+// covers reports whether v is about what the assertion states, and not from another time.
+func (v Vouch) covers(a Assertion) bool {
+	age := a.At.Sub(v.At)
+	return v.Relationship == RelationshipDigest(a.Subject, a.Relationship) && age >= -maxSkew && age <= maxVouch
 }
 
 // trouble is the refusal for a part of this node that failed: out of reach, or damaged.

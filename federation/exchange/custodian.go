@@ -46,6 +46,12 @@ type Unpublished interface {
 	Unpublished(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error)
 }
 
+// Evidenced is what Records may offer beyond: whether the custodian's own records know what a user names as evidence of their
+// relationship with a patient.
+type Evidenced interface {
+	Evidenced(ctx context.Context, subject federation.Subject, link policy.Relationship) (bool, error)
+}
+
 // Chunks is the content.
 type Chunks interface {
 	// Chunk returns the bytes with this SHA-256, verified. The caller does not change them. An error counts as in Records.

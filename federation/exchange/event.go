@@ -46,6 +46,8 @@ type Event struct {
 	Role         string
 	Purpose      string
 	Relationship string
+	Vouched      bool   // by the user's trust, which has found the evidence of the relationship
+	Export       bool   // the copy is to be kept in another system
 	Emergency    string // reason given for breaking the glass
 	Subject      federation.Subject
 	Document     federation.DocumentID
@@ -75,5 +77,5 @@ type Auditor interface {
 func (e *Event) describe(a Assertion) {
 	e.Transfer, e.Trust, e.User, e.Role, e.Purpose = a.Transfer, a.Trust, a.User, a.Role, a.Purpose
 	e.Relationship, e.Emergency, e.Subject, e.Document = a.Relationship, a.Emergency, a.Subject, a.Document
-	e.Selection, e.Manifest = a.Selection, a.Manifest
+	e.Selection, e.Manifest, e.Vouched, e.Export = a.Selection, a.Manifest, !a.Vouch.IsZero(), a.Export
 }

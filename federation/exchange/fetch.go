@@ -249,7 +249,7 @@ func (f *fetch) assertion() Assertion {
 	return Assertion{
 		Trust: c.cfg.Trust, User: q.User, Role: q.Role, Purpose: q.Purpose, Relationship: q.Relationship,
 		Emergency: q.Emergency, Subject: f.pointer.Subject, Document: q.Document, Manifest: f.pointer.Manifest,
-		Node: c.cfg.Node, Transfer: f.result.Transfer, Selection: q.Selection, Bulk: q.Bulk,
+		Node: c.cfg.Node, Transfer: f.result.Transfer, Selection: q.Selection, Bulk: q.Bulk, Export: q.Export, Vouch: q.Vouch,
 	}
 }
 

@@ -28,7 +28,15 @@ func sampleAssertion() Assertion {
 }
 
 func TestAssertionIsReadBackAsItWasWritten(t *testing.T) {
-	a := sampleAssertion()
+	vouched := sampleAssertion()
+	vouched.Export, vouched.Vouch = true, Vouch{Relationship: federation.Digest{9}, At: time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)}
+	for name, a := range map[string]Assertion{"plain": sampleAssertion(), "vouched for": vouched} {
+		t.Run(name, func(t *testing.T) { readBack(t, a) })
+	}
+}
+
+func readBack(t *testing.T, a Assertion) {
+	t.Helper()
 	got, err := DecodeAssertion(a.Encode())
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(a) {
 		t.Fatalf("got %+v, %v", got, err)
@@ -201,6 +209,9 @@ func TestPlanCountsEveryChunkOnce(t *testing.T) {
 
 func FuzzAssertion(f *testing.F) {
 	f.Add(sampleAssertion().Encode())
+	vouched := sampleAssertion()
+	vouched.Vouch = Vouch{Relationship: federation.Digest{9}, At: vouched.At}
+	f.Add(vouched.Encode())
 	f.Add([]byte{1, 0, 3, 'R', 'A', 'S'})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := DecodeAssertion(b)

@@ -72,7 +72,7 @@ func (c *Custodian) localRelease(ctx context.Context, q Request) (*release, erro
 	a := Assertion{
 		Trust: c.cfg.Trust, User: q.User, Role: q.Role, Purpose: q.Purpose, Relationship: q.Relationship,
 		Emergency: q.Emergency, Subject: q.Subject, Document: q.Document, Node: c.cfg.Node, Custodian: c.cfg.Node,
-		At: c.now(), Selection: q.Selection, Start: q.Resume.Chunks, Bulk: q.Bulk,
+		At: c.now(), Selection: q.Selection, Start: q.Resume.Chunks, Bulk: q.Bulk, Export: q.Export,
 	}
 	if found { // else the release is refused, and that is audited
 		a.Manifest = pointer.Manifest

@@ -24,7 +24,8 @@ type release struct {
 	glass    bool      // the glass is broken, until then
 	until    time.Time // set with glass
 	barred   *Refusal  // why the glass may not be broken, where the user is told
-	prepared bool      // the first decision is made: the glass is not broken in the middle, where no intent says so
+	link     *policy.Relationship
+	prepared bool // the first decision is made: the glass is not broken in the middle, where no intent says so
 
 	guard    *guard
 	encoded  []byte // manifest
@@ -186,12 +187,16 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 	}
 	doc.ID, doc.Custodian, doc.Subject = a.Document, c.cfg.Trust, pointer.Subject
 	doc.Confidentiality = max(doc.Confidentiality, pointer.Confidentiality) // raised here, not agreed on yet: counts
-	link, err := policy.ParseRelationship(a.Relationship)
+	link, err := r.relationship(ctx)
 	if err != nil {
 		return policy.Decision{}, refuse(policy.Denied, err)
 	}
+	action := policy.Open
+	if a.Export {
+		action = policy.Export
+	}
 	request := policy.Request{
-		User: policy.User{Trust: a.Trust, ID: a.User, Role: a.Role}, Action: policy.Open, Purpose: a.Purpose,
+		User: policy.User{Trust: a.Trust, ID: a.User, Role: a.Role}, Action: action, Purpose: a.Purpose,
 		Relationship: a.Relationship, Link: link, Document: doc, BreakGlass: r.open(), Now: c.now(),
 	}
 	facts, err := c.cfg.Ledger.Facts(ctx, request)
@@ -216,6 +221,28 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 		return decision, refuse(policy.Unavailable, errors.New("the requester's copy of the index has another version of the document"))
 	}
 	return decision, nil
+}
+
+// relationship returns what the user states, and who has found the evidence: their trust, whose signature says so, or this node.
+// It is looked for once. Where it cannot be looked for it is not found.
+func (r *release) relationship(ctx context.Context) (policy.Relationship, error) {
+	if r.link != nil {
+		return *r.link, nil
+	}
+	link, err := policy.ParseRelationship(r.assertion.Relationship)
+	if err != nil {
+		return link, err
+	}
+	if !r.assertion.Vouch.IsZero() {
+		link.Verified, link.By, link.At = true, r.assertion.Trust, r.assertion.Vouch.At
+	} else if records, ok := r.custodian.cfg.Records.(Evidenced); ok && link.Evidence != "" {
+		found, err := records.Evidenced(ctx, r.assertion.Subject, link)
+		if found && err == nil {
+			link.Verified, link.By, link.At = true, r.custodian.cfg.Trust, r.custodian.now()
+		}
+	}
+	r.link = &link
+	return link, nil
 }
 
 // refused writes the audit entry of a refusal and returns it.

@@ -15,7 +15,9 @@ type Request struct {
 	Role         string // a code of policy.Roles
 	Purpose      string // a code of policy.Purposes
 	Relationship string
+	Vouch        Vouch  // of this trust for the evidence of the relationship; none if zero
 	Emergency    string // reason for breaking the glass; empty to leave it whole
+	Export       bool   // the copy is to be kept in another system
 
 	// Begin is called once, before the first segment, with the verified manifest; also when nothing was selected of it. An
 	// error ends the fetch, which then fails with that error. It may be nil.
