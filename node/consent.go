@@ -162,40 +162,56 @@ func conflictsWith(all []said, d federation.Directive) ([]string, error) {
 	return out, nil
 }
 
+// patientFile is what a patient has said, opened by somebody who may, at one directive that is named.
+type patientFile struct {
+	subject federation.Subject
+	who     *admin.Asker
+	id      federation.DirectiveID
+	all     []said
+}
+
+// openFile reads what a patient has said for somebody who asks about one directive. What is read is audited.
+func (n *Node) openFile(ctx context.Context, q interface {
+	GetPatient() string
+	GetAsker() *admin.Asker
+	GetDirective() string
+}, what string) (f patientFile, err error) {
+	number, err := n.patient(q.GetPatient())
+	if err != nil {
+		return f, err
+	}
+	f.subject = n.records.Subject(number)
+	if f.who, err = n.mayRecord(ctx, q.GetAsker(), f.subject, what); err != nil {
+		return f, err
+	}
+	if f.id, err = parseDirectiveID(q.GetDirective()); err != nil {
+		return f, err
+	}
+	f.all, err = n.allSaid(ctx, f.subject)
+	return f, err
+}
+
 // WithdrawDirective ends one directive of a patient. What a consent permitted ends here at once; what an objection refused
 // goes on until the region has agreed on its withdrawal.
 func (n *Node) WithdrawDirective(ctx context.Context, q *admin.WithdrawDirectiveRequest) (*admin.RecordDirectiveReply, error) {
-	number, err := n.patient(q.GetPatient())
+	file, err := n.openFile(ctx, q, "directives, to withdraw one")
 	if err != nil {
 		return nil, err
 	}
-	subject := n.records.Subject(number)
-	who, err := n.mayRecord(ctx, q.GetAsker(), subject, "directives, to withdraw one")
+	old, err := current(file.all, file.id, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	id, err := parseDirectiveID(q.GetDirective())
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.allSaid(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	old, err := current(all, id, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	d := federation.Directive{Effect: federation.Withdrew, Target: id, By: q.GetBy(), Evidence: q.GetEvidence()}
+	d := federation.Directive{Effect: federation.Withdrew, Target: file.id, By: q.GetBy(), Evidence: q.GetEvidence()}
 	if d.By == "" {
-		d.By = who.GetUser()
+		d.By = file.who.GetUser()
 	}
 	said, err := n.Direct(ctx, q.GetPatient(), d)
 	if err != nil {
 		return nil, err
 	}
 	return &admin.RecordDirectiveReply{
-		Directive: said.GetDirectives()[0], ReadBack: policy.ReadBack(federation.Directive{Effect: federation.Withdrew, Target: id}, n.called),
+		Directive: said.GetDirectives()[0], ReadBack: policy.ReadBack(federation.Directive{Effect: federation.Withdrew, Target: file.id}, n.called),
 		Committed: said.GetCommitted(), Index: said.GetIndex(), InForce: old.Effect == federation.Consent || said.GetCommitted(),
 	}, nil
 }

@@ -60,35 +60,22 @@ func (n *Node) appliedHere(ctx context.Context, subject federation.Subject, id f
 // asked and named, whether it holds documents of the patient or not: who does is told to governance roles only, because a
 // clinic's name can say what a patient was treated for.
 func (n *Node) Receipt(ctx context.Context, q *admin.ReceiptRequest) (*admin.ReceiptReply, error) {
-	number, err := n.patient(q.GetPatient())
+	file, err := n.openFile(ctx, q, "receipt of a directive")
 	if err != nil {
 		return nil, err
 	}
-	subject := n.records.Subject(number)
-	who, err := n.mayRecord(ctx, q.GetAsker(), subject, "receipt of a directive")
-	if err != nil {
-		return nil, err
-	}
-	id, err := parseDirectiveID(q.GetDirective())
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.allSaid(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(all, func(s said) bool { return s.ID == id })
+	i := slices.IndexFunc(file.all, func(s said) bool { return s.ID == file.id })
 	if i < 0 {
-		return nil, admin.Errorf(admin.CodeNotFound, "the patient has said nothing with the number %x: 'ridgeway consent list' lists what there is", id)
+		return nil, admin.Errorf(admin.CodeNotFound, "the patient has said nothing with the number %x: 'ridgeway consent list' lists what there is", file.id)
 	}
-	s := all[i]
+	s := file.all[i]
 	reply := &admin.ReceiptReply{
 		Directive: q.GetDirective(), Text: policy.ReadBack(s.Directive.Directive, n.called), Recorded: s.At.UnixMicro(), Agreed: s.Index > 0, Index: s.Index,
 	}
-	if at, known := n.applications.of(id); known && reply.GetAgreed() {
+	if at, known := n.applications.of(file.id); known && reply.GetAgreed() {
 		reply.Committed = at.UnixMicro()
 	}
-	holders, err := n.holders(ctx, who, subject)
+	holders, err := n.holders(ctx, file.who, file.subject)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,19 @@ func (g *governor) flags(cmd *cobra.Command) {
 
 func (g *governor) message() *admin.Asker { return &admin.Asker{User: g.user, Role: g.role} }
 
+// draft are the flags of whatever makes a proposal.
+type draft struct {
+	governor
+	effective, expires, note string
+}
+
+func (d *draft) flags(cmd *cobra.Command) {
+	d.governor.flags(cmd)
+	cmd.Flags().StringVar(&d.effective, "effective", "", "from when on (default: as soon as it is approved)")
+	cmd.Flags().StringVar(&d.expires, "expires", "", "until when (default: until another takes its place)")
+	cmd.Flags().StringVar(&d.note, "note", "", "why; it is signed with the agreement")
+}
+
 // parseMoment reads a time: RFC 3339, or a day, which is its beginning in UTC.
 func parseMoment(flag, text string) (int64, error) {
 	if text == "" {
@@ -35,8 +48,7 @@ func parseMoment(flag, text string) (int64, error) {
 }
 
 func (a *app) agreementProposeCommand() *cobra.Command {
-	var who governor
-	var effective, expires, note string
+	var d draft
 	cmd := &cobra.Command{
 		Use:   "propose FILE",
 		Short: "Keep a draft at the node until a second person approves it",
@@ -59,24 +71,22 @@ JSON: proposal, state, by, at, effective, expires, note, base, findings.`,
 			if err != nil {
 				return err
 			}
-			q := &admin.ProposeAgreementRequest{Text: text, Note: note, Asker: who.message()}
-			if q.Effective, err = parseMoment("effective", effective); err != nil {
-				return err
-			}
-			if q.Expires, err = parseMoment("expires", expires); err != nil {
-				return err
-			}
-			return a.propose(cmd, q)
+			return a.propose(cmd, d, &admin.ProposeAgreementRequest{Text: text})
 		},
 	}
-	who.flags(cmd)
-	cmd.Flags().StringVar(&effective, "effective", "", "from when on (default: as soon as it is approved)")
-	cmd.Flags().StringVar(&expires, "expires", "", "until when (default: until another takes its place)")
-	cmd.Flags().StringVar(&note, "note", "", "why; it is signed with the agreement")
+	d.flags(cmd)
 	return cmd
 }
 
-func (a *app) propose(cmd *cobra.Command, q *admin.ProposeAgreementRequest) error {
+// propose proposes what q names, on the terms of d.
+func (a *app) propose(cmd *cobra.Command, d draft, q *admin.ProposeAgreementRequest) (err error) {
+	q.Note, q.Asker = d.note, d.message()
+	if q.Effective, err = parseMoment("effective", d.effective); err != nil {
+		return err
+	}
+	if q.Expires, err = parseMoment("expires", d.expires); err != nil {
+		return err
+	}
 	return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 		p, err := c.ProposeAgreement(cmd.Context(), q)
 		if err != nil {
@@ -169,8 +179,7 @@ func period(effective, expires int64) string {
 }
 
 func (a *app) agreementRollbackCommand() *cobra.Command {
-	var who governor
-	var effective, expires, note string
+	var d draft
 	cmd := &cobra.Command{
 		Use:   "rollback VERSION",
 		Short: "Propose the text of an earlier version again",
@@ -188,20 +197,10 @@ JSON: as 'ridgeway agreement propose'.`,
 			if err != nil || version == 0 {
 				return admin.Errorf(admin.CodeBadInput, "%q is not a version: 'ridgeway agreement history' lists them", args[0])
 			}
-			q := &admin.ProposeAgreementRequest{Rollback: version, Note: note, Asker: who.message()}
-			if q.Effective, err = parseMoment("effective", effective); err != nil {
-				return err
-			}
-			if q.Expires, err = parseMoment("expires", expires); err != nil {
-				return err
-			}
-			return a.propose(cmd, q)
+			return a.propose(cmd, d, &admin.ProposeAgreementRequest{Rollback: version})
 		},
 	}
-	who.flags(cmd)
-	cmd.Flags().StringVar(&effective, "effective", "", "from when on (default: as soon as it is approved)")
-	cmd.Flags().StringVar(&expires, "expires", "", "until when (default: until another takes its place)")
-	cmd.Flags().StringVar(&note, "note", "", "why; it is signed with the agreement")
+	d.flags(cmd)
 	return cmd
 }
 
@@ -225,8 +224,7 @@ func agreementsObject(r *admin.AgreementsReply) map[string]any {
 }
 
 func (a *app) agreementShowCommand() *cobra.Command {
-	var trust string
-	cmd := &cobra.Command{
+	return a.agreementsCommand(&cobra.Command{
 		Use:   "show",
 		Short: "Show the agreement in force, and what waits",
 		Long: `Shows the agreement of this trust, or of another one of the region: what is in
@@ -237,20 +235,25 @@ effective, expires, proposer, approver, note, signed, statement, index, cedar),
 proposals (proposal, state, by, at, effective, expires, note, base), warnings.`,
 		Example: `  ridgeway agreement show --data d1
   ridgeway agreement show --data d1 --trust RAS`,
-		Args: argument(0, "flags only"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Agreements(cmd.Context(), &admin.AgreementsRequest{Trust: trust})
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.emit(agreementsObject(reply))
-				}
-				a.showAgreements(reply)
-				return nil
-			})
-		},
+	}, false, a.showAgreements)
+}
+
+// agreementsCommand makes a command that shows a trust's agreements, all that there were with history.
+func (a *app) agreementsCommand(cmd *cobra.Command, history bool, show func(*admin.AgreementsReply)) *cobra.Command {
+	var trust string
+	cmd.Args = argument(0, "flags only")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.ask(cmd.Context(), func(c admin.AdminClient) error {
+			reply, err := c.Agreements(cmd.Context(), &admin.AgreementsRequest{Trust: trust, History: history})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.emit(agreementsObject(reply))
+			}
+			show(reply)
+			return nil
+		})
 	}
 	cmd.Flags().StringVar(&trust, "trust", "", "ODS code of another trust of the region")
 	return cmd
@@ -298,8 +301,7 @@ func noteText(note string) string {
 }
 
 func (a *app) agreementHistoryCommand() *cobra.Command {
-	var trust string
-	cmd := &cobra.Command{
+	return a.agreementsCommand(&cobra.Command{
 		Use:   "history",
 		Short: "List all versions, and who decided on them",
 		Long: `Lists the versions that a trust's agreement has had, the newest first, and of
@@ -307,23 +309,7 @@ this trust what was proposed. 'ridgeway agreement rollback' takes one up again.
 
 JSON: as 'ridgeway agreement show', without the texts.`,
 		Example: `  ridgeway agreement history --data d1`,
-		Args:    argument(0, "flags only"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Agreements(cmd.Context(), &admin.AgreementsRequest{Trust: trust, History: true})
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.emit(agreementsObject(reply))
-				}
-				a.showHistory(reply)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&trust, "trust", "", "ODS code of another trust of the region")
-	return cmd
+	}, true, a.showHistory)
 }
 
 func (a *app) showHistory(r *admin.AgreementsReply) {
