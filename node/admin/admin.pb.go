@@ -3977,8 +3977,7 @@ type ProposeAgreementRequest struct {
 	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"`     // 0: when it is superseded
 	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	Asker         *Asker                 `protobuf:"bytes,5,opt,name=asker,proto3" json:"asker,omitempty"`
-	Rollback      uint64                 `protobuf:"varint,6,opt,name=rollback,proto3" json:"rollback,omitempty"`              // version whose text is proposed again, in place of text
-	LockOut       bool                   `protobuf:"varint,7,opt,name=lock_out,json=lockOut,proto3" json:"lock_out,omitempty"` // it is meant that the trust's own staff lose their own records
+	Rollback      uint64                 `protobuf:"varint,6,opt,name=rollback,proto3" json:"rollback,omitempty"` // version whose text is proposed again, in place of text
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4053,13 +4052,6 @@ func (x *ProposeAgreementRequest) GetRollback() uint64 {
 		return x.Rollback
 	}
 	return 0
-}
-
-func (x *ProposeAgreementRequest) GetLockOut() bool {
-	if x != nil {
-		return x.LockOut
-	}
-	return false
 }
 
 type ApproveAgreementRequest struct {
@@ -8599,15 +8591,14 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x16\n" +
 	"\x06before\x18\x03 \x03(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x04 \x03(\tR\x05after\x12\x14\n" +
-	"\x05count\x18\x05 \x01(\x04R\x05count\"\x82\x02\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\"\xe7\x01\n" +
 	"\x17ProposeAgreementRequest\x124\n" +
 	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x1c\n" +
 	"\teffective\x18\x02 \x01(\x03R\teffective\x12\x18\n" +
 	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x12.\n" +
 	"\x05asker\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\x12\x1a\n" +
-	"\brollback\x18\x06 \x01(\x04R\brollback\x12\x19\n" +
-	"\block_out\x18\a \x01(\bR\alockOut\"\x91\x01\n" +
+	"\brollback\x18\x06 \x01(\x04R\brollback\"\x91\x01\n" +
 	"\x17ApproveAgreementRequest\x12\x1a\n" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x16\n" +
 	"\x06reject\x18\x02 \x01(\bR\x06reject\x12\x12\n" +
