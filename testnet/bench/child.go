@@ -232,19 +232,7 @@ func childFill(ctx context.Context, data string, out io.Writer) error {
 	if err := in.lead(ctx); err != nil {
 		return err
 	}
-	var base uint64
-	err = in.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		counts, err := index.CountsOf(r)
-		base = counts.Pointers
-		for i := range publishers {
-			t := newSpeaker(i)
-			if err == nil {
-				t.seq, t.prev, err = index.Head(r, t.id)
-			}
-			in.rig.trusts = append(in.rig.trusts, t)
-		}
-		return err
-	})
+	base, err := in.enlist(ctx)
 	if err != nil {
 		return err
 	}

@@ -131,6 +131,7 @@ func benchmarks() []benchmark {
 		{name: "failover", run: benchFailover},
 		{name: "revoke", run: benchRevoke},
 		{name: "audit", run: benchAudit},
+		{name: "verify", run: benchVerify},
 	}
 }
 

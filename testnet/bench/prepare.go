@@ -16,6 +16,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage"
@@ -212,6 +213,44 @@ func (in *inside) fill(ctx context.Context, p *prepared) error {
 		p.last = rate
 	}
 	return nil
+}
+
+// enlist takes up the chains of the trusts that have published, and returns how many pointers there are.
+func (in *inside) enlist(ctx context.Context) (pointers uint64, err error) {
+	err = in.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		counts, err := index.CountsOf(r)
+		pointers = counts.Pointers
+		for i := range publishers {
+			t := newSpeaker(i)
+			if err == nil {
+				t.seq, t.prev, err = index.Head(r, t.id)
+			}
+			in.rig.trusts = append(in.rig.trusts, t)
+		}
+		return err
+	})
+	return pointers, err
+}
+
+// enrich gives the patient after the last one many documents, unless an earlier run has.
+func (in *inside) enrich(ctx context.Context, p *prepared, documents int) error {
+	subject := in.subject(p.patients)
+	there := 0
+	err := in.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		page, err := index.Locate(r, index.Query{Subject: subject, Limit: index.MaxPage})
+		there = len(page.Pointers)
+		return err
+	})
+	if err != nil || there == documents {
+		return err
+	}
+	if err := in.lead(ctx); err != nil {
+		return err
+	}
+	if _, err := in.enlist(ctx); err != nil {
+		return err
+	}
+	return in.publish(ctx, []federation.Subject{subject}, 1<<40, documents)
 }
 
 // publish has the trusts publish the documents from to from+n.
