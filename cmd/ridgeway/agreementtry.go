@@ -77,7 +77,12 @@ func (a *app) showImpact(title string, x *admin.Impact) {
 	if x.GetSkipped() > 0 {
 		a.say("%s", wrap(fmt.Sprintf("  %s cannot be decided again: the document is not held any more, or there is none.", plural(x.GetSkipped(), "request")), screenWidth))
 	}
-	a.say("  permitted now %d, under the draft %d: %d gained, %d lost", x.GetBefore(), x.GetAfter(), x.GetGained(), x.GetLost())
+	a.showCounts(fmt.Sprintf("  permitted now %d, under the draft %d: %d gained, %d lost", x.GetBefore(), x.GetAfter(), x.GetGained(), x.GetLost()), "draft", x)
+}
+
+// showCounts says who gains and who loses how much, with examples; then is the name of what would decide.
+func (a *app) showCounts(title, then string, x *admin.Impact) {
+	a.say("%s", title)
 	if x.GetGained()+x.GetLost() == 0 {
 		a.say("  Nobody gains or loses anything.")
 		return
@@ -107,7 +112,7 @@ func (a *app) showImpact(title string, x *admin.Impact) {
 		}
 		a.say("\n%s", wrap("  "+word+": "+e.GetRequest(), screenWidth))
 		a.showChain("now", e.GetBefore())
-		a.showChain("draft", e.GetAfter())
+		a.showChain(then, e.GetAfter())
 	}
 }
 

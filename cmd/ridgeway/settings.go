@@ -58,6 +58,12 @@ portal   listen: TCP address, host:port; certificate, key: PEM files
          sign_on roles: what the provider calls a role, to what agreements
          call it, such as Consultant: doctor
 
+Only in the file, about what documents are; 'ridgeway label --help' says more:
+sealed_types, sealed_specialties  lists of codes: the index says only that there
+                                  is a document, whose it is and who holds it
+legal_types                       type to HFEA, GRA or ADOPTION: released to
+                                  nobody
+
 Only as variables:
 RIDGEWAY_DATA               data folder, as with --data
 RIDGEWAY_MASTER_KEY         the master key itself, 64 hexadecimal digits
@@ -68,6 +74,8 @@ Example of a file:
   advertise: ridgeway.example.nhs.uk:7401
   master_key_file: /etc/ridgeway.key
   lease: 20s
+  sealed_types: [local:psychology-letter]
+  legal_types: {local:adoption-report: ADOPTION}
   notify:
     smtp:
       server: mail.example.nhs.uk:587
