@@ -123,21 +123,29 @@ func (r *Region) agreements(ctx context.Context, n *node.Node) error {
 func (r *Region) Witnessed(ctx context.Context) error {
 	return WaitFor(ctx, "checkpoints of all audit logs", func(ctx context.Context) error {
 		for _, t := range r.Up() {
-			n, err := r.live(t)
-			if err != nil {
-				return err
-			}
-			err = n.Agreed(ctx, consensus.Local(), func(reader consensus.Reader) error {
-				c, found, err := index.CheckpointOf(reader, n.ID())
-				if err == nil && (!found || c.Size == 0) {
-					err = fmt.Errorf("none of %s", t)
-				}
-				return err
-			})
-			if err != nil {
+			if err := r.witnessed(ctx, t, 0); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+}
+
+// WitnessedBeyond waits until the region has witnessed more of a trust's audit log than so many entries.
+func (r *Region) WitnessedBeyond(ctx context.Context, t federation.TrustID, size uint64) error {
+	return WaitFor(ctx, "the region to witness more of a log", func(ctx context.Context) error { return r.witnessed(ctx, t, size) })
+}
+
+func (r *Region) witnessed(ctx context.Context, t federation.TrustID, beyond uint64) error {
+	n, err := r.live(t)
+	if err != nil {
+		return err
+	}
+	return n.Agreed(ctx, consensus.Local(), func(reader consensus.Reader) error {
+		c, found, err := index.CheckpointOf(reader, n.ID())
+		if err == nil && (!found || c.Size <= beyond) {
+			err = fmt.Errorf("of %s no more than %d entries are", t, c.Size)
+		}
+		return err
 	})
 }

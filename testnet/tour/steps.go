@@ -27,11 +27,16 @@ func (t *Tour) plan() []step {
 		{"locate", "A clinician at " + reader + " looks up a patient.", t.locate},
 		{"first_page", fmt.Sprintf("They open a case note of %d scanned pages that %s holds.", t.o.Pages, founder), t.firstPage},
 		{"stream", "They want all of it, and the connection is cut in the middle.", t.stream},
+		{"agreement", founder + " changes what it shares.", t.agreement},
+		{"directive", "The patient keeps the nurses of " + reader + " out, at the desk of " + desk + ".", t.directive},
 		{"objection", "The patient objects to sharing, at the desk of " + desk + ".", t.objection},
+		{"break_glass", "An emergency: the patient is unconscious, and objects.", t.breakGlass},
 		{"withdrawal", "The patient withdraws the objection.", t.withdrawal},
 		{"leader_loss", "The node that leads loses its power while records are published.", t.leaderLoss},
 		{"restart", "A trust's node is restarted, as for an upgrade.", t.restart},
+		{"report", "The patient asks who has seen what.", t.report},
 		{"audit", "Every trust's evidence is verified.", t.audit},
+		{"proof", "A piece of that evidence is handed to somebody outside.", t.proof},
 	}
 }
 

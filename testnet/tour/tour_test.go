@@ -67,7 +67,7 @@ func TestStepThatFailsEndsTheTour(t *testing.T) {
 		t.Errorf("the error names neither step nor cause: %v", err)
 	}
 	steps := tour.Steps()
-	if len(steps) != 11 || steps[0].OK || !strings.Contains(steps[0].Detail, "not empty") {
+	if len(steps) != 16 || steps[0].OK || !strings.Contains(steps[0].Detail, "not empty") {
 		t.Errorf("first step %+v of %d", steps[0], len(steps))
 	}
 	for _, s := range steps[1:] {
