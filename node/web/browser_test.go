@@ -214,6 +214,10 @@ func (s *story) shot(name string, widths ...int64) {
 		if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(w, height)); err != nil {
 			s.t.Fatal(err)
 		}
+		// Viewers follow a new size a moment later.
+		if _, err := chromedp.Run(s.ctx, chromedp.Evaluate[bool]("new Promise(done => setTimeout(() => done(true), 400))", chromedp.EvalAwaitPromise)); err != nil {
+			s.t.Fatal(err)
+		}
 		b, err := chromedp.Run(s.ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			s.t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
+const reasonFault = `Say in a few words what the emergency is, such as "unconscious in resus, no history"`
+
 // emergencyPage asks for the reason of an emergency.
 type emergencyPage struct {
 	Reason  string
@@ -29,14 +31,21 @@ func (p *Portal) askEmergency(w http.ResponseWriter, r *http.Request, s *session
 func (p *Portal) declareEmergency(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	reason := strings.Join(strings.Fields(r.PostFormValue("reason")), " ")
 	body := emergencyPage{Reason: clip(reason, 600)}
+	var wrong []fault
+	if reason == "" {
+		wrong = append(wrong, fault{"reason", reasonFault})
+	}
 	if r.PostFormValue("understood") == "" {
-		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, []fault{{"understood", "Confirm that you understand that this is reviewed"}}, body)
+		wrong = append(wrong, fault{"understood", "Confirm that you understand that this is reviewed"})
+	}
+	if len(wrong) > 0 {
+		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, wrong, body)
 		return
 	}
 	reply, err := p.config.Region.BreakGlass(r.Context(), &admin.BreakGlassRequest{Patient: of.Number, Reason: reason, Asker: s.asker(of)})
 	switch admin.CodeOf(err) {
 	case admin.CodeBadInput:
-		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, []fault{{"reason", "Say in a few words what the emergency is, such as \"unconscious in resus, no history\""}}, body)
+		p.askEmergency(w, r, s, of, http.StatusUnprocessableEntity, []fault{{"reason", reasonFault}}, body)
 	case admin.CodeDenied:
 		body.Refused = "No trust of the region lets somebody with your role open records in an emergency. Nothing was opened. Ask a doctor or nurse who treats the patient."
 		p.askEmergency(w, r, s, of, http.StatusForbidden, nil, body)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,7 @@ type Portal struct {
 	pages    *pages
 	assets   *assets
 	painting *semaphore.Weighted // pixels that are decoded at once
+	answered sync.Map            // by code of a trust, when a list was made last while it could be reached
 	server   *http.Server
 }
 

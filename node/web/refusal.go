@@ -99,7 +99,7 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *
 	document := r.PathValue("document")
 	status, body := p.explain(of, document, err)
 	if document == "" {
-		body = p.listRefusal(of, err)
+		status, body = p.listRefusal(of, err)
 	}
 	p.logger.Info("the portal could not show what was asked for", slog.String("code", string(admin.CodeOf(err))))
 	if fragment(r) {
@@ -113,17 +113,18 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *
 }
 
 // listRefusal is for a list that could not be made, which is this trust's own affair.
-func (p *Portal) listRefusal(of *patient, err error) refusal {
-	out := refusal{Title: "The list of documents cannot be made", Back: "/find", Again: "/patients/" + of.Key}
+func (p *Portal) listRefusal(of *patient, err error) (status int, out refusal) {
+	out = refusal{Title: "The list of documents cannot be made", Back: "/find", Again: "/patients/" + of.Key}
 	switch admin.CodeOf(err) {
 	case admin.CodeDenied, admin.CodeTooMany:
 		out.Why, out.Again = []string{custodianWords(err, "")}, ""
 		out.Ask = []string{"Ask your privacy officer."}
+		return http.StatusForbidden, out
 	default:
 		out.Why = []string{"This trust's node could not read its list. Try again in a minute."}
 		out.Ask = []string{"If it stays so, tell your IT service desk."}
+		return http.StatusInternalServerError, out
 	}
-	return out
 }
 
 // plainWarning turns the node's warning about a list into words for a clinician.

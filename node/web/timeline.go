@@ -189,12 +189,19 @@ func (p *Portal) silent(reply *admin.LocateReply, all []entry) []silence {
 	var out []silence
 	for _, t := range reply.GetSites() {
 		suspended := t.GetStanding() == federation.Suspended.String()
+		if t.GetReachable() {
+			p.answered.Store(t.GetTrust(), p.now())
+		}
 		if t.GetReachable() && !suspended || t.GetTrust() == string(p.config.Trust) && !suspended {
 			continue
 		}
 		x := silence{Name: t.GetName(), Code: t.GetTrust(), Suspended: suspended}
 		if t.GetAsOf() > 0 {
 			x.Since = time.UnixMicro(t.GetAsOf())
+		} else if at, known := p.answered.Load(x.Code); known { // a node that has said farewell is forgotten by the others
+			x.Since, _ = at.(time.Time)
+		}
+		if !x.Since.IsZero() {
 			x.Ago = ago(x.Since, p.now())
 		}
 		for _, e := range all {

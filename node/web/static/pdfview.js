@@ -29,7 +29,7 @@ class PDFView extends Stage {
       document.getElementById('total').textContent = `of ${this.pdf.numPages}`
       await this.show(1)
     } catch (e) {
-      this.say('This document could not be opened. Reload the page to see why, or download it.', true)
+      this.say('This document could not be opened.', 'explain')
     }
   }
 
@@ -74,7 +74,7 @@ class PDFView extends Stage {
         this.say('')
       }
     } catch (e) {
-      if (e?.name !== 'RenderingCancelledException') this.say(`Page ${page} could not be shown. Reload the page to try again.`, true)
+      if (e?.name !== 'RenderingCancelledException') this.say(`Page ${page} could not be shown.`, 'explain')
     }
   }
 }

@@ -28,6 +28,9 @@ document.addEventListener('htmx:after:swap', () => {
 })
 
 // On a small screen the choices are folded away until they are wanted.
-if (matchMedia('(max-width: 48rem)').matches) {
-  for (const facet of document.querySelectorAll('.rw-facet')) facet.open = false
+const small = matchMedia('(max-width: 48rem)')
+const fold = () => {
+  if (small.matches) for (const facet of document.querySelectorAll('.rw-facet')) facet.open = false
 }
+small.addEventListener('change', fold)
+fold()

@@ -1,15 +1,20 @@
 // What the viewers of pictures and of PDF have in common: size, rotation and the keys.
+const fitPage = -1
+const fitWidth = -2
+const comfortable = -3 // as wide as the stage, and no wider than paper is read
+const widest = 1100
+
 export class Stage {
   constructor () {
     this.stage = document.getElementById('stage')
     this.status = document.getElementById('status')
-    this.zoom = 0 // 0 fits the width, -1 the whole page, else a factor
+    this.zoom = comfortable // or fitWidth, fitPage, or a factor
     this.turn = 0
     document.querySelector('.rw-tools').hidden = false
     this.on('zoom-in', () => this.scale(1.25))
     this.on('zoom-out', () => this.scale(0.8))
-    this.on('fit-width', () => this.fit(0))
-    this.on('fit-page', () => this.fit(-1))
+    this.on('fit-width', () => this.fit(fitWidth))
+    this.on('fit-page', () => this.fit(fitPage))
     this.on('rotate', () => { this.turn = (this.turn + 90) % 360; this.layout() })
     let later
     addEventListener('resize', () => { clearTimeout(later); later = setTimeout(() => this.layout(), 100) })
@@ -33,9 +38,16 @@ export class Stage {
     })
   }
 
+  // say tells the reader something. After what went wrong, the page itself says why when it is loaded again.
   say (text, wrong) {
     this.status.textContent = text
     this.status.classList.toggle('rw-wrong', Boolean(wrong))
+    if (wrong === 'explain') {
+      const link = document.createElement('a')
+      link.href = location.href
+      link.textContent = 'What you can do'
+      this.status.append(' ', link)
+    }
   }
 
   fit (how) { this.zoom = how; this.layout() }
@@ -48,7 +60,7 @@ export class Stage {
     const [w, h] = this.turn % 180 ? [height, width] : [width, height]
     const room = this.stage.clientWidth - 4
     if (this.zoom > 0) return this.zoom
-    if (this.zoom < 0) return Math.min(room / w, (this.stage.clientHeight - 4) / h)
-    return room / w
+    if (this.zoom === fitPage) return Math.min(room / w, (this.stage.clientHeight - 4) / h)
+    return (this.zoom === fitWidth ? room : Math.min(room, widest)) / w
   }
 }

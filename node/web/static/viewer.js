@@ -26,7 +26,7 @@ class Viewer extends Stage {
     const first = () => { this.layout(); this.prefetch() }
     if (this.picture.complete && this.picture.naturalWidth) first()
     else this.picture.addEventListener('load', first, { once: true })
-    this.picture.addEventListener('error', () => { this.picture.hidden = true; this.say('This page could not be shown. Reload the page to try again.', true) }, { once: true })
+    this.picture.addEventListener('error', () => { this.picture.hidden = true; this.say('This page could not be shown.', 'explain') }, { once: true })
   }
 
   size () { return { width: this.picture.naturalWidth || this.picture.width, height: this.picture.naturalHeight || this.picture.height } }
@@ -91,7 +91,9 @@ class Viewer extends Stage {
       if (this.page !== page) return
       this.picture.hidden = true
       this.picture.removeAttribute('src')
-      this.say(e.message, true)
+      this.frame(back)
+      this.say(e.message, 'explain')
+      return
     } finally {
       clearTimeout(slow)
     }

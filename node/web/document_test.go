@@ -1,0 +1,279 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hhrutter/tiff"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// opened signs a doctor on and opens patient A, with one document.
+func opened(t *testing.T, located *admin.Located, data []byte) (b *browser, path, document string, d *stored) {
+	t.Helper()
+	g := newRig(t)
+	id := g.region.add(numberA, "RYJ", 1, located, data)
+	b = g.browser()
+	b.signOn("a.okafor")
+	path = b.open(numberA)
+	return b, path, path + "/documents/" + id, g.region.docs[id]
+}
+
+func TestPictureIsOneRelease(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 1, Date: at("2024-01-01")}, pngOf(t))
+	b.get(doc).wants(t, 200, `id="picture"`, "Held by <strong>Imperial College Healthcare</strong>", `width="40" height="60"`)
+	got := b.get(doc + "/page?part=1&page=1")
+	got.wants(t, 200)
+	if got.Header.Get("Content-Type") != "image/png" || got.body != string(pngOf(t)) || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the picture is sent as %v", got.Header)
+	}
+	if b.region.fetches != 1 {
+		t.Errorf("page and picture took %d releases, want 1", b.region.fetches)
+	}
+	b.get(doc+"/page?part=1&page=1").wants(t, 200)
+	if b.region.fetches != 2 {
+		t.Error("a picture is kept longer than for one request")
+	}
+}
+
+func TestScanBecomesAPicture(t *testing.T) {
+	img := image.NewGray(image.Rect(0, 0, 64, 80))
+	for i := range img.Pix {
+		img.Pix[i] = 0xff
+	}
+	img.Set(5, 7, color.Black)
+	var out bytes.Buffer
+	if err := tiff.Encode(&out, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Scan", ContentType: "image/tiff", Pages: 3}, out.Bytes())
+	b.get(doc+"?page=2").wants(t, 200, "of 3", "page=1", "page=3")
+	got := b.get(doc + "/page?page=3")
+	got.wants(t, 200)
+	back, _, err := image.Decode(strings.NewReader(got.body))
+	if err != nil || back.Bounds() != img.Bounds() {
+		t.Fatalf("the picture: %v", err)
+	}
+	if r, _, _, _ := back.At(5, 7).RGBA(); r != 0 {
+		t.Error("a black dot is lost")
+	}
+	if r, _, _, _ := back.At(6, 7).RGBA(); r != 0xffff {
+		t.Error("white is not white")
+	}
+}
+
+func TestHostilePicturesAreRefused(t *testing.T) {
+	var photo bytes.Buffer
+	if err := jpeg.Encode(&photo, image.NewRGBA(image.Rect(0, 0, 9, 9)), nil); err != nil {
+		t.Fatal(err)
+	}
+	bomb := append([]byte(nil), pngOf(t)...)
+	copy(bomb[16:24], []byte{0x00, 0xff, 0xff, 0xff, 0x00, 0xff, 0xff, 0xff}) // claims 16,777,215 x 16,777,215
+	for name, c := range map[string]struct {
+		contentType string
+		data        []byte
+	}{
+		"bomb": {"image/png", bomb}, "cut TIFF": {"image/tiff", []byte("II*\x00\x08\x00\x00\x00\xff\xff")}, "text as PNG": {"image/png", []byte("<script>alert(1)</script>")},
+		"JPEG as TIFF": {"image/tiff", photo.Bytes()}, "empty": {"image/jpeg", nil},
+	} {
+		b, _, doc, _ := opened(t, &admin.Located{Title: "X", ContentType: c.contentType, Pages: 1}, c.data)
+		b.get(doc).wants(t, 200, "cannot be shown here", "Download")
+		if got := b.get(doc + "/page"); got.StatusCode != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: status %d", name, got.StatusCode)
+		}
+	}
+}
+
+func TestPageThatFailsItsCheckIsNotShown(t *testing.T) {
+	b, _, doc, d := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 1}, pngOf(t))
+	d.corrupt = 1
+	b.get(doc).wants(t, 200, "The first copy failed its check and was thrown away")
+	d.corrupt = 2
+	b.get(doc).wants(t, 502, "This document failed its check", "none of it is shown")
+	b.get(doc+"/page").wants(t, 200)
+	d.corrupt = 2
+	if got := b.get(doc + "/page"); got.StatusCode != 502 || strings.Contains(got.body, "PNG") {
+		t.Errorf("a page that failed its check: %d, %.40q", got.StatusCode, got.body)
+	}
+	d.broken = 1
+	b.get(doc).wants(t, 502, "does not answer")
+}
+
+func TestDownloadIsCutRatherThanShort(t *testing.T) {
+	b, _, doc, d := opened(t, &admin.Located{Title: "File", ContentType: "application/zip"}, bytes.Repeat([]byte("abc"), 50_000))
+	got := b.get(doc + "/file")
+	if got.body != string(d.data) || got.ContentLength != int64(len(d.data)) {
+		t.Errorf("%d bytes came of %d", len(got.body), len(d.data))
+	}
+	for name, spoil := range map[string]func(){"cut off": func() { d.broken = 1 }, "failed its check": func() { d.corrupt = 1 }} {
+		spoil()
+		resp, err := b.client.Do(b.request("GET", doc+"/file", nil))
+		if err == nil {
+			var read bytes.Buffer
+			_, err = read.ReadFrom(resp.Body)
+			_ = resp.Body.Close()
+		}
+		if err == nil {
+			t.Errorf("a download that %s looks whole", name)
+		}
+	}
+}
+
+func TestRangesOfAFile(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "PDF", ContentType: "application/pdf", Pages: 2}, []byte("0123456789"))
+	for header, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"bytes=2-4": {206, "234"}, "bytes=7-": {206, "789"}, "bytes=0-0": {206, "0"}, "bytes=5-99": {206, "56789"},
+		"bytes=11-": {416, ""}, "bytes=-3": {200, "0123456789"}, "bytes=1-2,4-5": {200, "0123456789"}, "lines=1-2": {200, "0123456789"}, "bytes=4-2": {200, "0123456789"},
+	} {
+		r := b.request("GET", doc+"/file?show=1", nil)
+		r.Header.Set("Range", header)
+		got := b.do(r)
+		if got.StatusCode != want.status || want.body != "" && got.body != want.body {
+			t.Errorf("%s: %d %q, want %d %q", header, got.StatusCode, got.body, want.status, want.body)
+		}
+		if got.StatusCode == 206 && !strings.HasSuffix(got.Header.Get("Content-Range"), "/10") {
+			t.Errorf("%s: Content-Range %q", header, got.Header.Get("Content-Range"))
+		}
+	}
+	b.get(doc).wants(t, 200, `id="pdf"`, "Without JavaScript")
+}
+
+func TestTextIsText(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Note", ContentType: "text/plain"}, []byte("Temp 38\xb0C <b>bold</b> &amp;"))
+	b.get(doc).wants(t, 200, "Temp 38°C &lt;b&gt;bold&lt;/b&gt; &amp;amp;")
+	b, _, doc, _ = opened(t, &admin.Located{Title: "Page", ContentType: "text/html"}, []byte("<script>alert(1)</script>"))
+	got := b.get(doc)
+	got.wants(t, 200, "cannot be shown here")
+	if file := b.get(doc + "/file"); file.Header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("HTML is sent as %q", file.Header.Get("Content-Type"))
+	}
+}
+
+// cda is a clinical document with hostile narrative.
+const cda = `<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><title>T</title><effectiveTime value="20240102030405+0000"/>
+<recordTarget><patientRole><id root="2.16.840.1.113883.2.1.4.1" extension="%s"/><patient><name><given>Ann</given><family>Other</family></name><birthTime value="19630907"/></patient></patientRole></recordTarget>
+<component><structuredBody><component><section><title>Plan &lt;script&gt;</title><text>
+<paragraph>See <linkHtml href="javascript:alert(1)">this link</linkHtml><content styleCode="Bold">bold</content></paragraph>
+<script>alert(2)</script><iframe src="https://evil.example"/><img src="https://evil.example/x.png" onerror="alert(3)"/>
+<list listType="ordered"><item>one</item></list><table><tr><th>H</th><td>C</td></tr></table><renderMultiMedia referencedObject="x"/>
+</text></section></component></structuredBody></component></ClinicalDocument>`
+
+func TestStructuredDocumentIsRenderedSafely(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Summary", ContentType: "text/xml"}, fmt.Appendf(nil, cda, numberA))
+	got := b.get(doc)
+	got.wants(t, 200, "Ann Other", "7 September 1963", "Plan &lt;script&gt;", "this link", "<strong>bold</strong>", "<li>one</li>", "a picture that is not shown here")
+	for _, bad := range []string{"javascript:", "evil.example", "<iframe", "<img src=\"https", "onerror", "<script>alert"} {
+		if strings.Contains(got.body, bad) {
+			t.Errorf("%q comes through", bad)
+		}
+	}
+}
+
+func TestDocumentOfAnotherPatientIsBlocked(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Summary", ContentType: "text/xml"}, fmt.Appendf(nil, cda, numberB))
+	got := b.get(doc)
+	got.wants(t, 200, "This document is about another patient", "999 000 0018", "999 000 0026", "It is not shown")
+	if strings.Contains(got.body, "Ann Other") || strings.Contains(got.body, "this link") {
+		t.Error("the content of another patient's document is shown")
+	}
+}
+
+func TestStructuredDocumentsThatCannotBeRead(t *testing.T) {
+	bomb := `<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><ClinicalDocument xmlns="urn:hl7-org:v3"><title>&b;</title></ClinicalDocument>`
+	deep := `<ClinicalDocument xmlns="urn:hl7-org:v3">` + strings.Repeat("<a>", 5000) + strings.Repeat("</a>", 5000) + `</ClinicalDocument>`
+	for name, text := range map[string]string{"entities": bomb, "depth": deep, "cut off": "<ClinicalDocument xmlns=\"urn:hl7-org:v3\">", "other root": "<html/>", "empty": "", "no body": `<ClinicalDocument xmlns="urn:hl7-org:v3"/>`} {
+		if _, err := readStructured([]byte(text)); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+	}
+}
+
+func FuzzStructured(f *testing.F) {
+	f.Add([]byte(fmt.Sprintf(cda, numberA)))
+	f.Add([]byte("<a>&b;</a>"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := readStructured(data)
+		if err == nil && s == nil {
+			t.Error("neither a document nor an error")
+		}
+	})
+}
+
+func TestRefusalIsInPlainWords(t *testing.T) {
+	b, path, doc, d := opened(t, &admin.Located{Title: "Letter", ContentType: "text/plain", Date: at("2024-02-03")}, []byte("x"))
+	id := doc[strings.LastIndex(doc, "/")+1:]
+	for _, c := range []struct {
+		err    *admin.Error
+		status int
+		wants  []string
+	}{
+		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: It is not shared for this role.", id), 403, []string{"You cannot open this document", "It is not shared for this role.", "health records team of Imperial College Healthcare", "/emergency"}},
+		{admin.Errorf(admin.CodeTooMany, "RYJ does not release %s now: Too many patients.", id), 429, []string{"No more records for now", "Too many patients."}},
+		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
+		{admin.Errorf(admin.CodeUnavailable, "RYJ is away"), 502, []string{"Imperial College Healthcare does not answer", "held only there", "Try again"}},
+		{admin.Errorf(admin.CodeNotFound, "none"), 404, []string{"There is no such document"}},
+		{admin.Errorf(admin.CodeInternal, "panic: secret detail"), 500, []string{"Sorry, there is a problem with the service"}},
+	} {
+		d.fail = c.err
+		got := b.get(doc)
+		got.wants(t, c.status, c.wants...)
+		for _, jargon := range []string{"ridgeway locate", "'ridgeway", "NOT_FOUND", "DENIED", "secret detail"} {
+			if strings.Contains(got.body, jargon) {
+				t.Errorf("%s: the page says %q", c.err.Code, jargon)
+			}
+		}
+		r := b.request("GET", doc+"/page", nil)
+		r.Header.Set("Sec-Fetch-Mode", "cors")
+		if short := b.do(r); short.StatusCode != c.status || strings.Contains(short.body, "<html") {
+			t.Errorf("%s: a script is told %d %.80q", c.err.Code, short.StatusCode, short.body)
+		}
+	}
+	b.region.refuse = admin.Errorf(admin.CodeIntegrity, "the index is damaged")
+	b.get(path).wants(t, 500, "The list of documents cannot be made")
+}
+
+func TestEmergency(t *testing.T) {
+	g := newRig(t)
+	id := g.region.add(numberA, "RYJ", 1, &admin.Located{Title: "Kept letter", ContentType: "text/plain"}, []byte("x"))
+	g.region.docs[id].hidden = true
+	b := g.browser()
+	token := field(t, tokenField, b.signOn("j.price").body)
+	path := b.open(numberA)
+	form := func(reason string, understood ...string) url.Values {
+		return url.Values{"token": {token}, "reason": {reason}, "understood": understood}
+	}
+	b.post(path+"/emergency", form("unconscious in resus, no history")).wants(t, 422, "Confirm that you understand")
+	b.post(path+"/emergency", form("", "1")).wants(t, 422, "Say in a few words")
+	b.post(path+"/emergency", form("urgent", "1")).wants(t, 422, "Say in a few words")
+	b.get(path).wants(t, 200, "no documents that you can see")
+	if to := b.post(path+"/emergency", form("unconscious in resus, no history", "1")).Header.Get("Location"); to != path {
+		t.Errorf("the emergency leads to %q", to)
+	}
+	b.get(path).wants(t, 200, "Emergency access</strong> until", "Kept letter")
+	other := b.open(numberB)
+	if got := b.get(other); strings.Contains(got.body, "Emergency access</strong> until") {
+		t.Error("an emergency about one patient is shown with another")
+	}
+	g.clock.move(9 * time.Minute)
+	b.get(path).wants(t, 200, "Emergency access</strong> until")
+	g.clock.move(7 * time.Minute)
+	if got := b.get(path); strings.Contains(got.body, "Emergency access</strong> until") || strings.Contains(got.body, "Kept letter") {
+		t.Error("the emergency outlives its time")
+	}
+	staff := g.browser()
+	token = field(t, tokenField, staff.signOn("s.lindqvist").body)
+	path = staff.open(numberA)
+	staff.post(path+"/emergency", form("I would like to see", "1")).wants(t, 403, "Emergency access was not given")
+}
