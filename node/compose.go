@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,8 +41,7 @@ func (s *speaker) waits(ctx context.Context, matches func(federation.Kind, []byt
 	return slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return matches(e.Kind, e.Body) }), nil
 }
 
-// compose makes the next statement of what waits and puts it in flight. The head of the chain is read with the region's
-// consent, so that a node which is behind itself does not sign a second statement with a number that is taken.
+// compose makes the next statement of what waits and puts it in flight.
 func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	pending, err := s.records.Pending(ctx, federation.MaxPointers)
 	if err != nil {
@@ -51,19 +51,14 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	if len(entries) == 0 {
 		return record.InFlight{}, false, nil
 	}
-	place := federation.Place{Trust: s.trust, At: s.now().UTC()}
 	reserved := make(chan error, 1)
 	go func() { reserved <- s.reserve(ctx, s.spoken.Load()+1) }() // while the region is asked: both wait for a disk
-	err = s.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
-		seq, digest, err := index.Head(r, s.trust)
-		place.Seq, place.Prev = seq+1, digest
-		return err
-	})
+	place, err := s.line.Place(ctx)
 	if failed := <-reserved; err == nil && failed != nil {
 		return record.InFlight{}, false, failed
 	}
 	if err != nil {
-		return record.InFlight{}, false, fmt.Errorf("read the head of the chain: %w", err)
+		return record.InFlight{}, false, err
 	}
 	if err := s.reach(ctx, place.Seq-1); err != nil {
 		return record.InFlight{}, false, err
@@ -83,7 +78,7 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	var entries []record.EntryID
 	var publish federation.Publish
 	var withdraw federation.Withdraw
-	size := 0
+	size, most := 0, federation.MaxPointers
 	for _, e := range pending {
 		if e.Err != nil {
 			s.complain(e, e.Err)
@@ -92,12 +87,12 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 		if kind == 0 {
 			kind = e.Kind
 		}
-		if e.Kind != kind {
+		if most = min(most, cmp.Or(s.apart[e.ID], most)); e.Kind != kind || len(entries) >= most {
 			break
 		}
 		switch kind {
 		case federation.KindPublish:
-			if size += len(federation.EncodePointer(e.Pointer)); size > publishBudget {
+			if size += len(federation.EncodePointer(e.Pointer)); size > index.PublishBudget {
 				return publish, entries
 			}
 			publish.Pointers = append(publish.Pointers, e.Pointer)

@@ -19,8 +19,6 @@ import (
 const (
 	// speakPause is how long the speaker waits before it tries again what the region could not take.
 	speakPause = 250 * time.Millisecond
-	// publishBudget keeps a statement of pointers below its limit with room for the rest of the envelope.
-	publishBudget = federation.MaxStatement - 4096
 	// refusedPause is how long it waits when the region does not hear this trust for now: each try is written down there.
 	refusedPause = 5 * time.Second
 	// keptOutcomes is how many outcomes are remembered for those who come to wait late.
@@ -43,8 +41,8 @@ type speaker struct {
 	sign    func(place federation.Place, body federation.Body) (federation.Signed, error)
 	records *record.Store
 	replica *consensus.Replica
+	line    *index.Line
 	logger  *slog.Logger
-	now     func() time.Time
 	wake    chan struct{} // capacity 1
 
 	// behind is told when the region has heard more of this trust than this node has said.
@@ -52,6 +50,7 @@ type speaker struct {
 	spoken atomic.Uint64 // the last number that this node may have signed a statement with; 0: not known
 
 	complained map[record.EntryID]bool // of run only
+	apart      map[record.EntryID]int  // of run only: how many may share a statement with an entry, where that is not as many as fit
 
 	mu      sync.Mutex
 	settled map[record.EntryID]outcome
@@ -66,12 +65,13 @@ var errNotHeard = errors.New("the region does not hear this trust now")
 func newSpeaker(n *Node) *speaker {
 	return &speaker{
 		behind: n.foundBehind,
-		trust:  n.Trust(), records: n.records, replica: n.replica, logger: n.logger, now: time.Now,
+		trust:  n.Trust(), records: n.records, replica: n.replica, logger: n.logger,
+		line: index.NewLine(index.LineConfig{Trust: n.Trust(), Region: n.replica, Now: time.Now}),
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
 		},
 		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
-		changed: make(chan struct{}), complained: make(map[record.EntryID]bool),
+		changed: make(chan struct{}), complained: make(map[record.EntryID]bool), apart: make(map[record.EntryID]int),
 	}
 }
 
@@ -130,11 +130,7 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("statement in flight: %w", err)
 	}
-	result, err := s.replica.Submit(ctx, flight.Envelope, priorityOf(statement.Kind))
-	if err != nil {
-		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
-	}
-	response, err := index.DecodeResponse(result.Response)
+	response, at, err := s.line.Say(ctx, flight.Envelope, priorityOf(statement.Kind))
 	if err != nil {
 		return true, fmt.Errorf("submit %s: %w", statement.Kind, err)
 	}
@@ -142,10 +138,10 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 		return true, fmt.Errorf("%s: %s: %w", response.Code, response.Detail, errNotHeard)
 	}
 	// Until this node's own copy has applied the statement, what was recorded locally is what protects the patient.
-	if err := s.replica.WaitApplied(ctx, result.Index); err != nil {
+	if err := s.replica.WaitApplied(ctx, at); err != nil {
 		return true, fmt.Errorf("apply %s: %w", statement.Kind, err)
 	}
-	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response)}, result.Index, response.Code)
+	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response, len(flight.Entries))}, at, response.Code)
 }
 
 // notYet reports whether a refusal may pass without the statement being changed: the region has not heard yet that this
@@ -154,16 +150,18 @@ func notYet(c index.Code) bool {
 	return c == index.NoRegion || c == index.UnknownTrust || c == index.TrustSuspended
 }
 
-// outOfChain reports whether a refusal is about the statement's place and not about what it says.
-func outOfChain(c index.Code) bool {
-	return c == index.Fork || c == index.Gap || c == index.BrokenChain
-}
+// oneOf begins what is kept of a refusal that only one of several pointers has earned.
+const oneOf = "one of "
 
-func refusalText(r index.Response) string {
-	if r.Outcome != index.Refused {
+func refusalText(r index.Response, entries int) string {
+	switch {
+	case r.Outcome != index.Refused:
 		return ""
+	case r.Code.AboutContent() && entries > 1:
+		return fmt.Sprintf("%s%d: %s: %s", oneOf, entries, r.Code, r.Detail)
+	default:
+		return r.Code.String() + ": " + r.Detail
 	}
-	return r.Code.String() + ": " + r.Detail
 }
 
 // settle notes what became of a statement, first on disk and then for those who wait.
@@ -171,7 +169,10 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 	if err := s.records.Complete(ctx, o); err != nil && !errors.Is(err, record.ErrInFlight) {
 		return fmt.Errorf("note the outcome: %w", err)
 	}
-	if outOfChain(code) {
+	if o.Refused != "" && code.AboutContent() && len(flight.Entries) > 1 {
+		return s.divide(ctx, flight.Entries)
+	}
+	if o.Refused != "" && code.AboutPlace() {
 		// Signed on an old head, by a folder that was restored from a backup: the same things are said again in the right place.
 		s.logger.Warn("statement was out of its chain; saying it again", slog.Uint64("seq", o.Seq), slog.String("code", code.String()))
 		for _, id := range flight.Entries {
@@ -187,6 +188,7 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range flight.Entries {
+		delete(s.apart, id)
 		// Nobody waits for a pointer by its entry, and there are so many that others would be forgotten.
 		if !id.Publishes() {
 			s.settled[id] = outcome{index: at, refused: o.Refused}
@@ -195,6 +197,20 @@ func (s *speaker) settle(ctx context.Context, flight record.InFlight, o record.O
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
+	return nil
+}
+
+// divide has entries said again by halves, since one of them is at fault: in the end that one is refused alone.
+func (s *speaker) divide(ctx context.Context, entries []record.EntryID) error {
+	for _, id := range entries {
+		if err := s.again(ctx, id); err != nil {
+			return err
+		}
+		delete(s.apart, id)
+		s.mu.Lock()
+		s.apart[s.moved[id]] = len(entries) / 2
+		s.mu.Unlock()
+	}
 	return nil
 }
 
@@ -226,19 +242,20 @@ func (s *speaker) again(ctx context.Context, id record.EntryID) error {
 	return nil
 }
 
-// recover says again what a crash has left refused for its place in the chain.
+// recover says again what a crash has left refused for its place in the chain, or for what another entry said.
 func (s *speaker) recover(ctx context.Context) error {
 	rejected, err := s.records.Rejected(ctx, keptOutcomes)
 	if err != nil {
 		return fmt.Errorf("read what was refused: %w", err)
 	}
 	for _, r := range rejected {
+		again := strings.HasPrefix(r.Reason, oneOf)
 		for _, code := range []index.Code{index.Fork, index.Gap, index.BrokenChain} {
-			if strings.HasPrefix(r.Reason, code.String()+": ") {
-				if err := s.again(ctx, r.Entry.ID); err != nil {
-					return err
-				}
-				break
+			again = again || strings.HasPrefix(r.Reason, code.String()+": ")
+		}
+		if again {
+			if err := s.again(ctx, r.Entry.ID); err != nil {
+				return err
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -252,4 +253,57 @@ func TestObjectionThatTheRegionRefusedCanBeWithdrawn(t *testing.T) {
 	if kept, err := again.records.Refusals(t.Context(), d.Subject); err != nil || len(kept) != 0 {
 		t.Errorf("still in force here: %v, %v", kept, err)
 	}
+}
+
+// A pointer that the region does not take must not keep the others of its statement from the region.
+//
+//	a b c d refused -> a b, c d -> ... -> each alone
+func TestRefusedPointerIsParted(t *testing.T) {
+	n := settledNode(t, nil)
+	signed := nextStatement(t, n, secondAgreement(), 0) // any statement: what counts is what it is said to cover
+	stop(t, n)
+	ctx := context.Background()
+	offline(t, n, func(store *record.Store) {
+		number, err := n.patient("9434765919")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			d := documentOf(textItem(fmt.Sprint("Letter ", i), ""), []federation.Part{{ContentType: "text/plain", Name: "a.txt"}})
+			if _, err := store.Add(ctx, record.Item{Patient: number, Document: d}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := newSpeaker(&Node{})
+		s.records, s.logger = store, slog.New(slog.DiscardHandler)
+		for _, want := range []int{4, 2, 1} {
+			pending, err := store.Pending(ctx, federation.MaxPointers)
+			if err != nil || len(pending) != 4 {
+				t.Fatalf("%d entries wait, %v; want all 4", len(pending), err)
+			}
+			_, entries := s.gather(pending)
+			if len(entries) != want {
+				t.Fatalf("%d entries share a statement, want %d", len(entries), want)
+			}
+			for len(entries) > 0 && want > 1 { // all of them are refused, in statements of this size
+				flight := record.InFlight{Envelope: signed.Encode(), Entries: entries}
+				if err := store.SetInFlight(ctx, flight); err != nil {
+					t.Fatal(err)
+				}
+				refused := record.Outcome{Statement: signed.ID(), Seq: 9, Refused: refusalText(index.Response{Outcome: index.Refused, Code: index.BadPointer}, len(entries))}
+				if err := s.settle(ctx, flight, refused, 7, index.BadPointer); err != nil {
+					t.Fatal(err)
+				}
+				if pending, err = store.Pending(ctx, federation.MaxPointers); err != nil {
+					t.Fatal(err)
+				}
+				if _, entries = s.gather(pending); len(entries) < want {
+					break
+				}
+			}
+		}
+		if stats, err := store.Stats(ctx); err != nil || stats.Rejected != 0 {
+			t.Errorf("%d are rejected, %v; want none, each is to be said alone", stats.Rejected, err)
+		}
+	})
 }

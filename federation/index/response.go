@@ -78,6 +78,13 @@ func (c Code) String() string {
 	return fmt.Sprintf("code-%d", uint8(c))
 }
 
+// AboutContent reports whether a statement of pointers was refused for what one of them says: without that one it would be
+// accepted, in the place that comes next.
+func (c Code) AboutContent() bool { return c == BadPointer || c == Malformed }
+
+// AboutPlace reports whether a statement was refused for its place in the trust's chain, and not for what it says.
+func (c Code) AboutPlace() bool { return c == Fork || c == Gap || c == BrokenChain }
+
 // maxDetail is how many bytes of detail a response and a recorded refusal keep.
 const maxDetail = 200
 

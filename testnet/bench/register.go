@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
 )
 
 const (
@@ -50,25 +53,36 @@ func benchRegister(ctx context.Context, e *env) ([]row, error) {
 	return []row{line}, err
 }
 
-// benchSingle has 64 trusts publish one pointer at a time.
+// benchSingle has 64 clients publish one pointer at a time, each told when the region has agreed on its own. They are spread over
+// three trusts, one at each voter, as etcd's are over its members. What arrives at a trust while its last statement is on its
+// way shares the next one: signed, kept in a synced file as a node keeps it in its outbox, and submitted. A document's own record at
+// its trust is not written; intake measures that.
 func benchSingle(ctx context.Context, e *env) ([]row, error) {
 	const clients = 64
-	r, clean, err := e.group(ctx, clients, 0)
+	r, clean, err := e.group(ctx, 3, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer clean()
+	lines, hangUp, err := e.lines(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp()
 	peer, stop, why := e.etcd(ctx)
 	defer stop()
 	next := 0
+	var took, statements series
 	ours := func(ctx context.Context) (float64, error) {
-		base := next
+		base, before := next, r.statements(ctx)
 		next += 1 << 20
-		rate, _, err := during(e.last(), clients, func(client, call int) error {
-			t := r.trusts[client]
-			p := pointerOf(t.id, subjectOf(base+client), base+call*clients+client)
-			return t.tell(ctx, r.replicas[client%len(r.replicas)].Replica, federation.Publish{Pointers: []federation.Pointer{p}}, consensus.Bulk)
+		rate, calls, err := during(e.last(), clients, func(client, call int) error {
+			at := client % len(lines)
+			p := pointerOf(r.trusts[at].id, subjectOf(base+client), base+call*clients+client)
+			_, err := lines[at].Publish(ctx, p)
+			return err
 		})
+		took, statements = append(took, calls...), append(statements, float64(len(calls))/max(r.statements(ctx)-before, 1))
 		return rate, errors.Join(err, r.settled(ctx))
 	}
 	var theirs sample
@@ -77,7 +91,59 @@ func benchSingle(ctx context.Context, e *env) ([]row, error) {
 	}
 	mine, their, err := e.alternate(ctx, ours, theirs)
 	line := row{Operation: opSingle, Unit: "/s"}.compared(mine, their, "etcd", false).atLeast(2, 0, ">= 2 x etcd")
-	return []row{line.noted("a signed statement for each, 64 trusts spread over the voters").noted("%s", reason(why))}, err
+	line = line.noted("three trusts, one at each voter; what arrives while a statement is on its way shares the next: %.0f to one", statements.median())
+	return []row{line.noted("99 of 100 within %s", figure(max(took.quantile(0.99), 0.01), "ms")).noted("%s", reason(why))}, err
+}
+
+// lines opens the line of each voter's trust. The function returned ends them.
+func (e *env) lines(ctx context.Context, r *rig) ([]*index.Line, func(), error) {
+	dir, err := e.temp("lines")
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	hangUp := func() {
+		cancel()
+		running.Wait()
+		_ = os.RemoveAll(dir)
+	}
+	var lines []*index.Line
+	for i, m := range r.replicas {
+		trust := r.trusts[i]
+		kept, err := os.Create(filepath.Join(dir, string(trust.id)))
+		if err != nil {
+			hangUp()
+			return nil, nil, err
+		}
+		line := index.NewLine(index.LineConfig{
+			Trust: trust.id, Region: m.Replica, Now: time.Now,
+			Sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
+				return federation.Compose(place, body, trust.statement)
+			},
+			Keep: func(_ context.Context, signed federation.Signed) error {
+				_, err := kept.WriteAt(signed.Encode(), 0) // in place of the one before, which is settled
+				return errors.Join(err, datasync(kept))
+			},
+		})
+		lines = append(lines, line)
+		running.Go(func() {
+			line.Run(ctx)
+			_ = kept.Close() // it is removed
+		})
+	}
+	return lines, hangUp, nil
+}
+
+// statements returns how many statements the region has accepted.
+func (r *rig) statements(ctx context.Context) float64 {
+	n := 0.0
+	_ = r.replicas[0].View(ctx, consensus.Linearizable(), func(rd consensus.Reader) error { // only a note in the table
+		c, err := index.CountsOf(rd)
+		n = float64(c.Statements)
+		return err
+	})
+	return n
 }
 
 // group founds three voters in a temporary folder.
