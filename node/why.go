@@ -59,7 +59,8 @@ func (n *Node) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, e
 		return nil, err
 	}
 	d := policy.Decide(r, facts)
-	return &admin.WhyReply{Outcome: d.Outcome.String(), Chain: policy.Explain(d), Told: d.Safe(), Agreement: facts.AgreementVersion, Question: requestText(r)}, nil
+	chain := append(policy.Explain(d), policy.ExplainOverruled(policy.Overruled(r, facts))...)
+	return &admin.WhyReply{Outcome: d.Outcome.String(), Chain: chain, Told: d.Safe(), Agreement: facts.AgreementVersion, Question: requestText(r)}, nil
 }
 
 // questionOf returns the request that is asked about, without its document.

@@ -104,3 +104,25 @@ func TestChainSaysWhetherARelationshipWasVerified(t *testing.T) {
 		t.Error("what a user has written is taken for the word of a node")
 	}
 }
+
+func TestConflictOfRulesShowsBothSides(t *testing.T) {
+	r, f := good(t)
+	f.Agreement, f.AgreementVersion, r.Document.Type = compileForm(t, rasBlock+"  - {block: only-types, types: [b]}\n"), 7, "a"
+	d := Decide(r, f)
+	if d.Permitted() || decisive(d) != "agreement/only-types" {
+		t.Fatalf("decided by %v", Explain(d))
+	}
+	lost := Overruled(r, f)
+	if len(lost) != 1 || lost[0].Rule != "agreement/direct-care" || lost[0].Version != 7 {
+		t.Fatalf("overruled %v", lost)
+	}
+	if said := ExplainOverruled(lost); len(said) != 1 || !strings.Contains(said[0], "version 7, rule direct-care permits open") || !strings.HasSuffix(said[0], "wins over any that permits.") {
+		t.Errorf("in words %q", said)
+	}
+	for name, blocks := range map[string]string{"nothing permits": ownBlock, "nothing forbids": rasBlock} {
+		f.Agreement = compileForm(t, blocks)
+		if lost := Overruled(r, f); len(lost) != 0 {
+			t.Errorf("%s: %v", name, lost)
+		}
+	}
+}

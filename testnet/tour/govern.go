@@ -179,9 +179,9 @@ func (t *Tour) breakGlass(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("The objection stands, but a doctor gave a reason and may open this one patient's record for %s; it worked, and a colleague without an emergency was still refused. "+
+	return fmt.Sprintf("The objection stands, but a doctor gave a reason and may open this one patient's record for %.0f minutes; it worked, and a colleague without an emergency was still refused. "+
 		"Both trusts had it in their logs before the first byte, and the privacy officers of both were told. The review at %s was closed by %s, who is not the doctor, as %s; %s has a review of its own with a deadline.",
-		took(time.Until(time.UnixMicro(declared.GetUntil())).Round(time.Minute)), t.name(t.reader), closed.GetClosedBy(), closed.GetOutcome(), t.name(t.note.trust)), nil
+		time.Until(time.UnixMicro(declared.GetUntil())).Minutes(), t.name(t.reader), closed.GetClosedBy(), closed.GetOutcome(), t.name(t.note.trust)), nil
 }
 
 func (t *Tour) waitsForReview(ctx context.Context, at federation.TrustID, id string) error {
