@@ -74,15 +74,19 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int) ([]Record, error
 
 // load opens one entry and compares it with its leaf hash.
 func (l *Log) load(txn *badger.Txn, index uint64) (Record, error) {
-	key := entryKey(index)
-	sealed, err := get(txn, key)
+	sealed, err := get(txn, entryKey(index))
+	return l.opened(index, sealed, err)
+}
+
+// opened is load when the row has been read, or has failed to.
+func (l *Log) opened(index uint64, sealed []byte, err error) (Record, error) {
 	if only, ok := l.lost[index]; ok && errors.Is(err, storage.ErrIntegrity) {
 		sealed, err = only, nil
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("entry %d: %w", index, err)
 	}
-	plain, err := l.sealer.Open(nil, key, sealed)
+	plain, err := l.sealer.Open(nil, entryKey(index), sealed)
 	if err != nil {
 		return Record{}, fmt.Errorf("entry %d: %w", index, err)
 	}

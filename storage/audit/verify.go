@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/storage"
@@ -67,7 +66,7 @@ func (l *Log) Verify(ctx context.Context, against []federation.Checkpoint) (Repo
 	})
 	v.atSize()
 	for v.tree.size < size {
-		if err := l.db.View(func(txn *badger.Txn) error { return v.step(ctx, txn, size) }); err != nil {
+		if err := v.step(ctx, size); err != nil {
 			return v.report, fmt.Errorf("verify audit log: %w", err)
 		}
 	}
@@ -118,18 +117,15 @@ type verifier struct {
 	report    Report
 }
 
-// step checks up to verifyStep entries.
-func (v *verifier) step(ctx context.Context, txn *badger.Txn, size uint64) error {
-	for range min(verifyStep, size-v.tree.size) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+// step checks up to verifyStep entries: they are read and opened on all processors, and go into the tree one after the other.
+func (v *verifier) step(ctx context.Context, size uint64) error {
+	found, err := v.found(ctx, v.tree.size, min(v.tree.size+verifyStep, size))
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
 		index := v.tree.size
-		leaf, err := v.entry(txn, index)
-		if err != nil && !errors.Is(err, storage.ErrIntegrity) {
-			return err
-		}
-		if !v.hashes(txn, index, leaf) || err != nil {
+		if !v.hashes(f, index) || f.fault {
 			v.report.Faults++
 			if len(v.report.Damaged) < maxDamaged {
 				v.report.Damaged = append(v.report.Damaged, index)
@@ -140,44 +136,21 @@ func (v *verifier) step(ctx context.Context, txn *badger.Txn, size uint64) error
 	return nil
 }
 
-// entry opens one entry and returns its leaf hash, or nothing when what is there is not what was sealed in this place.
-func (v *verifier) entry(txn *badger.Txn, index uint64) (*tlog.Hash, error) {
-	r, err := v.log.load(txn, index)
-	if err != nil {
-		return nil, err
-	}
-	leaf := tlog.Hash(r.Leaf)
-	if r.Subject.IsZero() {
-		return &leaf, nil
-	}
-	if _, ok := v.log.lost[index]; ok {
-		return &leaf, nil
-	}
-	if _, err := txn.Get(subjectKey(r.Subject, index)); err != nil {
-		return &leaf, fmt.Errorf("entry %d is not found by its patient: %w", index, storage.ErrIntegrity)
-	}
-	return &leaf, nil
-}
-
-// hashes adds the entry to the tree and compares what it completes with what is stored. The leaf of an entry that cannot
-// be opened is the stored one.
-func (v *verifier) hashes(txn *badger.Txn, index uint64, leaf *tlog.Hash) bool {
-	stored, err := get(txn, hashesKey(index))
-	if err != nil {
-		stored = nil
-	}
-	if leaf == nil {
-		leaf = new(tlog.Hash)
-		copy(leaf[:], stored)
+// hashes adds an entry to the tree and compares what it completes with what is stored. The leaf of an entry that cannot be
+// opened is the stored one.
+func (v *verifier) hashes(f found, index uint64) bool {
+	leaf := f.leaf
+	if !f.opened {
+		copy(leaf[:], f.stored)
 	}
 	var computed []byte
-	for _, h := range v.tree.add(*leaf) {
+	for _, h := range v.tree.add(leaf) {
 		computed = append(computed, h[:]...)
 	}
 	if _, ok := v.log.lost[index]; ok {
 		return true // its hashes were to be stored with it
 	}
-	return bytes.Equal(computed, stored)
+	return bytes.Equal(computed, f.stored)
 }
 
 // atSize compares the tree as far as it has been computed with the mark and the checkpoints of this size.
