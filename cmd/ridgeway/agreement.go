@@ -292,7 +292,7 @@ func (a *app) checkAgreement(ctx context.Context, text *admin.AgreementText, tru
 			reply, err = c.CheckAgreement(ctx, q)
 			return err
 		})
-		if err == nil || admin.CodeOf(err) != admin.CodeUnavailable {
+		if err == nil || ctx.Err() != nil || admin.CodeOf(err) != admin.CodeUnavailable {
 			return reply, true, err
 		}
 		a.note("No node runs in %s: the draft is checked without a roster.", a.data)

@@ -44,18 +44,35 @@ func run(ctx context.Context, args []string, t terminal) int {
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil && !shown(err) && admin.CodeOf(err) != admin.CodeInterrupted {
-		err = context.Canceled
+	// What a command says of its own end is kept.
+	if ctx.Err() != nil && !shown(err) && (admin.CodeOf(err) != admin.CodeInterrupted || errors.Is(err, context.Canceled) || err.Error() == stoppedEarly) {
+		err = stopped(cmd)
 	}
 	return a.fail(err)
 }
 
 // stoppedEarly is what is said of a command that Ctrl-C has ended.
 const stoppedEarly = "stopped before it was done: run the same command again"
+
+// lookFirst names, for each command that does something again when it is run again, the one that tells whether it was done.
+var lookFirst = map[string]string{
+	"ridgeway suspend": "ridgeway status", "ridgeway approve": "ridgeway status",
+	"ridgeway consent record": "ridgeway consent list", "ridgeway consent withdraw": "ridgeway consent list",
+	"ridgeway agreement propose": "ridgeway agreement show", "ridgeway agreement approve": "ridgeway agreement show",
+	"ridgeway agreement rollback": "ridgeway agreement show", "ridgeway break-glass": "ridgeway review list",
+}
+
+// stopped is the failure of a command that Ctrl-C has ended: the node may have done by then what it was asked for.
+func stopped(cmd *cobra.Command) error {
+	if look, ok := lookFirst[cmd.CommandPath()]; ok {
+		return admin.Errorf(admin.CodeInterrupted, "stopped before the answer came, so it may have been done: '%s' shows that. Run it again only if it was not", look)
+	}
+	return context.Canceled
+}
 
 // exitStatus is what the program ends with for each code; 'ridgeway help exit-status' documents it.
 var exitStatus = map[admin.Code]int{
