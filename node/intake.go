@@ -93,7 +93,7 @@ func documentOf(item ingest.Item, parts []federation.Part) record.Document {
 	return record.Document{
 		Supersedes: item.Supersedes, Type: item.Type, Category: item.Category, Specialty: item.Specialty, Title: item.Title, Author: item.Author,
 		Date: item.Date, Confidentiality: confidentiality, Language: item.Language, Parts: parts,
-		Labels: item.Sensitivity, Legal: item.Legal,
+		Labels: item.Sensitivity, Legal: item.Legal, SourceID: item.Reference,
 	}
 }
 

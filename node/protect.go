@@ -152,8 +152,11 @@ func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subject fed
 		return err
 	}
 	if len(list) == 0 {
+		if err := n.records.DeleteSetting(ctx, markName(subject)); err != nil {
+			return n.storeProblem(err)
+		}
 		delete(m.by, subject)
-		return n.storeProblem(n.records.DeleteSetting(ctx, markName(subject)))
+		return nil
 	}
 	b, err := json.Marshal(list)
 	if err != nil {

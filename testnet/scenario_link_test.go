@@ -46,6 +46,9 @@ func TestAgreementTellsVerifiedEvidenceFromStated(t *testing.T) {
 		written := func(at federation.TrustID, patient synth.Patient, ago time.Duration) federation.DocumentID {
 			item := s.item(patient, s.content(500))
 			item.Date = time.Now().Add(-ago)
+			if at == ryj {
+				item.Reference = "UBRN 0000 4983 1234"
+			}
 			taken, err := s.r.Take(s.ctx, at, item)
 			s.must(err)
 			return taken.Document
@@ -71,9 +74,10 @@ func TestAgreementTellsVerifiedEvidenceFromStated(t *testing.T) {
 			{"stranger", "referral:" + string(another), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"late", "referral:" + string(stale), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"other", "appointment:" + string(received), admin.CodeNotFound, "appointment: RAS found the evidence", ""},
+			{"lister", "referral:" + string(letter), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"self", "self-claimed:" + string(received), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"ada", "referral:" + string(received), "", "referral: RAS found the evidence in its records", "was found in the records of RAS"},
-			{"bob", "referral:" + string(letter), "", "referral: RYJ found the evidence in its records", "vouches for no evidence"},
+			{"bob", "referral:UBRN 0000 4983 1234", "", "referral: RYJ found the evidence in its records", "vouches for no evidence"},
 		} {
 			s.fetchAs(ask(c.user, c.relationship), ras, id, c.want)
 			for _, at := range []struct {
@@ -104,7 +108,7 @@ func TestAgreementTellsVerifiedEvidenceFromStated(t *testing.T) {
 			relationship, says string
 		}{
 			{ras, "referral:" + string(received), "The relationship with the patient, verified: referral: RAS found"},
-			{ryj, "referral:" + string(letter), "The relationship with the patient, verified: referral: RYJ found"},
+			{ryj, "referral:UBRN 0000 4983 1234", "The relationship with the patient, verified: referral: RYJ found"},
 			{ryj, "referral:" + string(received), "The relationship with the patient, stated only"},
 		} {
 			if got := why(c.at, c.relationship); !strings.Contains(got, c.says) {

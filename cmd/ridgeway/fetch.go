@@ -50,6 +50,12 @@ beside --out in a .part file; run the same command again to go on after a cut.
 --range sends only these bytes: first-last counted from 0, or first- for the
 rest. A file that --out names is replaced.
 
+An agreement may ask for a --relationship, and for evidence of it that somebody
+has verified: the id of a document of that patient, of the last year, that your
+own trust holds, as in referral:RAS-4K7QZ2M9X1B3C5D7; or its reference in the
+system that it came from, which the custodian may know too. What is only stated
+is audited as stated.
+
 A file is for reading. --export says that the copy will be kept in a system of
 your own: the custodian's agreement must permit export, which it need not where
 it lets you open, and never does in an emergency. It is audited as what it is.

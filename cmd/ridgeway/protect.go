@@ -14,8 +14,8 @@ func (a *app) protectCommand() *cobra.Command {
 		Use:   "protect [NHS-NUMBER]",
 		Short: "Have looks at a person's record reviewed",
 		Long: `Marks a person. From then on a look at their record opens a review at this trust
-('ridgeway review list'); nobody is kept from the record by it, and whoever looks
-is not told. Marks are kept encrypted in this node's store, under a pseudonym.
+('ridgeway review list'). Nobody is kept from the record by it, and whoever
+looks is not told. Marks lie encrypted in this node's store, under a pseudonym.
 
 Without --staff and --near every look is reviewed, by whomever. --staff says
 that the record is this member of staff's own: a look by them is reviewed, and

@@ -66,7 +66,7 @@ func TestGuardDecidesAnewAsItsProofAges(t *testing.T) {
 				}
 			}
 			object(w)
-			if tt.want == ErrStalePolicy {
+			if errors.Is(tt.want, ErrStalePolicy) {
 				// The objection would refuse too: this is about the lease alone.
 				w.ledger.change(func(l *ledger) { l.facts.Directives = nil })
 			}

@@ -24,6 +24,7 @@ type Item struct {
 	Legal           string                // class that statute keeps from being shared; empty for none
 	Language        string                // BCP 47, never empty
 	Supersedes      federation.DocumentID // empty when it replaces nothing
+	Reference       string                // its id in the system that it comes from; empty when that is not known
 	Parts           []Part                // at least one, in order
 }
 
