@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/quic-go/quic-go"
 )
 
 // wantBuffer is the socket buffer, in bytes, below which bursts get lost at a gigabit.
@@ -24,12 +26,18 @@ func quietly(conn net.PacketConn, log *slog.Logger) net.PacketConn {
 	}
 	read, write := growBuffers(udp)
 	if read >= wantBuffer && write >= wantBuffer {
-		return udp
+		return coalesce(udp, udp)
 	}
 	log.Warn("socket buffers are small: transfers over fast lines will lose packets",
 		slog.Int("read_bytes", read), slog.Int("write_bytes", write), slog.Int("want_bytes", wantBuffer),
 		slog.String("remedy", "raise sysctl net.core.rmem_max and net.core.wmem_max"))
-	return &sizedUDP{UDPConn: udp}
+	return coalesce(udp, &sizedUDP{UDPConn: udp})
+}
+
+// udpSocket is a UDP socket as quic-go wants it.
+type udpSocket interface {
+	quic.OOBCapablePacketConn
+	SetWriteBuffer(int) error
 }
 
 // buffered is what quic-go asks of a PacketConn.
