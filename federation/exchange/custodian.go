@@ -304,7 +304,7 @@ func identify(conn net.Conn) (federation.NodeID, [BindingSize]byte, error) {
 
 func pathOf(conn net.Conn) (Path, bool) {
 	s, ok := endpoint.StatsOf(conn)
-	return Path{Sent: s.PacketsSent, Lost: s.PacketsLost, RTT: s.RTT}, ok
+	return Path{Sent: s.PacketsSent, Lost: s.PacketsLost, RTT: s.MinRTT}, ok
 }
 
 // abort ends a stream in both directions with a code where the stream can carry one.

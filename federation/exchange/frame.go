@@ -103,8 +103,8 @@ func readPayload(r io.Reader, n int) ([]byte, error) {
 
 // Path is what the custodian's end knows of the connection that it sends on. Counts begin with the connection.
 type Path struct {
-	Sent, Lost uint64 // packets
-	RTT        time.Duration
+	Sent, Lost uint64        // packets
+	RTT        time.Duration // the least of the connection: what its own queue adds is not the path's
 }
 
 func (p Path) append(b []byte) []byte {
