@@ -179,3 +179,19 @@ func TestListsSayThatSomethingCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestSearchThatCannotBeWrittenDownIsNotAnswered(t *testing.T) {
+	n := settledNode(t, nil)
+	takeLetters(t, n, 1, 1)
+	before := n.audit.Size()
+	reply, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA})
+	if err != nil || len(reply.GetDocuments()) != 1 || n.audit.Size() == before {
+		t.Fatalf("%d documents, %v; the log had %d entries and has %d", len(reply.GetDocuments()), err, before, n.audit.Size())
+	}
+	if err := n.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA}); admin.CodeOf(err) != admin.CodeUnavailable || reply != nil {
+		t.Errorf("got %v, %v", reply, err)
+	}
+}
