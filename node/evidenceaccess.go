@@ -109,6 +109,9 @@ func (n *Node) accesses(ctx context.Context, subject federation.Subject, other f
 		return nil, err
 	}
 	reply := &wire.AccessesReply{Next: uint64(page.Next), Damaged: uint64(len(page.Damaged))}
+	if q.GetFrom() == 0 && !subject.IsZero() {
+		reply.Emergencies = n.emergenciesOf(subject)
+	}
 	for _, r := range page.Records {
 		switch {
 		case subject.IsZero() && !between(&r.Entry, n.Trust(), other):
@@ -160,8 +163,9 @@ type logged struct {
 
 // testimony is what a trust has answered.
 type testimony struct {
-	site     *admin.ReportSite
-	accesses []logged
+	site        *admin.ReportSite
+	accesses    []logged
+	emergencies []*wire.Emergency
 }
 
 // hear asks every trust of the region but this one, side by side.
@@ -245,9 +249,11 @@ func (n *Node) hearNode(ctx context.Context, trust federation.TrustID, id federa
 		if err != nil {
 			return err
 		}
+		cleanTestimony(reply)
 		for _, a := range reply.GetAccesses() {
 			out.accesses = append(out.accesses, logged{trust, a})
 		}
+		out.emergencies = append(out.emergencies, reply.GetEmergencies()...)
 		out.site.Damaged += reply.GetDamaged()
 		switch next := reply.GetNext(); {
 		case next == 0:
@@ -293,6 +299,7 @@ func (n *Node) hearSelf(ctx context.Context, subjects []federation.Subject, othe
 			for _, a := range reply.GetAccesses() {
 				out.accesses = append(out.accesses, logged{n.Trust(), a})
 			}
+			out.emergencies = append(out.emergencies, reply.GetEmergencies()...)
 			out.site.Damaged += reply.GetDamaged()
 			if q.From = reply.GetNext(); q.From == 0 {
 				break

@@ -54,6 +54,9 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 	if reply.Directives, err = n.saidBy(ctx, subject); err != nil {
 		return nil, err
 	}
+	if reply.Emergencies, err = n.emergencyReports(ctx, subject, append([]testimony{own}, heard...)); err != nil {
+		return nil, err
+	}
 	for _, group := range byTransfer(all) {
 		a := group.summary(reply.GetSites())
 		a.TrustName, a.CustodianName = n.trustName(federation.TrustID(a.GetTrust())), n.trustName(federation.TrustID(a.GetCustodian()))

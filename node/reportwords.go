@@ -128,18 +128,18 @@ func accessWords(a *admin.ReportAccess) string {
 	who := fmt.Sprintf("%s (%s) at %s", orUnknown(a.GetUser()), roleWords(a.GetRole()), a.GetTrustName())
 	what := "a document"
 	if a.GetTitle() != "" {
-		what = fmt.Sprintf("%q", a.GetTitle())
+		what = "“" + a.GetTitle() + "”"
 	}
 	what += " (" + a.GetDocument() + ")"
 	if a.GetCustodian() != a.GetTrust() {
 		what += " held by " + a.GetCustodianName()
 	}
-	why := ", for: " + purposeWords(a.GetPurpose())
+	why := ", " + reasonWords(a.GetPurpose())
 	if a.GetRelationship() != "" {
-		why += ", because of: " + a.GetRelationship()
+		why += ". The reason given: " + linkWords(a.GetRelationship())
 	}
 	if a.GetBreakGlass() {
-		why += ". This was in an emergency"
+		why += ". They said that it was an emergency"
 	}
 	var s string
 	switch a.GetKind() {
@@ -181,6 +181,33 @@ func roleWords(code string) string {
 	return "role not known"
 }
 
+// reasonWords says to a patient what somebody wanted a document for.
+func reasonWords(code string) string {
+	switch code {
+	case "TREAT":
+		return "to treat you"
+	case "ETREAT", "BTG":
+		return "to treat you in an emergency"
+	case "COC", "CAREMGT":
+		return "to plan your care with others"
+	case "PATRQT":
+		return "because you asked for it"
+	case "FAMRQT", "PWATRNY", "SUPNWK":
+		return "because somebody asked who acts for you"
+	case "HOPERAT":
+		return "to check that rules are kept"
+	case "PATADMIN", "HPAYMT", "HSYSADMIN":
+		return "for office work about your care"
+	case "HQUALIMP":
+		return "to make care better"
+	case "HRESCH", "CLINTRCH":
+		return "for research"
+	case "HLEGAL":
+		return "because the law asks for it"
+	}
+	return "for: " + purposeWords(code)
+}
+
 func purposeWords(code string) string {
 	for _, p := range policy.Purposes() {
 		if p.Code == code {
@@ -188,6 +215,22 @@ func purposeWords(code string) string {
 		}
 	}
 	return "purpose not stated"
+}
+
+// linkWords says to a patient how somebody said that they have to do with them.
+func linkWords(relationship string) string {
+	kind, evidence, _ := strings.Cut(relationship, ":")
+	words := map[string]string{
+		"referral": "you were sent to them", "appointment": "you have an appointment there", "admission": "you are or were in hospital there",
+		"registered-list": "you are on their list of patients", "mdt": "a team there looks after you", "self-claimed": "they say that they look after you",
+	}[kind]
+	if words == "" {
+		return relationship
+	}
+	if evidence != "" {
+		words += " (" + evidence + ")"
+	}
+	return words
 }
 
 // transferName is how a release is named to people.

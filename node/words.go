@@ -19,5 +19,11 @@ func ParseScope(text string) (ScopeFields, error) { return policy.ParseScope(tex
 // Precedence returns the rules of a decision in the order in which they count.
 func Precedence() []policy.Rule { return policy.Precedence() }
 
+// RoleWords says in words what a role is.
+func RoleWords(code string) string { return roleWords(code) }
+
+// ReasonWords says to a patient what a purpose of use is.
+func ReasonWords(code string) string { return reasonWords(code) }
+
 // WriteBack has the system begin to write what was put into a file, so that a sync later has less to wait for.
 func WriteBack(f *os.File, from, n int64) { storage.WriteBack(f, from, n) }

@@ -266,7 +266,38 @@ func TestPrivacyOfficersHearOfAnEmergencyAndOfItsReview(t *testing.T) {
 		if h := line.heard(ras); len(h) != 1 {
 			s.Errorf("a closed review rings: %v", h)
 		}
+		s.reportsEmergency(reply.GetId())
 	})
+}
+
+// reportsEmergency wants the patient's report to tell of ada's emergency: why it was, that RAS has judged it and RYJ has not; and,
+// when RAS does not answer, what the region was told.
+func (s *stage) reportsEmergency(id string) {
+	s.Helper()
+	r := s.report1(r1k, s.patients[0])
+	if len(r.GetEmergencies()) != 1 {
+		s.Fatalf("emergencies in the report: %v", r.GetEmergencies())
+	}
+	e := r.GetEmergencies()[0]
+	judged := map[string]string{}
+	for _, v := range e.GetReviews() {
+		judged[v.GetTrust()] = v.GetOutcome()
+	}
+	if e.GetId() != id || e.GetTrust() != string(ras) || e.GetUser() != "ada" || e.GetRole() != "doctor" || e.GetReason() != unconscious || e.GetDocuments() != 1 ||
+		len(judged) != 2 || judged[string(ras)] != "justified" || judged[string(ryj)] != "" {
+		s.Errorf("the emergency in the report: %v", e)
+	}
+	for _, want := range []string{"ada (doctor)", unconscious, "it was right to do so", "has not checked this yet, although it should have", "1 document was opened"} {
+		if !strings.Contains(e.GetText(), want) {
+			s.Errorf("the words of the emergency lack %q: %s", want, e.GetText())
+		}
+	}
+	s.must(s.r.Stop(ras))
+	r = s.report1(r1k, s.patients[0])
+	if e := r.GetEmergencies(); r.GetComplete() || len(e) != 1 || e[0].GetReason() != unconscious || len(e[0].GetReviews()) != 1 {
+		s.Errorf("without the trust whose emergency it was: %v", e)
+	}
+	s.must(s.r.Restart(s.ctx, ras))
 }
 
 // closesReview closes ada's review at RAS, by whoever may only, for good.

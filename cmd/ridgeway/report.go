@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
@@ -30,7 +32,9 @@ can be read by you alone; print the HTML to make a PDF of it.
 
 JSON: patient, made, by, accesses (at, kind, trust, user, role, purpose,
 document, title, custodian, outcome, break_glass, bytes, text, one_sided),
-directives (text, state, trust, by, at), sites, complete.`,
+emergencies (trust, user, role, reason, at, until, documents, text, reviews:
+trust, outcome, closed, due), directives (text, state, trust, by, at), sites,
+complete.`,
 		Example: `  ridgeway report --data d1 9434765919 --role records-staff --purpose PATRQT
   ridgeway report --data d1 9434765919 --role records-staff \
     --purpose PATRQT --format html --out report.html`,
@@ -119,7 +123,7 @@ func missing(r *admin.ReportReply) []string {
 	var out []string
 	for _, s := range r.GetSites() {
 		if !s.GetAnswered() {
-			out = append(out, fmt.Sprintf("NOT COMPLETE: what %s (%s) has is missing here: %s.", siteName(s), s.GetTrust(), s.GetProblem()))
+			out = append(out, fmt.Sprintf("NOT COMPLETE. %s (%s) did not tell us who has looked there: %s. Ask again later.", tame(siteName(s)), s.GetTrust(), s.GetProblem()))
 		}
 	}
 	return out
@@ -165,40 +169,82 @@ func standing(d *admin.DirectiveInfo) string {
 	}
 }
 
+// tame takes out of a name or a title what would change how the text around it is shown: control characters, and those that
+// turn the direction of writing.
+func tame(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar:
+			return -1
+		default:
+			return r
+		}
+	}, s)
+}
+
+// madeBy says who has made a report, where and why.
+func madeBy(r *admin.ReportReply) string {
+	return fmt.Sprintf("Made on %s at %s by %s (%s), %s.", shownTime(r.GetMade()), tame(r.GetTrustName()), tame(r.GetBy()), node.RoleWords(r.GetRole()), node.ReasonWords(r.GetPurpose()))
+}
+
+// siteLine says of a trust whether it answered.
+func siteLine(s *admin.ReportSite) string {
+	if s.GetAnswered() {
+		return fmt.Sprintf("%s (%s) answered.", tame(siteName(s)), s.GetTrust())
+	}
+	return fmt.Sprintf("%s (%s) did NOT answer: %s.", tame(siteName(s)), s.GetTrust(), s.GetProblem())
+}
+
+const allAnswered = "Every trust in the region answered. So this list is complete."
+
 func reportText(w io.Writer, r *admin.ReportReply) error {
 	var b strings.Builder
-	put := func(format string, args ...any) {
-		b.WriteString(wrap(fmt.Sprintf(format, args...), screenWidth) + "\n")
-	}
-	put("Who has seen your health documents")
-	put("NHS number %s", spacedNumber(r.GetPatient()))
-	put("Made on %s at %s by %s (%s, %s).", shownTime(r.GetMade()), r.GetTrustName(), r.GetBy(), r.GetRole(), r.GetPurpose())
-	put("")
+	put := func(indent, text string) { b.WriteString(wrap(indent+text, screenWidth) + "\n") }
+	put("", "Who has seen your health documents")
+	put("", "NHS number "+spacedNumber(r.GetPatient()))
+	put("", madeBy(r))
+	put("", "")
 	if r.GetComplete() {
-		put("All %s of the region answered. This is complete.", plural(uint64(len(r.GetSites())), "trust"))
+		put("", allAnswered)
 	}
 	for _, s := range missing(r) {
-		put("%s", s)
+		put("", s)
 	}
-	put("\nAccesses (%d)", len(r.GetAccesses()))
+	put("", fmt.Sprintf("\nWho looked, and when (%d)", len(r.GetAccesses())))
 	for _, x := range r.GetAccesses() {
-		put("\n%s", shownTime(x.GetAt()))
-		put("  %s", x.GetText())
+		put("", "\n"+shownTime(x.GetAt()))
+		put("  ", tame(x.GetText()))
 	}
-	put("\nWhat you have said about sharing (%d)", len(r.GetDirectives()))
+	put("", fmt.Sprintf("\nEmergencies (%d)", len(r.GetEmergencies())))
+	for _, e := range r.GetEmergencies() {
+		put("", "\n"+shownTime(e.GetAt())+" until "+shownTime(e.GetUntil()))
+		put("  ", tame(e.GetText()))
+	}
+	put("", fmt.Sprintf("\nWhat you have said about sharing (%d)", len(r.GetDirectives())))
 	for _, d := range r.GetDirectives() {
-		put("\n%s, recorded by %s at %s", shownTime(d.GetAt()), orDash(d.GetBy()), d.GetTrust())
-		put("  %s", d.GetText())
-		put("  %s", standing(d))
+		put("", fmt.Sprintf("\n%s, written down by %s at %s", shownTime(d.GetAt()), tame(orDash(d.GetBy())), d.GetTrust()))
+		put("  ", tame(d.GetText()))
+		put("  ", standing(d))
 	}
-	put("\nThe trusts that were asked")
+	put("", "\nThe trusts that we asked")
 	for _, s := range r.GetSites() {
-		word := "answered"
-		if !s.GetAnswered() {
-			word = "did NOT answer: " + s.GetProblem()
-		}
-		put("  %s (%s): %s", siteName(s), s.GetTrust(), word)
+		put("  ", siteLine(s))
 	}
-	_, err := io.WriteString(w, b.String())
+	put("", "\n"+reportHelp)
+	return writeTame(w, b.String())
+}
+
+// writeTame writes a whole report: whatever its texts came from, it shows what it says.
+func writeTame(w io.Writer, report string) error {
+	lines := strings.Split(report, "\n")
+	for i, l := range lines {
+		lines[i] = tame(l)
+	}
+	_, err := io.WriteString(w, strings.Join(lines, "\n"))
 	return err
 }
+
+// reportHelp is what a patient can do about what a report says.
+const reportHelp = "If you do not know why somebody looked, ask the trust where they work. Show them this page. You can also ask them to stop sharing your documents."

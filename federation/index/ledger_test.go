@@ -202,13 +202,13 @@ func TestResponsesReadBack(t *testing.T) {
 
 func TestNamesOfCodesAndOutcomes(t *testing.T) {
 	seen := map[string]bool{}
-	for c := Malformed; c <= TooManyTrusts; c++ {
+	for c := Malformed; c <= BadEmergency; c++ {
 		if s := c.String(); seen[s] || strings.HasPrefix(s, "code-") {
 			t.Errorf("%d: %q", c, s)
 		}
 		seen[c.String()] = true
 	}
-	if got := (TooManyTrusts + 1).String(); got != "code-30" {
+	if got := (BadEmergency + 1).String(); got != "code-31" {
 		t.Errorf("an unknown code: %q", got)
 	}
 	if got := fmt.Sprint(Outcome(0), Accepted, Duplicate, Refused, Outcome(9)); got != "? accepted duplicate refused ?" {

@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
@@ -168,13 +169,22 @@ func (c *call) sameLink(b federation.Link) error {
 	return nil
 }
 
-// breakGlass records an emergency access.
+// maxEmergency is how long after it was said an emergency may end. Both times are the signing trust's own, in the statement, so
+// that all replicas judge alike.
+const maxEmergency = time.Hour
+
+// breakGlass records an emergency access, for those who must account for it: no decision reads it, so that it opens nothing. One
+// that was over when it was said is recorded too: a trust that was cut off tells the region late, and the trusts that it names
+// learn in no other way that there is something to review.
 func (c *call) breakGlass(b federation.BreakGlass) error {
-	if b.Subject.IsZero() || b.User == "" || b.Reason == "" || b.Until.IsZero() { // it may be over: a trust that was cut off tells the region late
+	if b.Subject.IsZero() || b.User == "" || b.Reason == "" || b.Until.IsZero() {
 		return refuse(Incomplete, "an emergency access has a patient, a user, a reason and an end")
 	}
 	if _, ok := c.roster.Trust(b.Custodian); !ok {
 		return refuse(NoSuchTrust, "custodian %s is not in the roster", b.Custodian)
+	}
+	if b.Until.Sub(c.statement.At) > maxEmergency {
+		return refuse(BadEmergency, "an emergency that ends %s after it was said, at most %s", b.Until.Sub(c.statement.At), maxEmergency)
 	}
 	row := breakGlassRow{trust: c.signer.ID, at: c.statement.At, custodian: b.Custodian, user: b.User, reason: b.Reason, until: b.Until}
 	key := breakGlassKey(b.Subject, c.index)

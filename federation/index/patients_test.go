@@ -273,6 +273,15 @@ func TestEmergencyAccessesAreToldToTheRegion(t *testing.T) {
 	stranger := good
 	stranger.Custodian = "RXX"
 	r.refuse("RYJ", stranger, NoSuchTrust)
+	endless := good
+	endless.Until = r.now.Add(2 * time.Hour)
+	r.refuse("RYJ", endless, BadEmergency)
+	late := good // told when it was over
+	late.Subject, late.Until = bob, r.now.Add(-time.Hour)
+	r.accept("RYJ", late)
+	if got, err := EmergenciesAt(r.store, "RAS", 0); err != nil || len(got) != 1 || !got[0].Until.Equal(late.Until) {
+		t.Errorf("told late: %+v, %v", got, err)
+	}
 	r.accept("RYJ", good)
 	got, err := BreakGlasses(r.store, alice)
 	if err != nil || len(got) != 1 || !cmp.Equal(got[0].BreakGlass, good) || got[0].Trust != "RYJ" || got[0].Index != r.index {

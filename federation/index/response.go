@@ -61,13 +61,14 @@ const (
 	InconsistentAudit                 // the audit log was rewritten: no proof leads from the checkpoint before to this one
 	Incomplete                        // a field that must be set is not
 	TooManyTrusts                     // the region is full
+	BadEmergency                      // ends too long after it was said
 )
 
 var codeNames = [...]string{
 	"none", "malformed", "no-region", "region-exists", "unknown-trust", "bad-signature", "trust-suspended", "fork", "gap",
 	"broken-chain", "not-governing", "bad-member", "trust-exists", "key-in-use", "no-proposal", "already-approved", "no-such-trust", "last-governing",
 	"no-change", "bad-rotation", "bad-pointer", "directive-exists", "no-directive", "bad-agreement", "link-cycle", "too-many-links", "bad-checkpoint",
-	"inconsistent-audit", "incomplete", "too-many-trusts",
+	"inconsistent-audit", "incomplete", "too-many-trusts", "bad-emergency",
 }
 
 // String returns the code's stable name.

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// What a peer says of an emergency is believed within its own time only, whatever the region was told of it, and is up for review
+// before it counts.
+func TestEmergencyIsBelievedWithinItsTimeOnly(t *testing.T) {
+	n := settledNode(t, nil)
+	id := federation.NewDocumentID(n.Trust(), federation.DocumentKey{1})
+	ask := func(until time.Time, trust federation.TrustID) (exchange.Assertion, time.Time, error) {
+		a := exchange.Assertion{
+			Trust: trust, User: "ada", Role: "doctor", Subject: federation.Subject{1}, Document: id,
+			Emergency: emergencyText(&review{Until: until.UTC().Truncate(time.Microsecond), Reason: "unconscious in resus, no history"}),
+		}
+		end, err := n.onEmergency(t.Context(), a)
+		return a, end, err
+	}
+	now := time.Now()
+	// The region is told, late, of one that is over: it is put up for review and opens nothing.
+	over := now.Add(-time.Minute).UTC().Truncate(time.Microsecond)
+	if _, err := n.records.Enqueue(t.Context(), federation.BreakGlass{Subject: federation.Subject{1}, Custodian: n.Trust(), User: "ada", Reason: "unconscious in resus, no history", Until: over}); err != nil {
+		t.Fatal(err)
+	}
+	signal(n.speaker.wake)
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	if rejected := outbox(t, n).Rejected; rejected != 0 {
+		t.Errorf("%d entries were refused: the trusts that it names would never hear of it", rejected)
+	}
+	var refusal *exchange.Refusal
+	if _, _, err := ask(over, "RAS"); !errors.As(err, &refusal) || refusal.Outcome != policy.Denied || !strings.Contains(refusal.Text, "is over") {
+		t.Errorf("after its end: %v", err)
+	}
+	if _, _, err := ask(now.Add(glassTime+2*glassSkew), "RAS"); err == nil {
+		t.Error("one of longer than a quarter of an hour is believed")
+	}
+	if _, _, err := ask(now.Add(time.Minute), n.Trust()); err == nil {
+		t.Error("own staff who have declared none are believed")
+	}
+	if got := n.reviews.list(false); len(got) != 0 {
+		t.Errorf("what is not believed is up for review: %v", got)
+	}
+	_, end, err := ask(now.Add(time.Minute), "RAS")
+	if got := n.reviews.list(false); err != nil || end.Before(now) || len(got) != 1 || len(got[0].Documents) != 1 {
+		t.Errorf("%v, %v, %v", end, err, got)
+	}
+}

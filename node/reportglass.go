@@ -1,0 +1,135 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// mostEmergencies bounds what one answer tells of emergencies: more than could be declared for a patient within years.
+const mostEmergencies = 200
+
+// emergenciesOf is what this node knows of the emergencies that were declared for a patient, and how they were judged here.
+func (n *Node) emergenciesOf(subject federation.Subject) []*wire.Emergency {
+	var out []*wire.Emergency
+	for _, r := range slices.Concat(n.reviews.list(true), n.reviews.list(false)) {
+		if r.Kind != glassKind || r.Subject != subject || len(out) == mostEmergencies {
+			continue
+		}
+		e := &wire.Emergency{
+			Id: r.ID, Trust: string(r.Trust), User: r.User, Role: r.Role, Reason: r.Reason, At: r.At.UnixMicro(), Until: r.Until.UnixMicro(),
+			Outcome: r.Outcome, Due: r.Due.UnixMicro(), Documents: uint32(len(r.Documents)),
+		}
+		if !r.Closed.IsZero() {
+			e.Closed = r.Closed.UnixMicro()
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// emergencyReports puts together what the region was told of emergencies for a patient and what each trust knows of them.
+func (n *Node) emergencyReports(ctx context.Context, subject federation.Subject, heard []testimony) ([]*admin.ReportEmergency, error) {
+	var told []index.BreakGlass
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
+		told, err = index.BreakGlasses(r, subject)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read emergencies: %w", err)
+	}
+	var out []*admin.ReportEmergency
+	known := make(map[string]*admin.ReportEmergency)
+	of := func(e *wire.Emergency) *admin.ReportEmergency {
+		if r := known[e.GetId()]; r != nil {
+			return r
+		}
+		r := &admin.ReportEmergency{Id: e.GetId(), Trust: e.GetTrust(), User: e.GetUser(), Reason: e.GetReason(), At: e.GetAt(), Until: e.GetUntil(), TrustName: n.trustName(federation.TrustID(e.GetTrust()))}
+		known[r.GetId()] = r
+		out = append(out, r)
+		return r
+	}
+	for _, b := range told { // also where the trusts that know more do not answer
+		of(&wire.Emergency{
+			Id: glassID(b.Trust, b.Subject, b.User, b.Until), Trust: string(b.Trust), User: b.User, Reason: b.Reason,
+			At: b.Until.Add(-glassTime).UnixMicro(), Until: b.Until.UnixMicro(),
+		})
+	}
+	for _, t := range heard {
+		for _, e := range t.emergencies {
+			r := of(e)
+			if r.GetRole() == "" {
+				r.Role = e.GetRole()
+			}
+			r.Documents = max(r.GetDocuments(), e.GetDocuments())
+			r.Reviews = append(r.Reviews, &admin.ReportReview{
+				Trust: t.site.GetTrust(), Outcome: e.GetOutcome(), Closed: e.GetClosed(), Due: e.GetDue(), TrustName: n.trustName(federation.TrustID(t.site.GetTrust())),
+			})
+		}
+	}
+	for _, r := range out {
+		r.Text = emergencyWords(r, time.Now())
+	}
+	slices.SortStableFunc(out, func(a, b *admin.ReportEmergency) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	return out, nil
+}
+
+// emergencyWords tells the patient of an emergency, and who has looked into it.
+func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
+	who := orUnknown(r.GetUser())
+	if r.GetRole() != "" {
+		who += " (" + roleWords(r.GetRole()) + ")"
+	}
+	parts := []string{fmt.Sprintf("%s at %s said that there was an emergency, so as to open your records. The reason given: “%s”.", who, r.GetTrustName(), r.GetReason())}
+	switch d := r.GetDocuments(); d {
+	case 0:
+		parts = append(parts, "No document was opened because of it, as far as we know.")
+	case 1:
+		parts = append(parts, "1 document was opened.")
+	default:
+		parts = append(parts, fmt.Sprintf("%d documents were opened.", d))
+	}
+	for _, v := range r.GetReviews() {
+		switch {
+		case v.GetOutcome() == reviewJustified:
+			parts = append(parts, fmt.Sprintf("%s checked this afterwards: it was right to do so.", v.GetTrustName()))
+		case v.GetOutcome() == reviewNotJustified:
+			parts = append(parts, fmt.Sprintf("%s checked this afterwards: it was NOT right to do so.", v.GetTrustName()))
+		case now.UnixMicro() > v.GetDue():
+			parts = append(parts, fmt.Sprintf("%s has not checked this yet, although it should have by now.", v.GetTrustName()))
+		default:
+			parts = append(parts, fmt.Sprintf("%s has not checked this yet.", v.GetTrustName()))
+		}
+	}
+	if len(r.GetReviews()) == 0 {
+		parts = append(parts, "Nobody who answered has checked this.")
+	}
+	return strings.Join(parts, " ")
+}
+
+// cleanTestimony makes what another trust has sent fit to be shown: no control characters, no more than there can be.
+func cleanTestimony(reply *wire.AccessesReply) {
+	for _, a := range reply.GetAccesses() {
+		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome} {
+			*s = clipText(*s, 256)
+		}
+		if !federation.DocumentID(a.GetDocument()).Valid() {
+			a.Document = ""
+		}
+	}
+	reply.Emergencies = reply.GetEmergencies()[:min(len(reply.GetEmergencies()), mostEmergencies)]
+	for _, e := range reply.GetEmergencies() {
+		for _, s := range []*string{&e.Id, &e.Trust, &e.User, &e.Role, &e.Outcome} {
+			*s = clipText(*s, 256)
+		}
+		e.Reason = clipText(e.GetReason(), glassReason)
+	}
+}
