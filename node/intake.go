@@ -82,6 +82,9 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 		return ingest.Receipt{}, n.storeProblem(err)
 	}
 	signal(n.speaker.wake)
+	if err := n.takings.wait(ctx, added.ID, n.records.Subject(number), added.Held); err != nil {
+		return ingest.Receipt{}, err
+	}
 	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: withdrawnNote(added)}, nil
 }
 

@@ -116,7 +116,7 @@ func (s *seenPatients) within(now time.Time) int {
 	return len(s.at)
 }
 
-// misuse watches what is done, at both ends. What it counts is in memory; quotas are read back from the audit log.
+// misuse watches what is done, at both ends. What it counts is in memory, and read back from the audit log.
 type misuse struct {
 	node   *Node
 	limits WatchSettings
@@ -137,9 +137,15 @@ func newMisuse(ctx context.Context, n *Node) (*misuse, error) {
 	}, err
 }
 
-// recall counts what the audit log says was released within the last hour: stopping the node does not give a new quota.
+// recall counts what the audit log says was released and looked at within the last hour: stopping the node does not give a new
+// quota, and the rules go on where they were. It is called before anything else counts.
 func (m *misuse) recall(ctx context.Context) error {
 	now, read := time.Now(), 0
+	defer func() {
+		for _, at := range m.unlinked {
+			slices.Reverse(at) // they were read from the latest
+		}
+	}()
 	var from audit.Ref
 	for {
 		page, err := m.node.audit.Search(ctx, audit.Filter{Newest: true}, from, 1000)
@@ -150,15 +156,29 @@ func (m *misuse) recall(ctx context.Context) error {
 			if now.Sub(r.Entry.Time) >= misuseHour {
 				return nil
 			}
-			if r.Entry.Kind == audit.Intent && r.Entry.Custodian == m.node.Trust() && !r.Entry.Subject.IsZero() {
-				m.count(m.released, person{r.Entry.Trust, ""}, r.Entry.Subject, r.Entry.Time)
-				m.count(m.released, person{r.Entry.Trust, r.Entry.User}, r.Entry.Subject, r.Entry.Time)
-			}
+			m.recallEntry(&r.Entry)
 		}
 		if read += len(page.Records); page.Next == 0 || read >= misuseRecall {
 			return nil
 		}
 		from = page.Next
+	}
+}
+
+// recallEntry counts an entry as it was counted when what it tells of happened: a search of own staff, a document that own staff
+// asked for, and a release. A transfer that was refused by a quota has no intent here.
+func (m *misuse) recallEntry(e *audit.Entry) {
+	if e.Subject.IsZero() || e.User == "" || e.Kind != audit.Intent && (e.Kind != audit.Search || e.Trust != m.node.Trust()) {
+		return
+	}
+	who := person{e.Trust, e.User}
+	if e.Kind == audit.Intent && e.Custodian == m.node.Trust() {
+		m.count(m.released, person{e.Trust, ""}, e.Subject, e.Time)
+		m.count(m.released, who, e.Subject, e.Time)
+	}
+	m.count(m.looked, who, e.Subject, e.Time)
+	if most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1; e.Relationship == "" && len(m.unlinked[who]) < most {
+		m.unlinked[who] = append(m.unlinked[who], e.Time)
 	}
 }
 

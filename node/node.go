@@ -79,6 +79,7 @@ type Node struct {
 	reviews     *reviewDesk
 	channels    []*channel
 	misuse      *misuse
+	takings     takings
 	portal      *web.Portal // nil without one
 
 	unreadable atomic.Bool  // something that waits for the region cannot be read
@@ -127,6 +128,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
 		emergencies: make(chan struct{}, 1),
 	}
+	n.takings.node = n
 	for _, step := range []func(context.Context) error{
 		n.openFolder, n.openStores, n.openReviews, n.openDoor, n.openConsensus, n.openExchange, n.openServices,
 	} {

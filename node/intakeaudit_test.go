@@ -1,0 +1,114 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+)
+
+func ingested(t *testing.T, n *Node) []audit.Record {
+	t.Helper()
+	page, err := n.audit.Search(t.Context(), audit.Filter{Kinds: []audit.Kind{audit.Ingest}}, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.Records
+}
+
+// A document that is acknowledged is in the audit log; many that come at once share entries; without evidence none is
+// acknowledged.
+func TestWhatIsTakenInIsInTheAuditLog(t *testing.T) {
+	n := settledNode(t, nil)
+	ids := takeLetters(t, n, 0, 3)
+	for i, id := range ids {
+		got := ingested(t, n)
+		if len(got) != len(ids) || got[i].Document != id || got[i].Subject.IsZero() || !strings.Contains(got[i].Detail, string(id)) {
+			t.Fatalf("document %d is %s, the log has %v", i, id, got)
+		}
+	}
+	takeLetters(t, n, 0, 1) // held already
+	if got := ingested(t, n); len(got) != 4 || !strings.Contains(got[3].Detail, "held already: "+string(ids[0])) {
+		t.Errorf("offered again: %v", got)
+	}
+	const many = 200
+	var wg sync.WaitGroup
+	for i := range many {
+		wg.Go(func() {
+			if err := n.takings.wait(t.Context(), federation.NewDocumentID(n.Trust(), federation.DocumentKey{9, byte(i)}), federation.Subject{1}, false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got := ingested(t, n)[4:]
+	var all strings.Builder
+	for _, r := range got {
+		all.WriteString(r.Detail + " ")
+	}
+	for i := range many {
+		if id := string(federation.NewDocumentID(n.Trust(), federation.DocumentKey{9, byte(i)})); strings.Count(all.String(), id) != 1 {
+			t.Errorf("document %d stands %d times in the log", i, strings.Count(all.String(), id))
+		}
+	}
+	if len(got) >= many/2 {
+		t.Errorf("%d entries for %d documents at once", len(got), many)
+	}
+	if err := n.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.takings.wait(context.Background(), ids[0], federation.Subject{1}, false); err == nil {
+		t.Error("acknowledged without evidence")
+	}
+}
+
+// What the rules of misuse have counted within the hour counts after a restart, in the order in which it was.
+func TestCountsOfMisuseOutlastARestart(t *testing.T) {
+	n := settledNode(t, func(o *Options) { o.Settings.Watch.UnlinkedAnHour = 3 })
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	put := func(kind audit.Kind, trust federation.TrustID, user, relationship string, subject byte, ago time.Duration) {
+		t.Helper()
+		id := federation.NewDocumentID(n.Trust(), federation.DocumentKey{subject})
+		if trust == n.Trust() && kind == audit.Intent {
+			id = federation.NewDocumentID("RAS", federation.DocumentKey{subject}) // asked of another trust
+		}
+		e := audit.Entry{Time: now.Add(-ago), Kind: kind, Trust: trust, User: user, Relationship: relationship, Subject: federation.Subject{subject}, Document: id, Custodian: id.Custodian()}
+		if _, err := n.audit.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(audit.Intent, "RAS", "ada", "", 9, 2*time.Hour) // too long ago
+	put(audit.Intent, "RAS", "ada", "", 1, 50*time.Minute)
+	put(audit.Intent, "RAS", "ada", "referral", 2, 40*time.Minute)
+	put(audit.Intent, "RAS", "ada", "", 1, 30*time.Minute)
+	put(audit.Refusal, "RAS", "ada", "", 3, 20*time.Minute) // nothing was released
+	put(audit.Search, n.Trust(), "bob", "", 1, 20*time.Minute)
+	put(audit.Intent, n.Trust(), "bob", "", 2, 10*time.Minute)
+	put(audit.Search, "RAS", "cyd", "", 1, 10*time.Minute) // not staff of this trust
+	stop(t, n)
+	n = reopen(t, n.options)
+	m := n.misuse
+	for _, c := range []struct {
+		who                        person
+		released, looked, unlinked int
+	}{
+		{person{"RAS", "ada"}, 2, 2, 2}, {person{"RAS", ""}, 2, 0, 0}, {person{n.Trust(), "bob"}, 0, 2, 2}, {person{"RAS", "cyd"}, 0, 0, 0},
+	} {
+		m.mu.Lock()
+		if r, l, u := m.released[c.who].within(now), m.looked[c.who].within(now), len(m.unlinked[c.who]); r != c.released || l != c.looked || u != c.unlinked {
+			t.Errorf("%v: %d released, %d looked at, %d without a relationship; want %d, %d, %d", c.who, r, l, u, c.released, c.looked, c.unlinked)
+		}
+		at := m.unlinked[c.who]
+		m.mu.Unlock()
+		if len(at) == 2 && !at[0].Before(at[1]) {
+			t.Errorf("%v: %v is not in its order", c.who, at)
+		}
+	}
+	if got := m.without(person{"RAS", "ada"}, "", now); got != 3 {
+		t.Errorf("the third request without a relationship counts as %d", got)
+	}
+}
