@@ -83,6 +83,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	}
 	d.node.looks(ctx, d.who, d.id)
 	q.Vouch = d.node.vouch(ctx, d.id, d.who.GetRelationship())
+	asked := ctx
 	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
 	defer watch.stop(nil)
 	result, err := d.node.client.Fetch(ctx, q, func(piece exchange.Segment) error {
@@ -92,7 +93,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		err = &exchange.Refusal{Outcome: policy.Unavailable}
 	}
-	if err != nil && !permitted && ctx.Err() == nil && !decided(err) && !d.node.mayKnow(ctx, d.who, d.id, q.Emergency != "") {
+	if err != nil && !permitted && asked.Err() == nil && !decided(err) && !d.node.mayKnow(asked, d.who, d.id, q.Emergency != "") {
 		err = &exchange.Refusal{Outcome: policy.NotFound}
 	}
 	return result, over(d.node.releaseProblem(d.id, s, err))

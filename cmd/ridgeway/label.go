@@ -46,7 +46,7 @@ next start; what they no longer name stays sealed until --reseal.
 
 Ends with 10 when some of the documents that were named cannot be labelled.
 
-JSON: changed, unchanged, chosen, done, committed, sealed, unsealed, barred (by
+JSON: chosen, changed, unchanged, done, committed, sealed, unsealed, barred (by
 law), admitted, unexamined, plan, problems (document, code, message), impact
 (gained, lost, counts (by, value, gained, lost), examples), in documents; impact
 is of a preview only.`,
