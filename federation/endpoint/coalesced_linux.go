@@ -94,7 +94,7 @@ func (c *coalesced) cut(m *ipv4.Message) {
 
 // segmentSize returns how long the datagrams of a run are, by its control messages; 0 when it is a single one.
 func segmentSize(control []byte) int {
-	for len(control) > 0 {
+	for len(control) >= unix.CmsgLen(0) {
 		header, body, rest, err := unix.ParseOneSocketControlMessage(control)
 		if err != nil {
 			return 0
