@@ -67,9 +67,17 @@ func (x reading) request() *admin.FetchRequest {
 }
 
 // format is what the part is, where the index says so; a document of several parts may have parts of several kinds.
+func (x reading) format() (f media.Format, known bool) {
+	if x.part != 1 || x.located == nil || x.located.GetSealed() || x.located.GetContentType() == "" {
+		return 0, false
+	}
+	return media.FormatOf(x.located.GetContentType()), true
+}
+
+// format is what the part is; its custodian is asked where the index does not say.
 func (p *Portal) format(ctx context.Context, x reading) (media.Format, *admin.Head, error) {
-	if x.part == 1 && x.located != nil && !x.located.GetSealed() && x.located.GetContentType() != "" {
-		return media.FormatOf(x.located.GetContentType()), nil, nil
+	if f, known := x.format(); known {
+		return f, nil, nil
 	}
 	head, err := p.probe(ctx, x.request())
 	if err != nil {
@@ -113,10 +121,10 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 	if err != nil {
 		return nil, err
 	}
-	switch format {
-	case media.FormatTIFF, media.FormatJPEG, media.FormatPNG:
+	switch {
+	case paintable(format):
 		return p.fillPicture(ctx, s, x, body)
-	case media.FormatText, media.FormatCDA:
+	case format == media.FormatText, format == media.FormatCDA:
 		got, err := p.collect(ctx, x.request(), maxText)
 		if errors.Is(err, errTooLarge) {
 			body.Kind, body.Why = "file", "It is too large to be shown here."
@@ -124,9 +132,10 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 		} else if err != nil {
 			return nil, err
 		}
+		defer p.drop(got)
 		body.Retried = got.retried
-		return got.head, body.fillText(got)
-	default:
+		body.fillText(got)
+		return got.head, nil
 	}
 	if head == nil {
 		if head, err = p.probe(ctx, x.request()); err != nil {
@@ -138,6 +147,11 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 		body.Kind = "pdf"
 	}
 	return head, nil
+}
+
+// paintable reports whether pages of a format are shown as pictures.
+func paintable(f media.Format) bool {
+	return f == media.FormatTIFF || f == media.FormatJPEG || f == media.FormatPNG
 }
 
 func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *documentPage) (*admin.Head, error) {
@@ -162,23 +176,23 @@ func (p *Portal) fetchPage(ctx context.Context, x reading) (piece, picture, erro
 	if err != nil {
 		return got, picture{}, err
 	}
+	defer p.drop(got)
 	pic, err := p.paint(ctx, got.head.GetContentType(), got.data)
 	return got, pic, err
 }
 
 // fillText puts in text, or the narrative of a structured document.
-func (d *documentPage) fillText(got piece) error {
+func (d *documentPage) fillText(got piece) {
 	if media.FormatOf(got.head.GetContentType()) == media.FormatText {
 		d.Kind, d.Text = "text", decodeText(got.data)
-		return nil
+		return
 	}
 	s, err := readStructured(got.data)
 	if err != nil {
 		d.Kind, d.Why = "file", "It is a structured document of a kind that cannot be shown here."
-		return nil
+		return
 	}
 	d.Kind, d.Structured = "structured", s
-	return nil
 }
 
 // spaced writes an NHS number as people read it, and anything else as it is.

@@ -212,7 +212,7 @@ func FuzzStructured(f *testing.F) {
 }
 
 func TestRefusalIsInPlainWords(t *testing.T) {
-	b, path, doc, d := opened(t, &admin.Located{Title: "Letter", ContentType: "text/plain", Date: at("2024-02-03")}, []byte("x"))
+	b, path, doc, d := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 1, Date: at("2024-02-03")}, pngOf(t))
 	id := doc[strings.LastIndex(doc, "/")+1:]
 	for _, c := range []struct {
 		err    *admin.Error

@@ -9,15 +9,26 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// errTooLarge is returned when a piece of a document is more than the portal takes into memory.
-var errTooLarge = errors.New("too large to be shown here")
+// maxHeld is how many bytes of documents all requests together hold in memory.
+const maxHeld = 512 << 20
+
+var (
+	// errTooLarge is returned when a piece of a document is more than the portal takes into memory.
+	errTooLarge = errors.New("too large to be shown here")
+	// errBusy is returned when other requests hold all the memory that there is for documents.
+	errBusy = errors.New("too many documents are being opened")
+)
 
 // piece is a document's part, or some pages of it, all of it verified.
 type piece struct {
 	head    *admin.Head
 	data    []byte
-	retried bool // it failed its check the first time
+	retried bool  // it failed its check the first time
+	held    int64 // bytes of what all requests may hold together: given back by drop
 }
+
+// drop gives back what a piece has taken of the portal's memory. It may be called for one that never came.
+func (p *Portal) drop(x piece) { p.holding.Release(x.held) }
 
 // collect fetches what is wanted into memory, up to limit bytes. What fails its check is fetched once more; until all of it
 // is good there is nothing to show.
@@ -42,9 +53,14 @@ func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit i
 		case step.GetDone() != nil:
 			done = true
 		default:
-			if len(out.data)+len(step.GetData()) > limit {
+			n := int64(len(step.GetData()))
+			switch {
+			case int64(len(out.data))+n > int64(limit):
 				return errTooLarge
+			case !p.holding.TryAcquire(n):
+				return errBusy
 			}
+			out.held += n
 			out.data = append(out.data, step.GetData()...)
 		}
 		return nil
@@ -53,6 +69,7 @@ func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit i
 		err = admin.Errorf(admin.CodeUnavailable, "the document broke off")
 	}
 	if err != nil {
+		p.drop(out)
 		return piece{head: out.head}, err
 	}
 	return out, nil
@@ -62,12 +79,13 @@ func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit i
 func (p *Portal) probe(ctx context.Context, q *admin.FetchRequest) (*admin.Head, error) {
 	one := &admin.FetchRequest{Document: q.GetDocument(), Asker: q.GetAsker(), Part: q.GetPart(), Length: 1}
 	out, err := p.collect(ctx, one, 64)
+	p.drop(out)
 	return out.head, err
 }
 
 const (
 	shelfTime  = 10 * time.Second
-	shelfPages = 4
+	shelfPages = 2
 )
 
 // shelf hands a picture from the page that opened a document to the request of the browser that follows for the picture
@@ -92,6 +110,7 @@ func (h *shelf) put(x shelved, now time.Time) {
 	if len(h.items) > shelfPages {
 		h.items = h.items[1:]
 	}
+	time.AfterFunc(shelfTime, func() { h.take(x.document, x.part, x.page, now) }) // memory, not safety: take looks at the time
 }
 
 func (h *shelf) take(document string, part, page int, now time.Time) (picture, bool) {

@@ -22,6 +22,7 @@ import (
 const (
 	headerTime  = 5 * time.Second
 	requestTime = 15 * time.Second
+	answerTime  = time.Minute // a download sets its own for each piece
 	keepAlive   = 2 * time.Minute
 	maxHeader   = 32 << 10
 	maxForm     = 64 << 10 // bytes of a request's body
@@ -52,6 +53,7 @@ type Portal struct {
 	pages    *pages
 	assets   *assets
 	painting *semaphore.Weighted // pixels that are decoded at once
+	holding  *semaphore.Weighted // bytes of documents in memory
 	answered sync.Map            // by code of a trust, when a list was made last while it could be reached
 	server   *http.Server
 }
@@ -64,7 +66,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), painting: semaphore.NewWeighted(maxPainting)}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen
@@ -118,7 +120,7 @@ func (p *Portal) Listen() (net.Listener, error) {
 // Serve serves l until ctx ends, and returns once nothing runs any more.
 func (p *Portal) Serve(ctx context.Context, l net.Listener) error {
 	p.server = &http.Server{
-		Handler: p.Handler(), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, IdleTimeout: keepAlive, MaxHeaderBytes: maxHeader,
+		Handler: p.Handler(), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: keepAlive, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(quiet{p.logger.Handler()}, slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan struct{})

@@ -135,6 +135,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		"portal: listen:":          func(s *Settings) { s.Listen = "nonsense" },
 		"no TCP address":           func(s *Settings) { s.Listen = "" },
 		"origin:":                  func(s *Settings) { s.Origin = "http://p.example" },
+		"origin: 0.0.0.0:8443":     func(s *Settings) { s.Origin = "" },
 		"certificate, key":         func(s *Settings) { s.Key = "" },
 		"issuer:":                  func(s *Settings) { s.SignOn.Issuer = "http://i.example" },
 		"client_id":                func(s *Settings) { s.SignOn.ClientID = "" },

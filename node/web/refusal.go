@@ -39,6 +39,10 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 	if document != "" {
 		again = documentPath(of, document)
 	}
+	if errors.Is(err, errBusy) {
+		out.Title, out.Again, out.Why = "Too many documents are being opened", again, []string{"Others are opening large documents at this trust. Try again in a moment."}
+		return http.StatusServiceUnavailable, out
+	}
 	switch admin.CodeOf(err) {
 	case admin.CodeDenied:
 		out.Title, out.Glass = "You cannot open this document", true

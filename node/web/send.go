@@ -29,11 +29,15 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 		p.refuse(w, r, s, of, nil, err)
 		return
 	}
+	if f, known := x.format(); known && !paintable(f) {
+		unpaintable(w)
+		return
+	}
 	pic, there := s.shelf.take(x.document, x.part, x.page, p.now())
 	if !there || x.located == nil {
 		if _, pic, err = p.fetchPage(r.Context(), x); err != nil {
 			if errors.Is(err, ErrPicture) || errors.Is(err, errTooLarge) {
-				http.Error(w, "This page is of a kind that cannot be shown here. Download the document to read it.", http.StatusUnsupportedMediaType)
+				unpaintable(w)
 				return
 			}
 			p.refuse(w, r, s, of, nil, err)
@@ -45,6 +49,10 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 	h.Set("Content-Type", pic.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(pic.data)))
 	_, _ = w.Write(pic.data) // a browser that has gone needs nothing
+}
+
+func unpaintable(w http.ResponseWriter) {
+	http.Error(w, "This page is of a kind that cannot be shown here. Download the document to read it.", http.StatusUnsupportedMediaType)
 }
 
 // sendFile sends a part as it is, or a range of it. Each piece was verified before it is sent; when one is missing, the

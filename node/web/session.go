@@ -70,10 +70,10 @@ func newSessions(idle, life time.Duration, now func() time.Time) *sessions {
 
 // begin makes a session with an id that nobody has seen before, and returns the id. What an older session of the same person
 // knew of patients goes over to it; the older one ends.
-func (s *sessions) begin(user person, old *session) (id string, fresh *session, place string) {
+func (s *sessions) begin(user person, old *session) (id, place string) {
 	now := s.now()
 	id = secret()
-	fresh = &session{key: keyOf(id), user: user, token: secret(), begun: now, seen: now}
+	fresh := &session{key: keyOf(id), user: user, token: secret(), begun: now, seen: now}
 	if old != nil {
 		old.mu.Lock()
 		if old.user.ID == user.ID && old.user.Role == user.Role {
@@ -100,7 +100,7 @@ func (s *sessions) begin(user person, old *session) (id string, fresh *session, 
 		s.dropOldest()
 	}
 	s.byKey[fresh.key] = fresh
-	return id, fresh, place
+	return id, place
 }
 
 func (s *sessions) sweep(now time.Time) {

@@ -93,6 +93,11 @@ func (s Settings) Check(trial bool) []string {
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		add("listen: %q is not host:port, such as 0.0.0.0:8443", s.Listen)
 	}
+	if host, _, err := net.SplitHostPort(s.Listen); s.Origin == "" && err == nil {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			add("origin: %s is every address of this machine, so say by which name browsers reach it, such as https://ridgeway.trust.nhs.uk", s.Listen)
+		}
+	}
 	if s.Origin != "" {
 		if u, err := url.Parse(s.Origin); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
 			add("origin: %q is not an https address without a path, such as https://ridgeway.trust.nhs.uk", s.Origin)

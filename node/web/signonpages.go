@@ -61,7 +61,7 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	old, _ := p.sessions.of(r, "")
-	id, _, place := p.sessions.begin(who, old)
+	id, place := p.sessions.begin(who, old)
 	setCookie(w, sessionCookie, id, p.sessions.life)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
 	if place == "" {
