@@ -109,7 +109,7 @@ func (l *listing) take(waiting []record.Document) error {
 // page reads on until it has one more than a page of what the user may see, or all there is: a page that is cut short, or a cursor
 // that leads to nothing, would tell of what was left out.
 func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int) (visible, error) {
-	var out visible
+	out := visible{pointers: make([]federation.Pointer, 0, min(limit, index.DefaultPage))} // what most patients have
 	full := func(p federation.Pointer) bool {
 		if len(out.pointers) < limit {
 			out.pointers = append(out.pointers, p)
