@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -234,12 +233,12 @@ func TestInclusionProofs(t *testing.T) {
 		}
 		bad := p
 		bad.Leaf[3] ^= 1
-		if err := bad.Check(h.Root); !errors.Is(err, ErrNote) {
+		if err := bad.Check(h.Root); !errors.Is(err, ErrProof) {
 			t.Errorf("altered leaf: %v", err)
 		}
 		bad = p
 		bad.Index = (i + 1) % h.Size
-		if err := bad.Check(h.Root); !errors.Is(err, ErrNote) {
+		if err := bad.Check(h.Root); !errors.Is(err, ErrProof) {
 			t.Errorf("other index: %v", err)
 		}
 	}
@@ -247,46 +246,6 @@ func TestInclusionProofs(t *testing.T) {
 		if _, err := l.Inclusion(c[0], c[1]); !errors.Is(err, ErrRange) {
 			t.Errorf("Inclusion(%d, %d): %v", c[0], c[1], err)
 		}
-	}
-}
-
-func TestNotesVerifyForTheirLogOnly(t *testing.T) {
-	opt := testOptions(t.TempDir())
-	opt.Origin = "example.org/audit/RYJ"
-	l := open(t, opt)
-	fill(t, l, 3)
-	text, err := l.Note(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := l.Head()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub := federation.PublicOf(opt.Key)
-	if got, err := ParseNote(text, opt.Origin, pub); err != nil || got != want {
-		t.Errorf("ParseNote = %v, %v; want %v\n%s", got, err, want, text)
-	}
-	if lines := strings.Split(string(text), "\n"); lines[0] != opt.Origin || lines[1] != "3" || lines[3] != "" || !strings.HasPrefix(lines[4], "— "+opt.Origin+" ") {
-		t.Errorf("not a C2SP checkpoint:\n%s", text)
-	}
-	for name, bad := range map[string]func() error{
-		"other origin": func() error { _, err := ParseNote(text, "example.org/audit/RAS", pub); return err },
-		"other key":    func() error { _, err := ParseNote(text, opt.Origin, federation.PublicOf(testKey(9))); return err },
-		"other size": func() error {
-			_, err := ParseNote([]byte(strings.Replace(string(text), "\n3\n", "\n4\n", 1)), opt.Origin, pub)
-			return err
-		},
-		"cut short": func() error { _, err := ParseNote(text[:len(text)-20], opt.Origin, pub); return err },
-		"empty":     func() error { _, err := ParseNote(nil, opt.Origin, pub); return err },
-	} {
-		if err := bad(); !errors.Is(err, ErrNote) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	opt.Origin = "has a space"
-	if _, err := Open(context.Background(), opt); !errors.Is(err, ErrNote) {
-		t.Errorf("origin with a space: %v", err)
 	}
 }
 

@@ -3,14 +3,10 @@ package audit
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/dgraph-io/badger/v4"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -87,13 +83,13 @@ type Inclusion struct {
 	Proof []federation.Digest // RFC 6962 §2.1.1
 }
 
-// Check reports whether the proof holds for the log with this root. It fails with ErrNote.
+// Check reports whether the proof holds for the log with this root. It fails with ErrProof.
 func (p Inclusion) Check(root federation.Digest) error {
 	if p.Size > maxCount || p.Index >= p.Size {
-		return fmt.Errorf("entry %d of %d: %w", p.Index, p.Size, ErrNote)
+		return fmt.Errorf("entry %d of %d: %w", p.Index, p.Size, ErrProof)
 	}
 	if err := tlog.CheckRecord(hashes(p.Proof), int64(p.Size), tlog.Hash(root), int64(p.Index), tlog.Hash(p.Leaf)); err != nil {
-		return fmt.Errorf("entry %d: %w: %w", p.Index, ErrNote, err)
+		return fmt.Errorf("entry %d: %w: %w", p.Index, ErrProof, err)
 	}
 	return nil
 }
@@ -134,22 +130,6 @@ func (l *Log) Inclusion(index, size uint64) (Inclusion, error) {
 	return p, err
 }
 
-// Note returns the head as a signed text (C2SP tlog-checkpoint, v1.0.0): origin, size and root, each on a line, an empty
-// line, and the signature of the audit key. It is what is printed, mailed or handed to an outside witness.
-func (l *Log) Note(ctx context.Context) ([]byte, error) {
-	f, err := l.marked(ctx)
-	if err != nil {
-		return nil, err
-	}
-	root := f.root()
-	text := fmt.Sprintf("%s\n%d\n%s\n", l.origin, f.size, base64.StdEncoding.EncodeToString(root[:]))
-	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
-	if err != nil {
-		return nil, fmt.Errorf("sign checkpoint: %w", err)
-	}
-	return signed, nil
-}
-
 // marked returns the end of the log after moving the mark there. Nothing is signed that could be lost.
 func (l *Log) marked(ctx context.Context) (frontier, error) {
 	if l.examine {
@@ -168,38 +148,6 @@ func (l *Log) marked(ctx context.Context) (frontier, error) {
 	default:
 		return f, l.fail(err)
 	}
-}
-
-// Origin returns the name of the log in its notes.
-func (l *Log) Origin() string { return l.origin }
-
-// ParseNote reads what Note returned for the log named origin, signed with key. It fails with ErrNote.
-func ParseNote(text []byte, origin string, key federation.PublicKey) (Head, error) {
-	vkey, err := note.NewEd25519VerifierKey(origin, key[:])
-	if err != nil {
-		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
-	}
-	n, err := note.Open(text, note.VerifierList(verifier))
-	if err != nil {
-		return Head{}, fmt.Errorf("%w: %w", ErrNote, err)
-	}
-	lines := strings.Split(n.Text, "\n")
-	if len(lines) < 4 || lines[0] != origin {
-		return Head{}, fmt.Errorf("not a checkpoint of %s: %w", origin, ErrNote)
-	}
-	size, err := strconv.ParseUint(lines[1], 10, 62)
-	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
-		return Head{}, fmt.Errorf("size %q: %w", lines[1], ErrNote)
-	}
-	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
-	if err != nil || len(root) != hashSize {
-		return Head{}, fmt.Errorf("root %q: %w", lines[2], ErrNote)
-	}
-	return Head{Size: size, Root: federation.Digest(root)}, nil
 }
 
 // prove returns the proof from older to newer, after checking it: a proof made of damaged hashes must not reach the

@@ -39,11 +39,11 @@ func (l *Log) Disclose(index, size uint64) (Disclosure, error) {
 }
 
 // Open checks that the disclosed entry is in the log with this root, and returns it. It needs no store and no other key. It
-// fails with ErrNote when the proof does not hold, and with storage.ErrIntegrity when the key does not open the entry.
+// fails with ErrProof when the proof does not hold, and with storage.ErrIntegrity when the key does not open the entry.
 func (d Disclosure) Open(root federation.Digest) (Entry, error) {
 	var e Entry
 	if digest(leafHash(d.Sealed)) != d.Leaf {
-		return e, fmt.Errorf("entry %d: the sealed entry does not have this leaf hash: %w", d.Index, ErrNote)
+		return e, fmt.Errorf("entry %d: the sealed entry does not have this leaf hash: %w", d.Index, ErrProof)
 	}
 	if err := d.Check(root); err != nil {
 		return e, err

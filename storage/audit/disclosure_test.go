@@ -91,13 +91,13 @@ func TestDisclosureThatWasChangedDoesNotOpen(t *testing.T) {
 		change func(*Disclosure)
 		want   error
 	}{
-		"sealed":        {func(d *Disclosure) { d.Sealed[30] ^= 1 }, ErrNote},
-		"cut":           {func(d *Disclosure) { d.Sealed = d.Sealed[:10] }, ErrNote},
-		"other place":   {func(d *Disclosure) { d.Index++ }, ErrNote},
-		"other leaf":    {func(d *Disclosure) { d.Leaf[0] ^= 1 }, ErrNote},
-		"path":          {func(d *Disclosure) { d.Proof[0][0] ^= 1 }, ErrNote},
-		"no path":       {func(d *Disclosure) { d.Proof = nil }, ErrNote},
-		"size":          {func(d *Disclosure) { d.Size = 4 }, ErrNote},
+		"sealed":        {func(d *Disclosure) { d.Sealed[30] ^= 1 }, ErrProof},
+		"cut":           {func(d *Disclosure) { d.Sealed = d.Sealed[:10] }, ErrProof},
+		"other place":   {func(d *Disclosure) { d.Index++ }, ErrProof},
+		"other leaf":    {func(d *Disclosure) { d.Leaf[0] ^= 1 }, ErrProof},
+		"path":          {func(d *Disclosure) { d.Proof[0][0] ^= 1 }, ErrProof},
+		"no path":       {func(d *Disclosure) { d.Proof = nil }, ErrProof},
+		"size":          {func(d *Disclosure) { d.Size = 4 }, ErrProof},
 		"key":           {func(d *Disclosure) { d.Key[0] ^= 1 }, storage.ErrIntegrity},
 		"another's key": {func(d *Disclosure) { o, _ := l.Disclose(4, h.Size); d.Key = o.Key }, storage.ErrIntegrity},
 	} {
@@ -114,7 +114,7 @@ func TestDisclosureThatWasChangedDoesNotOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Open(federation.Digest{1}); !errors.Is(err, ErrNote) {
+	if _, err := d.Open(federation.Digest{1}); !errors.Is(err, ErrProof) {
 		t.Errorf("another root: %v", err)
 	}
 	if _, err := l.Disclose(20, 20); !errors.Is(err, ErrRange) {

@@ -21,6 +21,5 @@
 //
 // # Compatibility
 //
-// The hashes are those of RFC 6962 §2.1, the text of checkpoints is that of C2SP tlog-checkpoint. Entries carry a version;
-// kinds are appended, never reordered.
+// The hashes are those of RFC 6962 §2.1. Entries carry a version; kinds are appended, never reordered.
 package audit

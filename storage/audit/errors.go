@@ -20,6 +20,6 @@ var (
 	// ErrRange is returned for an index or size that the log does not have.
 	ErrRange = errors.New("no such entry in the audit log")
 
-	// ErrNote is returned when a signed checkpoint does not verify or is not of the expected log.
-	ErrNote = errors.New("checkpoint does not verify")
+	// ErrProof is returned when the proof of an entry does not hold for the root that it is checked against.
+	ErrProof = errors.New("the proof of the audit entry does not hold")
 )

@@ -3,20 +3,17 @@ package audit
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -31,7 +28,6 @@ type Options struct {
 	Dir     string             // folder of the log, made when it is not there
 	Sealer  *storage.Sealer    // seals the entries; for nothing but this log
 	Key     ed25519.PrivateKey // the trust's audit key: signs checkpoints
-	Origin  string             // name of the log in the text of checkpoints, without spaces and '+'; empty: named after the key
 	Logger  *slog.Logger       // nil discards
 	Metrics prometheus.Registerer
 	Space   *storage.Space // asked before each write; nil asks nobody
@@ -46,8 +42,6 @@ type Log struct {
 	db      *storage.DB
 	sealer  *storage.Sealer
 	key     ed25519.PrivateKey
-	signer  note.Signer
-	origin  string
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -94,16 +88,12 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
-	signer, err := newSigner(opt.Origin, opt.Key)
-	if err != nil {
-		return nil, err
-	}
 	db, err := storage.Open(opt.store())
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	l := newLog(db, &opt)
-	l.key, l.signer = opt.Key, signer
+	l.key = opt.Key
 	if err := l.start(ctx, opt); err != nil {
 		return nil, errors.Join(fmt.Errorf("open audit log %s: %w", opt.Dir, err), l.ahead.close(), l.mark.close(), db.Close())
 	}
@@ -160,7 +150,7 @@ func newLog(db *storage.DB, opt *Options) *Log {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{
-		db: db, sealer: opt.Sealer, origin: opt.Origin, logger: opt.Logger, lag: opt.lag,
+		db: db, sealer: opt.Sealer, logger: opt.Logger, lag: opt.lag,
 		dirty: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if l.lag == 0 {
@@ -191,9 +181,6 @@ func (o *Options) check() error {
 	}
 	if len(o.Key) != ed25519.PrivateKeySize {
 		errs = append(errs, errors.New("no audit key"))
-	} else if o.Origin == "" {
-		pub := federation.PublicOf(o.Key)
-		o.Origin = "ridgeway/audit/" + federation.Sum(pub[:]).String()[:16]
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -339,23 +326,6 @@ func (l *Log) flushMark(ctx context.Context) (frontier, error) {
 		return f, err
 	}
 	return f, l.mark.write(mark{size: f.size, root: f.root(), ahead: l.ahead.id})
-}
-
-// newSigner returns the signer of checkpoint notes (C2SP signed-note, Ed25519).
-func newSigner(origin string, key ed25519.PrivateKey) (note.Signer, error) {
-	pub := federation.PublicOf(key)
-	vkey, err := note.NewEd25519VerifierKey(origin, pub[:])
-	if err != nil {
-		return nil, fmt.Errorf("audit key: %w", err)
-	}
-	_, rest, _ := strings.Cut(vkey, "+")
-	hash, _, _ := strings.Cut(rest, "+")
-	seed := append([]byte{1}, key.Seed()...) // 1 is Ed25519
-	s, err := note.NewSigner("PRIVATE+KEY+" + origin + "+" + hash + "+" + base64.StdEncoding.EncodeToString(seed))
-	if err != nil {
-		return nil, fmt.Errorf("name %q of the audit log has a space or a plus: %w", origin, ErrNote)
-	}
-	return s, nil
 }
 
 func digest(h tlog.Hash) federation.Digest { return federation.Digest(h) }

@@ -217,7 +217,7 @@ func TestMarkIsRequiredAndItsOtherSlotStandsIn(t *testing.T) {
 	l := open(t, testOptions(dir))
 	for range 3 {
 		fill(t, l, 1)
-		if _, err := l.Note(context.Background()); err != nil { // moves the mark
+		if _, err := l.Checkpoint(context.Background(), federation.NodeID{1}, 0); err != nil { // moves the mark
 			t.Fatal(err)
 		}
 	}
