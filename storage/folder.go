@@ -103,12 +103,6 @@ func OpenFolder(dir, node string, key MasterKey) (*Folder, error) {
 	return f, nil
 }
 
-// FolderNode returns the node id that the data folder dir was made for. It needs no key and takes no lock.
-func FolderNode(dir string) (string, error) {
-	id, _, err := readFormat(dir)
-	return id, err
-}
-
 // Dir returns the path of the folder.
 func (f *Folder) Dir() string { return f.dir }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -55,22 +54,6 @@ func (f *Folder) DeleteSecret(name string) error {
 		return fmt.Errorf("delete secret: %w", err)
 	}
 	return SyncDir(f.Path(secretsFolder))
-}
-
-// Secrets returns the names that hold a secret, sorted.
-func (f *Folder) Secrets() ([]string, error) {
-	entries, err := os.ReadDir(f.Path(secretsFolder))
-	if err != nil {
-		return nil, fmt.Errorf("list secrets: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), secretSuffix); ok && checkSecretName(name) == nil {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names, nil
 }
 
 func (f *Folder) secretPath(name string) string { return f.Path(secretsFolder, name+secretSuffix) }

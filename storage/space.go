@@ -97,7 +97,6 @@ type Space struct {
 	free     uint64
 	total    uint64
 	reserved bool
-	onLevel  []func(Level)
 }
 
 // NewSpace measures the volume, sets up the reserve file where there is room for it, and returns the Space.
@@ -172,13 +171,6 @@ func (s *Space) Free() (free, total uint64) {
 	return s.free, s.total
 }
 
-// OnLevel has fn called after each change of level. Call it before Run; fn must not block.
-func (s *Space) OnLevel(fn func(Level)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onLevel = append(s.onLevel, fn)
-}
-
 // Run measures until ctx ends. The caller owns the goroutine that it runs in.
 func (s *Space) Run(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.Every)
@@ -210,7 +202,6 @@ func (s *Space) Check() (Level, error) {
 	s.free, s.total = free, total
 	level := s.level
 	wantReserve := !s.reserved && level <= LevelWarn && s.cfg.Reserve > 0 && free > 2*(s.cfg.MinFree+uint64(s.cfg.Reserve))
-	hooks := s.onLevel
 	s.mu.Unlock()
 	if level != before {
 		log := s.cfg.Logger.Info
@@ -219,9 +210,6 @@ func (s *Space) Check() (Level, error) {
 		}
 		log("free space level changed", slog.String("level", level.String()), slog.String("before", before.String()),
 			slog.Uint64("free_bytes", free), slog.Uint64("total_bytes", total))
-		for _, fn := range hooks {
-			fn(level)
-		}
 	}
 	if wantReserve {
 		s.takeReserve()

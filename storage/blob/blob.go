@@ -52,14 +52,13 @@ type Options struct {
 	Space        *storage.Space
 	Small        bool
 	ValueLogFile int64
-	VerifyAll    bool
 	Sync         func(*os.File) error
 }
 
 func (o *Options) storage() storage.Options {
 	return storage.Options{
 		Dir: o.Dir, Profile: storage.Chunks, Logger: o.Logger, Space: o.Space, Small: o.Small,
-		ValueLogFile: o.ValueLogFile, VerifyAll: o.VerifyAll, Sync: o.Sync,
+		ValueLogFile: o.ValueLogFile, Sync: o.Sync,
 	}
 }
 

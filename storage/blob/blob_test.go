@@ -52,9 +52,16 @@ func mustPut(t testing.TB, s *Store, b []byte) Content {
 
 func mustRead(t testing.TB, s *Store, c Content, want []byte) {
 	t.Helper()
-	got, err := io.ReadAll(io.NewSectionReader(s.Reader(c.Chunks), 0, c.Size))
-	if err != nil || !bytes.Equal(got, want) {
-		t.Fatalf("read %d bytes, want %d: %v", len(got), len(want), err)
+	var got []byte
+	for _, chunk := range c.Chunks {
+		before := len(got)
+		var err error
+		if got, err = s.AppendChunk(t.Context(), got, chunk.Digest); err != nil || len(got)-before != chunk.Size {
+			t.Fatalf("chunk %s of %d bytes: %d, %v", chunk.Digest, chunk.Size, len(got)-before, err)
+		}
+	}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("read %d bytes that are not the %d stored", len(got), len(want))
 	}
 }
 
@@ -133,46 +140,11 @@ func TestNothingOfTheContentLiesInTheClear(t *testing.T) {
 	}
 }
 
-func TestRangesOfContent(t *testing.T) {
-	s := openTest(t, t.TempDir())
-	b := text(3, 3*ChunkSize+500)
-	r := s.Reader(mustPut(t, s, b).Chunks)
-	for _, c := range []struct{ off, n int64 }{
-		{0, 0}, {0, 1}, {ChunkSize - 1, 2}, {ChunkSize, ChunkSize}, {5, 2*ChunkSize + 9}, {3 * ChunkSize, 500}, {int64(len(b)), 0}, {0, int64(len(b))},
-	} {
-		var out bytes.Buffer
-		if err := r.WriteRange(t.Context(), &out, c.off, c.n); err != nil || !bytes.Equal(out.Bytes(), b[c.off:c.off+c.n]) {
-			t.Errorf("%d bytes at %d: %d bytes, %v", c.n, c.off, out.Len(), err)
-		}
-		p := make([]byte, c.n)
-		if n, err := r.ReadAt(p, c.off); int64(n) != c.n || err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(p, b[c.off:c.off+c.n]) {
-			t.Errorf("read at: %d bytes at %d: %d, %v", c.n, c.off, n, err)
-		}
-	}
-	for _, c := range []struct{ off, n int64 }{{-1, 1}, {0, -1}, {0, int64(len(b)) + 1}, {int64(len(b)), 1}, {1 << 62, 1 << 62}} {
-		var out bytes.Buffer
-		if err := r.WriteRange(t.Context(), &out, c.off, c.n); !errors.Is(err, ErrRange) || out.Len() > 0 {
-			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
-		}
-	}
-	if n, err := r.ReadAt(make([]byte, 600), 3*ChunkSize); n != 500 || !errors.Is(err, io.EOF) {
-		t.Errorf("read over the end: %d, %v", n, err)
-	}
-}
-
 func TestMissingAndDamagedAreDifferent(t *testing.T) {
 	s := openTest(t, t.TempDir())
 	c := mustPut(t, s, text(1, 5000))
 	if _, err := s.Chunk(t.Context(), federation.Digest{9}); !errors.Is(err, ErrNotFound) || errors.Is(err, ErrIntegrity) {
 		t.Errorf("missing: %v", err)
-	}
-	_, err := s.Reader([]Chunk{{Digest: federation.Digest{9}, Size: 10}}).ReadAt(make([]byte, 1), 0)
-	var ce *ChunkError
-	if !errors.Is(err, ErrIntegrity) || errors.Is(err, ErrNotFound) || !errors.As(err, &ce) || ce.Digest != (federation.Digest{9}) {
-		t.Errorf("referenced and missing: %v", err)
-	}
-	if _, err := s.Reader([]Chunk{{Digest: c.SHA256, Size: 4999}}).ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrIntegrity) {
-		t.Errorf("wrong size: %v", err)
 	}
 	s2 := newStore(s.db, Options{Sealer: storage.NewSealer([32]byte{7})})
 	if _, err := s2.Chunk(t.Context(), c.SHA256); !errors.Is(err, ErrIntegrity) {

@@ -12,14 +12,11 @@ import (
 // ErrReadOnly of package storage are returned as they are.
 var (
 	// ErrNotFound is returned when no chunk of a digest is stored. Whoever holds a reference to the chunk must
-	// take that for damage: a Reader does so.
+	// take that for damage.
 	ErrNotFound = storage.ErrNotFound
 
 	// ErrIntegrity is returned when a stored chunk cannot be read back as it was written.
 	ErrIntegrity = storage.ErrIntegrity
-
-	// ErrRange is returned when more is asked for than the content has.
-	ErrRange = errors.New("range is outside of the content")
 
 	// ErrBatchDone is returned for a Put into a Batch that has been committed, has failed or was released.
 	ErrBatchDone = errors.New("the batch is done")
