@@ -76,9 +76,6 @@ type Checker struct {
 	Now    time.Time            // zero: not known
 }
 
-// Check finds what is wrong or doubtful in the text of an agreement of the trust, in the order of the text.
-func Check(text string, own federation.TrustID) []Finding { return Checker{Own: own}.Check(text) }
-
 // Check finds what is wrong or doubtful in the text of an agreement, in the order of the text. When the text does not
 // compile, that is all that is found.
 func (c Checker) Check(text string) []Finding {

@@ -98,14 +98,14 @@ func TestFindings(t *testing.T) {
 }
 
 func TestNoBreakGlassIsFound(t *testing.T) {
-	found := Check(strings.Split(basis, `@id("glass")`)[0], "RYJ")
+	found := (Checker{Own: "RYJ"}).Check(strings.Split(basis, `@id("glass")`)[0])
 	if len(found) != 1 || found[0].Code != "no-break-glass" || found[0].Severity != SeverityWarning {
 		t.Errorf("got %v", found)
 	}
 }
 
 func TestDefaultAgreementHasNoErrors(t *testing.T) {
-	for _, f := range Check(DefaultAgreement("RYJ"), "RYJ") {
+	for _, f := range (Checker{Own: "RYJ"}).Check(DefaultAgreement("RYJ")) {
 		t.Errorf("%v", f)
 	}
 }
@@ -125,7 +125,7 @@ func TestLargestAgreementIsCheckedInTime(t *testing.T) {
 		fmt.Fprintf(&b, "@id(\"p%d\") permit (principal in Role::\"nurse\", action == Action::\"see\", resource) when { resource.type == \"a%d\" && context.purpose == Purpose::\"TREAT\" };\n", i, i)
 	}
 	start := time.Now()
-	found := Check(b.String(), "RYJ")
+	found := (Checker{Own: "RYJ"}).Check(b.String())
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -259,7 +259,7 @@ func TestClaimsOfTheCheckHold(t *testing.T) {
 		if err != nil {
 			t.Skip("not valid")
 		}
-		found := Check(text, "RYJ")
+		found := (Checker{Own: "RYJ"}).Check(text)
 		for _, f := range found {
 			if f.Code != "never" && f.Code != "contradiction" && f.Code != "locks-out-own" {
 				continue

@@ -13,7 +13,6 @@ type Role struct {
 type Purpose struct {
 	Code        string
 	Description string
-	DirectCare  bool
 }
 
 // roleTable never changes after the program has started.
@@ -42,28 +41,28 @@ var roleTable = []Role{
 
 // purposeTable never changes after the program has started.
 var purposeTable = []Purpose{
-	{"TREAT", "Treatment", true},
-	{"ETREAT", "Emergency treatment", true},
-	{"COC", "Coordination of care", true},
-	{"BTG", "Break the glass", false},
-	{"CAREMGT", "Care management", false},
-	{"PATRQT", "Requested by the patient", false},
-	{"FAMRQT", "Requested by the family", false},
-	{"PWATRNY", "Power of attorney", false},
-	{"SUPNWK", "Support network", false},
-	{"HOPERAT", "Healthcare operations", false},
-	{"HPAYMT", "Healthcare payment", false},
-	{"HQUALIMP", "Quality improvement", false},
-	{"PATADMIN", "Patient administration", false},
-	{"HSYSADMIN", "System administration", false},
-	{"PUBHLTH", "Public health", false},
-	{"HRESCH", "Healthcare research", false},
-	{"CLINTRCH", "Clinical trial research", false},
-	{"HLEGAL", "Legal", false},
-	{"HMARKT", "Marketing", false},
-	{"DISASTER", "Disaster", false},
-	{"TRAIN", "Training", false},
-	{"HTEST", "Test", false},
+	{"TREAT", "Treatment"},
+	{"ETREAT", "Emergency treatment"},
+	{"COC", "Coordination of care"},
+	{"BTG", "Break the glass"},
+	{"CAREMGT", "Care management"},
+	{"PATRQT", "Requested by the patient"},
+	{"FAMRQT", "Requested by the family"},
+	{"PWATRNY", "Power of attorney"},
+	{"SUPNWK", "Support network"},
+	{"HOPERAT", "Healthcare operations"},
+	{"HPAYMT", "Healthcare payment"},
+	{"HQUALIMP", "Quality improvement"},
+	{"PATADMIN", "Patient administration"},
+	{"HSYSADMIN", "System administration"},
+	{"PUBHLTH", "Public health"},
+	{"HRESCH", "Healthcare research"},
+	{"CLINTRCH", "Clinical trial research"},
+	{"HLEGAL", "Legal"},
+	{"HMARKT", "Marketing"},
+	{"DISASTER", "Disaster"},
+	{"TRAIN", "Training"},
+	{"HTEST", "Test"},
 }
 
 // Roles returns the documented roles. A request with any other role is refused.

@@ -20,19 +20,6 @@ type Access struct {
 	Reason        Reason             // the rule of the agreement that permits it
 }
 
-// String returns the access in a line.
-func (a Access) String() string {
-	s := fmt.Sprintf("%s: %s may %s for %s", a.Trust, commas(a.Roles), a.Action, commas(a.Purposes))
-	if len(a.Relationships) > 0 {
-		var kinds []string
-		for _, k := range a.Relationships {
-			kinds = append(kinds, string(k))
-		}
-		s += " with a verified relationship: " + strings.Join(kinds, " or ")
-	}
-	return s + "; " + a.Reason.String()
-}
-
 // Who returns who in these trusts could see, open, open in an emergency or export a document, and for which purposes: by action,
 // then trust, in the order given. It takes every trust to be active and the copy to be recent. People are told apart by
 // trust and role only: a directive or a rule about one person counts for that person, and is not seen here.
