@@ -87,17 +87,6 @@ func (n NodeID) IsZero() bool { return n == NodeID{} }
 // Subject is a patient as the region sees one: a keyed pseudonym of the NHS number, 128 bits. Only storage/record makes one.
 type Subject [16]byte
 
-// ParseSubject reads the 32 hexadecimal digits that String writes. It fails with ErrDigest.
-func ParseSubject(s string) (Subject, error) {
-	var d Subject
-	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != len(d) {
-		return Subject{}, fmt.Errorf("subject %q: %w", s, ErrDigest)
-	}
-	copy(d[:], b)
-	return d, nil
-}
-
 // String returns the pseudonym as 32 lower-case hexadecimal digits.
 func (s Subject) String() string { return hex.EncodeToString(s[:]) }
 

@@ -70,16 +70,9 @@ func TestDigestsReadBack(t *testing.T) {
 	if got, err := ParseNodeID(NodeID(d).String()); err != nil || got != NodeID(d) || len(got.Short()) != 8 {
 		t.Errorf("node: %v, %v", got, err)
 	}
-	s := Subject{1, 2}
-	if got, err := ParseSubject(s.String()); err != nil || got != s {
-		t.Errorf("subject: %v, %v", got, err)
-	}
 	for _, in := range []string{"", "00", "zz", d.String() + "00", d.String()[1:]} {
 		if _, err := ParseDigest(in); !errors.Is(err, ErrDigest) {
 			t.Errorf("digest %q: %v", in, err)
-		}
-		if _, err := ParseSubject(in); !errors.Is(err, ErrDigest) {
-			t.Errorf("subject %q: %v", in, err)
 		}
 	}
 }
