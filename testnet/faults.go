@@ -2,8 +2,6 @@ package testnet
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -79,13 +77,6 @@ func (n *Network) HealLink(a, b string) {
 	n.link(pair{n.addr(a), n.addr(b)}).cut = false
 	n.link(pair{n.addr(b), n.addr(a)}).cut = false
 	n.trace.add(n.since(), "heal", a+" <> "+b, "")
-}
-
-// Hosts returns the names of all hosts that the network has heard of, in order.
-func (n *Network) Hosts() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Sorted(maps.Keys(n.hosts))
 }
 
 // setCut cuts one direction. n.mu must be held.

@@ -47,18 +47,6 @@ func (r *Region) SetLink(a, b federation.TrustID, o LinkOptions) error {
 	return r.simulated(func(n *Network) { n.SetLink(string(a), string(b), o) })
 }
 
-// SetLinks sets all links of the region.
-func (r *Region) SetLinks(o LinkOptions) error {
-	for i, a := range r.order {
-		for _, b := range r.order[i+1:] {
-			if err := r.SetLink(a, b, o); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // Note adds a line to the network's trace, for whoever has to find out why a run failed.
 func (r *Region) Note(what, where, detail string) {
 	_ = r.simulated(func(n *Network) { n.Note(what, where, detail) }) // without a simulated network there is no trace
