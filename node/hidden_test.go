@@ -2,11 +2,10 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -71,7 +70,7 @@ func answerText(m *admin.LocateReply, err error) string {
 	for _, s := range m.GetSites() {
 		s.AsOf = 0
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	b, err := json.Marshal(m)
 	return fmt.Sprintf("%d %q %v", len(b), b, err)
 }
 

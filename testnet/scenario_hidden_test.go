@@ -60,6 +60,12 @@ func TestOtherTrustsTellNothingOfHiddenDocuments(t *testing.T) {
 		s.sameFetches(ras, absent, hidden[:4])
 		s.must(s.r.Restart(s.ctx, custodian))
 		s.must(s.soon(time.Minute, "the region to be complete", s.r.Ready))
+		// What is no longer hidden is there again; the stage opens every document that was published, when it ends.
+		q := &admin.RelabelRequest{Choice: &admin.DocumentChoice{Confidentiality: "V"}, Confidentiality: "N", Confirm: true, By: &admin.Asker{User: "ig1", Role: "governance-lead"}}
+		if reply, err := s.r.Node(custodian).Relabel(s.ctx, q); err != nil || reply.GetChanged() != 4 || !reply.GetCommitted() {
+			s.Fatalf("relabel: %v, %v", reply, err)
+		}
+		s.must(s.r.Converged(s.ctx))
 	})
 }
 
