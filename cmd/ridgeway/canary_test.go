@@ -78,7 +78,7 @@ func TestNothingThatIsWrittenInClearTellsOfPatients(t *testing.T) {
 	first, second := freeTCP(t), freeTCP(t)
 	base := p.env
 	p.env = append(base[:len(base):len(base)], "RIDGEWAY_METRICS="+first)
-	one := p.founded(t, "d1")
+	one, notices := p.notified(t, "d1")
 	p.env = append(base[:len(base):len(base)], "RIDGEWAY_METRICS="+second)
 	two := p.joined(t, "d1", "d2", "RAS")
 	p.env = base
@@ -127,6 +127,8 @@ func TestNothingThatIsWrittenInClearTellsOfPatients(t *testing.T) {
 	silent(t, "the export", []byte(exported))
 	silent(t, "a search for the patient", []byte(say(0, "audit", "search", "--data", "d1", "--patient", patient, "--json").out))
 	say(0, "audit", "reconcile", "--data", "d2")
+	p.governs(t, say, id) // last: what people type there is in the log as they typed it, and an export shows it
+	notices.silentAndHeard(t)
 	silent(t, "metrics of d1", scrape(t, first))
 	silent(t, "metrics of d2", scrape(t, second))
 	one.interrupt(t)
