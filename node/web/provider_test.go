@@ -77,6 +77,15 @@ func TestSignOnByAProviderOverTLS(t *testing.T) {
 	if who, err := finish(begin()); err != nil || who.ID != "a.okafor" || who.Role != "doctor" {
 		t.Errorf("signed on as %+v, %v", who, err)
 	}
+	cookie, code, state := begin()
+	again := provider.issued[code]
+	if _, err := finish(cookie, code, state); err != nil {
+		t.Fatal(err)
+	}
+	provider.issued[code] = again // a provider that redeems a code twice
+	if _, err := finish(cookie, code, state); err == nil {
+		t.Error("a sign-on is finished twice")
+	}
 	spoil := func(change func(*grant)) error {
 		cookie, code, state := begin()
 		provider.mu.Lock()
