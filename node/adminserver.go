@@ -2,19 +2,13 @@ package node
 
 import (
 	"context"
-	"errors"
-	"io"
-	"time"
 
 	"google.golang.org/grpc"
 
-	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/node/ingest"
-	"github.com/ridgeway-exchange/ridgeway/node/media"
 )
 
-// adminServer is the node as the command line sees it.
+// adminServer is the node as the command line sees it: each call goes to the method of Node that does it.
 type adminServer struct {
 	admin.UnimplementedAdminServer
 	n *Node
@@ -110,148 +104,82 @@ func (s adminServer) Scrub(ctx context.Context, q *admin.ScrubRequest) (*admin.S
 	return s.n.Scrub(ctx, q)
 }
 
-// Take takes documents in, one after the other.
-func (s adminServer) Take(stream grpc.BidiStreamingServer[admin.TakeRequest, admin.TakeReply]) error {
-	for {
-		step, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		doc := step.GetDocument()
-		if doc == nil {
-			return admin.Errorf(admin.CodeBadInput, "a document begins with its description")
-		}
-		reply, err := s.takeOne(stream, doc)
-		if err != nil {
-			return err
-		}
-		if err := stream.Send(reply); err != nil {
-			return err
-		}
-	}
+// CheckAgreement says what is wrong with an agreement.
+func (s adminServer) CheckAgreement(ctx context.Context, q *admin.CheckAgreementRequest) (*admin.CheckAgreementReply, error) {
+	return s.n.CheckAgreement(ctx, q)
 }
 
-// takeOne takes the files of a document off the stream.
-func (s adminServer) takeOne(stream grpc.BidiStreamingServer[admin.TakeRequest, admin.TakeReply], doc *admin.Document) (*admin.TakeReply, error) {
-	in := &intake{stream: stream}
-	receipt, parts, err := s.n.takeIn(stream.Context(), itemOf(doc), func() (ingest.Part, io.Reader, bool, error) {
-		file, err := in.file()
-		if err != nil || file == nil {
-			return ingest.Part{}, nil, false, err
-		}
-		return ingest.Part{Name: file.GetName(), Info: infoOf(file), Size: file.GetSize()}, in, true, nil
-	})
-	var refused *ingest.RefusalError
-	switch {
-	case errors.As(err, &refused):
-		return refusedReply(string(refused.Code), refused), in.skip()
-	case err != nil:
-		return nil, err
-	}
-	m := federation.Manifest{Parts: parts}
-	reply := &admin.TakeReply{Document: string(receipt.Document), Outcome: string(ingest.TakenIn), Pages: uint32(m.PageCount()), Bytes: uint64(m.Bytes()), Note: receipt.Note}
-	if receipt.AlreadyHeld {
-		reply.Outcome = string(ingest.AlreadyHeld)
-	}
-	return reply, nil
+// SimulateAgreement says who gains and who loses.
+func (s adminServer) SimulateAgreement(ctx context.Context, q *admin.SimulateAgreementRequest) (*admin.SimulateAgreementReply, error) {
+	return s.n.SimulateAgreement(ctx, q)
 }
 
-func itemOf(doc *admin.Document) ingest.Item {
-	return ingest.Item{
-		Patient: doc.GetPatient(), Type: doc.GetType(), Title: doc.GetTitle(), Date: time.UnixMicro(doc.GetDate()).UTC(), Category: doc.GetCategory(), Specialty: doc.GetSpecialty(),
-		Author: doc.GetAuthor(), Confidentiality: doc.GetConfidentiality(), Language: doc.GetLanguage(), Supersedes: federation.DocumentID(doc.GetSupersedes()),
-		Sensitivity: doc.GetSensitivity(), Legal: doc.GetLegal(),
-	}
+// ProposeAgreement keeps a draft until a second person decides.
+func (s adminServer) ProposeAgreement(ctx context.Context, q *admin.ProposeAgreementRequest) (*admin.AgreementProposal, error) {
+	return s.n.ProposeAgreement(ctx, q)
 }
 
-func refusedReply(code string, err error) *admin.TakeReply {
-	return &admin.TakeReply{Outcome: string(ingest.Refused), Problem: &admin.Problem{Code: code, Message: err.Error()}}
+// ApproveAgreement decides on a proposal.
+func (s adminServer) ApproveAgreement(ctx context.Context, q *admin.ApproveAgreementRequest) (*admin.AgreementProposal, error) {
+	return s.n.ApproveAgreement(ctx, q)
 }
 
-func infoOf(f *admin.File) media.Info {
-	info := media.Info{ContentType: f.GetContentType(), Pages: int(f.GetPageCount())}
-	for _, p := range f.GetPages() {
-		span := federation.Page{Directory: p.GetDirectory()}
-		for _, x := range p.GetExtents() {
-			span.Extents = append(span.Extents, federation.Extent{Offset: x.GetOffset(), Length: x.GetLength()})
-		}
-		info.Spans = append(info.Spans, span)
-	}
-	return info
+// Agreements lists a trust's agreements.
+func (s adminServer) Agreements(ctx context.Context, q *admin.AgreementsRequest) (*admin.AgreementsReply, error) {
+	return s.n.Agreements(ctx, q)
 }
 
-// intake reads the files of one document off the stream. It is an io.Reader of the file that file has begun.
-type intake struct {
-	stream grpc.BidiStreamingServer[admin.TakeRequest, admin.TakeReply]
-	rest   []byte
-	next   *admin.TakeRequest // what ended the file
-	ended  bool               // the document
+// Why says by which rules a request is decided.
+func (s adminServer) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, error) {
+	return s.n.Why(ctx, q)
 }
 
-// file returns the next file, or nil at the document's end.
-func (in *intake) file() (*admin.File, error) {
-	step := in.next
-	if in.next = nil; step == nil {
-		var err error
-		if step, err = in.stream.Recv(); err != nil {
-			return nil, broken(err)
-		}
-	}
-	switch {
-	case step.GetFile() != nil:
-		return step.GetFile(), nil
-	case step.GetEnd():
-		in.ended = true
-		return nil, nil
-	default:
-		return nil, admin.Errorf(admin.CodeBadInput, "a file begins with its name")
-	}
+// Who says who could see a document.
+func (s adminServer) Who(ctx context.Context, q *admin.WhoRequest) (*admin.WhoReply, error) {
+	return s.n.Who(ctx, q)
 }
 
-// Read reads the file's bytes.
-func (in *intake) Read(b []byte) (int, error) {
-	for len(in.rest) == 0 {
-		if in.next != nil {
-			return 0, io.EOF
-		}
-		step, err := in.stream.Recv()
-		if err != nil {
-			return 0, broken(err)
-		}
-		if data, ok := step.GetStep().(*admin.TakeRequest_Data); ok {
-			in.rest = data.Data
-		} else {
-			in.next = step
-		}
-	}
-	n := copy(b, in.rest)
-	in.rest = in.rest[n:]
-	return n, nil
+// RecordDirective records what a patient says.
+func (s adminServer) RecordDirective(ctx context.Context, q *admin.RecordDirectiveRequest) (*admin.RecordDirectiveReply, error) {
+	return s.n.RecordDirective(ctx, q)
 }
 
-// skip reads on to the document's end, so that the next one can follow.
-func (in *intake) skip() error {
-	if in.ended {
-		return nil
-	}
-	step := in.next
-	for {
-		if step != nil && step.GetEnd() {
-			return nil
-		}
-		var err error
-		if step, err = in.stream.Recv(); err != nil {
-			return broken(err)
-		}
-	}
+// Directives lists what a patient has said.
+func (s adminServer) Directives(ctx context.Context, q *admin.DirectivesRequest) (*admin.DirectivesReply, error) {
+	return s.n.Directives(ctx, q)
 }
 
-func broken(err error) error {
-	if errors.Is(err, io.EOF) {
-		return admin.Errorf(admin.CodeBadInput, "the document breaks off")
-	}
-	return err
+// WithdrawDirective ends a directive.
+func (s adminServer) WithdrawDirective(ctx context.Context, q *admin.WithdrawDirectiveRequest) (*admin.RecordDirectiveReply, error) {
+	return s.n.WithdrawDirective(ctx, q)
+}
+
+// Receipt says how far a directive has come.
+func (s adminServer) Receipt(ctx context.Context, q *admin.ReceiptRequest) (*admin.ReceiptReply, error) {
+	return s.n.Receipt(ctx, q)
+}
+
+// SearchAudit searches the audit log.
+func (s adminServer) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*admin.SearchAuditReply, error) {
+	return s.n.SearchAudit(ctx, q)
+}
+
+// ExportAudit sends the audit log as FHIR AuditEvents.
+func (s adminServer) ExportAudit(q *admin.ExportAuditRequest, stream grpc.ServerStreamingServer[admin.ExportAuditReply]) error {
+	return s.n.ExportAudit(stream.Context(), q, func(line []byte) error { return stream.Send(&admin.ExportAuditReply{Line: line}) })
+}
+
+// Report gathers every access to a patient's documents.
+func (s adminServer) Report(ctx context.Context, q *admin.ReportRequest) (*admin.ReportReply, error) {
+	return s.n.Report(ctx, q)
+}
+
+// Reconcile compares this node's log with those of other trusts.
+func (s adminServer) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin.ReconcileReply, error) {
+	return s.n.Reconcile(ctx, q)
+}
+
+// AuditRoots tells what the region has committed of audit logs.
+func (s adminServer) AuditRoots(ctx context.Context, q *admin.AuditRootsRequest) (*admin.AuditRootsReply, error) {
+	return s.n.AuditRoots(ctx, q)
 }
