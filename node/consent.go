@@ -175,7 +175,8 @@ func (n *Node) openFile(ctx context.Context, q interface {
 	GetPatient() string
 	GetAsker() *admin.Asker
 	GetDirective() string
-}, what string) (f patientFile, err error) {
+}, what string,
+) (f patientFile, err error) {
 	number, err := n.patient(q.GetPatient())
 	if err != nil {
 		return f, err

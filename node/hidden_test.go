@@ -24,8 +24,12 @@ const (
 // askers are those who look: some see much, some nothing.
 func askers() []*admin.Asker {
 	return []*admin.Asker{
-		nil, {User: "rn1", Role: "nurse"}, {User: "dr1", Role: "doctor", Purpose: "ETREAT", Relationship: "referral:UBRN-1"},
-		{User: "res1", Role: "researcher", Purpose: "HRESCH"}, {User: "ad1", Role: "admin"}, {User: "x1", Role: "no-such-role"},
+		nil,
+		{User: "rn1", Role: "nurse"},
+		{User: "dr1", Role: "doctor", Purpose: "ETREAT", Relationship: "referral:UBRN-1"},
+		{User: "res1", Role: "researcher", Purpose: "HRESCH"},
+		{User: "ad1", Role: "admin"},
+		{User: "x1", Role: "no-such-role"},
 		{User: "rs1", Role: "records-staff", Purpose: "HOPERAT"},
 	}
 }
@@ -182,8 +186,20 @@ func everyFetch(ctx context.Context, n *Node, id federation.DocumentID) string {
 	}
 	for i, who := range askers() {
 		for _, q := range []*admin.FetchRequest{
-			{}, {Part: 1}, {Part: 2}, {Pages: "1"}, {Pages: "1-"}, {Pages: "2-3"}, {Pages: "x"}, {Part: 2, Pages: "1"}, {Offset: 1}, {Offset: 1 << 40},
-			{Length: 2}, {Offset: -1}, {Manifest: make([]byte, 32)}, {Manifest: []byte{1}},
+			{},
+			{Part: 1},
+			{Part: 2},
+			{Pages: "1"},
+			{Pages: "1-"},
+			{Pages: "2-3"},
+			{Pages: "x"},
+			{Part: 2, Pages: "1"},
+			{Offset: 1},
+			{Offset: 1 << 40},
+			{Length: 2},
+			{Offset: -1},
+			{Manifest: make([]byte, 32)},
+			{Manifest: []byte{1}},
 		} {
 			q.Document, q.Asker = string(id), who
 			err := n.Fetch(ctx, q, func(r *admin.FetchReply) error {

@@ -198,8 +198,12 @@ func TestWhatWasSeenAnHourAgoDoesNotCount(t *testing.T) {
 	now := time.Now()
 	var s seenPatients
 	for _, look := range []lookedAt{ // the audit log is read back from its end
-		{federation.Subject{3}, now}, {federation.Subject{2}, now.Add(-misuseHour + time.Second)}, {federation.Subject{1}, now.Add(-misuseHour)},
-		{federation.Subject{4}, now.Add(-misuseHour)}, {federation.Subject{3}, now.Add(-2 * misuseHour)}, {federation.Subject{4}, now.Add(-time.Minute)},
+		{federation.Subject{3}, now},
+		{federation.Subject{2}, now.Add(-misuseHour + time.Second)},
+		{federation.Subject{1}, now.Add(-misuseHour)},
+		{federation.Subject{4}, now.Add(-misuseHour)},
+		{federation.Subject{3}, now.Add(-2 * misuseHour)},
+		{federation.Subject{4}, now.Add(-time.Minute)},
 	} {
 		s.see(look.subject, look.at)
 	}

@@ -35,7 +35,7 @@ func TestDemonstrationHolds(t *testing.T) {
 		if err := dec.Decode(&got); err != nil || dec.More() {
 			t.Fatalf("standard output is not one JSON object (%v):\n%s", err, out)
 		}
-		if code != 0 || !got.OK || len(got.Steps) != 11 {
+		if code != 0 || !got.OK || len(got.Steps) != 16 {
 			t.Fatalf("again %v: status %d, ok %v, %d steps, %+v\n%s", again, code, got.OK, len(got.Steps), got.Error, errOut)
 		}
 		for _, s := range got.Steps {
