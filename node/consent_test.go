@@ -107,6 +107,17 @@ func TestADenialIsInForceBeforeTheRegionAgreesAndAGrantIsNot(t *testing.T) {
 	if s := listed[yes.GetDirective()].GetState(); s != "waiting" {
 		t.Errorf("the grant is %q", s)
 	}
+	report, err := n.Report(t.Context(), &admin.ReportRequest{Patient: patientA, Asker: &admin.Asker{User: "rs1", Role: "records-staff", Purpose: "PATRQT"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(map[string]string)
+	for _, d := range report.GetDirectives() {
+		told[d.GetDirective()] = d.GetState()
+	}
+	if len(told) != 2 || told[no.GetDirective()] != "here" || told[yes.GetDirective()] != "waiting" {
+		t.Errorf("the patient's report says %v", told)
+	}
 	if decide(t, n, "RAS", "a").Permitted() {
 		t.Error("a denial does not count before the region has agreed")
 	}

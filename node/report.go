@@ -1,9 +1,8 @@
 package node
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 // Report gathers every access to a patient's documents from the logs of all trusts, and all that the patient has said. It is
@@ -51,7 +49,7 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 		reply.Complete = reply.Complete && t.site.GetAnswered()
 		all = append(all, t.accesses...)
 	}
-	if reply.Directives, err = n.saidBy(ctx, subject); err != nil {
+	if reply.Directives, err = n.everSaid(ctx, subject); err != nil {
 		return nil, err
 	}
 	if reply.Emergencies, err = n.emergencyReports(ctx, subject, append([]testimony{own}, heard...)); err != nil {
@@ -66,7 +64,7 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 		a.Text = accessWords(a)
 		reply.Accesses = append(reply.Accesses, a)
 	}
-	slices.SortStableFunc(reply.Accesses, func(a, b *admin.ReportAccess) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	slices.SortStableFunc(reply.Accesses, func(a, b *admin.ReportAccess) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	return reply, nil
 }
 
@@ -90,76 +88,19 @@ func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, e
 	return title, err
 }
 
-// saidBy returns all that a patient has ever said, what the region has not heard yet included.
-func (n *Node) saidBy(ctx context.Context, subject federation.Subject) ([]*admin.DirectiveInfo, error) {
-	var said []index.Directive
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
-		said, err = index.DirectiveHistory(r, subject)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what the patient has said: %w", err)
-	}
-	now := time.Now()
-	var out []*admin.DirectiveInfo
-	known := make(map[federation.DirectiveID]bool)
-	for _, d := range said {
-		known[d.ID] = true
-		if d.Effect != federation.Withdrew {
-			out = append(out, n.directiveWords(d, saidState(d, now)))
-		}
-	}
-	for _, d := range said { // who took back what is said of what was taken back
-		if i := slices.IndexFunc(out, func(o *admin.DirectiveInfo) bool { return o.GetDirective() == hex.EncodeToString(d.Target[:]) }); d.Effect == federation.Withdrew && i >= 0 {
-			out[i].EndedBy = d.By
-		}
-	}
-	subjects, err := n.linked(ctx, subject)
+// everSaid returns all that a patient has ever said, the oldest first. What took something back is told with what it took back.
+func (n *Node) everSaid(ctx context.Context, subject federation.Subject) ([]*admin.DirectiveInfo, error) {
+	all, err := n.allSaid(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range subjects {
-		kept, err := n.records.Refusals(ctx, s)
-		if err != nil {
-			return nil, n.storeProblem(err)
-		}
-		for _, k := range kept {
-			if !known[k.Directive.ID] {
-				out = append(out, n.directiveWords(index.Directive{Directive: k.Directive, Trust: n.Trust()}, "waiting"))
-			}
+	now := time.Now()
+	var out []*admin.DirectiveInfo
+	for _, s := range all {
+		if s.Effect != federation.Withdrew {
+			out = append(out, n.directiveInfo(s, now))
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *admin.DirectiveInfo) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	slices.SortStableFunc(out, func(a, b *admin.DirectiveInfo) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	return out, nil
-}
-
-func saidState(d index.Directive, now time.Time) string {
-	none := federation.DirectiveID{}
-	switch {
-	case d.WithdrawnBy != none:
-		return "withdrawn"
-	case d.SupersededBy != none:
-		return "superseded"
-	case !d.Until.IsZero() && !now.Before(d.Until):
-		return "expired"
-	default:
-		return "in_force"
-	}
-}
-
-func (n *Node) directiveWords(d index.Directive, state string) *admin.DirectiveInfo {
-	out := &admin.DirectiveInfo{
-		Directive: hex.EncodeToString(d.ID[:]), Effect: "deny", State: state, Text: policy.ReadBack(d.Directive, n.trustName), By: d.By, Trust: string(d.Trust),
-		Evidence: d.Evidence, Index: d.Index,
-	}
-	if d.Effect == federation.Consent {
-		out.Effect = "permit"
-	}
-	if !d.At.IsZero() {
-		out.At = d.At.UnixMicro()
-	}
-	if !d.Until.IsZero() {
-		out.Until = d.Until.UnixMicro()
-	}
-	return out
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -78,7 +79,7 @@ func (n *Node) emergencyReports(ctx context.Context, subject federation.Subject,
 	for _, r := range out {
 		r.Text = emergencyWords(r, time.Now())
 	}
-	slices.SortStableFunc(out, func(a, b *admin.ReportEmergency) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	slices.SortStableFunc(out, func(a, b *admin.ReportEmergency) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	return out, nil
 }
 

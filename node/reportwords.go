@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -17,7 +18,7 @@ type event []logged
 
 // byTransfer puts together what belongs to one release, in the order in which they began.
 func byTransfer(all []logged) []event {
-	slices.SortStableFunc(all, func(a, b logged) int { return int(min(max(a.GetAt()-b.GetAt(), -1), 1)) })
+	slices.SortStableFunc(all, func(a, b logged) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	places := make(map[string]int)
 	var out []event
 	for _, l := range all {

@@ -156,8 +156,14 @@ func standing(d *admin.DirectiveInfo) string {
 	switch d.GetState() {
 	case "in_force":
 		return "This counts now."
-	case "waiting":
+	case "here":
 		return "This counts at the trust that recorded it. The others have not heard of it yet."
+	case "waiting":
+		return "This does not count yet: the trusts have yet to agree on it."
+	case "withdrawn_here":
+		return "This was taken back at the trust that recorded it. The others have not heard of that yet."
+	case "refused":
+		return "The trusts have refused this, and it does not count."
 	case "withdrawn":
 		return "This was taken back, and does not count any more."
 	case "superseded":

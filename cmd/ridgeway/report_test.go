@@ -84,3 +84,15 @@ func TestReportSaysWhetherItIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// Every state in which a directive is listed has words of its own for the patient.
+func TestReportHasWordsForEveryStateOfADirective(t *testing.T) {
+	seen := make(map[string]string)
+	for _, state := range []string{"in_force", "here", "waiting", "withdrawn", "withdrawn_here", "superseded", "expired", "refused"} {
+		text := standing(&admin.DirectiveInfo{State: state})
+		if text == state || seen[text] != "" {
+			t.Errorf("%s and %q are told as %q", state, seen[text], text)
+		}
+		seen[text] = state
+	}
+}
