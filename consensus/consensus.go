@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"time"
 )
 
 const (
@@ -136,27 +135,17 @@ type Result struct {
 }
 
 // Consistency says how fresh a View must be. The zero value is invalid.
-type Consistency struct {
-	kind   consistencyKind
-	within time.Duration
-}
+type Consistency struct{ kind consistencyKind }
 
 type consistencyKind uint8
 
 const (
 	consistencyLocal consistencyKind = iota + 1
-	consistencyBounded
 	consistencyLinearizable
 )
 
 // Local reads this replica's copy, however old it is. It needs nobody.
 func Local() Consistency { return Consistency{kind: consistencyLocal} }
-
-// Bounded reads a copy that holds everything committed d before the View, or later. It asks the leader only when
-// no read index of this replica was asked for within d.
-func Bounded(d time.Duration) Consistency {
-	return Consistency{kind: consistencyBounded, within: d}
-}
 
 // Linearizable reads a copy that holds everything acknowledged before the View was called.
 func Linearizable() Consistency { return Consistency{kind: consistencyLinearizable} }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -34,17 +33,12 @@ func (r *Replica) freshen(ctx context.Context, c Consistency) error {
 	switch c.kind {
 	case consistencyLocal:
 		return ctx.Err()
-	case consistencyBounded:
-		if r.proven.within(c.within) {
-			return ctx.Err()
-		}
 	case consistencyLinearizable:
 	default:
 		return fmt.Errorf("%w: consistency", ErrConfig)
 	}
 	ctx, cancel := r.limited(ctx)
 	defer cancel()
-	asked := time.Now()
 	index, err := r.ReadIndex(ctx)
 	if err != nil {
 		return err
@@ -55,7 +49,6 @@ func (r *Replica) freshen(ctx context.Context, c Consistency) error {
 		}
 		return err
 	}
-	r.proven.note(asked)
 	return nil
 }
 
@@ -172,32 +165,4 @@ func (s *sharer) run(ctx context.Context, fn func(context.Context) (uint64, erro
 		now.index, now.err = fn(ctx)
 		close(now.done)
 	}
-}
-
-// freshness is the latest moment at which this replica's copy was proven to be complete.
-type freshness struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (f *freshness) note(at time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if at.After(f.at) {
-		f.at = at
-	}
-}
-
-// within reports whether the copy was complete at most d ago. The monotonic clock stands still while a machine is suspended and
-// the wall clock may be set, so the longer of the two counts.
-func (f *freshness) within(d time.Duration) bool {
-	f.mu.Lock()
-	at := f.at
-	f.mu.Unlock()
-	if at.IsZero() {
-		return false
-	}
-	now := time.Now()
-	wall := now.Round(0).Sub(at.Round(0))
-	return now.Sub(at) <= d && wall.Abs() <= d
 }

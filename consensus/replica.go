@@ -31,9 +31,8 @@ type Replica struct {
 	vet       func(cmd []byte) error // nil: nothing to ask
 	observer  *raft.Observer
 
-	asks      sharer // read indexes that this replica asks for
-	barriers  sharer // barriers that it commits as leader
-	proven    freshness
+	asks      sharer        // read indexes that this replica asks for
+	barriers  sharer        // barriers that it commits as leader
 	readyTerm atomic.Uint64 // term in which an entry of this leader was applied here
 	asking    atomic.Bool   // a check with the leader is under way
 
