@@ -20,19 +20,19 @@ const (
 	searchBytes = 3 << 20 // of one answer: what a message to the command line holds, less some room
 )
 
-// reviewRoles may read what the audit log has, here and at other trusts, for one of reviewPurposes.
-func reviewRoles() []string { return []string{"governance-lead", "privacy-officer", "records-staff"} }
+// evidenceRoles may read what the audit log has, here and at other trusts, for one of evidencePurposes.
+func evidenceRoles() []string { return []string{"governance-lead", "privacy-officer", "records-staff"} }
 
-// reviewPurposes are what the audit log may be read for: the patient asks, the trust checks itself, or the law wants it.
-func reviewPurposes() []string { return []string{"PATRQT", "HOPERAT", "HLEGAL"} }
+// evidencePurposes are what the audit log may be read for: the patient asks, the trust checks itself, or the law wants it.
+func evidencePurposes() []string { return []string{"PATRQT", "HOPERAT", "HLEGAL"} }
 
-// mayReview reports whether a role may read evidence for a purpose. Both ends ask it.
-func mayReview(role, purpose string) bool {
-	return slices.Contains(reviewRoles(), role) && slices.Contains(reviewPurposes(), purpose)
+// mayReadEvidence reports whether a role may read evidence for a purpose. Both ends ask it.
+func mayReadEvidence(role, purpose string) bool {
+	return slices.Contains(evidenceRoles(), role) && slices.Contains(evidencePurposes(), purpose)
 }
 
-// reviewer is who reads the log, with the defaults of an operator who looks after it.
-func reviewer(a *admin.Asker) *admin.Asker {
+// evidenceReader is who reads the log, with the defaults of an operator who looks after it.
+func evidenceReader(a *admin.Asker) *admin.Asker {
 	out := asker(a)
 	if a.GetRole() == "" {
 		out.Role = "governance-lead"
@@ -43,8 +43,8 @@ func reviewer(a *admin.Asker) *admin.Asker {
 	return out
 }
 
-// review writes down that somebody reads evidence, and refuses who may not. Nothing is read before it is on the disk.
-func (n *Node) review(ctx context.Context, who *admin.Asker, subject federation.Subject, id federation.DocumentID, what string) error {
+// admitReader writes down that somebody reads evidence, and refuses who may not. Nothing is read before it is on the disk.
+func (n *Node) admitReader(ctx context.Context, who *admin.Asker, subject federation.Subject, id federation.DocumentID, what string) error {
 	if err := checkAsker(who); err != nil {
 		return err
 	}
@@ -52,19 +52,19 @@ func (n *Node) review(ctx context.Context, who *admin.Asker, subject federation.
 		Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Subject: subject, Document: id, Outcome: policy.Permit.String(), Detail: clipText(what, audit.MaxDetail),
 	}
-	if mayReview(who.GetRole(), who.GetPurpose()) {
+	if mayReadEvidence(who.GetRole(), who.GetPurpose()) {
 		return n.note(ctx, e)
 	}
 	e.Outcome = policy.Denied.String()
 	if err := n.note(ctx, e); err != nil {
 		return err
 	}
-	return admin.Errorf(admin.CodeDenied, "who has seen what is shown to the roles %s for the purposes %s, not to %s for %s. That it was asked for is in the audit log", strings.Join(reviewRoles(), ", "), strings.Join(reviewPurposes(), ", "), who.GetRole(), who.GetPurpose())
+	return admin.Errorf(admin.CodeDenied, "who has seen what is shown to the roles %s for the purposes %s, not to %s for %s. That it was asked for is in the audit log", strings.Join(evidenceRoles(), ", "), strings.Join(evidencePurposes(), ", "), who.GetRole(), who.GetPurpose())
 }
 
 // SearchAudit returns entries of this node's log, newest first. That it was searched is an entry itself.
 func (n *Node) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*admin.SearchAuditReply, error) {
-	who := reviewer(q.GetAsker())
+	who := evidenceReader(q.GetAsker())
 	f, err := n.auditFilter(q.GetFilter())
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (n *Node) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*a
 	if err != nil {
 		return nil, err
 	}
-	if err := n.review(ctx, who, f.Subject, f.Document, "searched the audit log"+filterText(f)); err != nil {
+	if err := n.admitReader(ctx, who, f.Subject, f.Document, "searched the audit log"+filterText(f)); err != nil {
 		return nil, err
 	}
 	reply := &admin.SearchAuditReply{}

@@ -67,7 +67,7 @@ func (n *Node) answerAccesses(ctx context.Context, id federation.NodeID, q *wire
 	default:
 		return nil, status.Error(codes.InvalidArgument, "a subject has 16 bytes")
 	}
-	may := mayReview(q.GetRole(), q.GetPurpose()) && q.GetUser() != ""
+	may := mayReadEvidence(q.GetRole(), q.GetPurpose()) && q.GetUser() != ""
 	if !may {
 		e.Outcome = policy.Denied.String()
 	}

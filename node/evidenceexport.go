@@ -37,12 +37,12 @@ const ExportFormat = "ridgeway audit export 1"
 // ExportAudit sends entries as FHIR AuditEvents after IHE BALP, oldest first, one a line. With proofs the first line is the
 // ExportHead, and each entry that the region has witnessed bears its proof. That the log was exported is an entry itself.
 func (n *Node) ExportAudit(ctx context.Context, q *admin.ExportAuditRequest, send func(line []byte) error) error {
-	who := reviewer(q.GetAsker())
+	who := evidenceReader(q.GetAsker())
 	f, err := n.auditFilter(q.GetFilter())
 	if err != nil {
 		return err
 	}
-	if err := n.review(ctx, who, f.Subject, f.Document, "exported the audit log"+filterText(f)); err != nil {
+	if err := n.admitReader(ctx, who, f.Subject, f.Document, "exported the audit log"+filterText(f)); err != nil {
 		return err
 	}
 	var head ExportHead

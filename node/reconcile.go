@@ -25,8 +25,8 @@ const (
 // Reconcile compares this node's log with those of the other trusts: every release between two trusts must be in both, with
 // the digest of the same signed request. It names what is at one end only, and the trusts that did not answer.
 func (n *Node) Reconcile(ctx context.Context, q *admin.ReconcileRequest) (*admin.ReconcileReply, error) {
-	who := reviewer(q.GetAsker())
-	if err := n.review(ctx, who, federation.Subject{}, "", "compared the audit log with those of the other trusts"); err != nil {
+	who := evidenceReader(q.GetAsker())
+	if err := n.admitReader(ctx, who, federation.Subject{}, "", "compared the audit log with those of the other trusts"); err != nil {
 		return nil, err
 	}
 	reply := &admin.ReconcileReply{Since: q.GetSince(), Until: time.Now().Add(-reconcileUnderWay).UnixMicro()}
