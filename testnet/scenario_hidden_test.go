@@ -2,13 +2,12 @@ package testnet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -112,7 +111,7 @@ func (s *stage) told(at federation.TrustID, patient synth.Patient) string {
 				for _, site := range reply.GetSites() {
 					site.AsOf = 0
 				}
-				b, err := proto.MarshalOptions{Deterministic: true}.Marshal(reply)
+				b, err := json.Marshal(reply)
 				s.must(err)
 				fmt.Fprintf(&out, "%d %d %q\n", limit, len(b), b)
 				if cursor = reply.GetNext(); cursor == "" {
