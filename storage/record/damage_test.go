@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -262,5 +263,36 @@ func TestNothingOnTheDiskNamesAPatient(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestDamagedFileBehindAnOpenStoreIsNamed(t *testing.T) {
+	opt := testOptions(t.TempDir())
+	s := open(t, opt)
+	add(t, s, patient, letter(1))
+	closeStore(t, s) // writes a table
+	s = open(t, opt)
+	tables, err := filepath.Glob(filepath.Join(opt.Dir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal(tables, err)
+	}
+	b, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(tables[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{^b[len(b)/3]}, int64(len(b)/3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Scrub(ctx, nil)
+	name := filepath.Base(tables[0])
+	if err != nil || !slices.ContainsFunc(r.Faults, func(f Fault) bool { return strings.Contains(f.Reason, name) }) {
+		t.Fatalf("%s: %+v, %v", name, r.Faults, err)
 	}
 }

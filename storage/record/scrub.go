@@ -33,7 +33,7 @@ type ScrubReport struct {
 
 // Scrub reads every row, compares what has to agree, and names the documents that the damaged chunks concern. It takes away
 // what additions cut short have left, and changes nothing else. It does not stop at a fault. It may run beside everything
-// else.
+// else. The files of the store are read too, as far as they are ended.
 func (s *Store) Scrub(ctx context.Context, damagedChunks []federation.Digest) (ScrubReport, error) {
 	var r ScrubReport
 	touched, err := s.Touched(ctx, damagedChunks)
@@ -41,6 +41,13 @@ func (s *Store) Scrub(ctx context.Context, damagedChunks []federation.Digest) (S
 		return r, err
 	}
 	r.Touched = touched
+	files, err := s.db.VerifyFiles(ctx) // what is in memory reads well whatever has become of the disk
+	if err != nil {
+		return r, fmt.Errorf("scrub records: %w", err)
+	}
+	for _, f := range files {
+		r.Faults = append(r.Faults, Fault{Reason: fmt.Sprintf("file %s of the record store is damaged: %s", f.File, f.Reason)})
+	}
 	walks := []struct {
 		row   byte
 		check func(txn *badger.Txn, r *ScrubReport, k []byte) error
