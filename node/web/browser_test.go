@@ -242,6 +242,12 @@ func (s *story) check(name string) {
 	if foreign := js[[]string](s, "performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith(location.origin) && !n.startsWith('blob:'))"); len(foreign) > 0 {
 		s.t.Errorf("%s: asks others for %q", name, foreign)
 	}
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1280, 900)); err != nil {
+		s.t.Fatal(err)
+	}
+	if left := js[int](s, "Math.floor(document.querySelector('h1').getBoundingClientRect().left)"); left < 16 {
+		s.t.Errorf("%s: the heading is %d pixels from the edge of a screen of 1280, at least 16 are wanted", name, left)
+	}
 	for _, w := range []int64{1920, 768, 390} {
 		if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(w, 900)); err != nil {
 			s.t.Fatal(err)

@@ -220,6 +220,8 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		wants  []string
 	}{
 		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: It is not shared for this role.", id), 403, []string{"You cannot open this document", "It is not shared for this role.", "health records team of Imperial College Healthcare", "/emergency"}},
+		{admin.Errorf(admin.CodeDenied, `%s cannot be fetched: RYJ is suspended from the region, for the reason "lost laptop". Nothing of it is released`, id), 403, []string{"Imperial College Healthcare is suspended by the region", "telephone the health records team of Imperial College Healthcare"}},
+		{admin.Errorf(admin.CodeDenied, "THIS TRUST IS SUSPENDED: RAS is suspended from the region. Another trust lifts it with 'ridgeway suspend RAS --lift'"), 403, []string{"This trust is suspended by the region", "Tell your IT service desk"}},
 		{admin.Errorf(admin.CodeTooMany, "RYJ does not release %s now: Too many patients.", id), 429, []string{"No more records for now", "Too many patients."}},
 		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeUnavailable, "RYJ is away"), 502, []string{"Imperial College Healthcare does not answer", "held only there", "Try again"}},
@@ -234,11 +236,17 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 				t.Errorf("%s: the page says %q", c.err.Code, jargon)
 			}
 		}
+		if strings.Contains(got.body, "suspended") && (strings.Contains(got.body, "/emergency") || strings.Contains(got.body, "ask them")) {
+			t.Errorf("%v: the page offers what a suspension does not let through", c.err)
+		}
 		r := b.request("GET", doc+"/page", nil)
 		r.Header.Set("Sec-Fetch-Mode", "cors")
 		if short := b.do(r); short.StatusCode != c.status || strings.Contains(short.body, "<html") {
 			t.Errorf("%s: a script is told %d %.80q", c.err.Code, short.StatusCode, short.body)
 		}
+	}
+	if got := plainWarning("THIS TRUST IS SUSPENDED: RAS is suspended from the region. Another trust lifts it with 'ridgeway suspend RAS --lift'"); got != suspendedHere {
+		t.Errorf("a list at the suspended trust says %q", got)
 	}
 	b.region.refuse = admin.Errorf(admin.CodeIntegrity, "the index is damaged")
 	b.get(path).wants(t, 500, "The list of documents cannot be made")

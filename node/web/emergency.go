@@ -8,7 +8,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-const reasonFault = `Say in a few words what the emergency is, such as "unconscious in resus, no history"`
+const reasonFault = `Say in a few words, at least three, what the emergency is, such as "unconscious in resus, no history"`
 
 // emergencyPage asks for the reason of an emergency.
 type emergencyPage struct {

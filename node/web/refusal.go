@@ -43,6 +43,9 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		out.Title, out.Again, out.Why = "Too many documents are being opened", again, []string{"Others are opening large documents at this trust. Try again in a moment."}
 		return http.StatusServiceUnavailable, out
 	}
+	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(err.Error(), aboutSuspension) {
+		return http.StatusForbidden, suspendedRefusal(out, holder, err)
+	}
 	switch admin.CodeOf(err) {
 	case admin.CodeDenied:
 		out.Title, out.Glass = "You cannot open this document", true
@@ -78,6 +81,24 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		out.Why = []string{"The document could not be opened. Try again later."}
 		return http.StatusInternalServerError, out
 	}
+}
+
+// The node says these when nothing can be opened since a trust is suspended, the second of them about its own trust.
+const (
+	aboutSuspension = " is suspended from the region"
+	ownSuspension   = "THIS TRUST IS SUSPENDED"
+	suspendedHere   = "This trust is suspended by the region: no document of another trust can be opened here, in an emergency either. Tell your IT service desk."
+)
+
+// suspendedRefusal offers no emergency: a suspension holds in one too, and no patient can lift it.
+func suspendedRefusal(out refusal, holder string, err error) refusal {
+	out.Title = "You cannot open this document"
+	out.Why = []string{holder + " is suspended by the region, and nothing of it can be opened, in an emergency either."}
+	if strings.Contains(err.Error(), ownSuspension) {
+		out.Why = []string{suspendedHere}
+	}
+	out.Ask = []string{"If you need it for the patient's care now, telephone the health records team of " + holder + "."}
+	return out
 }
 
 // custodianWords is what the custodian says to the user: the end of the node's message, after the document's id.
@@ -135,6 +156,9 @@ func (p *Portal) listRefusal(of *patient, err error) (status int, out refusal) {
 func plainWarning(text string) string {
 	if strings.Contains(text, "not complete") {
 		return "This list is not complete: some of the documents that this trust holds cannot be read. Tell your IT service desk."
+	}
+	if strings.Contains(text, ownSuspension) {
+		return suspendedHere
 	}
 	text, _, _ = strings.Cut(text, "'ridgeway ")
 	return strings.TrimSpace(text)
