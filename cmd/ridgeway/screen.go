@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -20,8 +21,26 @@ func onTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// visible takes out of a text what would steer a terminal or turn the order of what stands beside it: titles and names come from
+// other trusts.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return r
+		case unicode.IsControl(r):
+			return unicode.ReplacementChar
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		default:
+			return r
+		}
+	}, text)
+}
+
 // line prints text for people: wrapped on a terminal, and otherwise as it is, so that what is searched for stays in one line.
 func line(w io.Writer, text string) {
+	text = visible(text)
 	if onTerminal(w) {
 		text = wrap(text, screenWidth)
 	}
@@ -84,6 +103,8 @@ func tabulate(w io.Writer, width, flexible int, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
+			cell = strings.NewReplacer("\n", " ", "\t", " ").Replace(visible(cell)) // a cell that had lines would look like rows
+			row[i] = cell
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}

@@ -48,6 +48,20 @@ func TestTableFitsTheScreen(t *testing.T) {
 	}
 }
 
+func TestTitlesFromOtherTrustsForgeNothingOnTheScreen(t *testing.T) {
+	t.Parallel()
+	title := "Letter\n2026-01-01  RYJ-4K7QZ2M9X1B3C5D7  RYJ\tforged \u009b2J\u202eevil\u2066"
+	var b bytes.Buffer
+	tabulate(&b, screenWidth, 1, [][]string{{"DOCUMENT", "TITLE", "PAGES"}, {"RYJ-1", title, "3"}})
+	line(&b, "refused: "+title)
+	if rows := strings.Count(b.String(), "\n"); rows != 4 { // two of the table, and two of a message, which may have lines
+		t.Errorf("%d lines:\n%q", rows, &b)
+	}
+	if strings.ContainsAny(b.String(), "\u009b\u202e\u2066") {
+		t.Errorf("what steers a terminal is printed: %q", &b)
+	}
+}
+
 // pty runs ridgeway on a terminal of 80 columns, and returns what it drew there.
 func (p *place) pty(t *testing.T, args ...string) (status int, screen string) {
 	t.Helper()
