@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +76,7 @@ func New(c Config) (*Portal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: origin: %w", ErrSettings, err)
 	}
-	p.origin.Store(u)
+	p.origin.Store(asBrowsersSay(u))
 	p.signOn = &signOn{settings: c.Settings.SignOn, trust: c.Trust, origin: p.Origin, now: c.Now, logger: c.Logger, attempts: make(map[sessionKey]attempt)}
 	if len(c.Settings.Personas) > 0 {
 		if p.personas, err = newPersonas(c.Settings.Personas, c.Trust, p.Origin, c.Now); err != nil {
@@ -94,6 +95,11 @@ func New(c Config) (*Portal, error) {
 	return p, nil
 }
 
+// asBrowsersSay writes the host as browsers do in requests: in small letters, and without the port that https has anyway.
+func asBrowsersSay(u *url.URL) *url.URL {
+	return &url.URL{Scheme: u.Scheme, Host: strings.TrimSuffix(strings.ToLower(u.Host), ":443")}
+}
+
 // Origin returns the portal's address as browsers see it, without a path.
 func (p *Portal) Origin() string { return p.origin.Load().String() }
 
@@ -105,7 +111,7 @@ func (p *Portal) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("%w: listen: %w", ErrSettings, err)
 	}
 	if s.Origin == "" {
-		p.origin.Store(&url.URL{Scheme: "https", Host: l.Addr().String()})
+		p.origin.Store(asBrowsersSay(&url.URL{Scheme: "https", Host: l.Addr().String()}))
 	}
 	if p.personas != nil {
 		p.signOn.settings = p.personas.settings() // the issuer has the port that was free

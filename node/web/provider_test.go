@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 // TestSignOnByAProviderOverTLS has the provider outside the process, with a certificate of its own.
@@ -127,6 +129,23 @@ func TestSignOnByAProviderOverTLS(t *testing.T) {
 	s2 := &signOn{settings: untrusted, trust: "RAS", origin: func() string { return origin }, client: client, now: time.Now, attempts: make(map[sessionKey]attempt)}
 	if _, _, err := s2.start(t.Context(), false); err == nil {
 		t.Error("a provider with an unknown certificate is believed")
+	}
+}
+
+func TestThePortalIsReachedHoweverItsOriginIsWritten(t *testing.T) {
+	for _, origin := range []string{"https://P.Example", "https://p.example:443", "https://p.example"} {
+		p, err := New(Config{
+			Settings: Settings{Listen: "127.0.0.1:0", Origin: origin, Personas: DemoPersonas()}, Trial: true, Trust: "RAS", Names: func(t federation.TrustID) string { return string(t) }, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "https://p.example/sign-on", nil) // browsers write it so
+		w := httptest.NewRecorder()
+		p.Handler().ServeHTTP(w, r)
+		if w.Code != http.StatusOK || p.Origin() != "https://p.example" {
+			t.Errorf("origin %s: status %d, and it calls itself %s", origin, w.Code, p.Origin())
+		}
 	}
 }
 
