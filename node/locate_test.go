@@ -195,3 +195,15 @@ func TestSearchThatCannotBeWrittenDownIsNotAnswered(t *testing.T) {
 		t.Errorf("got %v, %v", reply, err)
 	}
 }
+
+func TestWhoAsksIsOneLineOfText(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]admin.Code{
+		"d.grey": "", "Zoë O'Neill": "", "d.grey\n22/11/26 10:00  opened  RAS  s.else": admin.CodeBadInput, "a\tb": admin.CodeBadInput, "a\u009b2J": admin.CodeBadInput,
+	} {
+		err := checkAsker(&admin.Asker{User: user, Role: defaultRole, Purpose: defaultPurpose})
+		if err == nil && want != "" || err != nil && admin.CodeOf(err) != want {
+			t.Errorf("user %q: got %v, want code %q", user, err, want)
+		}
+	}
+}

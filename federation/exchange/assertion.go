@@ -3,6 +3,7 @@ package exchange
 import (
 	"crypto/ed25519"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -166,6 +167,8 @@ func DecodeAssertion(b []byte) (Assertion, error) {
 			d.Fail("vouched for nothing")
 		case !a.Trust.Valid() || a.User == "" || a.Role == "" || a.Purpose == "":
 			d.Fail("trust, user, role and purpose must be set")
+		case strings.ContainsAny(a.User+a.Role+a.Purpose+a.Relationship, "\n\t"): // lists of who has seen what show each in a line
+			d.Fail("user, role, purpose and relationship must be one line each")
 		case !a.Document.Valid() || a.Subject.IsZero() || a.Manifest.IsZero() || a.At.IsZero():
 			d.Fail("document, subject, manifest and time must be set")
 		}

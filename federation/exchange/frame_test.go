@@ -49,6 +49,17 @@ func readBack(t *testing.T, a Assertion) {
 	if _, err := DecodeAssertion(append(a.Encode(), 0)); !errors.Is(err, federation.ErrMalformed) {
 		t.Errorf("bytes after the end: got %v", err)
 	}
+	for _, spoil := range []func(*Assertion){
+		func(a *Assertion) { a.User = "d.grey\n22/11/26 10:00  opened  RAS  s.else" },
+		func(a *Assertion) { a.Role += "\t" },
+		func(a *Assertion) { a.Relationship = "referral:1\n2" },
+	} {
+		forged := a
+		spoil(&forged)
+		if _, err := DecodeAssertion(forged.Encode()); !errors.Is(err, federation.ErrMalformed) {
+			t.Errorf("%q, %q, %q: %v: would be lines of their own in a list of accesses", forged.User, forged.Role, forged.Relationship, err)
+		}
+	}
 	if _, err := DecodeAssertion([]byte{2}); !errors.Is(err, federation.ErrVersion) {
 		t.Errorf("another version: got %v", err)
 	}
