@@ -55,7 +55,7 @@ func (n *Node) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*adm
 	if err != nil {
 		return nil, err
 	}
-	if r, found := n.reviews.granted(n.Trust(), who.GetUser(), subjects, now); found { // said twice
+	if r, found := n.reviews.granted(n.Trust(), who.GetUser(), subjects, now); found && r.open() { // said twice; what was judged is not the review of another
 		return &admin.BreakGlassReply{Id: r.ID, Until: r.Until.UnixMicro(), Told: []string{string(n.Trust())}}, nil
 	}
 	r := &review{
@@ -110,7 +110,7 @@ func reasonFault(reason string) string {
 	}
 	switch {
 	case words < glassWords:
-		return fmt.Sprintf("%d words are not a reason", words)
+		return fmt.Sprintf("it has %d of the %d words that a reason needs", words, glassWords)
 	case len(reason) > glassReason:
 		return fmt.Sprintf("it has %d bytes, at most %d", len(reason), glassReason)
 	case strings.ContainsFunc(reason, func(r rune) bool { return r == unicode.ReplacementChar || r < 0x20 || !federation.TextRune(r) }):

@@ -240,13 +240,14 @@ func (d *reviewDesk) emergencies(trust federation.TrustID, user, but string, at 
 	return ofUser, ofTrust
 }
 
-// granted returns the emergency of a user of this trust for one of these subjects, which are one patient, that is not over.
+// granted returns the newest emergency of a user of this trust for one of these subjects, which are one patient, that is not
+// over: neither its time nor by its reviewer's judgement.
 func (d *reviewDesk) granted(trust federation.TrustID, user string, subjects []federation.Subject, now time.Time) (*review, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	for _, r := range slices.Backward(d.recent) {
 		if r.Granted && r.Trust == trust && r.User == user && now.Before(r.Until) && slices.Contains(subjects, r.Subject) {
-			return r, true
+			return r, r.Outcome != reviewNotJustified
 		}
 	}
 	return nil, false

@@ -192,6 +192,34 @@ func TestEmergenciesAreBounded(t *testing.T) {
 	})
 }
 
+// TestJudgedEmergencyIsNotDeclaredAgain has an emergency judged while it lasts: what was not justified ends with that, what
+// was goes on, and whoever declares one again gets a review of their own for it.
+func TestJudgedEmergencyIsNotDeclaredAgain(t *testing.T) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+		id := s.published(ryj, s.patients[0], 1000)
+		s.objects(ryj, s.patients[0])
+		judged := ""
+		for _, outcome := range []struct {
+			word  string
+			after admin.Code
+		}{{"justified", ""}, {"not_justified", admin.CodeDenied}} {
+			said, err := s.glass(ras, doctor("ada"), s.patients[0])
+			s.must(err)
+			if said.GetId() == judged {
+				s.Fatalf("the review of what was judged is that of a new emergency: %s", judged)
+			}
+			judged = said.GetId()
+			s.fetchAs(doctor("ada"), ras, id, "")
+			_, err = s.r.Node(ras).CloseReview(s.ctx, &admin.CloseReviewRequest{
+				Id: judged, Outcome: outcome.word, Note: "seen in the notes", Asker: &admin.Asker{User: "officer", Role: "privacy-officer"},
+			})
+			s.must(err)
+			s.fetchAs(doctor("ada"), ras, id, outcome.after)
+			s.pass(time.Second)
+		}
+	})
+}
+
 // bell is a notifier that can be down.
 type bell struct {
 	mu    sync.Mutex
