@@ -84,7 +84,7 @@ func TestLabelSaysWhatIsWrong(t *testing.T) {
 		{"is no sensitivity label: it is one of", []string{"--type", "x", "--add", "HIIV"}},
 		{"empty.csv names no documents", []string{"--manifest", "empty.csv", "--add", "HIV"}},
 		{"none is called \"document\"", []string{"--manifest", "two.csv", "--add", "HIV"}},
-		{"--manifest: open", []string{"--manifest", "none.csv", "--add", "HIV"}},
+		{"--manifest: open", []string{"--manifest", "no-such-list.csv", "--add", "HIV"}},
 	} {
 		p.fails(t, admin.CodeBadInput, []string{c.want}, append([]string{"label", "--data", "d1"}, c.args...)...)
 	}
