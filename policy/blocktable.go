@@ -54,7 +54,7 @@ var blockTable = []Block{
 		Name:       "only-types",
 		Does:       "Nothing is shared but documents of these types, categories or specialties.",
 		Parameters: []Parameter{typeCodes, catCodes, specCodes, limitTrusts, limitActions, emergency(holds)},
-		Example:    "- block: only-types\n  types: [\"373942005\", \"823681000000100\"]   # discharge summary, outpatient letter\n",
+		Example:    "- block: only-types\n  types:\n    - \"373942005\"         # discharge summary\n    - \"823681000000100\"   # outpatient letter\n",
 		needs:      []string{"types", "categories", "specialties"},
 		rules:      onlyTypes,
 	},

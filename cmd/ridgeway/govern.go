@@ -88,6 +88,10 @@ JSON: proposal, in_force, approvals, needed, taken_back.`,
 				if err != nil {
 					return err
 				}
+				if reply.GetInForce() && !reply.GetTakenBack() && !a.json {
+					a.say(map[bool]string{false: "%s is suspended from the region.", true: "%s is no longer suspended. Its own node hears of it within seconds."}[lift], args[0])
+					return nil
+				}
 				return a.showProposal(reply)
 			})
 		},

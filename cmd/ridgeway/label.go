@@ -29,9 +29,11 @@ func (a *app) labelCommand() *cobra.Command {
 		Short: "Change who may see documents, many at a time",
 		Long: `Sets the confidentiality of documents of this trust, and adds or takes away
 sensitivity labels. Which: ids, --manifest with a file of ids (one a line, or a
-CSV with a column "document"), or all that fit the flags --patient to --now.
+CSV with a column "document"), or all that fit every
+one given of --patient, --type, --category, --specialty, --author, --from, --to,
+--with (a label) and --now (the confidentiality they have).
 
-Shows first how many documents whom that takes away from or opens to: roles,
+Shows first how many documents it takes away and opens, and for whom: roles,
 trusts and purposes, with examples and the rules that decide. Nothing is changed
 before it is confirmed on the terminal, or with --yes. What takes away counts
 here at once, what opens when the region has agreed; each document is published

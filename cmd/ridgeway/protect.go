@@ -53,6 +53,10 @@ JSON: persons (patient, kind, staff, reason, by, at): of that person, or all.`,
 				if err != nil {
 					return err
 				}
+				if lift && !a.json && len(reply.GetPersons()) == 0 {
+					a.say("Lifted: that person bears no mark any more.")
+					return nil
+				}
 				return a.showMarks(reply.GetPersons())
 			})
 		},

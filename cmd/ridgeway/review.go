@@ -50,7 +50,7 @@ func (a *app) reviewListCommand() *cobra.Command {
 		Short: "List what is to be reviewed",
 		Long: `Lists the accesses that somebody must judge: emergencies of this trust's staff
 and of others' for records held here, and what looks like misuse (many_patients,
-own_record, protected_person, no_relationship, user_quota, trust_quota). That it
+no_relationship, own_record, colleague, near_person, protected_person). That it
 was listed is in the audit log.
 
 JSON: reviews (id, kind, state (open, overdue, closed), user, trust, patient,

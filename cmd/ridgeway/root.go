@@ -67,8 +67,8 @@ status  codes                     meaning
         UNAVAILABLE               reached now; try again later
 6       INTEGRITY                 bytes are not what they must be
 7       DISK_FULL                 too little space is free
-8       IN_USE, WRONG_KEY,        the data folder or the port cannot be used
-        DATA_FOLDER
+8       IN_USE, WRONG_KEY,        the data folder, the port or a file cannot be
+        DATA_FOLDER               used, or another proposal waits
 9       INVITATION                the invitation cannot be redeemed
 10      PARTLY                    some of many were refused; they are listed
 130     INTERRUPTED               stopped with Ctrl-C; it can be run again

@@ -14,7 +14,7 @@ import (
 type inquirer struct{ by, as string }
 
 func (i *inquirer) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&i.by, "by", "", "staff id of who wants to know (default: your login name)")
+	cmd.Flags().StringVar(&i.by, "by", "", "staff id of who asks for it (default: your login name)")
 	cmd.Flags().StringVar(&i.as, "as", "", "their role: governance-lead, privacy-officer or records-staff (default: "+governing+")")
 }
 
@@ -87,7 +87,7 @@ func (a *app) whoCommand() *cobra.Command {
 now, and for which purposes. What a patient has said of one person is not seen
 here. For people with governance duties; that it was asked is audited.
 
-JSON: access (trust, role, purpose, see, open, break_glass, rule,
+JSON: access (trust, role, purpose, see, open, break_glass, export, rule,
 relationships).`,
 		Example: `  ridgeway who --data d1 RYJ-4K7QZ2M9X1B3C5D7`,
 		Args:    argument(1, "the id of one document"),
