@@ -120,7 +120,7 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 func cleanTestimony(reply *wire.AccessesReply) {
 	for _, a := range reply.GetAccesses() {
 		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome} {
-			*s = clipText(*s, 256)
+			*s = clipText(strings.Join(strings.Fields(*s), " "), 256) // one line: the report shows each so
 		}
 		if !federation.DocumentID(a.GetDocument()).Valid() {
 			a.Document = ""
@@ -129,8 +129,8 @@ func cleanTestimony(reply *wire.AccessesReply) {
 	reply.Emergencies = reply.GetEmergencies()[:min(len(reply.GetEmergencies()), mostEmergencies)]
 	for _, e := range reply.GetEmergencies() {
 		for _, s := range []*string{&e.Id, &e.Trust, &e.User, &e.Role, &e.Outcome} {
-			*s = clipText(*s, 256)
+			*s = clipText(strings.Join(strings.Fields(*s), " "), 256) // one line: the report shows each so
 		}
-		e.Reason = clipText(e.GetReason(), glassReason)
+		e.Reason = clipText(strings.Join(strings.Fields(e.GetReason()), " "), glassReason)
 	}
 }
