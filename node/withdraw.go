@@ -21,11 +21,17 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	if id.Custodian() != n.Trust() {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())
 	}
+	if err := governor(q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
+		return nil, err
+	}
 	kind, detail, change := audit.Withdrawal, q.GetReason(), func() error { return n.records.Withdraw(ctx, id, q.GetReason()) }
 	if q.GetUndo() {
 		kind, detail, change = audit.Admin, "shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.records.Readmit(ctx, id) }
 	}
-	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), Document: id, Detail: clipText(detail, audit.MaxDetail)}); err != nil {
+	if err := n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Document: id,
+		Detail: clipText(detail, audit.MaxDetail),
+	}); err != nil {
 		return nil, err
 	}
 	if err := change(); err != nil {

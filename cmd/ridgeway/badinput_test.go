@@ -239,7 +239,12 @@ func TestWithdrawnDocumentTakenInAgain(t *testing.T) {
 	p.write(t, "back.pdf", letter("back"))
 	id := p.ingest(t, "d1", patient, "back.pdf")
 	p.listed(t, "d1", 1)
-	p.json(t, "withdraw", "--data", "d1", id, "--reason", "wrong patient")
+	p.fails(t, admin.CodeDenied, []string{"records-staff"}, "withdraw", "--data", "d1", id, "--as", "nurse")
+	p.json(t, "withdraw", "--data", "d1", id, "--reason", "wrong patient", "--by", "r.desk")
+	kept := p.json(t, "audit", "search", "--data", "d1", "--document", id, "--kind", "withdrawal").list(t, "entries")
+	if len(kept) != 1 || kept[0]["user"] != "r.desk" || kept[0]["role"] != "records-staff" {
+		t.Errorf("the audit log does not name who has withdrawn it: %v", kept)
+	}
 	p.listed(t, "d1", 0)
 	again := append([]string{"ingest", "--data", "d1", "back.pdf"}, particulars(patient)...)
 	if e := p.run(t, again...); e.status != 0 || !strings.Contains(e.out, "held already") || !strings.Contains(e.out, "wrong patient") || !strings.Contains(e.out, "ridgeway withdraw --undo "+id) {

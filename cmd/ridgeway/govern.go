@@ -144,6 +144,7 @@ func (a *app) showProposal(p *admin.ProposalReply) error {
 func (a *app) withdrawCommand() *cobra.Command {
 	var reason string
 	var undo bool
+	var who asking
 	cmd := &cobra.Command{
 		Use:   "withdraw DOCUMENT",
 		Short: "Take one of this trust's documents out of the region",
@@ -157,7 +158,7 @@ JSON: document, committed.`,
 		Args: argument(1, "the id of one document"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason, Undo: undo})
+				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason, Undo: undo, By: who.message()})
 				if err != nil {
 					return err
 				}
@@ -180,6 +181,8 @@ JSON: document, committed.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	cmd.Flags().BoolVar(&undo, "undo", false, "share a document again that was withdrawn")
+	cmd.Flags().StringVar(&who.user, "by", "", "staff id of who does it (default: your login name)")
+	cmd.Flags().StringVar(&who.role, "as", "records-staff", "their role: records-staff, governance-lead or privacy-officer")
 	return cmd
 }
 

@@ -136,7 +136,7 @@ func siteName(s *admin.ReportSite) string {
 	return s.GetName()
 }
 
-// moments in a report are British time, for the patient.
+// shownTime is a moment for people to read, in the time zone of this machine.
 func shownTime(micros int64) string {
 	if micros == 0 {
 		return "not known"

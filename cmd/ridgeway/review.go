@@ -94,7 +94,7 @@ func (a *app) showReviews(list []*admin.Review, closed bool) error {
 		if r.GetOutcome() != "" {
 			a.say("  %s, by %s: %s", strings.ReplaceAll(r.GetOutcome(), "_", " "), r.GetClosedBy(), r.GetNote())
 		} else {
-			a.say("  due %s", stamp(r.GetDue()))
+			a.say("  due %s", shownTime(r.GetDue()))
 		}
 	}
 	if !closed {

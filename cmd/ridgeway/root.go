@@ -56,7 +56,8 @@ func exitStatusTopic() *cobra.Command {
 		Long: `With --json a failure is {"error": {"code": ..., "message": ...}}.
 
 status  codes                     meaning
-0                                 it was done
+0                                 it was done; 'consent record' and 'label'
+                                  without --yes have only shown what would be
 1       INTERNAL                  something unexpected; the message says more
 2       BAD_INPUT, CONFIG         the command, its input or the configuration
                                   is wrong; nothing was changed
