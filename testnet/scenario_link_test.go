@@ -182,9 +182,15 @@ func TestMarksHaveLooksReviewedAtBothEnds(t *testing.T) {
 			kind  string
 			users string
 		}{
-			{ryj, "protected_person", "ada cyd"}, {ras, "protected_person", "ada"}, {r1k, "protected_person", ""},
-			{ras, "own_record", "ADA"}, {ras, "colleague", "bob"}, {ras, "near_person", "ada"},
-			{ryj, "own_record", ""}, {r1k, "near_person", ""}, {ryj, "near_person", ""},
+			{ryj, "protected_person", "ada cyd"},
+			{ras, "protected_person", "ada"},
+			{r1k, "protected_person", ""},
+			{ras, "own_record", "ADA"},
+			{ras, "colleague", "bob"},
+			{ras, "near_person", "ada"},
+			{ryj, "own_record", ""},
+			{r1k, "near_person", ""},
+			{ryj, "near_person", ""},
 		} {
 			users := make(map[string]bool)
 			for _, r := range s.reviewsAt(c.at, c.kind) {
