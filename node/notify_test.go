@@ -31,18 +31,24 @@ func mailServer(t *testing.T, refuse string) (addr string, sessions <-chan strin
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l.Addr().String(), sessionsOf(t, l, func(conn net.Conn) string { return mailSession(conn, refuse) })
+}
+
+// sessionsOf serves what connects, one after another, and tells what each session said.
+func sessionsOf(t *testing.T, l net.Listener, session func(net.Conn) string) <-chan string {
+	t.Helper()
 	t.Cleanup(func() { l.Close() })
-	out := make(chan string, 4)
+	out := make(chan string, 16)
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			out <- mailSession(conn, refuse)
+			out <- session(conn)
 		}
 	}()
-	return l.Addr().String(), out
+	return out
 }
 
 func mailSession(conn net.Conn, refuse string) string {

@@ -53,18 +53,7 @@ func selfSigned(t *testing.T) (tls.Certificate, string) {
 // was told, session by session; what came before TLS is marked.
 func secureMail(t *testing.T, l net.Listener, cert tls.Certificate) <-chan string {
 	t.Helper()
-	t.Cleanup(func() { l.Close() })
-	out := make(chan string, 16)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out <- secureSession(conn, cert)
-		}
-	}()
-	return out
+	return sessionsOf(t, l, func(conn net.Conn) string { return secureSession(conn, cert) })
 }
 
 func secureSession(conn net.Conn, cert tls.Certificate) string {
