@@ -14,7 +14,10 @@ const contentPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval';
 // Handler returns the whole portal.
 func (p *Portal) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/find", http.StatusSeeOther) })
+	mux.HandleFunc("GET /{$}", p.signedOn(func(w http.ResponseWriter, r *http.Request, s *session) {
+		http.Redirect(w, r, beginning(s.user.Role), http.StatusSeeOther)
+	}))
+	mux.HandleFunc("GET "+nothingPath, p.signedOn(p.showNothing))
 	mux.Handle("GET /static/", p.assets)
 	mux.HandleFunc("GET /sign-on", p.showSignOn)
 	mux.HandleFunc("GET /sign-on/start", p.startSignOn)
@@ -74,7 +77,10 @@ func fragment(r *http.Request) bool {
 
 // placeOf is where a request wants to go, when it is a page to come back to.
 func placeOf(r *http.Request) string {
-	if r.Method != http.MethodGet || fragment(r) || !strings.HasPrefix(r.URL.Path, "/patients/") && r.URL.Path != "/find" || strings.HasSuffix(r.URL.Path, "/file") {
+	if r.Method != http.MethodGet || fragment(r) || strings.HasSuffix(r.URL.Path, "/file") {
+		return ""
+	}
+	if _, found := areaOf(r.URL.Path); !found {
 		return ""
 	}
 	return r.URL.RequestURI()
@@ -97,10 +103,10 @@ func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 			p.elsewhere(w, r, "/locked")
 		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
 			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This form is out of date", Body: message{
-				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/find", LinkText: "Find a patient",
+				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/", LinkText: "Go to your first page",
 			}})
 		default:
-			next(w, r, s)
+			p.allowed(next)(w, r, s)
 		}
 	}
 }
@@ -143,6 +149,6 @@ func (p *Portal) withPurpose(next patientHandler) http.HandlerFunc {
 // missing says that there is no such page.
 func (p *Portal) missing(w http.ResponseWriter, r *http.Request, s *session) {
 	p.show(w, r, s, http.StatusNotFound, view{Name: "message", Title: "Page not found", Body: message{
-		Text: []string{"If you typed the address, check that it is right."}, Link: "/find", LinkText: "Find a patient",
+		Text: []string{"If you typed the address, check that it is right."}, Link: "/", LinkText: "Go to your first page",
 	}})
 }

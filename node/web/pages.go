@@ -41,6 +41,13 @@ type frame struct {
 	Role  string
 	Trial bool
 	Now   time.Time
+	Areas []link
+}
+
+// link leads to a part of the portal.
+type link struct {
+	Path, Label string
+	Current     bool
 }
 
 // message is a page that says something and leads on.
@@ -81,6 +88,9 @@ func (p *Portal) show(w http.ResponseWriter, r *http.Request, s *session, status
 	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.personas != nil, Now: p.now()}
 	if s != nil {
 		f.User, f.Token, f.Role = &s.user, s.token, roleName(s.user.Role)
+		for _, a := range areasOf(s.user.Role) {
+			f.Areas = append(f.Areas, link{a.Path, a.Label, a.has(r.URL.Path)})
+		}
 	}
 	var out bytes.Buffer
 	t, found := p.pages.byName[v.Name]

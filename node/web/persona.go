@@ -41,6 +41,10 @@ func personaList(wanted []string) []Persona {
 		{"a.okafor", "Dr Amara Okafor", "doctor", "Consultant physician. Opens the records of other trusts to treat patients."},
 		{"j.price", "Jo Price", "nurse", "Ward sister. Reads letters and charts, and may declare an emergency."},
 		{"s.lindqvist", "Sam Lindqvist", "records-staff", "Health records. Sees this trust's own records, and nobody else's."},
+		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' wishes."},
+		{"d.banerjee", "Dr Dev Banerjee", "governance-lead", "Caldicott guardian. Approves as the second person what is to be shared."},
+		{"p.osei", "Philippa Osei", "privacy-officer", "Privacy officer. Judges emergencies and unusual access, and answers patients."},
+		{"t.hughes", "Tom Hughes", "admin", "Runs this trust's node."},
 	} {
 		for _, w := range wanted {
 			if w == p.ID {
@@ -52,7 +56,7 @@ func personaList(wanted []string) []Persona {
 }
 
 // DemoPersonas are the ids of all personas.
-func DemoPersonas() []string { return []string{"a.okafor", "j.price", "s.lindqvist"} }
+func DemoPersonas() []string { return []string{"a.okafor", "j.price", "s.lindqvist", "n.ferreira", "d.banerjee", "p.osei", "t.hughes"} }
 
 // personas is an OpenID Connect provider that believes everybody, for demonstrations and tests. The portal uses it as it
 // would use any other: discovery, keys, code with PKCE and a signed ID token; only that the portal's own requests to it do
@@ -186,7 +190,7 @@ func (p *personas) token(r *http.Request) (string, error) {
 	now := p.now()
 	claims, err := json.Marshal(map[string]any{
 		"iss": p.origin() + personaPath, "aud": personaClient, "sub": g.who.ID, "name": g.who.Name, "role": g.who.Role, "organisation": string(p.trust),
-		"nonce": g.nonce, "iat": now.Unix(), "exp": now.Add(personaTime).Unix(),
+		"nonce": g.nonce, "auth_time": now.Unix(), "iat": now.Unix(), "exp": now.Add(personaTime).Unix(),
 	})
 	if err != nil {
 		return "", err

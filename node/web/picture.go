@@ -17,7 +17,7 @@ import (
 const (
 	maxPage     = 64 << 20    // bytes of a page
 	maxPixels   = 100_000_000 // of a page
-	maxPainting = 200_000_000 // pixels of all pages that are decoded at once
+	maxPainting = 400 << 20   // bytes of all pages that are decoded at once, so that of one page too
 	jpegQuality = 85
 )
 
@@ -49,7 +49,10 @@ func (p *Portal) paint(ctx context.Context, contentType string, data []byte) (ou
 	if format != media.FormatTIFF {
 		return out, nil
 	}
-	weight := int64(config.Width) * int64(config.Height)
+	weight := int64(config.Width) * int64(config.Height) * bytesOf(config.ColorModel)
+	if weight > maxPainting {
+		return picture{}, fmt.Errorf("%w: %d x %d pixels take %d bytes", ErrPicture, config.Width, config.Height, weight)
+	}
 	if err := p.painting.Acquire(ctx, weight); err != nil {
 		return picture{}, err
 	}
@@ -73,6 +76,24 @@ func claimedSize(format media.Format, data []byte) (image.Config, error) {
 	default:
 		return image.Config{}, fmt.Errorf("%s has no pages", format)
 	}
+}
+
+// bytesOf is how many bytes of memory a pixel takes, decoded and on its way to be encoded.
+func bytesOf(m color.Model) int64 {
+	switch m {
+	case color.GrayModel:
+		return 2 // and what bilevel makes of it
+	case color.Gray16Model:
+		return 2
+	case color.RGBA64Model, color.NRGBA64Model:
+		return 8
+	case color.RGBAModel, color.NRGBAModel, color.CMYKModel, color.YCbCrModel:
+		return 4
+	}
+	if _, ok := m.(color.Palette); ok {
+		return 1
+	}
+	return 8
 }
 
 // encode writes a page as PNG where it is line art, and as JPEG where it is a photograph.

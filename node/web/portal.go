@@ -50,10 +50,11 @@ type Portal struct {
 	origin   atomic.Pointer[url.URL]
 	sessions *sessions
 	signOn   *signOn
+	starts   *limiter  // of sign-ons
 	personas *personas // nil but in demonstrations
 	pages    *pages
 	assets   *assets
-	painting *semaphore.Weighted // pixels that are decoded at once
+	painting *semaphore.Weighted // bytes of pages that are decoded at once
 	holding  *semaphore.Weighted // bytes of documents in memory
 	answered sync.Map            // by code of a trust, when a list was made last while it could be reached
 	server   *http.Server
@@ -67,7 +68,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen

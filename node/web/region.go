@@ -7,9 +7,14 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// Region is the node as the portal asks it: the commands of the operator's socket, and two questions more. Errors are
-// *admin.Error.
+// Region is the node as the portal asks it: the questions of the operator's socket, and a few of the portal's own. Errors are
+// *admin.Error. Each part of the portal has its questions in an interface of its own.
 type Region interface {
+	Reading
+}
+
+// Reading is what clinicians' pages ask.
+type Reading interface {
 	// Locate finds a patient's documents that the asker may know of, newest first.
 	Locate(ctx context.Context, q *admin.LocateRequest) (*admin.LocateReply, error)
 	// Describe tells of one document of a patient. There are three answers: what the asker may know of it; nil, for one that is

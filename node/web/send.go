@@ -74,11 +74,25 @@ func (p *Portal) sendFile(w http.ResponseWriter, r *http.Request, s *session, of
 	case err == nil && d.whole():
 	case d.begun:
 		panic(http.ErrAbortHandler)
-	case ranged && admin.CodeOf(err) == admin.CodeBadInput:
-		http.Error(w, "There is no such range.", http.StatusRequestedRangeNotSatisfiable)
+	case ranged && p.pastEnd(w, r, x, q.GetOffset(), err):
 	default:
 		p.refuse(w, r, s, of, nil, err)
 	}
+}
+
+// pastEnd answers a range that begins where the file has ended (RFC 9110 section 15.5.17). A custodian says of it no more than
+// that there is nothing to find, so that how long the file is has to be asked for, as anything else of it.
+func (p *Portal) pastEnd(w http.ResponseWriter, r *http.Request, x reading, from int64, err error) bool {
+	if code := admin.CodeOf(err); code != admin.CodeNotFound && code != admin.CodeBadInput {
+		return false
+	}
+	head, err := p.probe(r.Context(), x.request())
+	if err != nil || from < head.GetSize() {
+		return false
+	}
+	w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(head.GetSize(), 10))
+	http.Error(w, "There is no such range.", http.StatusRequestedRangeNotSatisfiable)
+	return true
 }
 
 // readRange puts the one range of a request into q; every other form of Range asks for the whole (RFC 9110 section 14.2).

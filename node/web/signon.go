@@ -27,13 +27,15 @@ const (
 	maxSignOns     = 10_000
 	callbackPath   = "/sign-on/callback"
 	providerWait   = 10 * time.Second
+	clockSkew      = 30 * time.Second // between the provider and this machine
 	maxIDTokenSize = 64 << 10
 )
 
 // attempt is a sign-on under way, bound to one browser by a cookie of its own.
 type attempt struct {
 	state, nonce, verifier string
-	until                  time.Time
+	begun                  time.Time
+	fresh                  bool // the provider was told to ask the person again
 }
 
 // signOn has people signed on by an OpenID Connect provider: authorization code with PKCE (RFC 7636), state and nonce.
@@ -110,10 +112,11 @@ func (s *signOn) start(ctx context.Context, again bool) (id, to string, err erro
 	if err != nil {
 		return "", "", err
 	}
-	a := attempt{state: secret(), nonce: secret(), verifier: oauth2.GenerateVerifier(), until: s.now().Add(signOnTime)}
+	a := attempt{state: secret(), nonce: secret(), verifier: oauth2.GenerateVerifier(), begun: s.now(), fresh: again}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier)}
 	if again { // a locked session wants the person, not the provider's memory of them
-		options = append(options, oauth2.SetAuthURLParam("prompt", "login"))
+		// With max_age a provider must say when the person was asked (OpenID Connect Core 1.0 section 3.1.2.1).
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	if len(s.settings.Assurance) > 0 {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(s.settings.Assurance, " ")))
@@ -122,7 +125,7 @@ func (s *signOn) start(ctx context.Context, again bool) (id, to string, err erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, x := range s.attempts {
-		if s.now().After(x.until) || len(s.attempts) >= maxSignOns {
+		if s.late(x) || len(s.attempts) >= maxSignOns {
 			delete(s.attempts, k)
 		}
 	}
@@ -130,11 +133,19 @@ func (s *signOn) start(ctx context.Context, again bool) (id, to string, err erro
 	return id, client.AuthCodeURL(a.state, options...), nil
 }
 
+func (s *signOn) late(a attempt) bool { return s.now().Sub(a.begun) > signOnTime }
+
+// arrival is somebody who came back from the provider.
+type arrival struct {
+	person
+	fresh bool // the person proved who they are since the attempt began: a locked session may go on
+}
+
 // finish returns who came back from the provider. An attempt can be finished once, by the browser that started it.
-func (s *signOn) finish(r *http.Request) (person, error) {
+func (s *signOn) finish(r *http.Request) (arrival, error) {
 	cookie, err := r.Cookie(signOnCookie)
 	if err != nil {
-		return person{}, fmt.Errorf("%w: this browser did not start it", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: this browser did not start it", ErrSignOn)
 	}
 	s.mu.Lock()
 	a, found := s.attempts[keyOf(cookie.Value)]
@@ -142,44 +153,59 @@ func (s *signOn) finish(r *http.Request) (person, error) {
 	s.mu.Unlock()
 	query := r.URL.Query()
 	switch {
-	case !found || s.now().After(a.until):
-		return person{}, fmt.Errorf("%w: it took too long, or was used before", ErrSignOn)
+	case !found || s.late(a):
+		return arrival{}, fmt.Errorf("%w: it took too long, or was used before", ErrSignOn)
 	case query.Get("state") != a.state:
-		return person{}, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
 	case query.Get("error") != "":
-		return person{}, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
 	}
 	ctx := oidc.ClientContext(r.Context(), s.client)
 	provider, client, err := s.discover(ctx)
 	if err != nil {
-		return person{}, err
+		return arrival{}, err
 	}
 	token, err := client.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(a.verifier))
 	if err != nil {
-		return person{}, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
+		return arrival{}, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok || len(raw) > maxIDTokenSize {
-		return person{}, fmt.Errorf("%w: the identity provider sent no ID token", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the identity provider sent no ID token", ErrSignOn)
 	}
 	verified, err := provider.Verifier(&oidc.Config{ClientID: s.settings.ClientID, Now: s.now}).Verify(ctx, raw)
 	if err != nil {
-		return person{}, fmt.Errorf("%w: the ID token does not hold: %w", ErrSignOn, err)
+		return arrival{}, fmt.Errorf("%w: the ID token does not hold: %w", ErrSignOn, err)
 	}
 	if verified.Nonce != a.nonce {
-		return person{}, fmt.Errorf("%w: the ID token is of another sign-on", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the ID token is of another sign-on", ErrSignOn)
 	}
 	var payload json.RawMessage
 	if err := verified.Claims(&payload); err != nil {
-		return person{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
 	}
 	claims := map[string]any{}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.UseNumber()
 	if err := dec.Decode(&claims); err != nil {
-		return person{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+		return arrival{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
 	}
-	return s.settings.identify(claims, s.trust)
+	if a.fresh && !asked(claims, a.begun) {
+		return arrival{}, fmt.Errorf("%w: the provider did not ask you again who you are", ErrSignOn)
+	}
+	who, err := s.settings.identify(claims, s.trust)
+	return arrival{who, a.fresh}, err
+}
+
+// asked reports whether the provider says that the person proved who they are after a moment. What it does not say, it did not
+// do: prompt=login alone stands in the address, where whoever sits at the browser can take it away.
+func asked(claims map[string]any, after time.Time) bool {
+	at, ok := claims["auth_time"].(json.Number)
+	if !ok {
+		return false
+	}
+	seconds, err := at.Float64()
+	return err == nil && seconds >= float64(after.Add(-clockSkew).Unix())
 }
 
 // hide keeps what a provider answered, which may hold a code or a token, out of messages and logs.

@@ -9,7 +9,7 @@ import (
 // showSignOn is where everybody begins. Who is signed on already goes on.
 func (p *Portal) showSignOn(w http.ResponseWriter, r *http.Request) {
 	if s, locked := p.sessions.of(r, ""); s != nil && !locked {
-		http.Redirect(w, r, "/find", http.StatusSeeOther)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
 	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: r.URL.Query().Get("left") != ""})
@@ -22,7 +22,7 @@ func (p *Portal) showLocked(w http.ResponseWriter, r *http.Request) {
 	case s == nil:
 		http.Redirect(w, r, "/sign-on", http.StatusSeeOther)
 	case !locked:
-		http.Redirect(w, r, "/find", http.StatusSeeOther)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 	default:
 		// Without the session: nothing about it is shown to whoever stands at the screen.
 		p.show(w, r, nil, http.StatusOK, view{Name: "locked", Title: "Your session is locked", Body: int(p.sessions.idle.Minutes())})
@@ -31,6 +31,13 @@ func (p *Portal) showLocked(w http.ResponseWriter, r *http.Request) {
 
 // startSignOn sends the browser to the identity provider.
 func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
+	if !p.starts.allow(r) {
+		w.Header().Set("Retry-After", "5")
+		p.show(w, r, nil, http.StatusTooManyRequests, view{Name: "message", Title: "Too many people are signing on", Body: message{
+			Text: []string{"More sign-ons than usual come from your network. Wait a few seconds and try again."}, Link: "/sign-on", LinkText: "Try again",
+		}})
+		return
+	}
 	s, _ := p.sessions.of(r, "")
 	id, to, err := p.signOn.start(r.Context(), s != nil)
 	if err != nil {
@@ -60,12 +67,16 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		}})
 		return
 	}
-	old, _ := p.sessions.of(r, "")
-	id, place := p.sessions.begin(who, old)
+	old, locked := p.sessions.of(r, "")
+	if locked && !who.fresh { // an attempt from before the lock: what the locked session knows stays behind
+		p.sessions.end(old)
+		old = nil
+	}
+	id, place := p.sessions.begin(who.person, old)
 	setCookie(w, sessionCookie, id, p.sessions.life)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
 	if place == "" {
-		place = "/find"
+		place = beginning(who.Role)
 	}
 	http.Redirect(w, r, place, http.StatusSeeOther)
 }

@@ -1,0 +1,81 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// nothingPath is where people land for whose role there is no area.
+const nothingPath = "/nothing"
+
+// area is a part of the portal: where it begins, what it is called, and the roles, or groups of them, that may use it. The
+// node decides on every question besides; an area only keeps people from pages on which nothing would work for them.
+type area struct {
+	Path, Label string
+	roles       []string
+}
+
+// areas are the parts of the portal, in the order in which they are offered. The first that a role may use is where it begins.
+func areas() []area {
+	return []area{
+		{"/find", "Find a patient", []string{"clinician", "social-worker", "healthcare-assistant", "student", "care-coordinator", "records-staff"}},
+	}
+}
+
+// may reports whether a role may use the area.
+func (a area) may(role string) bool {
+	return slices.ContainsFunc(policy.Roles(), func(r policy.Role) bool {
+		return r.Code == role && (slices.Contains(a.roles, r.Code) || r.Group != "" && slices.Contains(a.roles, r.Group))
+	})
+}
+
+// has reports whether a path lies in the area.
+func (a area) has(path string) bool {
+	return path == a.Path || strings.HasPrefix(path, a.Path+"/") || a.Path == "/find" && strings.HasPrefix(path, "/patients/")
+}
+
+// areasOf returns what a role may use.
+func areasOf(role string) []area {
+	return slices.DeleteFunc(areas(), func(a area) bool { return !a.may(role) })
+}
+
+// beginning is the page that a role begins with.
+func beginning(role string) string {
+	if own := areasOf(role); len(own) > 0 {
+		return own[0].Path
+	}
+	return nothingPath
+}
+
+// areaOf returns the area of a path.
+func areaOf(path string) (area, bool) {
+	for _, a := range areas() {
+		if a.has(path) {
+			return a, true
+		}
+	}
+	return area{}, false
+}
+
+// allowed lets a person through to the areas of their role; what lies in no area is for everybody who is signed on.
+func (p *Portal) allowed(next sessionHandler) sessionHandler {
+	return func(w http.ResponseWriter, r *http.Request, s *session) {
+		if a, found := areaOf(r.URL.Path); found && !a.may(s.user.Role) {
+			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This page is not for your role", Body: message{
+				Text: []string{"You are signed on as " + roleName(s.user.Role) + ". If you need this page for your work, ask your IT service desk for the role."}, Link: "/", LinkText: "Go to your first page",
+			}})
+			return
+		}
+		next(w, r, s)
+	}
+}
+
+// showNothing is for people whose role has no use for the portal.
+func (p *Portal) showNothing(w http.ResponseWriter, r *http.Request, s *session) {
+	p.show(w, r, s, http.StatusOK, view{Name: "message", Title: "There is nothing here for your role", Body: message{
+		Text: []string{"You are signed on as " + roleName(s.user.Role) + ", and the portal has no pages for that. If this is not your role, ask your IT service desk."}, Link: "/", LinkText: "Try again",
+	}})
+}

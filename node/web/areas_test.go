@@ -1,0 +1,49 @@
+package web
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// TestRolesReachTheirAreasOnly pins who is let into which part of the portal.
+func TestRolesReachTheirAreasOnly(t *testing.T) {
+	want := map[string][]string{
+		"doctor":          {"/find"},
+		"nurse":           {"/find"},
+		"records-staff":   {"/find"},
+		"governance-lead": nil,
+		"privacy-officer": nil,
+		"admin":           nil,
+		"researcher":      nil,
+		"system":          nil,
+		"no-such-role":    nil,
+	}
+	for role, paths := range want {
+		var got []string
+		for _, a := range areasOf(role) {
+			got = append(got, a.Path)
+		}
+		if !slices.Equal(got, paths) {
+			t.Errorf("%s reaches %v, want %v", role, got, paths)
+		}
+	}
+	for _, a := range areas() {
+		for _, role := range a.roles {
+			if !slices.ContainsFunc(policy.Roles(), func(r policy.Role) bool { return r.Code == role }) {
+				t.Errorf("%s is for %q, which is no role", a.Path, role)
+			}
+		}
+	}
+}
+
+// TestPagesOfOtherRolesAreRefused signs people on and has them type addresses that are not theirs.
+func TestPagesOfOtherRolesAreRefused(t *testing.T) {
+	g := newRig(t)
+	for who, to := range map[string]string{"t.hughes": "/find", "n.ferreira": "/patients/any"} {
+		b := g.browser()
+		b.signOn(who)
+		b.get(to).wants(t, 403, "not for your role")
+	}
+}
