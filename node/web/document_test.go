@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,6 +16,7 @@ import (
 	"github.com/hhrutter/tiff"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/media"
 )
 
 // opened signs a doctor on and opens patient A, with one document.
@@ -93,6 +95,52 @@ func TestHostilePicturesAreRefused(t *testing.T) {
 	}
 }
 
+// TestPixelsAreWeighedInBytes has pages of the same size in pixels and of different depth.
+func TestPixelsAreWeighedInBytes(t *testing.T) {
+	for name, c := range map[string]struct {
+		img  image.Image
+		want int64
+	}{
+		"gray": {image.NewGray(image.Rect(0, 0, 5, 5)), 2}, "16-bit gray": {image.NewGray16(image.Rect(0, 0, 5, 5)), 2},
+		"colour": {image.NewRGBA(image.Rect(0, 0, 5, 5)), 4}, "16-bit colour": {image.NewRGBA64(image.Rect(0, 0, 5, 5)), 8},
+		"palette": {image.NewPaletted(image.Rect(0, 0, 5, 5), color.Palette{color.Black, color.White}), 1},
+	} {
+		var out bytes.Buffer
+		if err := tiff.Encode(&out, c.img, nil); err != nil {
+			t.Fatal(err)
+		}
+		config, err := claimedSize(media.FormatTIFF, out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytesOf(config.ColorModel); got != c.want {
+			t.Errorf("%s: %d bytes a pixel, want %d", name, got, c.want)
+		}
+	}
+	// A page of 16-bit colour that claims 9,000 x 9,000 pixels would take 648 MB: it is refused before anything is decoded.
+	var out bytes.Buffer
+	if err := tiff.Encode(&out, image.NewRGBA64(image.Rect(0, 0, 9, 9)), nil); err != nil {
+		t.Fatal(err)
+	}
+	data := out.Bytes()
+	claim(t, data, 9000)
+	if _, err := newRig(t).portal.paint(t.Context(), "image/tiff", data); err == nil || !strings.Contains(err.Error(), "bytes") {
+		t.Errorf("a page of 648 MB: %v", err)
+	}
+}
+
+// claim writes another width and height into a TIFF of one page.
+func claim(t *testing.T, data []byte, size uint16) {
+	t.Helper()
+	at := binary.LittleEndian.Uint32(data[4:])
+	for i := range int(binary.LittleEndian.Uint16(data[at:])) {
+		entry := data[int(at)+2+12*i:]
+		if tag := binary.LittleEndian.Uint16(entry); tag == 256 || tag == 257 {
+			binary.LittleEndian.PutUint16(entry[8:], size)
+		}
+	}
+}
+
 func TestPageThatFailsItsCheckIsNotShown(t *testing.T) {
 	b, _, doc, d := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 1}, pngOf(t))
 	d.corrupt = 1
@@ -135,7 +183,8 @@ func TestRangesOfAFile(t *testing.T) {
 		body   string
 	}{
 		"bytes=2-4": {206, "234"}, "bytes=7-": {206, "789"}, "bytes=0-0": {206, "0"}, "bytes=5-99": {206, "56789"},
-		"bytes=11-": {416, ""}, "bytes=-3": {200, "0123456789"}, "bytes=1-2,4-5": {200, "0123456789"}, "lines=1-2": {200, "0123456789"}, "bytes=4-2": {200, "0123456789"},
+		"bytes=9-9": {206, "9"}, "bytes=10-": {416, ""}, "bytes=11-": {416, ""}, "bytes=10-12": {416, ""}, "bytes=4000-4100": {416, ""},
+		"bytes=-3": {200, "0123456789"}, "bytes=1-2,4-5": {200, "0123456789"}, "lines=1-2": {200, "0123456789"}, "bytes=4-2": {200, "0123456789"},
 	} {
 		r := b.request("GET", doc+"/file?show=1", nil)
 		r.Header.Set("Range", header)
@@ -145,6 +194,9 @@ func TestRangesOfAFile(t *testing.T) {
 		}
 		if got.StatusCode == 206 && !strings.HasSuffix(got.Header.Get("Content-Range"), "/10") {
 			t.Errorf("%s: Content-Range %q", header, got.Header.Get("Content-Range"))
+		}
+		if got.StatusCode == 416 && got.Header.Get("Content-Range") != "bytes */10" {
+			t.Errorf("%s: Content-Range %q does not say how long the file is", header, got.Header.Get("Content-Range"))
 		}
 	}
 	b.get(doc).wants(t, 200, `id="pdf"`, "Without JavaScript")

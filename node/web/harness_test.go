@@ -106,8 +106,8 @@ func (f *fakeRegion) Fetch(_ context.Context, q *admin.FetchRequest, send func(*
 		return d.fail
 	}
 	data := d.data
-	if q.GetOffset() > int64(len(data)) {
-		return admin.Errorf(admin.CodeBadInput, "beyond the end")
+	if size := int64(len(data)); q.GetOffset() > size || q.GetOffset() == size && size > 0 || q.GetLength() > size-q.GetOffset() {
+		return admin.Errorf(admin.CodeNotFound, "there is no such range")
 	}
 	data = data[q.GetOffset():]
 	if q.GetLength() > 0 && q.GetLength() < int64(len(data)) {

@@ -63,7 +63,7 @@ func TestSignOnByAProviderOverTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := u.Query()
-		if q.Get("code_challenge_method") != "S256" || q.Get("nonce") == "" || q.Get("prompt") != "login" || q.Get("redirect_uri") != origin+callbackPath {
+		if q.Get("code_challenge_method") != "S256" || q.Get("nonce") == "" || q.Get("prompt") != "login" || q.Get("max_age") != "0" || q.Get("redirect_uri") != origin+callbackPath {
 			t.Errorf("the provider is asked with %v", q)
 		}
 		provider.mu.Lock()
@@ -71,7 +71,7 @@ func TestSignOnByAProviderOverTLS(t *testing.T) {
 		provider.mu.Unlock()
 		return &http.Cookie{Name: signOnCookie, Value: id}, "code-" + id, q.Get("state")
 	}
-	finish := func(cookie *http.Cookie, code, state string) (person, error) {
+	finish := func(cookie *http.Cookie, code, state string) (arrival, error) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/?"+url.Values{"code": {code}, "state": {state}}.Encode(), nil)
 		r.AddCookie(cookie)
 		return s.finish(r)
@@ -108,6 +108,12 @@ func TestSignOnByAProviderOverTLS(t *testing.T) {
 			t.Errorf("%s signs on", name)
 		}
 	}
+	earlier := func() time.Time { return time.Now().Add(-time.Minute) } // the provider's memory of somebody who sat here before
+	provider.now = earlier
+	if err := spoil(func(*grant) {}); err == nil {
+		t.Error("a locked session opens though the provider did not ask again")
+	}
+	provider.now = time.Now
 	provider.trust = "RYJ"
 	if err := spoil(func(*grant) {}); err == nil {
 		t.Error("staff of another trust sign on")

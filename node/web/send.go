@@ -70,29 +70,37 @@ func (p *Portal) sendFile(w http.ResponseWriter, r *http.Request, s *session, of
 		d.sum = sha256.New()
 	}
 	err = p.config.Region.Fetch(r.Context(), q, d.step)
+	if ranged && !d.begun {
+		if size, over := p.pastEnd(r, x, q, err); over && q.GetOffset() >= size {
+			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+			http.Error(w, "There is no such range.", http.StatusRequestedRangeNotSatisfiable)
+			return
+		} else if over {
+			q.Length = size - q.GetOffset()
+			err = p.config.Region.Fetch(r.Context(), q, d.step)
+		}
+	}
 	switch {
 	case err == nil && d.whole():
 	case d.begun:
 		panic(http.ErrAbortHandler)
-	case ranged && p.pastEnd(w, r, x, q.GetOffset(), err):
 	default:
 		p.refuse(w, r, s, of, nil, err)
 	}
 }
 
-// pastEnd answers a range that begins where the file has ended (RFC 9110 section 15.5.17). A custodian says of it no more than
-// that there is nothing to find, so that how long the file is has to be asked for, as anything else of it.
-func (p *Portal) pastEnd(w http.ResponseWriter, r *http.Request, x reading, from int64, err error) bool {
+// pastEnd reports whether a range was refused because it goes past the end of the file, and how many bytes the file has. A
+// custodian says of such a range no more than that there is nothing to find, so the size is asked for as anything else of it is.
+func (p *Portal) pastEnd(r *http.Request, x reading, q *admin.FetchRequest, err error) (size int64, over bool) {
 	if code := admin.CodeOf(err); code != admin.CodeNotFound && code != admin.CodeBadInput {
-		return false
+		return 0, false
 	}
 	head, err := p.probe(r.Context(), x.request())
-	if err != nil || from < head.GetSize() {
-		return false
+	if err != nil {
+		return 0, false
 	}
-	w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(head.GetSize(), 10))
-	http.Error(w, "There is no such range.", http.StatusRequestedRangeNotSatisfiable)
-	return true
+	size = head.GetSize()
+	return size, q.GetOffset() >= size || q.GetLength() > size-q.GetOffset()
 }
 
 // readRange puts the one range of a request into q; every other form of Range asks for the whole (RFC 9110 section 14.2).

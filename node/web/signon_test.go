@@ -1,9 +1,12 @@
 package web
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +163,93 @@ func TestLockedSessionGivesNothingToAnotherUser(t *testing.T) {
 		t.Errorf("another user comes to %s", got.Request.URL.Path)
 	}
 	b.get(path).wants(t, 404, "Find the patient again")
+}
+
+// TestLockOpensForWhoSignsOnSince has a provider that does not ask again, and a browser that began to sign on before the lock.
+func TestLockOpensForWhoSignsOnSince(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	early := b.get("/sign-on/start") // no session yet, so nobody needs to be asked again
+	id := cookieOf(t, early, signOnCookie)
+	picker := b.follow(early)
+	b.signOn("a.okafor")
+	path := b.open(numberA)
+	g.clock.move(3 * time.Minute)
+	b.portal.sessions.idle = time.Minute
+	b.get(path)
+	origin, _ := url.Parse(g.portal.Origin())
+	b.client.Jar.SetCookies(origin, []*http.Cookie{{Name: signOnCookie, Value: id, Path: "/", Secure: true}})
+	got := b.follow(b.post("/personas", url.Values{"request": {field(t, requestField, picker.body)}, "persona": {"a.okafor"}}))
+	if got.Request.URL.Path != "/find" || strings.Contains(got.body, "999 000") {
+		t.Errorf("a sign-on from before the lock comes to %s", got.Request.URL.Path)
+	}
+	b.get(path).wants(t, 404, "Find the patient again")
+}
+
+func TestAskedSince(t *testing.T) {
+	begun := time.Now()
+	at := func(d time.Duration) map[string]any {
+		return map[string]any{"auth_time": json.Number(strconv.FormatInt(begun.Add(d).Unix(), 10))}
+	}
+	for name, c := range map[string]struct {
+		claims map[string]any
+		want   bool
+	}{
+		"just now": {at(time.Second), true}, "by a clock that is a little behind": {at(-clockSkew / 2), true}, "this morning": {at(-4 * time.Hour), false},
+		"not said": {map[string]any{}, false}, "as text": {map[string]any{"auth_time": "9999999999"}, false},
+	} {
+		if got := asked(c.claims, begun); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestSignOnsOfOneAddressAreBounded(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	refused := 0
+	for range startsAtOnce + 20 {
+		if got := b.get("/sign-on/start"); got.StatusCode == http.StatusTooManyRequests && got.Header.Get("Retry-After") != "" {
+			refused++
+		}
+	}
+	if refused != 20 {
+		t.Errorf("%d of %d sign-ons are refused, want 20", refused, startsAtOnce+20)
+	}
+	if n := len(g.portal.signOn.attempts); n > startsAtOnce {
+		t.Errorf("%d sign-ons are kept", n)
+	}
+	g.clock.move(time.Second)
+	b.signOn("a.okafor").wants(t, 200, "Find a patient")
+
+	l := newLimiter(g.clock.now)
+	from := func(address string) *http.Request { return &http.Request{RemoteAddr: address} }
+	for range startsAtOnce {
+		l.allow(from("[2001:db8::1]:1000"))
+	}
+	if l.allow(from("[2001:db8::2]:1000")) {
+		t.Error("another address of the same host has an allowance of its own")
+	}
+	if !l.allow(from("[2001:db8:0:1::2]:1000")) || !l.allow(from("192.0.2.1:7")) {
+		t.Error("another network pays for the first")
+	}
+	for i := range maxAddresses + 5 {
+		l.allow(from(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&0xff, i&0xff)))
+	}
+	if len(l.seen) > maxAddresses {
+		t.Errorf("%d addresses are kept, at most %d", len(l.seen), maxAddresses)
+	}
+}
+
+func cookieOf(t *testing.T, v visit, name string) string {
+	t.Helper()
+	for _, c := range v.Cookies() {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	t.Fatalf("no cookie %s", name)
+	return ""
 }
 
 func TestSessionEndsForGood(t *testing.T) {

@@ -1,0 +1,89 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	startsASecond = 5   // sign-ons that one address may start; a whole hospital may come from one
+	startsAtOnce  = 100 // after a quiet time
+	maxAddresses  = 10_000
+	addressTime   = time.Minute // without a start, after which an address is forgotten: its allowance is full again by then
+)
+
+// limiter bounds how often each network address may do something, so that nobody displaces the sign-ons of others. It is safe
+// for concurrent use.
+type limiter struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	seen map[netip.Prefix]*allowance
+}
+
+type allowance struct {
+	bucket *rate.Limiter
+	last   time.Time
+}
+
+func newLimiter(now func() time.Time) *limiter {
+	return &limiter{now: now, seen: make(map[netip.Prefix]*allowance)}
+}
+
+// allow reports whether the address that a request comes from may go on. What cannot be read counts as one address.
+func (l *limiter) allow(r *http.Request) bool {
+	now, from := l.now(), networkOf(r.RemoteAddr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.seen[from]
+	if a == nil {
+		if len(l.seen) >= maxAddresses {
+			l.forget(now)
+		}
+		a = &allowance{bucket: rate.NewLimiter(startsASecond, startsAtOnce)}
+		l.seen[from] = a
+	}
+	a.last = now
+	return a.bucket.AllowN(now, 1)
+}
+
+// forget drops the addresses that were quiet, and any other where that is not enough.
+func (l *limiter) forget(now time.Time) {
+	for k, a := range l.seen {
+		if now.Sub(a.last) > addressTime {
+			delete(l.seen, k)
+		}
+	}
+	for k := range l.seen {
+		if len(l.seen) < maxAddresses {
+			return
+		}
+		delete(l.seen, k)
+	}
+}
+
+// networkOf is the address that a request comes from; of IPv6 the network of 64 bits, within which a host takes any it likes.
+func networkOf(remote string) netip.Prefix {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if ip = ip.Unmap().WithZone(""); ip.Is6() {
+		bits = 64
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
