@@ -2374,6 +2374,7 @@ type SuspendRequest struct {
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Lift          bool                   `protobuf:"varint,3,opt,name=lift,proto3" json:"lift,omitempty"`
 	Yes           bool                   `protobuf:"varint,4,opt,name=yes,proto3" json:"yes,omitempty"` // the caller knows that it suspends itself
+	By            *Asker                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`    // who decides it for this trust; empty: an operator
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2436,9 +2437,17 @@ func (x *SuspendRequest) GetYes() bool {
 	return false
 }
 
+func (x *SuspendRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
 type ApproveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Proposal      string                 `protobuf:"bytes,1,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	By            *Asker                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"` // who decides it for this trust; empty: an operator
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2478,6 +2487,13 @@ func (x *ApproveRequest) GetProposal() string {
 		return x.Proposal
 	}
 	return ""
+}
+
+func (x *ApproveRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
 }
 
 type ProposalReply struct {
@@ -3903,14 +3919,20 @@ func (x *ImpactCount) GetLost() uint64 {
 }
 
 type ImpactExample struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Gained        bool                   `protobuf:"varint,1,opt,name=gained,proto3" json:"gained,omitempty"` // else lost
-	Request       string                 `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
-	Before        []string               `protobuf:"bytes,3,rep,name=before,proto3" json:"before,omitempty"`
-	After         []string               `protobuf:"bytes,4,rep,name=after,proto3" json:"after,omitempty"`
-	Count         uint64                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // requests that it stands for, itself included
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Gained          bool                   `protobuf:"varint,1,opt,name=gained,proto3" json:"gained,omitempty"` // else lost
+	Request         string                 `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	Before          []string               `protobuf:"bytes,3,rep,name=before,proto3" json:"before,omitempty"`
+	After           []string               `protobuf:"bytes,4,rep,name=after,proto3" json:"after,omitempty"`
+	Count           uint64                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // requests that it stands for, itself included
+	Action          string                 `protobuf:"bytes,6,opt,name=action,proto3" json:"action,omitempty"`
+	Role            string                 `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
+	Trust           string                 `protobuf:"bytes,8,opt,name=trust,proto3" json:"trust,omitempty"`
+	Purpose         string                 `protobuf:"bytes,9,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Type            string                 `protobuf:"bytes,10,opt,name=type,proto3" json:"type,omitempty"`
+	Confidentiality string                 `protobuf:"bytes,11,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ImpactExample) Reset() {
@@ -3976,6 +3998,48 @@ func (x *ImpactExample) GetCount() uint64 {
 		return x.Count
 	}
 	return 0
+}
+
+func (x *ImpactExample) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ImpactExample) GetConfidentiality() string {
+	if x != nil {
+		return x.Confidentiality
+	}
+	return ""
 }
 
 type ProposeAgreementRequest struct {
@@ -4148,6 +4212,7 @@ type AgreementProposal struct {
 	Rollback      uint64                 `protobuf:"varint,14,opt,name=rollback,proto3" json:"rollback,omitempty"` // version whose text it is
 	DecidedAt     int64                  `protobuf:"varint,15,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
 	DecidedNote   string                 `protobuf:"bytes,16,opt,name=decided_note,json=decidedNote,proto3" json:"decided_note,omitempty"`
+	Form          string                 `protobuf:"bytes,17,opt,name=form,proto3" json:"form,omitempty"` // YAML, where it was proposed as a form
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4294,10 +4359,18 @@ func (x *AgreementProposal) GetDecidedNote() string {
 	return ""
 }
 
+func (x *AgreementProposal) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
 type AgreementsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`      // empty: own
 	History       bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"` // else what is in force, and what waits
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // this one only, with its text
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4344,6 +4417,13 @@ func (x *AgreementsRequest) GetHistory() bool {
 		return x.History
 	}
 	return false
+}
+
+func (x *AgreementsRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type AgreementsReply struct {
@@ -4428,6 +4508,7 @@ type AgreementVersion struct {
 	Statement     string                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"` // digest of the signed statement
 	Cedar         string                 `protobuf:"bytes,11,opt,name=cedar,proto3" json:"cedar,omitempty"`
 	Index         uint64                 `protobuf:"varint,12,opt,name=index,proto3" json:"index,omitempty"` // place in the region's log
+	Form          string                 `protobuf:"bytes,13,opt,name=form,proto3" json:"form,omitempty"`    // YAML, where it was proposed at this node as a form and is still kept
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4544,6 +4625,13 @@ func (x *AgreementVersion) GetIndex() uint64 {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *AgreementVersion) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
 }
 
 type WhyRequest struct {
@@ -6338,6 +6426,7 @@ func (x *BreakGlassReply) GetTold() []string {
 type ReviewsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Closed        bool                   `protobuf:"varint,1,opt,name=closed,proto3" json:"closed,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"` // who reads them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6377,6 +6466,13 @@ func (x *ReviewsRequest) GetClosed() bool {
 		return x.Closed
 	}
 	return false
+}
+
+func (x *ReviewsRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
 }
 
 type ReviewsReply struct {
@@ -6644,6 +6740,8 @@ type AuditFilter struct {
 	BreakGlass    bool                   `protobuf:"varint,9,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
 	Limit         uint32                 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"` // 0: 1,000
 	Cursor        string                 `protobuf:"bytes,11,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Single        bool                   `protobuf:"varint,12,opt,name=single,proto3" json:"single,omitempty"` // the entry with the number of entry, and no other
+	Entry         uint64                 `protobuf:"varint,13,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6753,6 +6851,20 @@ func (x *AuditFilter) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *AuditFilter) GetSingle() bool {
+	if x != nil {
+		return x.Single
+	}
+	return false
+}
+
+func (x *AuditFilter) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
 }
 
 type AuditEntry struct {
@@ -8276,6 +8388,188 @@ func (x *ProtectedPerson) GetAt() int64 {
 	return 0
 }
 
+// SuspendUserRequest shuts somebody out, or lets them in again; without a user it lists.
+type SuspendUserRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // staff id
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Lift          bool                   `protobuf:"varint,3,opt,name=lift,proto3" json:"lift,omitempty"`
+	Asker         *Asker                 `protobuf:"bytes,4,opt,name=asker,proto3" json:"asker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendUserRequest) Reset() {
+	*x = SuspendUserRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendUserRequest) ProtoMessage() {}
+
+func (x *SuspendUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendUserRequest.ProtoReflect.Descriptor instead.
+func (*SuspendUserRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *SuspendUserRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SuspendUserRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SuspendUserRequest) GetLift() bool {
+	if x != nil {
+		return x.Lift
+	}
+	return false
+}
+
+func (x *SuspendUserRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+type SuspendUserReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*SuspendedUser       `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendUserReply) Reset() {
+	*x = SuspendUserReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendUserReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendUserReply) ProtoMessage() {}
+
+func (x *SuspendUserReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendUserReply.ProtoReflect.Descriptor instead.
+func (*SuspendUserReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{104}
+}
+
+func (x *SuspendUserReply) GetUsers() []*SuspendedUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// SuspendedUser is somebody who is shut out.
+type SuspendedUser struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendedUser) Reset() {
+	*x = SuspendedUser{}
+	mi := &file_node_admin_admin_proto_msgTypes[105]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendedUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendedUser) ProtoMessage() {}
+
+func (x *SuspendedUser) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[105]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendedUser.ProtoReflect.Descriptor instead.
+func (*SuspendedUser) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{105}
+}
+
+func (x *SuspendedUser) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SuspendedUser) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SuspendedUser) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *SuspendedUser) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 var File_node_admin_admin_proto protoreflect.FileDescriptor
 
 const file_node_admin_admin_proto_rawDesc = "" +
@@ -8486,14 +8780,16 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04undo\x18\x03 \x01(\bR\x04undo\x12(\n" +
 	"\x02by\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"-\n" +
 	"\rWithdrawReply\x12\x1c\n" +
-	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"d\n" +
+	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"\x8e\x01\n" +
 	"\x0eSuspendRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x10\n" +
-	"\x03yes\x18\x04 \x01(\bR\x03yes\",\n" +
+	"\x03yes\x18\x04 \x01(\bR\x03yes\x12(\n" +
+	"\x02by\x18\x05 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"V\n" +
 	"\x0eApproveRequest\x12\x1a\n" +
-	"\bproposal\x18\x01 \x01(\tR\bproposal\"\x9b\x01\n" +
+	"\bproposal\x18\x01 \x01(\tR\bproposal\x12(\n" +
+	"\x02by\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\x9b\x01\n" +
 	"\rProposalReply\x12\x1a\n" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x19\n" +
 	"\bin_force\x18\x02 \x01(\bR\ainForce\x12\x1c\n" +
@@ -8594,13 +8890,20 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
 	"\x06gained\x18\x03 \x01(\x04R\x06gained\x12\x12\n" +
-	"\x04lost\x18\x04 \x01(\x04R\x04lost\"\x85\x01\n" +
+	"\x04lost\x18\x04 \x01(\x04R\x04lost\"\x9f\x02\n" +
 	"\rImpactExample\x12\x16\n" +
 	"\x06gained\x18\x01 \x01(\bR\x06gained\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x16\n" +
 	"\x06before\x18\x03 \x03(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x04 \x03(\tR\x05after\x12\x14\n" +
-	"\x05count\x18\x05 \x01(\x04R\x05count\"\xe7\x01\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x16\n" +
+	"\x06action\x18\x06 \x01(\tR\x06action\x12\x12\n" +
+	"\x04role\x18\a \x01(\tR\x04role\x12\x14\n" +
+	"\x05trust\x18\b \x01(\tR\x05trust\x12\x18\n" +
+	"\apurpose\x18\t \x01(\tR\apurpose\x12\x12\n" +
+	"\x04type\x18\n" +
+	" \x01(\tR\x04type\x12(\n" +
+	"\x0fconfidentiality\x18\v \x01(\tR\x0fconfidentiality\"\xe7\x01\n" +
 	"\x17ProposeAgreementRequest\x124\n" +
 	"\x04text\x18\x01 \x01(\v2 .ridgeway.admin.v1.AgreementTextR\x04text\x12\x1c\n" +
 	"\teffective\x18\x02 \x01(\x03R\teffective\x12\x18\n" +
@@ -8612,7 +8915,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\bproposal\x18\x01 \x01(\tR\bproposal\x12\x16\n" +
 	"\x06reject\x18\x02 \x01(\bR\x06reject\x12\x12\n" +
 	"\x04note\x18\x03 \x01(\tR\x04note\x12.\n" +
-	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xbc\x03\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xd0\x03\n" +
 	"\x11AgreementProposal\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x0e\n" +
@@ -8632,15 +8935,17 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\brollback\x18\x0e \x01(\x04R\brollback\x12\x1d\n" +
 	"\n" +
 	"decided_at\x18\x0f \x01(\x03R\tdecidedAt\x12!\n" +
-	"\fdecided_note\x18\x10 \x01(\tR\vdecidedNote\"C\n" +
+	"\fdecided_note\x18\x10 \x01(\tR\vdecidedNote\x12\x12\n" +
+	"\x04form\x18\x11 \x01(\tR\x04form\"]\n" +
 	"\x11AgreementsRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
-	"\ahistory\x18\x02 \x01(\bR\ahistory\"\xc8\x01\n" +
+	"\ahistory\x18\x02 \x01(\bR\ahistory\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"\xc8\x01\n" +
 	"\x0fAgreementsReply\x12?\n" +
 	"\bversions\x18\x01 \x03(\v2#.ridgeway.admin.v1.AgreementVersionR\bversions\x12B\n" +
 	"\tproposals\x18\x02 \x03(\v2$.ridgeway.admin.v1.AgreementProposalR\tproposals\x12\x1a\n" +
 	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12\x14\n" +
-	"\x05trust\x18\x04 \x01(\tR\x05trust\"\xbe\x02\n" +
+	"\x05trust\x18\x04 \x01(\tR\x05trust\"\xd2\x02\n" +
 	"\x10AgreementVersion\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
@@ -8654,7 +8959,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tstatement\x18\n" +
 	" \x01(\tR\tstatement\x12\x14\n" +
 	"\x05cedar\x18\v \x01(\tR\x05cedar\x12\x14\n" +
-	"\x05index\x18\f \x01(\x04R\x05index\"\xb0\x01\n" +
+	"\x05index\x18\f \x01(\x04R\x05index\x12\x12\n" +
+	"\x04form\x18\r \x01(\tR\x04form\"\xb0\x01\n" +
 	"\n" +
 	"WhyRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12.\n" +
@@ -8818,9 +9124,10 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x0fBreakGlassReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x12\n" +
-	"\x04told\x18\x03 \x03(\tR\x04told\"(\n" +
+	"\x04told\x18\x03 \x03(\tR\x04told\"X\n" +
 	"\x0eReviewsRequest\x12\x16\n" +
-	"\x06closed\x18\x01 \x01(\bR\x06closed\"C\n" +
+	"\x06closed\x18\x01 \x01(\bR\x06closed\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"C\n" +
 	"\fReviewsReply\x123\n" +
 	"\areviews\x18\x01 \x03(\v2\x19.ridgeway.admin.v1.ReviewR\areviews\"\xa9\x02\n" +
 	"\x06Review\x12\x0e\n" +
@@ -8842,7 +9149,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
 	"\x04note\x18\x03 \x01(\tR\x04note\x12.\n" +
-	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\x96\x02\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xc4\x02\n" +
 	"\vAuditFilter\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x12\n" +
@@ -8856,7 +9163,9 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"breakGlass\x12\x14\n" +
 	"\x05limit\x18\n" +
 	" \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\v \x01(\tR\x06cursor\"\xba\x04\n" +
+	"\x06cursor\x18\v \x01(\tR\x06cursor\x12\x16\n" +
+	"\x06single\x18\f \x01(\bR\x06single\x12\x14\n" +
+	"\x05entry\x18\r \x01(\x04R\x05entry\"\xba\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
@@ -9000,7 +9309,19 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x05staff\x18\x03 \x01(\tR\x05staff\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x0e\n" +
 	"\x02by\x18\x05 \x01(\tR\x02by\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\x03R\x02at2\x80\x18\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\"\x84\x01\n" +
+	"\x12SuspendUserRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04lift\x18\x03 \x01(\bR\x04lift\x12.\n" +
+	"\x05asker\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"J\n" +
+	"\x10SuspendUserReply\x126\n" +
+	"\x05users\x18\x01 \x03(\v2 .ridgeway.admin.v1.SuspendedUserR\x05users\"[\n" +
+	"\rSuspendedUser\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at2\xdb\x18\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -9041,7 +9362,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tReconcile\x12#.ridgeway.admin.v1.ReconcileRequest\x1a!.ridgeway.admin.v1.ReconcileReply\x12V\n" +
 	"\n" +
 	"AuditRoots\x12$.ridgeway.admin.v1.AuditRootsRequest\x1a\".ridgeway.admin.v1.AuditRootsReply\x12M\n" +
-	"\aProtect\x12!.ridgeway.admin.v1.ProtectRequest\x1a\x1f.ridgeway.admin.v1.ProtectReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
+	"\aProtect\x12!.ridgeway.admin.v1.ProtectRequest\x1a\x1f.ridgeway.admin.v1.ProtectReply\x12Y\n" +
+	"\vSuspendUser\x12%.ridgeway.admin.v1.SuspendUserRequest\x1a#.ridgeway.admin.v1.SuspendUserReplyB2Z0github.com/ridgeway-exchange/ridgeway/node/adminb\x06proto3"
 
 var (
 	file_node_admin_admin_proto_rawDescOnce sync.Once
@@ -9055,7 +9377,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
@@ -9160,6 +9482,9 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ProtectRequest)(nil),           // 100: ridgeway.admin.v1.ProtectRequest
 	(*ProtectReply)(nil),             // 101: ridgeway.admin.v1.ProtectReply
 	(*ProtectedPerson)(nil),          // 102: ridgeway.admin.v1.ProtectedPerson
+	(*SuspendUserRequest)(nil),       // 103: ridgeway.admin.v1.SuspendUserRequest
+	(*SuspendUserReply)(nil),         // 104: ridgeway.admin.v1.SuspendUserReply
+	(*SuspendedUser)(nil),            // 105: ridgeway.admin.v1.SuspendedUser
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,   // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
@@ -9178,135 +9503,142 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	22,  // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
 	23,  // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
 	0,   // 15: ridgeway.admin.v1.WithdrawRequest.by:type_name -> ridgeway.admin.v1.Asker
-	96,  // 16: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	35,  // 17: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
-	40,  // 18: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	45,  // 19: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	48,  // 20: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	45,  // 21: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 22: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	51,  // 23: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	51,  // 24: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	52,  // 25: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	53,  // 26: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	45,  // 27: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 28: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 29: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48,  // 30: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	59,  // 31: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	56,  // 32: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,   // 33: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 34: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 35: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	64,  // 36: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	65,  // 37: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
-	0,   // 38: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
-	68,  // 39: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
-	51,  // 40: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	69,  // 41: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	69,  // 42: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 43: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 44: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	74,  // 45: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 46: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 47: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	78,  // 48: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 49: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	83,  // 50: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 51: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 52: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 53: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	86,  // 54: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	85,  // 55: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 56: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 57: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	95,  // 58: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	74,  // 59: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	96,  // 60: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	93,  // 61: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	94,  // 62: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 63: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	99,  // 64: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	96,  // 65: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 66: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	102, // 67: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	2,   // 68: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 69: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 70: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 71: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 72: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 73: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 74: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 75: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 76: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29,  // 77: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31,  // 78: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	36,  // 79: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	43,  // 80: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	38,  // 81: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	41,  // 82: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	46,  // 83: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	49,  // 84: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	54,  // 85: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	55,  // 86: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	57,  // 87: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	60,  // 88: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	62,  // 89: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	66,  // 90: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	70,  // 91: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	72,  // 92: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	75,  // 93: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	76,  // 94: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	79,  // 95: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	81,  // 96: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	84,  // 97: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	87,  // 98: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	89,  // 99: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	91,  // 100: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	97,  // 101: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	33,  // 102: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	100, // 103: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	3,   // 104: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 105: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 106: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 107: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 108: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 109: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 110: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 111: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30,  // 112: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30,  // 113: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 114: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	37,  // 115: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	44,  // 116: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	39,  // 117: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	42,  // 118: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	47,  // 119: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	50,  // 120: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	56,  // 121: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	56,  // 122: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 123: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	61,  // 124: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	63,  // 125: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	67,  // 126: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	71,  // 127: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	73,  // 128: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	71,  // 129: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	77,  // 130: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	80,  // 131: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	82,  // 132: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	83,  // 133: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	88,  // 134: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	90,  // 135: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	92,  // 136: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	98,  // 137: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	34,  // 138: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	101, // 139: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	104, // [104:140] is the sub-list for method output_type
-	68,  // [68:104] is the sub-list for method input_type
-	68,  // [68:68] is the sub-list for extension type_name
-	68,  // [68:68] is the sub-list for extension extendee
-	0,   // [0:68] is the sub-list for field type_name
+	0,   // 16: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 17: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
+	96,  // 18: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	35,  // 19: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	40,  // 20: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	45,  // 21: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	48,  // 22: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	45,  // 23: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 24: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	51,  // 25: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	51,  // 26: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	52,  // 27: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	53,  // 28: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	45,  // 29: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 30: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 31: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	48,  // 32: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	59,  // 33: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	56,  // 34: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 35: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 36: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 37: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	64,  // 38: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	65,  // 39: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 40: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	68,  // 41: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	51,  // 42: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	69,  // 43: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	69,  // 44: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 45: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 46: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	74,  // 47: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 48: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 49: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	78,  // 50: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 51: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 52: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	83,  // 53: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 54: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 55: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 56: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	86,  // 57: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	85,  // 58: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 59: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 60: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	95,  // 61: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	74,  // 62: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	96,  // 63: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	93,  // 64: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	94,  // 65: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 66: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	99,  // 67: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	96,  // 68: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 69: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	102, // 70: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 71: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	105, // 72: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 73: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 74: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 75: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 76: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 77: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 78: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 79: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 80: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 81: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	29,  // 82: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	31,  // 83: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	36,  // 84: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	43,  // 85: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	38,  // 86: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	41,  // 87: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	46,  // 88: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	49,  // 89: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	54,  // 90: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	55,  // 91: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	57,  // 92: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	60,  // 93: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	62,  // 94: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	66,  // 95: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	70,  // 96: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	72,  // 97: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	75,  // 98: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	76,  // 99: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	79,  // 100: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	81,  // 101: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	84,  // 102: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	87,  // 103: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	89,  // 104: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	91,  // 105: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	97,  // 106: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	33,  // 107: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	100, // 108: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	103, // 109: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 110: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 111: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 112: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 113: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 114: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 115: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 116: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 117: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30,  // 118: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	30,  // 119: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 120: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	37,  // 121: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	44,  // 122: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	39,  // 123: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	42,  // 124: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	47,  // 125: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	50,  // 126: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	56,  // 127: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	56,  // 128: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 129: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	61,  // 130: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	63,  // 131: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	67,  // 132: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	71,  // 133: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	73,  // 134: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	71,  // 135: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	77,  // 136: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	80,  // 137: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	82,  // 138: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	83,  // 139: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	88,  // 140: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	90,  // 141: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	92,  // 142: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	98,  // 143: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	34,  // 144: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	101, // 145: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	104, // 146: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	110, // [110:147] is the sub-list for method output_type
+	73,  // [73:110] is the sub-list for method input_type
+	73,  // [73:73] is the sub-list for extension type_name
+	73,  // [73:73] is the sub-list for extension extendee
+	0,   // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -9331,7 +9663,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   103,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

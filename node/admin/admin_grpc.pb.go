@@ -58,6 +58,7 @@ const (
 	Admin_Reconcile_FullMethodName         = "/ridgeway.admin.v1.Admin/Reconcile"
 	Admin_AuditRoots_FullMethodName        = "/ridgeway.admin.v1.Admin/AuditRoots"
 	Admin_Protect_FullMethodName           = "/ridgeway.admin.v1.Admin/Protect"
+	Admin_SuspendUser_FullMethodName       = "/ridgeway.admin.v1.Admin/SuspendUser"
 )
 
 // AdminClient is the client API for Admin service.
@@ -107,6 +108,8 @@ type AdminClient interface {
 	AuditRoots(ctx context.Context, in *AuditRootsRequest, opts ...grpc.CallOption) (*AuditRootsReply, error)
 	// Protect marks people whose record is watched, takes a mark back, or lists them.
 	Protect(ctx context.Context, in *ProtectRequest, opts ...grpc.CallOption) (*ProtectReply, error)
+	// SuspendUser shuts a member of this trust's own staff out of everything at this node, lifts that, or lists who is.
+	SuspendUser(ctx context.Context, in *SuspendUserRequest, opts ...grpc.CallOption) (*SuspendUserReply, error)
 }
 
 type adminClient struct {
@@ -498,6 +501,16 @@ func (c *adminClient) Protect(ctx context.Context, in *ProtectRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) SuspendUser(ctx context.Context, in *SuspendUserRequest, opts ...grpc.CallOption) (*SuspendUserReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuspendUserReply)
+	err := c.cc.Invoke(ctx, Admin_SuspendUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -545,6 +558,8 @@ type AdminServer interface {
 	AuditRoots(context.Context, *AuditRootsRequest) (*AuditRootsReply, error)
 	// Protect marks people whose record is watched, takes a mark back, or lists them.
 	Protect(context.Context, *ProtectRequest) (*ProtectReply, error)
+	// SuspendUser shuts a member of this trust's own staff out of everything at this node, lifts that, or lists who is.
+	SuspendUser(context.Context, *SuspendUserRequest) (*SuspendUserReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -662,6 +677,9 @@ func (UnimplementedAdminServer) AuditRoots(context.Context, *AuditRootsRequest) 
 }
 func (UnimplementedAdminServer) Protect(context.Context, *ProtectRequest) (*ProtectReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Protect not implemented")
+}
+func (UnimplementedAdminServer) SuspendUser(context.Context, *SuspendUserRequest) (*SuspendUserReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendUser not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -1307,6 +1325,24 @@ func _Admin_Protect_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_SuspendUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SuspendUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SuspendUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SuspendUser(ctx, req.(*SuspendUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1445,6 +1481,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Protect",
 			Handler:    _Admin_Protect_Handler,
+		},
+		{
+			MethodName: "SuspendUser",
+			Handler:    _Admin_SuspendUser_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
