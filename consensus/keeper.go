@@ -46,14 +46,14 @@ func (s *stateDB) flush(g *generation) error {
 			}
 		}
 	}
-	t, err := s.write(cursors, hashes, s.tablesNow() == 0)
+	t, err := s.write(cursors, hashes, s.tablesNow() == 0, nil)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.manifest
-	m.at, m.members, m.journal = g.at, g.members, g.journal+1
+	m.at, m.members, m.journal = g.at, g.members, g.journal
 	tables := s.now.tables.tables
 	if t != nil {
 		tables = append([]*table{t}, tables...)
@@ -85,8 +85,8 @@ func (s *stateDB) tablesNow() int {
 }
 
 // write makes a table of all rows of the cursors, newest first. Nothing lies below a bottom table, so deletions need not be
-// kept in it. The table is nil when there was nothing to write.
-func (s *stateDB) write(cursors []cursor, hashes int, bottom bool) (*table, error) {
+// kept in it. Its pages are packed if there is a packer. The table is nil when there was nothing to write.
+func (s *stateDB) write(cursors []cursor, hashes int, bottom bool, p *packer) (*table, error) {
 	s.mu.Lock()
 	number := s.manifest.next
 	s.manifest.next++
@@ -95,6 +95,7 @@ func (s *stateDB) write(cursors []cursor, hashes int, bottom bool) (*table, erro
 	if err != nil {
 		return nil, err
 	}
+	w.packer = p
 	rows := merge(cursors)
 	for err == nil && rows.next() {
 		key, value, deleted := rows.row()
@@ -197,7 +198,7 @@ func (s *stateDB) ripe(tables []*table) (first, n int) {
 
 // class is the size of a table as a power of fanIn times what memory holds.
 func (s *stateDB) class(t *table) int {
-	return bits.Len64(uint64(t.size())/uint64(s.size.MemTable)) / 2
+	return bits.Len64(uint64(t.weight())/uint64(s.size.MemTable)) / 2
 }
 
 // compact merges neighbours into one table.
@@ -211,7 +212,7 @@ func (s *stateDB) compact(old []*table, bottom bool) error {
 			hashes += int(t.rows)
 		}
 	}
-	merged, err := s.write(cursors, hashes, bottom)
+	merged, err := s.write(cursors, hashes, bottom, &packer{})
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ type generation struct {
 	bytes   int
 	at      position
 	members membership
-	journal uint64 // last journal that has a part of it
+	journal uint64 // first journal that has no part of it
 }
 
 // tableSet is the tables of some versions. It holds them open as long as one of those is read.
@@ -242,15 +242,14 @@ func (s *stateDB) failed(err error) error {
 
 // freeze hands what is in memory to the keeper and begins a new journal; s.mu is held, by the writer or with no writer.
 func (s *stateDB) freeze() error {
-	last := s.current.number
-	if !s.bulk {
-		j, err := newJournal(s.dir, s.id, last+1, s.sealer)
+	if !s.bulk { // what was written without a journal leaves the current one to what follows
+		j, err := newJournal(s.dir, s.id, s.current.number+1, s.sealer)
 		if err != nil {
 			return err
 		}
 		s.journals, s.current = append(s.journals, j), j
 	}
-	g := &generation{runs: s.now.active, bytes: s.room.used, at: s.now.at, members: s.now.members, journal: last}
+	g := &generation{runs: s.now.active, bytes: s.room.used, at: s.now.at, members: s.now.members, journal: s.current.number}
 	s.now.active = nil
 	s.now.frozen = append([]*generation{g}, s.now.frozen...)
 	s.now.layer()

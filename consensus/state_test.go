@@ -386,3 +386,52 @@ func TestFiltersSayNoForCertainAndYesSeldomWrongly(t *testing.T) {
 		t.Error("a filter is not read back")
 	}
 }
+
+// TestAStateThatWasFilledKeepsWhatFollows fills a state as a snapshot does, without a journal, and commits to it after that:
+// what follows is in the journal only, and has to be there again when the process ends before a table is written.
+func TestAStateThatWasFilledKeepsWhatFollows(t *testing.T) {
+	for name, room := range map[string]int{"in one table": 10, "in several tables": 60} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			rnd := rand.New(rand.NewPCG(7, 1))
+			want := model{}
+			c := tiny(&scans{})
+			c.Storage.MemTable = 256 << 10
+			s, err := openState(dir, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.fill()
+			index := uint64(1)
+			for range room {
+				step(t, rnd, s, want, index)
+				index++
+			}
+			if err := s.sync(); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 { // too little for a table
+				r := s.read()
+				tx := s.tx(r)
+				tx.Set([]byte("p/later"), []byte(fmt.Sprint(index)))
+				want["p/later"] = fmt.Sprint(index)
+				if err := s.commit(tx, position{index, 1}, &membership{index: index}); err != nil {
+					t.Fatal(err)
+				}
+				r.discard()
+				if err := s.sync(); err != nil {
+					t.Fatal(err)
+				}
+				closeState(t, s)
+				if s, err = openState(dir, c); err != nil {
+					t.Fatal(err)
+				}
+				r = s.read()
+				agree(t, rnd, r, want, index)
+				r.discard()
+				index++
+			}
+			closeState(t, s)
+		})
+	}
+}
