@@ -33,6 +33,9 @@ var (
 	// ErrDirective is returned when a directive is not one that can be queued in this way.
 	ErrDirective = errors.New("not such a directive")
 
+	// ErrPerson is returned when who a patient is said to be is not acceptable, or contradicts what this trust knows.
+	ErrPerson = errors.New("the patient's particulars are not acceptable")
+
 	// ErrRepaired is returned by Sweep for a store that has lost rows in a repair: the folder "damaged" in it has the files
 	// as they were. When nothing is missed any more, or all of it has been taken in again, remove that folder.
 	ErrRepaired = errors.New("the record store has lost rows in a repair, so that nothing is cleared away until its folder \"damaged\" is removed")

@@ -29,6 +29,8 @@ import (
 //	'x' subject:16 directive:16    such an objection
 //	't' token digest:32            invitation
 //	'k' name                       setting
+//	'P' subject:16                 who the patient is, where this trust was told
+//	'q' blind:16 subject:16        nothing: the patient has the family name and birth date of which blind is a keyed digest
 //	'c'                            totals, and the next outbox entry
 const (
 	rowDocument    = 'd'
@@ -46,6 +48,8 @@ const (
 	rowRefusal     = 'x'
 	rowInvitation  = 't'
 	rowSetting     = 'k'
+	rowPerson      = 'P'
+	rowNamed       = 'q'
 	rowTotals      = 'c'
 	manifestPiece  = 256 << 10
 	documentKeyLen = len(federation.DocumentKey{})

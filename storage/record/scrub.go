@@ -62,6 +62,8 @@ func (s *Store) Scrub(ctx context.Context, damagedChunks []federation.Digest) (S
 		{rowRefused, s.scrubSealed},
 		{rowInvitation, s.scrubSealed},
 		{rowSetting, s.scrubSealed},
+		{rowPerson, s.scrubPerson},
+		{rowNamed, s.scrubNamed},
 		{rowInFlight, s.scrubSealed},
 		{rowTotals, s.scrubSealed},
 		{rowDocument, s.scrubDescription},
