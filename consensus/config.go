@@ -72,6 +72,10 @@ type Storage struct {
 	MemTables int
 	// BlockCache is how many bytes of the tables are kept in memory in clear, 64 MiB by default.
 	BlockCache int64
+	// LogKeep is how many bytes of the log stay for followers that lag, four segments by default, unless
+	// TrailingLogs is less. The log is cut when it has half as much again. While a snapshot is sent, and for a while after, what
+	// follows it stays as well.
+	LogKeep int64
 	// LogSegment is the size in bytes of one file of the log, 64 MiB by default.
 	LogSegment int
 	// LogCache is how many bytes of the newest log entries are kept in memory, 32 MiB by default.
@@ -108,6 +112,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Storage.MemTables, 2)
 	fill(&c.Storage.BlockCache, 64<<20)
 	fill(&c.Storage.LogSegment, 64<<20)
+	fill(&c.Storage.LogKeep, 4*int64(c.Storage.LogSegment))
 	fill(&c.Storage.LogCache, 32<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -127,6 +132,7 @@ func (c Config) withDefaults() (Config, error) {
 	check(c.Storage.MemTable >= minMemTable, "Storage.MemTable must be at least 16 MiB")
 	check(c.Storage.MemTables > 0 && c.Storage.BlockCache > 0, "Storage sizes must be positive")
 	check(c.Storage.LogSegment >= 1<<20 && c.Storage.LogSegment < 1<<30, "Storage.LogSegment must be from 1 MiB to 1 GiB")
+	check(c.Storage.LogKeep > 0, "Storage.LogKeep must be positive")
 	check(c.Storage.LogCache > 0, "Storage.LogCache must be positive")
 	if len(wrong) > 0 {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, errors.Join(wrong...))

@@ -39,6 +39,7 @@ func (r *Replica) checkDisk() error {
 		file: r.log, seal: r.config.Sealer, mark: r.mark, fail: r.halt, floor: r.floor, saved: r.machine.saved.Load, base: time.Now(),
 		cache: logCache{limit: r.config.Storage.LogCache},
 	}
+	r.store.scale.begin(first, last, logBytes(r.folder.log()))
 	if r.config.wrapLog != nil {
 		r.store.file = r.config.wrapLog(r.log)
 	}

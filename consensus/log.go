@@ -32,6 +32,7 @@ type logStore struct {
 	floor func() position // committed or applied, whichever is higher
 	saved func() uint64   // applied index that is on disk
 	cache logCache
+	scale logScale
 	// prepare tells the Machine of commands that are on their way; nil when it does not want to know.
 	prepare func(cmd []byte)
 
@@ -121,6 +122,9 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		return err
 	}
 	s.cache.put(logs)
+	for _, l := range logs {
+		s.scale.add(l.Index, len(l.Data))
+	}
 	last := logs[len(logs)-1]
 	s.mark.raise(func(m *mark) { m.index, m.entryTerm = last.Index, last.Term })
 	return nil
@@ -156,6 +160,7 @@ func (s *logStore) DeleteRange(low, high uint64) error {
 	if err := s.file.DeleteRange(low, high); err != nil {
 		return s.failed(fmt.Errorf("cut log: %w", err))
 	}
+	s.scale.cut(low, high)
 	return nil
 }
 

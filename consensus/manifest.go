@@ -12,13 +12,15 @@ import (
 // manifest says what a state is made of. It is one sealed file that is replaced as a whole, so the tables, the position that
 // they are at and the journals that follow change together:
 //
-//	1   version, 1
+//	1   version, 2
 //	16  random id of the state
 //	8   seed of its hashes
 //	    uvarints: next number of a file, first journal that counts, index, term, index of the configuration
 //	v+n configuration
 //	    uvarint number of tables; each, newest first: uvarint number, 16 id, uvarints rows, hashes, scheme and bytes of pages,
-//	    index and filter
+//	    index, filter and pages before they were packed, 0 when they are not
+//
+// Version 1 has no tables whose pages are packed, and does not say so.
 type manifest struct {
 	id      [16]byte
 	seed    uint64
@@ -32,7 +34,8 @@ type manifest struct {
 const (
 	manifestFile    = "MANIFEST"
 	manifestLabel   = "ridgeway/state/manifest"
-	manifestVersion = 1
+	manifestVersion = 2
+	manifestClear   = 1 // the version before, which is read as well
 )
 
 // newManifest describes an empty state.
@@ -58,7 +61,7 @@ func (m *manifest) encode() []byte {
 	for _, t := range m.tables {
 		e.uint(t.number)
 		e.b = append(e.b, t.id[:]...)
-		for _, v := range []uint64{t.rows, t.hashes, t.scheme, uint64(t.pages), uint64(t.index), uint64(t.bloom)} {
+		for _, v := range []uint64{t.rows, t.hashes, t.scheme, uint64(t.pages), uint64(t.index), uint64(t.bloom), uint64(t.plain)} {
 			e.uint(v)
 		}
 	}
@@ -67,7 +70,7 @@ func (m *manifest) encode() []byte {
 
 func decodeManifest(b []byte) (*manifest, error) {
 	m := &manifest{}
-	if len(b) < 1+len(m.id)+8 || b[0] != manifestVersion {
+	if len(b) < 1+len(m.id)+8 || b[0] != manifestVersion && b[0] != manifestClear {
 		return nil, errFrame
 	}
 	copy(m.id[:], b[1:])
@@ -86,7 +89,11 @@ func decodeManifest(b []byte) (*manifest, error) {
 		}
 		d.b = d.b[copy(t.id[:], d.b):]
 		t.rows, t.hashes, t.scheme = d.uint(), d.uint(), d.uint()
-		for _, v := range []*int64{&t.pages, &t.index, &t.bloom} {
+		sizes := []*int64{&t.pages, &t.index, &t.bloom, &t.plain}
+		if b[0] == manifestClear {
+			sizes = sizes[:3]
+		}
+		for _, v := range sizes {
 			if n := d.uint(); n < 1<<50 {
 				*v = int64(n)
 			} else {

@@ -48,6 +48,7 @@ type tableCursor struct {
 
 	ahead  []byte // pages read ahead, as sealed, when none is kept
 	opened []byte
+	clear  []byte // unpacked
 }
 
 // readAhead is how much is read at once by those who read all.
@@ -111,8 +112,11 @@ func (c *tableCursor) read() ([]byte, error) {
 	sealed := c.ahead[:size]
 	c.ahead = c.ahead[size:]
 	var err error
-	c.opened, err = t.open(c.opened[:0], sealed, uint64(c.page))
-	return c.opened, err
+	if c.opened, err = t.open(c.opened[:0], sealed, uint64(c.page)); err != nil || t.plain == 0 {
+		return c.opened, err
+	}
+	c.clear, err = t.unpack(c.clear, c.opened, c.page)
+	return c.clear, err
 }
 
 func (c *tableCursor) row() (key, value []byte, deleted bool) { return c.at.k, c.at.v, c.at.gone }

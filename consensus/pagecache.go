@@ -5,7 +5,27 @@ import "sync"
 // pageCache keeps pages in clear, bounded by bytes. It is in parts with a lock each. Within a part the pages stand in a ring:
 // one that was used since the hand last passed stays, one that was not makes room.
 type pageCache struct {
-	parts [cacheParts]cachePart
+	parts   [cacheParts]cachePart
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is room for a page on its way into the cache.
+type scratch struct{ sealed, packed []byte }
+
+// largestScratch is what is not kept: few rows are so large.
+const largestScratch = 16 * pageSize
+
+func (c *pageCache) borrow() *scratch {
+	if s, ok := c.scratch.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{}
+}
+
+func (c *pageCache) giveBack(s *scratch) {
+	if cap(s.sealed) <= largestScratch && cap(s.packed) <= largestScratch {
+		c.scratch.Put(s)
+	}
 }
 
 const cacheParts = 16

@@ -35,6 +35,9 @@ type Replica struct {
 	barriers  sharer        // barriers that it commits as leader
 	readyTerm atomic.Uint64 // term in which an entry of this leader was applied here
 	asking    atomic.Bool   // a check with the leader is under way
+	sends     *sends        // snapshots on their way to others
+	trimming  atomic.Bool   // the log is being cut
+	trimmed   time.Time     // when that was tried last; of watch only
 
 	stopped  chan struct{} // closed by halt
 	dead     chan struct{} // closed once raft has ended after that
@@ -63,7 +66,7 @@ func Open(c Config) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{
-		config: c, stopped: make(chan struct{}), dead: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
+		config: c, sends: &sends{}, stopped: make(chan struct{}), dead: make(chan struct{}), changed: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if err := r.open(); err != nil {
 		return nil, errors.Join(err, r.release())
@@ -171,7 +174,7 @@ func (r *Replica) newRaft() error {
 	go func() {
 		defer close(done)
 		_, err = guarded(func() (struct{}, error) {
-			node, err := raft.NewRaft(conf, r.machine, r.store, r.store, &snapshots{r.machine}, r.transport)
+			node, err := raft.NewRaft(conf, r.machine, r.store, r.store, &snapshots{machine: r.machine, sends: r.sends}, r.transport)
 			r.raft = node
 			return struct{}{}, err
 		})

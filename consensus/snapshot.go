@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -43,7 +44,10 @@ func snapshotHead(at position, body int64) []byte {
 }
 
 // snapshots is raft's view of the state as a snapshot. There is always exactly one: the state in service.
-type snapshots struct{ machine *stateMachine }
+type snapshots struct {
+	machine *stateMachine
+	sends   *sends
+}
 
 // Create makes the sink for a snapshot: one that raft takes of this replica is never written to, one that a leader sends is.
 func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Configuration,
@@ -96,7 +100,12 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 		return nil, nil, err
 	}
 	r := state.read()
-	done := func() { r.discard(); state.release() }
+	one := s.sends.begin(r.applied().index, time.Now())
+	done := func() {
+		r.discard()
+		state.release()
+		s.sends.end(one, time.Now())
+	}
 	meta, err := snapshotMeta(r)
 	if err == nil && meta == nil {
 		err = raft.ErrNothingNewToSnapshot

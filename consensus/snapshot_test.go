@@ -178,7 +178,7 @@ func sent(t *testing.T) (stream []byte, meta *raft.SnapshotMeta) {
 	sm.ApplyBatch([]*raft.Log{
 		{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: config}, command(2, "set a 1"), command(3, "set b 2"),
 	})
-	meta, src, err := (&snapshots{sm}).Open(liveID)
+	meta, src, err := (&snapshots{machine: sm, sends: &sends{}}).Open(liveID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func sent(t *testing.T) (stream []byte, meta *raft.SnapshotMeta) {
 }
 
 func receive(sm *stateMachine, meta *raft.SnapshotMeta, stream []byte) error {
-	s := &snapshots{sm}
+	s := &snapshots{machine: sm, sends: &sends{}}
 	sink, err := s.Create(1, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
 	if err != nil {
 		return err
@@ -286,7 +286,7 @@ func TestWrongSnapshotSizeIsAnErrorOfTheSender(t *testing.T) {
 		{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(servers([]ID{testID(1)}, nil))},
 		command(2, "set a 1"),
 	})
-	_, src, err := (&snapshots{sm}).Open(liveID)
+	_, src, err := (&snapshots{machine: sm, sends: &sends{}}).Open(liveID)
 	if err != nil {
 		t.Fatal(err)
 	}

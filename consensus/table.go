@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"sync/atomic"
 )
@@ -22,7 +23,7 @@ import (
 //
 // The separator is the shortest text that is above all keys of the pages before and not above those of the page. The associated
 // data of each part is a label, the table's random id, and the number of the page, so that no part can be put in the place of
-// another, nor a page in another table.
+// another, nor a page in another table. Pages are packed, see pagepack.go, in tables that say how large they are in clear.
 type table struct {
 	tableInfo
 	file   *os.File
@@ -47,6 +48,7 @@ type tableInfo struct {
 	pages  int64  // bytes of all pages
 	index  int64  // bytes of the index
 	bloom  int64  // bytes of the filter
+	plain  int64  // bytes of all pages before they were packed; 0 when they are not
 }
 
 const (
@@ -59,6 +61,9 @@ const (
 )
 
 func (i tableInfo) size() int64 { return i.pages + i.index + i.bloom }
+
+// weight is how much a table counts when tables of one size are looked for: what packing saves does not make it a smaller one.
+func (i tableInfo) weight() int64 { return max(i.pages, i.plain) + i.index + i.bloom }
 
 func tableName(number uint64) string { return fmt.Sprintf("%08d%s", number, tableSuffix) }
 
@@ -74,13 +79,14 @@ func openTable(dir string, info tableInfo, sealer Sealer, cache *pageCache) (*ta
 		return nil, fmt.Errorf("open table: %w: %w", ErrDamaged, err)
 	}
 	t := &table{tableInfo: info, file: f, sealer: sealer, cache: cache}
-	if err := t.load(); err != nil {
+	if err := t.describe(); err != nil {
 		return nil, errors.Join(fmt.Errorf("table %d: %w", info.number, err), f.Close())
 	}
 	return t, nil
 }
 
-func (t *table) load() error {
+// describe reads what is in memory of a table: its index and its filter.
+func (t *table) describe() error {
 	st, err := t.file.Stat()
 	if err != nil {
 		return err
@@ -164,11 +170,40 @@ func (t *table) page(n int, keep bool) ([]byte, error) {
 	if p := t.cache.get(t.number, n); p != nil {
 		return p, nil
 	}
-	p, err := t.part(t.offset[n], t.offset[n+1]-t.offset[n], uint64(n))
+	p, err := t.load(n)
 	if err == nil && keep {
 		t.cache.put(t.number, n, p)
 	}
 	return p, err
+}
+
+// load reads a page from the file.
+func (t *table) load(n int) ([]byte, error) {
+	size := t.offset[n+1] - t.offset[n]
+	if t.plain == 0 {
+		return t.part(t.offset[n], size, uint64(n))
+	}
+	s := t.cache.borrow()
+	defer t.cache.giveBack(s)
+	s.sealed = slices.Grow(s.sealed[:0], int(size))[:size]
+	if err := t.readAt(s.sealed, t.offset[n]); err != nil {
+		return nil, err
+	}
+	packed, err := t.open(s.packed[:0], s.sealed, uint64(n))
+	if err != nil {
+		return nil, err
+	}
+	s.packed = packed
+	return t.unpack(nil, packed, n)
+}
+
+// unpack returns a page in clear that was opened. It is in dst, if that has the room, and never a part of packed.
+func (t *table) unpack(dst, packed []byte, n int) ([]byte, error) {
+	page, err := unpack(dst, packed)
+	if err != nil {
+		return nil, fmt.Errorf("read table %d: page %d: %w", t.number, n, err)
+	}
+	return page, nil
 }
 
 func (t *table) separator(n int) []byte {

@@ -20,9 +20,10 @@ type tableWriter struct {
 	file   *os.File
 	out    *bufio.Writer
 	page   pageWriter
-	first  []byte // separator of the page under way
-	last   []byte // last key of the page before
-	prefix []byte // the beginning of a key that went into the filter last
+	first  []byte  // separator of the page under way
+	last   []byte  // last key of the page before
+	prefix []byte  // the beginning of a key that went into the filter last
+	packer *packer // nil: pages are not packed
 	sealed []byte
 	count  uint64 // pages
 	index  []byte
@@ -80,7 +81,12 @@ func separate(before, key []byte) []byte {
 }
 
 func (w *tableWriter) endPage() error {
-	w.sealed = w.sealer.Seal(w.sealed[:0], tableAAD(w.info.id, w.count), w.page.buf)
+	page := w.page.buf
+	if w.packer != nil {
+		w.info.plain += int64(len(page))
+		page = w.packer.pack(page)
+	}
+	w.sealed = w.sealer.Seal(w.sealed[:0], tableAAD(w.info.id, w.count), page)
 	if _, err := w.out.Write(w.sealed); err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}

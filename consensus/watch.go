@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// watch looks after what raft does not: a log that hangs, a removal, a vote that was given up.
+// watch looks after what raft does not: a log that hangs or grows too large, a removal, a vote that was given up.
 func (r *Replica) watch() {
 	defer r.watching.Done()
 	ticker := time.NewTicker(min(max(r.config.Heartbeat/2, 50*time.Millisecond), 500*time.Millisecond))
@@ -24,6 +24,7 @@ func (r *Replica) watch() {
 		case <-ticker.C:
 		}
 		r.checkLog()
+		r.checkSize()
 		r.checkStanding()
 	}
 }
