@@ -16,6 +16,7 @@ func rosterAddress(n *Node) string {
 }
 
 func TestNodeThatMovedTellsTheRegion(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	before := rosterAddress(n)
 	stop(t, n)
@@ -34,6 +35,7 @@ func TestNodeThatMovedTellsTheRegion(t *testing.T) {
 }
 
 func TestSecondProcessOnACopiedFolderStops(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	stop(t, n)
 	copied := n.options

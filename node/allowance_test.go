@@ -44,6 +44,7 @@ func TestCallsOfAMemberAreLimited(t *testing.T) {
 // Only an active node of the roster can have a vote taken away, which is then its own: a suspended one, a stranger, and one
 // that was only introduced are refused before it comes to that.
 func TestOnlyActiveNodesOfTheRosterRejoin(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	second := joinNode(t, n, "RAS")
 	introduced := testNode(9)

@@ -68,6 +68,7 @@ func decide(t *testing.T, n *Node, trust federation.TrustID, kind string) policy
 }
 
 func TestAScopedDenialIsReadBackRecordedAndInForce(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	q := deny(&admin.DirectiveScope{Type: "373942005"})
 	q.Confirm = false
@@ -93,6 +94,7 @@ func TestAScopedDenialIsReadBackRecordedAndInForce(t *testing.T) {
 }
 
 func TestADenialIsInForceBeforeTheRegionAgreesAndAGrantIsNot(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	mute()
 	no := recordDirective(t, n, deny(&admin.DirectiveScope{Type: "a"}))
@@ -125,6 +127,7 @@ func TestADenialIsInForceBeforeTheRegionAgreesAndAGrantIsNot(t *testing.T) {
 
 // A consent sets a denial of the same scope aside; with its withdrawal, unheard by the region, the denial counts again.
 func TestWithdrawingAConsentClosesAtOnce(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	recordDirective(t, n, deny(&admin.DirectiveScope{Type: "a"}))
 	yes := recordDirective(t, n, permit(&admin.DirectiveScope{Type: "a"}))
@@ -151,6 +154,7 @@ func TestWithdrawingAConsentClosesAtOnce(t *testing.T) {
 }
 
 func TestHistoryKeepsWhatHasEnded(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	first := recordDirective(t, n, deny(&admin.DirectiveScope{Type: "a"}))
 	q := deny(&admin.DirectiveScope{Type: "b"})
@@ -177,6 +181,7 @@ func TestHistoryKeepsWhatHasEnded(t *testing.T) {
 }
 
 func TestWhatCannotBeRecorded(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	change := func(fn func(q *admin.RecordDirectiveRequest)) *admin.RecordDirectiveRequest {
 		q := deny(&admin.DirectiveScope{Type: "a"})
@@ -213,6 +218,7 @@ func TestWhatCannotBeRecorded(t *testing.T) {
 }
 
 func TestWithdrawingObjectionsSaysThatScopedOnesRemain(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	recordDirective(t, n, deny(nil))
 	recordDirective(t, n, deny(&admin.DirectiveScope{Type: "a"}))

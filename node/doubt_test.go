@@ -71,6 +71,7 @@ func stopped(t *testing.T, n *Node) (warning string, yes bool) {
 //	first    entries ... copy . more entries, witnessed . the copy restored: no release . accepted: releases
 //	second                                                fetches: UNAVAILABLE            fetches
 func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
+	t.Parallel()
 	for name, more := range map[string]int{"shorter": 0, "of other entries": 12} {
 		t.Run(name, func(t *testing.T) {
 			first := settledNode(t, nil)
@@ -139,6 +140,7 @@ func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
 }
 
 func TestStatementsThatThisFolderDoesNotKnowOfStopReleases(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	stop(t, n)
 	var said uint64
@@ -179,6 +181,7 @@ func TestStatementsThatThisFolderDoesNotKnowOfStopReleases(t *testing.T) {
 // A run was cut off after it had queued the first agreement and before it noted that. The outbox is held up by a statement
 // that the region does not hear, so that the agreement is still there when the next run settles.
 func TestFirstAgreementIsQueuedOnce(t *testing.T) {
+	t.Parallel()
 	o := Options{
 		Data: t.TempDir() + "/d", Settings: Settings{Listen: freeAddr(t), InsecureDevKeys: true}, Small: true, Version: "test",
 		Statfs: func(string) (uint64, uint64, error) { return 1 << 40, 1 << 39, nil },

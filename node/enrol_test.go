@@ -59,6 +59,7 @@ func approve(t *testing.T, n *Node) {
 }
 
 func TestSubjectKeyIsHandedOutOnlyOnceTheEnrolmentIsInForce(t *testing.T) {
+	t.Parallel()
 	first, second := pairOfTwoApprovals(t)
 	o := newcomer(t, first, "R1K")
 	f, k, err := joiningFolder(t.Context(), o)
@@ -95,6 +96,7 @@ func TestSubjectKeyIsHandedOutOnlyOnceTheEnrolmentIsInForce(t *testing.T) {
 }
 
 func TestJoinWaitsForApprovalAndGoesOnAfterAnInterruption(t *testing.T) {
+	t.Parallel()
 	first, second := pairOfTwoApprovals(t)
 	o := newcomer(t, first, "R1K")
 	ctx, stop := context.WithCancel(t.Context())
@@ -118,6 +120,7 @@ func TestJoinWaitsForApprovalAndGoesOnAfterAnInterruption(t *testing.T) {
 }
 
 func TestSuspendedTrustDoesNotComeBackWithItsOldInvitation(t *testing.T) {
+	t.Parallel()
 	first := startNode(t, nil)
 	eventually(t, "the region", func() bool { return first.ledger.Roster().Active(first.ID()) })
 	o := newcomer(t, first, "RAS")

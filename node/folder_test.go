@@ -42,6 +42,7 @@ func TestInitAgainKeepsTheKeyOfTheFolder(t *testing.T) {
 }
 
 func TestDataFolderIsClosedToOthers(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	open := func() {
 		t.Helper()
@@ -74,6 +75,7 @@ func TestMissingFolderIsSaidBeforeSettings(t *testing.T) {
 }
 
 func TestRangesBeyondTheEndAreCut(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	receipt, err := n.Take(t.Context(), textItem("Discharge summary", "a letter"))
 	if err != nil {

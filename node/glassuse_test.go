@@ -14,6 +14,7 @@ import (
 // What a peer says of an emergency is believed within its own time only, whatever the region was told of it, and is up for review
 // before it counts.
 func TestEmergencyIsBelievedWithinItsTimeOnly(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	id := federation.NewDocumentID(n.Trust(), federation.DocumentKey{1})
 	ask := func(until time.Time, trust federation.TrustID) (exchange.Assertion, time.Time, error) {

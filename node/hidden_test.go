@@ -136,6 +136,7 @@ func hideSecrets(t *testing.T, n *Node) {
 // TestHiddenDocumentsChangeNoAnswer compares every answer of a node before and after it holds documents that the askers may not know
 // of, in the index and waiting for it.
 func TestHiddenDocumentsChangeNoAnswer(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name            string
 		waiting, hidden bool // what the region has not heard of: some of the others, and what is hidden
@@ -221,6 +222,7 @@ func everyFetch(ctx context.Context, n *Node, id federation.DocumentID) string {
 
 // TestADocumentDoesNotTellOfAHiddenOneThatReplacedIt, nor of one that it has replaced.
 func TestADocumentDoesNotTellOfAHiddenOneThatReplacedIt(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	take := func(title, confidentiality string, old federation.DocumentID) federation.DocumentID {
 		item := textItem(title, title)

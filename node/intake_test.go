@@ -35,6 +35,7 @@ func collect(t *testing.T, n *Node, q *admin.FetchRequest) ([]byte, *admin.Done,
 }
 
 func TestOwnStaffReadWhatWasTakenInWithoutTheRegion(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, nil)
 	receipt, err := n.Take(t.Context(), textItem("Discharge summary", "a letter"))
 	if err != nil || receipt.AlreadyHeld {
@@ -55,6 +56,7 @@ func TestOwnStaffReadWhatWasTakenInWithoutTheRegion(t *testing.T) {
 }
 
 func TestBadNumbersAreRefusedWithoutNamingThem(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, nil)
 	for _, number := range []string{"9434765918", "0000000000", "12345"} {
 		item := textItem("x", "y")
@@ -71,6 +73,7 @@ func TestBadNumbersAreRefusedWithoutNamingThem(t *testing.T) {
 }
 
 func TestUnknownRoleAndPurposeAreNamed(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, nil)
 	for _, who := range []*admin.Asker{{Role: "wizard"}, {Purpose: "CURIOSITY"}} {
 		_, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: "9434765919", Asker: who})
@@ -81,6 +84,7 @@ func TestUnknownRoleAndPurposeAreNamed(t *testing.T) {
 }
 
 func TestObjectionIsInForceAtOnceAndWithdrawnOnlyWhenAgreed(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, nil)
 	var reply *admin.ObjectReply
 	eventually(t, "a committed objection", func() bool {

@@ -39,6 +39,7 @@ func indexed(t *testing.T, n *Node, id federation.DocumentID) (p federation.Poin
 }
 
 func TestWhatTheIndexIsToldOfLabelledDocuments(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, func(o *Options) {
 		o.Settings.SealedTypes, o.Settings.SealedSpecialties = []string{"local:sealed"}, []string{"360"}
 	})
@@ -60,6 +61,7 @@ func TestWhatTheIndexIsToldOfLabelledDocuments(t *testing.T) {
 }
 
 func TestTheCustodianDecidesOnLabels(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	id := takeLabelled(t, n, "hiv", func(i *ingest.Item) { i.Sensitivity = []string{"HIV"} })
 	d, err := held{n}.Document(t.Context(), id)
@@ -69,6 +71,7 @@ func TestTheCustodianDecidesOnLabels(t *testing.T) {
 }
 
 func TestLegallyRestrictedDocumentsAreNeverPublishedNorShown(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	for name, id := range map[string]federation.DocumentID{
 		"taken in so": takeLabelled(t, n, "adoption", func(i *ingest.Item) { i.Legal = "ADOPTION" }),

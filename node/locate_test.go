@@ -77,6 +77,7 @@ func listAll(t *testing.T, n *Node, limit int) map[federation.DocumentID]int {
 }
 
 func TestEveryDocumentIsListedOnceWhateverThePage(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	published := takeLetters(t, n, 0, 7)
 	mute()
@@ -106,6 +107,7 @@ func TestEveryDocumentIsListedOnceWhateverThePage(t *testing.T) {
 }
 
 func TestForeignCursorsAreBadInput(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	mute()
 	takeLetters(t, n, 0, 1)
@@ -122,6 +124,7 @@ func TestForeignCursorsAreBadInput(t *testing.T) {
 }
 
 func TestUnpublishedDocumentsAreForOwnStaffOnly(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	mute()
 	id := takeLetters(t, n, 0, 1)[0]
@@ -143,6 +146,7 @@ func TestUnpublishedDocumentsAreForOwnStaffOnly(t *testing.T) {
 }
 
 func TestObjectionCountsWhileTheRegionAgreesOnIt(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	number, err := n.patient(patientA)
 	if err != nil {
@@ -166,6 +170,7 @@ func TestObjectionCountsWhileTheRegionAgreesOnIt(t *testing.T) {
 // That something cannot be read is said of the node: a count in a patient's list would tell of documents that the reader may not
 // know of.
 func TestListsSayThatSomethingCannotBeRead(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	reply := &admin.LocateReply{}
 	if n.warnUnread(reply); len(reply.GetWarnings()) != 0 {
@@ -181,6 +186,7 @@ func TestListsSayThatSomethingCannotBeRead(t *testing.T) {
 }
 
 func TestSearchThatCannotBeWrittenDownIsNotAnswered(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	takeLetters(t, n, 1, 1)
 	before := n.audit.Size()

@@ -74,6 +74,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func TestMetricsAndHealthAreServedOnLoopback(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	n := startNode(t, func(o *Options) { o.Settings.Metrics = addr })
 	get := func(path string) (int, string) {
@@ -99,6 +100,7 @@ func TestMetricsAndHealthAreServedOnLoopback(t *testing.T) {
 }
 
 func TestFullDiskRefusesIntakeAndSaysSo(t *testing.T) {
+	t.Parallel()
 	free := uint64(1 << 38)
 	n := startNode(t, func(o *Options) {
 		o.Statfs = func(string) (uint64, uint64, error) { return 1 << 40, free, nil }

@@ -157,6 +157,7 @@ func TestMailGoesOverTLSToAServerThatIsTrustedAndSignedInto(t *testing.T) {
 // The mail server is down while a review is opened, and while the node is stopped and started again: status says so, and the mail
 // goes out when the server is back, once.
 func TestMailThatCannotBeSentIsKeptOverARestart(t *testing.T) {
+	t.Parallel()
 	cert, ca := selfSigned(t)
 	l := loopbackListener(t, "127.0.0.1:0")
 	addr := l.Addr().String()

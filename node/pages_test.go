@@ -9,6 +9,7 @@ import (
 )
 
 func TestFetchesByPageShareOneBudget(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	id := string(takeLetters(t, n, 0, 1)[0])
 	fetch := func() (string, error) {

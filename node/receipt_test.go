@@ -22,6 +22,7 @@ func receipt(t *testing.T, n *Node, id, role string) *admin.ReceiptReply {
 }
 
 func TestAReceiptSaysHowFarADirectiveHasCome(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	takeLetters(t, n, 0, 1)
 	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
@@ -49,6 +50,7 @@ func TestAReceiptSaysHowFarADirectiveHasCome(t *testing.T) {
 }
 
 func TestMomentsOfDirectivesOutlastTheProcessAndAreBounded(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	a, err := loadApplications(t.Context(), n.records)
 	if err != nil {
@@ -83,6 +85,7 @@ func TestMomentsOfDirectivesOutlastTheProcessAndAreBounded(t *testing.T) {
 }
 
 func TestAppliedChecksWhatItIsAsked(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	s := regionServer{n: n}
 	if _, err := s.Applied(t.Context(), &wire.AppliedRequest{Subject: []byte{1}, Directive: make([]byte, 16)}); status.Code(err) != codes.InvalidArgument {

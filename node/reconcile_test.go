@@ -18,6 +18,7 @@ import (
 )
 
 func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
+	t.Parallel()
 	here := settledNode(t, nil)
 	there := joinNode(t, here, "RAS")
 	eventually(t, "the second trust", func() bool {
@@ -117,6 +118,7 @@ func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
 
 // What a log has of patients is told to members only, to those who may ask only, and is in the log before it is told.
 func TestAccessesAreToldToThoseWhoMayAskOnly(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	second := joinNode(t, n, "RAS")
 	eventually(t, "the second trust", func() bool { return n.ledger.Roster().Active(second.ID()) })
@@ -160,6 +162,7 @@ func TestAccessesAreToldToThoseWhoMayAskOnly(t *testing.T) {
 }
 
 func TestAccessesComeInPagesAndNotTooOften(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	second := joinNode(t, n, "RAS")
 	eventually(t, "the second trust", func() bool { return n.ledger.Roster().Active(second.ID()) && second.ledger.Roster().Active(n.ID()) })

@@ -33,6 +33,7 @@ func withRejected(t *testing.T) *Node {
 }
 
 func TestWhatTheRegionRefusedIsListedRetriedAndDismissed(t *testing.T) {
+	t.Parallel()
 	n := withRejected(t)
 	s, err := n.Status(t.Context(), &admin.StatusRequest{})
 	if err != nil || s.GetRejected() != 2 || !strings.Contains(strings.Join(s.GetWarnings(), " "), "ridgeway rejected list") {

@@ -47,6 +47,7 @@ func countOf(x *admin.Impact, by, value string) (gained, lost uint64) {
 }
 
 func TestLabelsAreChangedInBulkAfterAPreview(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	ids := takeLetters(t, n, 0, 12)
 	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
@@ -108,6 +109,7 @@ func labelsAreAudited(t *testing.T, n *Node, id federation.DocumentID) {
 }
 
 func TestWhatCannotBeLabelledIsNamed(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	ids := takeLetters(t, n, 0, 2)
 	if err := n.records.Withdraw(t.Context(), ids[1], ""); err != nil {
@@ -149,6 +151,7 @@ func TestWhatCannotBeLabelledIsNamed(t *testing.T) {
 
 // A change that raises protection is in force here before the region hears of it; one that lowers it, after.
 func TestLabelsCountHereBeforeTheRegionHearsOfThem(t *testing.T) {
+	t.Parallel()
 	n, mute := mutableNode(t)
 	plain := takeLetters(t, n, 0, 1)[0]
 	very := takeLabelled(t, n, "very", func(i *ingest.Item) { i.Confidentiality = "V" })
@@ -177,6 +180,7 @@ func TestLabelsCountHereBeforeTheRegionHearsOfThem(t *testing.T) {
 // What was published before its kind was to be sealed, or barred, is published anew when the node starts with such settings; what
 // is no longer sealed stays so until somebody says otherwise.
 func TestDocumentsPublishedBeforeTheSettingsAreSealed(t *testing.T) {
+	t.Parallel()
 	var o Options
 	n := settledNode(t, func(p *Options) { o = *p })
 	o = n.options

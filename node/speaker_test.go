@@ -125,6 +125,7 @@ func secondAgreement() federation.Agreement {
 //	SetInFlight ------ Submit ------ Complete (------ Retry, when it was out of its place)
 //	            1             2                  3
 func TestStatementIsSaidOnceWhereverTheCrashComes(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name      string
 		off       uint64 // how far the signed statement is from its place
@@ -175,6 +176,7 @@ func TestStatementIsSaidOnceWhereverTheCrashComes(t *testing.T) {
 }
 
 func TestStatementOutOfItsPlaceReachesWhoWaits(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	signed := nextStatement(t, n, secondAgreement(), 3)
 	stop(t, n)
@@ -222,6 +224,7 @@ func TestWhatCannotBeToldDoesNotHoldUpTheRest(t *testing.T) {
 }
 
 func TestObjectionThatTheRegionRefusedCanBeWithdrawn(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	number, err := n.patient("9434765919")
 	if err != nil {
@@ -259,6 +262,7 @@ func TestObjectionThatTheRegionRefusedCanBeWithdrawn(t *testing.T) {
 //
 //	a b c d refused -> a b, c d -> ... -> each alone
 func TestRefusedPointerIsParted(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	signed := nextStatement(t, n, secondAgreement(), 0) // any statement: what counts is what it is said to cover
 	stop(t, n)

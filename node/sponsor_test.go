@@ -41,6 +41,7 @@ func TestNewcomerJoinsAsWhatItWasInvitedOnly(t *testing.T) {
 }
 
 func TestInvitationIsGoodForASecondToAYear(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	for _, seconds := range []int64{-1, 366 * 24 * 3600, 1 << 62, 18446744073} {
 		if _, err := n.Invite(t.Context(), &admin.InviteRequest{Trust: "RAS", Name: "x", ValidSeconds: seconds}); admin.CodeOf(err) != admin.CodeBadInput {

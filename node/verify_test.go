@@ -23,6 +23,7 @@ func verified(t *testing.T, n *Node) *admin.VerifyAuditReply {
 // The log of a node is cut off, changed in its middle, and put in place of another. Each is named, with the entries that it is
 // about and what to do, also by what another trust has of it.
 func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
+	t.Parallel()
 	first := settledNode(t, nil)
 	second := joinNode(t, first, "RAS")
 	eventually(t, "the second trust", func() bool { return first.ledger.Roster().Active(second.ID()) })
@@ -71,6 +72,7 @@ func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 
 // What is beside the log may have been rewritten with it: what another trust has counts by itself.
 func TestWhatAnotherTrustHasWitnessedCountsByItself(t *testing.T) {
+	t.Parallel()
 	n := settledNode(t, nil)
 	noteSome(t, n, 3)
 	size := witnessed(t, n, 3)
