@@ -23,10 +23,12 @@ const (
 	agreementsMax = 1000 // versions shown
 )
 
-// Who may decide on a trust's rules, who may propose them, and who may ask why somebody sees something.
+// Who may decide on a trust's rules, who may propose them, who may decide that a
+// trust is suspended, and who may ask why somebody sees something.
 var (
 	approverRoles = []string{"governance-lead", "privacy-officer"}
 	proposerRoles = []string{"governance-lead", "privacy-officer", "records-staff", "admin"}
+	decisionRoles = []string{"governance-lead", "privacy-officer", "admin"}
 	inquirerRoles = []string{"governance-lead", "privacy-officer", "records-staff"}
 )
 
@@ -51,7 +53,7 @@ func samePerson(a, b string) bool { return strings.EqualFold(a, b) }
 
 // ProposeAgreement keeps a draft until a second person decides on it. It is refused when the check finds an error in it.
 func (n *Node) ProposeAgreement(ctx context.Context, q *admin.ProposeAgreementRequest) (*admin.AgreementProposal, error) {
-	if err := governor(q.GetAsker(), "proposes", proposerRoles); err != nil {
+	if err := n.governs(ctx, q.GetAsker(), "proposes", proposerRoles); err != nil {
 		return nil, err
 	}
 	if len(q.GetNote()) > maxNote {
@@ -130,7 +132,7 @@ func (n *Node) drawUp(ctx context.Context, q *admin.ProposeAgreementRequest) (mo
 	if _, err := rand.Read(id); err != nil {
 		return p, fmt.Errorf("name the proposal: %w", err)
 	}
-	p.ID, p.Cedar, p.findings = hex.EncodeToString(id), []byte(d.cedar), d.messages()
+	p.ID, p.Cedar, p.Form, p.findings = hex.EncodeToString(id), []byte(d.cedar), []byte(text.GetForm()), d.messages()
 	return p, nil
 }
 
@@ -171,7 +173,7 @@ func timely(effective, expires, now time.Time) error {
 // ApproveAgreement decides on a proposal, as a second person. What is approved is told to the region, and counts from its time
 // on once the region has agreed; where it cannot be reached the agreement is kept, and the reply says so.
 func (n *Node) ApproveAgreement(ctx context.Context, q *admin.ApproveAgreementRequest) (*admin.AgreementProposal, error) {
-	if err := governor(q.GetAsker(), "approves", approverRoles); err != nil {
+	if err := n.governs(ctx, q.GetAsker(), "approves", approverRoles); err != nil {
 		return nil, err
 	}
 	if len(q.GetNote()) > maxNote {

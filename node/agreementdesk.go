@@ -48,6 +48,7 @@ type motion struct {
 	Expires   time.Time `json:"expires"`   // zero: until it is superseded
 	Note      string    `json:"note"`
 	Cedar     []byte    `json:"cedar"`
+	Form      []byte    `json:"form,omitempty"` // empty: it was proposed as Cedar
 	Base      uint64    `json:"base"` // version in force when it was proposed; 0: none
 	Last      uint64    `json:"last"` // the last version that there was
 	Rollback  uint64    `json:"rollback,omitempty"`
@@ -64,7 +65,7 @@ func (p motion) message() *admin.AgreementProposal {
 	return &admin.AgreementProposal{
 		Id: p.ID, State: p.State, By: p.By, At: micros(p.At), Effective: micros(p.Effective), Expires: micros(p.Expires), Note: p.Note, Cedar: string(p.Cedar),
 		DecidedBy: p.DecidedBy, Version: p.Version, Committed: p.committed, Findings: p.findings, Base: p.Base, Rollback: p.Rollback,
-		DecidedAt: micros(p.DecidedAt), DecidedNote: p.DecidedNote,
+		DecidedAt: micros(p.DecidedAt), DecidedNote: p.DecidedNote, Form: string(p.Form),
 	}
 }
 

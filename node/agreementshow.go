@@ -87,14 +87,17 @@ func (n *Node) Agreements(ctx context.Context, q *admin.AgreementsRequest) (*adm
 	now := time.Now().UTC()
 	for i, a := range history {
 		state := stateOf(history, i, now)
-		if !q.GetHistory() && (state == versionSuperseded || state == versionReplaced || state == versionExpired && i > 0) {
+		if wanted := q.GetVersion(); wanted != 0 && a.Version != wanted {
+			continue
+		}
+		if !q.GetHistory() && q.GetVersion() == 0 && (state == versionSuperseded || state == versionReplaced || state == versionExpired && i > 0) {
 			continue
 		}
 		v := &admin.AgreementVersion{
 			Trust: string(trust), Version: a.Version, State: state, Effective: micros(a.Effective), Expires: micros(a.Expires), Proposer: a.Proposer, Approver: a.Approver,
 			Note: a.Note, Signed: micros(a.At), Statement: a.Statement.String(), Index: a.Index,
 		}
-		if !q.GetHistory() {
+		if !q.GetHistory() || q.GetVersion() != 0 {
 			v.Cedar = a.Cedar
 		}
 		reply.Versions = append(reply.Versions, v)
@@ -107,10 +110,15 @@ func (n *Node) Agreements(ctx context.Context, q *admin.AgreementsRequest) (*adm
 		return nil, err
 	}
 	for _, p := range proposals {
+		for _, v := range reply.GetVersions() {
+			if v.GetVersion() == p.Version && v.GetCedar() == string(p.Cedar) {
+				v.Form = string(p.Form)
+			}
+		}
 		if q.GetHistory() || p.State == stateProposed || p.State == stateApproved && !p.committed {
 			m := p.message()
 			if q.GetHistory() {
-				m.Cedar = ""
+				m.Cedar, m.Form = "", ""
 			}
 			reply.Proposals = append(reply.Proposals, m)
 		}

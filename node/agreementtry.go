@@ -20,6 +20,7 @@ import (
 
 const (
 	replayDays    = 30
+	shownExamples = 10
 	maxReplayDays = 3660
 	// maxReplayed is how many audited requests are decided again: the newest.
 	maxReplayed     = 50_000
@@ -31,12 +32,16 @@ const (
 // SimulateAgreement decides the audited requests of the last days, and everything that the two agreements can tell apart, under
 // the agreement in force and under the draft, and says who gains and who loses what.
 func (n *Node) SimulateAgreement(ctx context.Context, q *admin.SimulateAgreementRequest) (*admin.SimulateAgreementReply, error) {
+	who := asker(q.GetAsker())
+	if err := n.admit(ctx, who); err != nil {
+		return nil, err
+	}
 	days, examples := int(q.GetDays()), int(q.GetExamples())
 	if days == 0 {
 		days = replayDays
 	}
 	if examples == 0 {
-		examples = policy.MaxExamples
+		examples = shownExamples
 	}
 	if days > maxReplayDays {
 		return nil, admin.Errorf(admin.CodeBadInput, "--days %d: at most %d", days, maxReplayDays)
@@ -49,7 +54,6 @@ func (n *Node) SimulateAgreement(ctx context.Context, q *admin.SimulateAgreement
 		return nil, d.wrong()
 	}
 	now := time.Now().UTC()
-	who := asker(q.GetAsker())
 	err = n.note(ctx, audit.Entry{
 		Time: now, Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(),
 		Detail: fmt.Sprintf("simulated an agreement, digest %s, on the requests of %d days", federation.Sum([]byte(d.cedar)).String(), days),
@@ -209,6 +213,8 @@ func impactOf(x policy.Impact, examples int) *admin.Impact {
 	for _, e := range x.Examples[:min(examples, len(x.Examples))] {
 		out.Examples = append(out.Examples, &admin.ImpactExample{
 			Gained: e.Gained, Request: requestText(e.Request), Before: policy.Explain(e.Before), After: policy.Explain(e.After), Count: uint64(e.Count),
+			Action: policy.ActionOf(e.Request), Role: plainValue(e.Request.User.Role), Trust: plainValue(string(e.Request.User.Trust)), Purpose: plainValue(e.Request.Purpose),
+			Type: plainValue(e.Request.Document.Type), Confidentiality: e.Request.Document.Confidentiality.String(),
 		})
 	}
 	return out

@@ -23,7 +23,7 @@ var recorders = []string{"clinician", "records-staff", "governance-lead", "priva
 // mayRecord refuses whoever is not to record or read what patients have said, and leaves evidence of who asked either way.
 func (n *Node) mayRecord(ctx context.Context, a *admin.Asker, subject federation.Subject, what string) (*admin.Asker, error) {
 	who := asker(a)
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return nil, err
 	}
 	outcome := policy.Denied

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -45,7 +47,7 @@ func evidenceReader(a *admin.Asker) *admin.Asker {
 
 // admitReader writes down that somebody reads evidence, and refuses who may not. Nothing is read before it is on the disk.
 func (n *Node) admitReader(ctx context.Context, who *admin.Asker, subject federation.Subject, id federation.DocumentID, what string) error {
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return err
 	}
 	e := audit.Entry{
@@ -68,6 +70,13 @@ func (n *Node) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*a
 	f, err := n.auditFilter(q.GetFilter())
 	if err != nil {
 		return nil, err
+	}
+	if q.GetFilter().GetSingle() {
+		r, err := n.oneEntry(ctx, who, q.GetFilter().GetEntry())
+		if err != nil {
+			return nil, err
+		}
+		return &admin.SearchAuditReply{Entries: []*admin.AuditEntry{shownEntry(r)}}, nil
 	}
 	f.Newest = true
 	from, limit, err := searchPage(q.GetFilter())
@@ -101,6 +110,23 @@ func (n *Node) SearchAudit(ctx context.Context, q *admin.SearchAuditRequest) (*a
 			return reply, nil
 		}
 	}
+}
+
+// oneEntry reads the entry with a number.
+func (n *Node) oneEntry(ctx context.Context, who *admin.Asker, index uint64) (audit.Record, error) {
+	if err := n.admitReader(ctx, who, federation.Subject{}, "", fmt.Sprintf("read entry %d of the audit log", index)); err != nil {
+		return audit.Record{}, err
+	}
+	list, err := n.audit.Read(ctx, index, 1)
+	switch {
+	case errors.Is(err, storage.ErrIntegrity):
+		return audit.Record{}, admin.Errorf(admin.CodeIntegrity, "entry %d of the audit log cannot be read: 'ridgeway audit verify --data %s' says more", index, n.options.Data)
+	case err != nil:
+		return audit.Record{}, fmt.Errorf("read the audit log: %w", err)
+	case len(list) == 0:
+		return audit.Record{}, admin.Errorf(admin.CodeNotFound, "the audit log has no entry %d", index)
+	}
+	return list[0], nil
 }
 
 // auditFilter reads what is searched for.

@@ -42,7 +42,14 @@ func (n *Node) ExportAudit(ctx context.Context, q *admin.ExportAuditRequest, sen
 	if err != nil {
 		return err
 	}
-	if err := n.admitReader(ctx, who, f.Subject, f.Document, "exported the audit log"+filterText(f)); err != nil {
+	var one *audit.Record
+	if q.GetFilter().GetSingle() {
+		r, err := n.oneEntry(ctx, who, q.GetFilter().GetEntry())
+		if err != nil {
+			return err
+		}
+		one = &r
+	} else if err := n.admitReader(ctx, who, f.Subject, f.Document, "exported the audit log"+filterText(f)); err != nil {
 		return err
 	}
 	var head ExportHead
@@ -57,6 +64,13 @@ func (n *Node) ExportAudit(ctx context.Context, q *admin.ExportAuditRequest, sen
 		if err := send(line); err != nil {
 			return err
 		}
+	}
+	if one != nil {
+		line, err := n.exportLine(*one, head.Size)
+		if err != nil {
+			return err
+		}
+		return send(line)
 	}
 	left := int(q.GetFilter().GetLimit())
 	for from := audit.Ref(0); ; {

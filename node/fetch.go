@@ -28,7 +28,7 @@ func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admi
 		return admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway locate' lists the ids", err)
 	}
 	who := asker(q.GetAsker())
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return err
 	}
 	if q.GetOffset() < 0 || q.GetLength() < 0 || len(q.GetManifest()) != 0 && len(q.GetManifest()) != sha256.Size {
@@ -37,7 +37,7 @@ func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admi
 	if err := n.mayFetch(ctx, id); err != nil {
 		return err
 	}
-	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: send}
+	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: n.whileAdmitted(ctx, who, send)}
 	if q.GetPages() != "" || q.GetOffset() > 0 || q.GetLength() > 0 {
 		d.sum = sha256.New()
 	}

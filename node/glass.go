@@ -41,7 +41,7 @@ func (n *Node) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*adm
 		return nil, err
 	}
 	who, reason := asker(q.GetAsker()), strings.Join(strings.Fields(q.GetReason()), " ")
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return nil, err
 	}
 	if fault := reasonFault(reason); fault != "" {

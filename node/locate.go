@@ -46,7 +46,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		return nil, err
 	}
 	who := asker(q.GetAsker())
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return nil, err
 	}
 	limit := int(q.GetLimit())

@@ -81,6 +81,7 @@ type Node struct {
 	misuse      *misuse
 	takings     takings
 	portal      *web.Portal // nil without one
+	portalDesk  portalDesk
 
 	unreadable atomic.Bool  // something that waits for the region cannot be read
 	resealed   atomic.Int64 // documents that are published anew because settings have changed; negative: the search for them goes on
@@ -92,6 +93,7 @@ type Node struct {
 	accepted witness // that the operator has given up
 
 	suspended suspensions
+	shutOuts  shutOuts // members of staff who are suspended
 	badJoins  tally
 	allowance *allowance
 	cutting   *semaphore.Weighted // bytes of memory for cutting pages out
@@ -130,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n.takings.node = n
 	for _, step := range []func(context.Context) error{
-		n.openFolder, n.openStores, n.openReviews, n.openDoor, n.openConsensus, n.openExchange, n.openServices,
+		n.openFolder, n.openStores, n.openShutOuts, n.openReviews, n.openDoor, n.openConsensus, n.openExchange, n.openServices,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -72,7 +72,7 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 		return nil, missing
 	}
 	who = asker(who)
-	if err := checkAsker(who); err != nil {
+	if err := n.admit(ctx, who); err != nil {
 		return nil, err
 	}
 	subject := n.records.Subject(number)

@@ -93,7 +93,7 @@ func (m *marks) none() bool {
 // Protect marks a person, takes their marks back, or lists all marks. A governance lead or privacy officer does it, and it is
 // written down before it counts.
 func (n *Node) Protect(ctx context.Context, q *admin.ProtectRequest) (*admin.ProtectReply, error) {
-	if err := governor(q.GetAsker(), "marks people", approverRoles); err != nil {
+	if err := n.governs(ctx, q.GetAsker(), "marks people", approverRoles); err != nil {
 		return nil, err
 	}
 	if q.GetPatient() == "" {

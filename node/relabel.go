@@ -22,7 +22,7 @@ const relabelWorkers = 64
 // audit log before it is made, is in force here when it returns, and is told to the region in place of what it knew. It can be cut
 // off and asked for again: what is labelled so already is passed over.
 func (n *Node) Relabel(ctx context.Context, q *admin.RelabelRequest) (*admin.RelabelReply, error) {
-	if err := governor(q.GetBy(), "labels documents", inquirerRoles); err != nil {
+	if err := n.governs(ctx, q.GetBy(), "labels documents", inquirerRoles); err != nil {
 		return nil, err
 	}
 	if len(q.GetReason()) > maxNote {

@@ -36,7 +36,14 @@ func (n *Node) openReviews(ctx context.Context) error {
 
 // Reviews lists what is to be reviewed, or what has been.
 func (n *Node) Reviews(ctx context.Context, q *admin.ReviewsRequest) (*admin.ReviewsReply, error) {
-	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), Detail: "listed reviews"}); err != nil {
+	who := q.GetAsker()
+	if who != nil {
+		if err := n.governs(ctx, who, "reads reviews", reviewers[:]); err != nil {
+			return nil, err
+		}
+	}
+	err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(), Detail: "listed reviews"})
+	if err != nil {
 		return nil, err
 	}
 	reply := &admin.ReviewsReply{}
@@ -67,6 +74,9 @@ func (n *Node) shownReview(r *review) *admin.Review {
 func (n *Node) CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*admin.Review, error) {
 	id, who, text := strings.TrimSpace(q.GetId()), asker(q.GetAsker()), strings.TrimSpace(q.GetNote())
 	if err := checkClosing(q, who, text); err != nil {
+		return nil, err
+	}
+	if err := n.admitUser(ctx, who); err != nil {
 		return nil, err
 	}
 	r, found := n.reviews.get(id)

@@ -83,15 +83,15 @@ func (n *Node) RevokeInvitation(ctx context.Context, q *admin.RevokeInvitationRe
 
 // Suspend proposes to suspend a trust, or to lift that.
 func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.ProposalReply, error) {
+	if err := n.mayDecide(ctx, q.GetBy()); err != nil {
+		return nil, err
+	}
 	trust, err := federation.ParseTrustID(q.GetTrust())
 	if err != nil {
 		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
 	}
 	if _, ok := n.ledger.Roster().Trust(trust); !ok {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is not in the region: 'ridgeway status' lists who is", trust)
-	}
-	if err := n.maySpeak(ctx); err != nil {
-		return nil, err
 	}
 	reason := strings.TrimSpace(q.GetReason())
 	old, err := n.suspension(ctx, trust)
@@ -110,10 +110,10 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 	}
 	body := federation.Suspend{Trust: trust, Lift: q.GetLift(), Reason: reason}
 	what := map[bool]string{false: "suspend ", true: "lift the suspension of "}[q.GetLift()] + string(trust)
-	if reply, err := n.joinProposal(ctx, body, what); reply != nil || err != nil {
+	if reply, err := n.joinProposal(ctx, q.GetBy(), body, what); reply != nil || err != nil {
 		return reply, err
 	}
-	back, err := n.takeBack(ctx, body, what)
+	back, err := n.takeBack(ctx, q.GetBy(), body, what)
 	if err != nil || back {
 		return &admin.ProposalReply{TakenBack: back}, err
 	}
@@ -128,7 +128,7 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 		err = admin.Errorf(admin.CodeNoQuorum, "")
 	default:
 		var reply *admin.ProposalReply
-		if reply, err = n.govern(ctx, body, what); err == nil {
+		if reply, err = n.govern(ctx, q.GetBy(), body, what); err == nil {
 			return reply, nil
 		}
 	}
@@ -139,7 +139,7 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 }
 
 // joinProposal approves what another trust has proposed already; a second proposal of the same would only split the approvals.
-func (n *Node) joinProposal(ctx context.Context, body federation.Suspend, what string) (*admin.ProposalReply, error) {
+func (n *Node) joinProposal(ctx context.Context, by *admin.Asker, body federation.Suspend, what string) (*admin.ProposalReply, error) {
 	var same *index.Proposal
 	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		open, err := index.Proposals(r)
@@ -156,7 +156,7 @@ func (n *Node) joinProposal(ctx context.Context, body federation.Suspend, what s
 	case slices.Contains(same.Approvals, n.Trust()):
 		return &admin.ProposalReply{Proposal: same.Digest.String(), Approvals: uint32(same.Counted), Needed: uint32(same.Needed)}, nil
 	}
-	return n.govern(ctx, federation.Approve{Proposal: same.Digest}, what+": approve "+same.Digest.String())
+	return n.govern(ctx, by, federation.Approve{Proposal: same.Digest}, what+": approve "+same.Digest.String())
 }
 
 // proposal finds an open proposal by its id, or by as much of it as tells it from the others.
@@ -184,7 +184,7 @@ func (n *Node) proposal(ctx context.Context, id string) (*index.Proposal, error)
 
 // Approve approves a proposal.
 func (n *Node) Approve(ctx context.Context, q *admin.ApproveRequest) (*admin.ProposalReply, error) {
-	if err := n.maySpeak(ctx); err != nil {
+	if err := n.mayDecide(ctx, q.GetBy()); err != nil {
 		return nil, err
 	}
 	p, err := n.proposal(ctx, q.GetProposal())
@@ -194,16 +194,27 @@ func (n *Node) Approve(ctx context.Context, q *admin.ApproveRequest) (*admin.Pro
 	case slices.Contains(p.Approvals, n.Trust()) && p.Counted < p.Needed:
 		return nil, admin.Errorf(admin.CodeBadInput, "%s has approved it already, and %d of %d trusts have: the others run 'ridgeway approve --data FOLDER %s'", n.Trust(), p.Counted, p.Needed, p.Digest)
 	}
-	reply, err := n.govern(ctx, federation.Approve{Proposal: p.Digest}, "approve "+p.Digest.String())
+	reply, err := n.govern(ctx, q.GetBy(), federation.Approve{Proposal: p.Digest}, "approve "+p.Digest.String())
 	if err == nil && reply.GetInForce() {
 		reply.Proposal, reply.Approvals, reply.Needed = p.Digest.String(), uint32(p.Needed), uint32(p.Needed)
 	}
 	return reply, err
 }
 
+// mayDecide refuses a person whose office it is not to decide about the region's trusts, and anybody while this trust is
+// suspended. An operator of the machine is not named.
+func (n *Node) mayDecide(ctx context.Context, by *admin.Asker) error {
+	if by != nil {
+		if err := n.governs(ctx, by, "suspends trusts", decisionRoles); err != nil {
+			return err
+		}
+	}
+	return n.maySpeak(ctx)
+}
+
 // govern says a body and tells what became of the proposal.
-func (n *Node) govern(ctx context.Context, body federation.Body, what string) (*admin.ProposalReply, error) {
-	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what}); err != nil {
+func (n *Node) govern(ctx context.Context, by *admin.Asker, body federation.Body, what string) (*admin.ProposalReply, error) {
+	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), User: by.GetUser(), Role: by.GetRole(), Detail: what}); err != nil {
 		return nil, err
 	}
 	if err := n.speaker.say(ctx, body); err != nil {

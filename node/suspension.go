@@ -127,7 +127,7 @@ func (n *Node) suspends(k federation.Kind, body []byte, trust federation.TrustID
 
 // takeBack unsays the opposite of what is to be said of a trust, when that waits for the region and none of it has been sent:
 // then nothing need be said at all.
-func (n *Node) takeBack(ctx context.Context, body federation.Suspend, what string) (bool, error) {
+func (n *Node) takeBack(ctx context.Context, by *admin.Asker, body federation.Suspend, what string) (bool, error) {
 	pending, err := n.records.Pending(ctx, federation.MaxPointers)
 	if err != nil {
 		return false, n.storeProblem(err)
@@ -137,7 +137,7 @@ func (n *Node) takeBack(ctx context.Context, body federation.Suspend, what strin
 		if !ok || s.Lift == body.Lift {
 			continue
 		}
-		if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what + ": take back the opposite, which waits"}); err != nil {
+		if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), User: by.GetUser(), Role: by.GetRole(), Detail: what + ": take back the opposite, which waits"}); err != nil {
 			return false, err
 		}
 		if gone, err := n.records.Unsay(ctx, e.ID); err != nil || gone {

@@ -20,12 +20,14 @@ import (
 const anyone = "anyone"
 
 // inquirer checks who asks about others' requests.
-func inquirer(by *admin.Asker) error { return governor(by, "asks", inquirerRoles) }
+func (n *Node) inquirer(ctx context.Context, by *admin.Asker) error {
+	return n.governs(ctx, by, "asks", inquirerRoles)
+}
 
 // Why decides one request and says by which rules. It is asked by people with governance duties only, and audited: the chain
 // names rules and directives that no user may see. It is about this trust's documents, or this trust's staff.
 func (n *Node) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, error) {
-	if err := inquirer(q.GetBy()); err != nil {
+	if err := n.inquirer(ctx, q.GetBy()); err != nil {
 		return nil, err
 	}
 	id, err := federation.ParseDocumentID(q.GetDocument())
@@ -124,7 +126,7 @@ func (n *Node) described(ctx context.Context, id federation.DocumentID) (doc pol
 // Who says who in the region could see or open one of this trust's documents, and for which purposes. It is asked and audited
 // as Why is.
 func (n *Node) Who(ctx context.Context, q *admin.WhoRequest) (*admin.WhoReply, error) {
-	if err := inquirer(q.GetBy()); err != nil {
+	if err := n.inquirer(ctx, q.GetBy()); err != nil {
 		return nil, err
 	}
 	id, err := federation.ParseDocumentID(q.GetDocument())

@@ -21,7 +21,7 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	if id.Custodian() != n.Trust() {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())
 	}
-	if err := governor(q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
+	if err := n.governs(ctx, q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
 		return nil, err
 	}
 	kind, detail, change := audit.Withdrawal, q.GetReason(), func() error { return n.records.Withdraw(ctx, id, q.GetReason()) }

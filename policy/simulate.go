@@ -10,7 +10,7 @@ import (
 )
 
 // MaxExamples is how many examples of what is gained and lost an Impact has at most.
-const MaxExamples = 10
+const MaxExamples = 60
 
 // Case is one request to try under two agreements. Facts.Agreement is not looked at.
 type Case struct {
@@ -141,7 +141,10 @@ func (x *Impact) try(before, after *Agreement, c *Case, number int) {
 }
 
 // actionOf returns the action of the agreement that the request is about in the end.
-func actionOf(r *Request) string {
+func actionOf(r *Request) string { return ActionOf(*r) }
+
+// ActionOf names what a request asks for, as an Impact counts it.
+func ActionOf(r Request) string {
 	if r.BreakGlass {
 		return actionGlass
 	}

@@ -52,7 +52,7 @@ and type that are decided by the same rules, the most first.`,
 		},
 	}
 	cmd.Flags().Uint32Var(&days, "days", 30, "audited requests of so many days")
-	cmd.Flags().Uint32Var(&examples, "examples", 10, "how many examples of each, at most 10")
+	cmd.Flags().Uint32Var(&examples, "examples", 10, "how many examples of each, at most 60")
 	cmd.Flags().StringVar(&user, "user", "", "staff id of who asks (default: your login name)")
 	return cmd
 }

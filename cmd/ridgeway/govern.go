@@ -69,20 +69,38 @@ JSON: directives, state (objected, shared), committed, index, scoped.`,
 func (a *app) suspendCommand() *cobra.Command {
 	var reason string
 	var lift, yes bool
+	var staff staffSuspension
 	cmd := &cobra.Command{
-		Use:   "suspend TRUST",
-		Short: "Suspend a trust from the region, or lift that",
+		Use:   "suspend [TRUST]",
+		Short: "Suspend a trust, or a member of staff, or lift that",
 		Long: `Proposes to suspend a trust, or approves that another has proposed it. With as
 many approvals as the region's charter asks for it takes effect: the trust's
 connections are closed and nothing is released to it or by it. A trust that
 suspends itself can only be let in again by another, so that takes --yes. What
 waits, since the region cannot be reached, the opposite takes back.
 
-JSON: proposal, in_force, approvals, needed, taken_back.`,
+With --user it suspends a member of this trust's own staff instead, at once: they
+cannot sign on, their sessions end, and this node does nothing for them. --list
+lists who is. A governance lead or a privacy officer does that, and it is
+audited; other trusts are not asked.
+
+JSON: proposal, in_force, approvals, needed, taken_back; with --user and --list
+users (user, reason, by, at).`,
 		Example: `  ridgeway suspend --data d1 RAS --reason "lost laptop"
-  ridgeway suspend --data d1 RAS --lift`,
-		Args: argument(1, "one ODS code"),
+  ridgeway suspend --data d1 RAS --lift
+  ridgeway suspend --data d1 --user j.price --reason "badge stolen" --by n.ferreira
+  ridgeway suspend --data d1 --user j.price --lift --by n.ferreira
+  ridgeway suspend --data d1 --list --by n.ferreira`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if staff.meant() {
+				return argument(0, "flags only")(cmd, args)
+			}
+			return argument(1, "one ODS code")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if staff.meant() {
+				return a.suspendStaff(cmd, staff, reason, lift)
+			}
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				reply, err := c.Suspend(cmd.Context(), &admin.SuspendRequest{Trust: args[0], Reason: reason, Lift: lift, Yes: yes})
 				if err != nil {
@@ -99,6 +117,7 @@ JSON: proposal, in_force, approvals, needed, taken_back.`,
 	cmd.Flags().StringVar(&reason, "reason", "", "why; every trust can read it, and it must be given")
 	cmd.Flags().BoolVar(&yes, "yes", false, "also when it is this trust itself")
 	cmd.Flags().BoolVar(&lift, "lift", false, "lift a suspension instead")
+	staff.flags(cmd)
 	return cmd
 }
 
