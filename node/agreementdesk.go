@@ -49,8 +49,8 @@ type motion struct {
 	Note      string    `json:"note"`
 	Cedar     []byte    `json:"cedar"`
 	Form      []byte    `json:"form,omitempty"` // empty: it was proposed as Cedar
-	Base      uint64    `json:"base"` // version in force when it was proposed; 0: none
-	Last      uint64    `json:"last"` // the last version that there was
+	Base      uint64    `json:"base"`           // version in force when it was proposed; 0: none
+	Last      uint64    `json:"last"`           // the last version that there was
 	Rollback  uint64    `json:"rollback,omitempty"`
 
 	DecidedBy   string    `json:"decided_by,omitempty"`

@@ -20,27 +20,41 @@ func TestNothingIsDoneForASuspendedMemberOfStaff(t *testing.T) {
 	t.Parallel()
 	n := settledNode(t, nil)
 	ctx := t.Context()
-	as := func(role, purpose string) *admin.Asker { return &admin.Asker{User: "J.Price", Role: role, Purpose: purpose} }
+	as := func(role, purpose string) *admin.Asker {
+		return &admin.Asker{User: "J.Price", Role: role, Purpose: purpose}
+	}
 	lead, nurse := as("governance-lead", "HOPERAT"), as("nurse", "TREAT")
 	document := string(federation.NewDocumentID(n.Trust(), federation.DocumentKey{1}))
 	asks := map[string]func() error{
-		"locate":   func() error { _, err := n.Locate(ctx, &admin.LocateRequest{Patient: patientA, Asker: nurse}); return err },
+		"locate": func() error {
+			_, err := n.Locate(ctx, &admin.LocateRequest{Patient: patientA, Asker: nurse})
+			return err
+		},
 		"describe": func() error { _, err := n.Describe(ctx, patientA, document, nurse); return err },
 		"fetch":    func() error { return n.Fetch(ctx, &admin.FetchRequest{Document: document, Asker: nurse}, nil) },
 		"emergency": func() error {
 			_, err := n.BreakGlass(ctx, &admin.BreakGlassRequest{Patient: patientA, Reason: "unconscious in resus now", Asker: nurse})
 			return err
 		},
-		"wishes": func() error { _, err := n.Directives(ctx, &admin.DirectivesRequest{Patient: patientA, Asker: nurse}); return err },
+		"wishes": func() error {
+			_, err := n.Directives(ctx, &admin.DirectivesRequest{Patient: patientA, Asker: nurse})
+			return err
+		},
 		"propose": func() error {
 			_, err := n.ProposeAgreement(ctx, &admin.ProposeAgreementRequest{Asker: lead})
 			return err
 		},
-		"approve":  func() error { _, err := n.ApproveAgreement(ctx, &admin.ApproveAgreementRequest{Asker: lead}); return err },
-		"simulate": func() error { _, err := n.SimulateAgreement(ctx, &admin.SimulateAgreementRequest{Asker: lead}); return err },
-		"why":      func() error { _, err := n.Why(ctx, &admin.WhyRequest{Document: document, By: lead}); return err },
-		"who":      func() error { _, err := n.Who(ctx, &admin.WhoRequest{Document: document, By: lead}); return err },
-		"reviews":  func() error { _, err := n.Reviews(ctx, &admin.ReviewsRequest{Asker: lead}); return err },
+		"approve": func() error {
+			_, err := n.ApproveAgreement(ctx, &admin.ApproveAgreementRequest{Asker: lead})
+			return err
+		},
+		"simulate": func() error {
+			_, err := n.SimulateAgreement(ctx, &admin.SimulateAgreementRequest{Asker: lead})
+			return err
+		},
+		"why":     func() error { _, err := n.Why(ctx, &admin.WhyRequest{Document: document, By: lead}); return err },
+		"who":     func() error { _, err := n.Who(ctx, &admin.WhoRequest{Document: document, By: lead}); return err },
+		"reviews": func() error { _, err := n.Reviews(ctx, &admin.ReviewsRequest{Asker: lead}); return err },
 		"judge": func() error {
 			_, err := n.CloseReview(ctx, &admin.CloseReviewRequest{Id: "x", Outcome: reviewJustified, Note: "n", Asker: lead})
 			return err
