@@ -186,5 +186,6 @@ func (n *Node) Scrub(ctx context.Context, _ *admin.ScrubRequest) (*admin.ScrubRe
 	for _, f := range records.Faults {
 		reply.Findings = append(reply.Findings, strings.TrimSpace(string(f.Document)+" "+f.Reason))
 	}
+	n.keepScrub(ctx, reply)
 	return reply, nil
 }

@@ -22,6 +22,8 @@ type area struct {
 func areas() []area {
 	return []area{
 		{"/find", "Find a patient", []string{"clinician", "social-worker", "healthcare-assistant", "student", "care-coordinator", "records-staff"}},
+		{"/documents", "Our documents", []string{"records-staff"}},
+		{regionPath, "Region", []string{"admin", "records-staff", "governance-lead", "privacy-officer"}},
 	}
 }
 

@@ -58,6 +58,8 @@ type Portal struct {
 	holding  *semaphore.Weighted // bytes of documents in memory
 	answered sync.Map            // by code of a trust, when a list was made last while it could be reached
 	server   *http.Server
+	streams  streams // of pages that are kept up to date
+	lately   lately  // how the region was a moment ago
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.

@@ -161,6 +161,24 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 func (s *sessions) end(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+// look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
+func (s *sessions) look(r *http.Request) (x *session, locked bool) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil, false
+	}
+	now := s.now()
+	s.mu.Lock()
+	x = s.byKey[keyOf(cookie.Value)]
+	s.mu.Unlock()
+	if x == nil || now.Sub(x.begun) >= s.life {
+		return nil, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x, x.locked || now.Sub(x.seen) >= s.idle
+}
+
 	delete(s.byKey, x.key)
 }
 
