@@ -161,6 +161,9 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 func (s *sessions) end(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.byKey, x.key)
+}
+
 // look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
 func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	cookie, err := r.Cookie(sessionCookie)
@@ -177,9 +180,6 @@ func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x, x.locked || now.Sub(x.seen) >= s.idle
-}
-
-	delete(s.byKey, x.key)
 }
 
 // endAll ends all sessions of a user and returns how many there were.
