@@ -5,19 +5,44 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // filter is what a user wants to see of a timeline.
 type filter struct {
-	Trusts, Types, Years []string
-	Hide                 bool // documents that were replaced
-	Page                 int
+	Chosen map[string][]string // by facet
+	Text   string              // words that must all be in what is known of a document
+	Hide   bool                // documents that were replaced
+	New    bool                // only those that have come since the last visit
+	Page   int
 }
 
-const maxChoices = 50
+const (
+	maxChoices = 50
+	maxWords   = 100 // characters of a search
+)
+
+// The facets, by the names of their fields.
+const (
+	byTrust     = "trust"
+	byType      = "type"
+	bySpecialty = "specialty"
+	byAuthor    = "author"
+	byYear      = "year"
+)
+
+func facetNames() []string { return []string{byTrust, byType, bySpecialty, byAuthor, byYear} }
 
 func readFilter(q url.Values) filter {
-	f := filter{Trusts: some(q["trust"]), Types: some(q["type"]), Years: some(q["year"]), Hide: q.Get("hide") != ""}
+	f := filter{Chosen: make(map[string][]string), Hide: q.Get("hide") != "", New: q.Get("new") != "", Text: clip(strings.Join(strings.Fields(q.Get("q")), " "), maxWords)}
+	for _, name := range facetNames() {
+		if values := some(q[name]); len(values) > 0 {
+			f.Chosen[name] = values
+		}
+	}
 	f.Page, _ = strconv.Atoi(q.Get("page")) // whatever is no number is the first page
 	f.Page = min(max(f.Page, 1), maxDocuments)
 	return f
@@ -30,18 +55,21 @@ func some(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }
 
-func (f filter) set() bool { return len(f.Trusts)+len(f.Types)+len(f.Years) > 0 || f.Hide }
+func (f filter) set() bool { return len(f.Chosen) > 0 || f.Hide || f.New || f.Text != "" }
 
 // query is the filter in an address.
 func (f filter) query(page int) url.Values {
 	q := url.Values{}
-	for name, values := range map[string][]string{"trust": f.Trusts, "type": f.Types, "year": f.Years} {
-		if len(values) > 0 {
-			q[name] = values
+	for name, values := range f.Chosen {
+		q[name] = values
+	}
+	for name, on := range map[string]bool{"hide": f.Hide, "new": f.New} {
+		if on {
+			q.Set(name, "1")
 		}
 	}
-	if f.Hide {
-		q.Set("hide", "1")
+	if f.Text != "" {
+		q.Set("q", f.Text)
 	}
 	if page > 1 {
 		q.Set("page", strconv.Itoa(page))
@@ -49,12 +77,11 @@ func (f filter) query(page int) url.Values {
 	return q
 }
 
-// The facets, by the names of their fields.
-const (
-	byTrust = "trust"
-	byType  = "type"
-	byYear  = "year"
-)
+// Query is the filter as it is saved.
+func (f filter) Query() string { return f.query(1).Encode() }
+
+// notStated is the value of what a document does not say, in a facet.
+const notStated = "none"
 
 func (e entry) value(facet string) (value, label string) {
 	switch facet {
@@ -62,43 +89,78 @@ func (e entry) value(facet string) (value, label string) {
 		return e.Trust, e.TrustName
 	case byType:
 		return e.Type, e.Type
+	case bySpecialty:
+		return cmp.Or(e.Specialty, notStated), cmp.Or(e.SpecialtyName, "Not stated")
+	case byAuthor:
+		return cmp.Or(e.Author, notStated), cmp.Or(e.Author, "Not stated")
 	default:
 		if e.Date.IsZero() {
-			return "none", "No date"
+			return notStated, "No date"
 		}
 		year := strconv.Itoa(e.Date.Year())
 		return year, year
 	}
 }
 
-func (f filter) chosen(facet string) []string {
-	switch facet {
-	case byTrust:
-		return f.Trusts
-	case byType:
-		return f.Types
-	default:
-		return f.Years
-	}
-}
-
-// keeps reports whether an entry passes all of the filter but one facet.
-func (f filter) keeps(e entry, but string) bool {
-	if f.Hide && e.ReplacedBy != "" {
+// keeps reports whether an entry passes all of the filter but one facet. words are those of its text, folded.
+func (f filter) keeps(e *entry, but string, words []string) bool {
+	if f.Hide && e.ReplacedBy != "" || f.New && !e.New {
 		return false
 	}
-	for _, name := range []string{byTrust, byType, byYear} {
-		if chosen := f.chosen(name); name != but && len(chosen) > 0 {
+	for _, name := range facetNames() {
+		if chosen := f.Chosen[name]; name != but && len(chosen) > 0 {
 			if v, _ := e.value(name); !slices.Contains(chosen, v) {
 				return false
 			}
 		}
 	}
+	return e.says(words)
+}
+
+// says reports whether all words are in what is known of the document.
+func (e *entry) says(words []string) bool {
+	if len(words) == 0 {
+		return true
+	}
+	if e.text == "" {
+		e.text = plain(strings.Join([]string{e.Title, e.Type, e.TrustName, e.Trust, e.Author, e.SpecialtyName, e.Format, e.Confidential, e.day(), e.Document}, " "))
+	}
+	for _, w := range words {
+		if !strings.Contains(e.text, w) {
+			return false
+		}
+	}
 	return true
 }
 
+func (e *entry) day() string {
+	if e.Date.IsZero() {
+		return ""
+	}
+	return e.Date.Format("2 January 2006 2006-01-02")
+}
+
+func (f filter) words() []string { return strings.Fields(plain(f.Text)) }
+
+// plain writes text in small letters without accents, as people search.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(text))
+}
+
 func (f filter) apply(all []entry) []entry {
-	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return !f.keeps(e, "") })
+	words := f.words()
+	var out []entry
+	for i := range all {
+		if f.keeps(&all[i], "", words) {
+			out = append(out, all[i])
+		}
+	}
+	return out
 }
 
 // facet is one way to narrow a timeline down.
@@ -118,17 +180,19 @@ type option struct {
 // facets counts the values of each facet among what the others leave.
 func (f filter) facets(all []entry) []facet {
 	var out []facet
-	for _, x := range []facet{{Name: byTrust, Legend: "Trust"}, {Name: byType, Legend: "Type"}, {Name: byYear, Legend: "Year"}} {
+	words := f.words()
+	for _, x := range []facet{{Name: byTrust, Legend: "Trust"}, {Name: byType, Legend: "Type"}, {Name: bySpecialty, Legend: "Specialty"}, {Name: byAuthor, Legend: "Author"}, {Name: byYear, Legend: "Year"}} {
 		places := make(map[string]int)
-		for _, e := range all {
+		for j := range all {
+			e := &all[j]
 			value, label := e.value(x.Name)
 			i, known := places[value]
 			if !known {
 				i = len(x.Options)
 				places[value] = i
-				x.Options = append(x.Options, option{Value: value, Label: label, Chosen: slices.Contains(f.chosen(x.Name), value)})
+				x.Options = append(x.Options, option{Value: value, Label: label, Chosen: slices.Contains(f.Chosen[x.Name], value)})
 			}
-			if f.keeps(e, x.Name) {
+			if f.keeps(e, x.Name, words) {
 				x.Options[i].Count++
 			}
 		}
@@ -138,7 +202,7 @@ func (f filter) facets(all []entry) []facet {
 			}
 			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Label, b.Label))
 		})
-		x.Open = len(x.Options) <= 8 || len(f.chosen(x.Name)) > 0
+		x.Open = len(f.Chosen[x.Name]) > 0 || len(x.Options) <= 8 && (x.Name == byTrust || x.Name == byType)
 		out = append(out, x)
 	}
 	return out

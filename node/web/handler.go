@@ -38,6 +38,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.HandleFunc("GET /patients/{key}/documents/{document}/file", p.withPurpose(p.sendFile))
 	mux.HandleFunc("GET /patients/{key}/emergency", p.withPurpose(p.showEmergency))
 	mux.HandleFunc("POST /patients/{key}/emergency", p.withPurpose(p.declareEmergency))
+	mux.HandleFunc("POST /patients/{key}/views", p.withPurpose(p.keepView))
 	p.regionRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))

@@ -44,22 +44,23 @@ type Config struct {
 
 // Portal serves people's browsers. Its Handler is safe for concurrent use.
 type Portal struct {
-	config   Config
-	logger   *slog.Logger
-	now      func() time.Time
-	origin   atomic.Pointer[url.URL]
-	sessions *sessions
-	signOn   *signOn
-	starts   *limiter  // of sign-ons
-	personas *personas // nil but in demonstrations
-	pages    *pages
-	assets   *assets
-	painting *semaphore.Weighted // bytes of pages that are decoded at once
-	holding  *semaphore.Weighted // bytes of documents in memory
-	answered sync.Map            // by code of a trust, when a list was made last while it could be reached
-	server   *http.Server
-	streams  streams // of pages that are kept up to date
-	lately   lately  // how the region was a moment ago
+	config      Config
+	logger      *slog.Logger
+	now         func() time.Time
+	origin      atomic.Pointer[url.URL]
+	sessions    *sessions
+	signOn      *signOn
+	starts      *limiter  // of sign-ons
+	personas    *personas // nil but in demonstrations
+	pages       *pages
+	assets      *assets
+	specialties map[string]string   // by code
+	painting    *semaphore.Weighted // bytes of pages that are decoded at once
+	holding     *semaphore.Weighted // bytes of documents in memory
+	answered    sync.Map            // by code of a trust, when a list was made last while it could be reached
+	server      *http.Server
+	streams     streams // of pages that are kept up to date
+	lately      lately  // how the region was a moment ago
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.
@@ -70,7 +71,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen

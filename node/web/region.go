@@ -11,6 +11,7 @@ import (
 // *admin.Error. Each part of the portal has its questions in an interface of its own.
 type Region interface {
 	Reading
+	Keeping
 	Watching
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -48,6 +49,9 @@ type session struct {
 	place    string // where the user was when it was locked
 	patients []*patient
 	shelf    shelf
+	visits   map[string]*visits // by NHS number
+
+	viewing sync.Mutex // held while the user's saved views are changed
 }
 
 // checkToken reports whether a form carries the session's token.
@@ -77,7 +81,7 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 	if old != nil {
 		old.mu.Lock()
 		if old.user.ID == user.ID && old.user.Role == user.Role {
-			fresh.patients, place = slices.Clone(old.patients), old.place
+			fresh.patients, fresh.visits, place = slices.Clone(old.patients), maps.Clone(old.visits), old.place
 		}
 		old.mu.Unlock()
 		s.end(old)
@@ -157,13 +161,6 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 	return x, false
 }
 
-// end ends a session at once.
-func (s *sessions) end(x *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.byKey, x.key)
-}
-
 // look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
 func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	cookie, err := r.Cookie(sessionCookie)
@@ -180,6 +177,13 @@ func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x, x.locked || now.Sub(x.seen) >= s.idle
+}
+
+// end ends a session at once.
+func (s *sessions) end(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byKey, x.key)
 }
 
 // endAll ends all sessions of a user and returns how many there were.

@@ -24,6 +24,8 @@ type entry struct {
 	Title, Type, Code string
 	Trust, TrustName  string
 	Author, Format    string
+	Specialty         string // code; empty: not stated
+	SpecialtyName     string
 	Date              time.Time // zero: not known
 	Pages             uint32
 	Size              string
@@ -31,6 +33,9 @@ type entry struct {
 	Sealed            bool
 	ReplacedBy        string // link to the document that has taken its place; "-" when that is not listed
 	Silent            bool   // its trust does not answer
+	New               bool   // it was not listed at the user's last visit
+
+	text string // what is searched, once it was
 }
 
 // silence is a trust that does not answer, or may not take part.
@@ -59,6 +64,9 @@ type timelinePage struct {
 	Ago      string
 	Cut      bool // there are more than were read
 	Warnings []string
+	Views    []savedView
+	Before   time.Time // the user's last visit; zero: none
+	New      int       // documents that have come since
 }
 
 // showTimeline lists what the node says that the user may know of. Counts are made of that list and nothing else.
@@ -70,8 +78,10 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 	}
 	glass := p.emergency(r.Context(), s, of)
 	all := p.entries(of, reply)
+	before := p.visit(r.Context(), s, of, all)
+	fresh := markNew(all, before)
 	f := readFilter(r.URL.Query())
-	body := timelinePage{Filter: f, All: len(all), Facets: f.facets(all), Silent: p.silent(reply, all), Cut: cut}
+	body := timelinePage{Filter: f, All: len(all), Facets: f.facets(all), Silent: p.silent(reply, all), Cut: cut, Views: p.savedViews(r, s, of, f), Before: before.At, New: fresh}
 	for _, text := range reply.GetWarnings() {
 		body.Warnings = append(body.Warnings, plainWarning(text))
 	}
@@ -95,7 +105,21 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 	if f.set() {
 		body.Clear = path
 	}
-	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body})
+	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body, Wait: "list.js"})
+}
+
+// markNew marks what was not listed at the visit before, and returns how many. At a first visit nothing is.
+func markNew(all []entry, before Visit) (n int) {
+	if before.At.IsZero() {
+		return 0
+	}
+	for i := range all {
+		if !before.Has(all[i].Document) {
+			all[i].New = true
+			n++
+		}
+	}
+	return n
 }
 
 // locate asks the node for all of a patient's documents, as far as a page can show them.
@@ -163,7 +187,7 @@ func documentPath(of *patient, document string) string {
 func (p *Portal) entry(of *patient, d *admin.Located) entry {
 	e := entry{
 		Document: d.GetDocument(), Link: documentPath(of, d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Code: d.GetType(),
-		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Format: formatName(d.GetContentType()),
+		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Specialty: d.GetSpecialty(), SpecialtyName: p.specialtyName(d.GetSpecialty()), Format: formatName(d.GetContentType()),
 		Pages: d.GetPages(), Size: sizeName(d.GetBytes()), Sealed: d.GetSealed(),
 	}
 	if d.GetDate() != 0 {

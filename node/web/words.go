@@ -100,6 +100,32 @@ func typeName(code string) string {
 	return "Type " + code
 }
 
+// specialtyNames names the treatment functions that letters come from most (NHS Data Dictionary, Treatment Function Code).
+func specialtyNames() map[string]string {
+	return map[string]string{
+		"": "", "100": "General surgery", "101": "Urology", "110": "Trauma and orthopaedics", "120": "Ear, nose and throat", "130": "Ophthalmology",
+		"140": "Oral surgery", "150": "Neurosurgery", "160": "Plastic surgery", "170": "Cardiothoracic surgery", "171": "Paediatric surgery",
+		"180": "Emergency medicine", "190": "Anaesthetics", "191": "Pain management", "192": "Intensive care medicine", "300": "General internal medicine", "301": "Gastroenterology",
+		"302": "Endocrinology", "303": "Clinical haematology", "307": "Diabetes", "314": "Rehabilitation medicine", "315": "Palliative medicine",
+		"320": "Cardiology", "328": "Stroke medicine", "330": "Dermatology", "340": "Respiratory medicine", "350": "Infectious diseases", "360": "Genitourinary medicine",
+		"361": "Renal medicine", "370": "Medical oncology", "400": "Neurology", "410": "Rheumatology", "420": "Paediatrics", "430": "Elderly medicine",
+		"501": "Obstetrics", "502": "Gynaecology", "650": "Physiotherapy", "651": "Occupational therapy", "654": "Dietetics", "710": "Adult mental health",
+		"711": "Child and adolescent psychiatry", "715": "Old age psychiatry", "800": "Clinical oncology", "811": "Interventional radiology", "812": "Diagnostic imaging",
+		"1060971000000108": "General practice", "788002001": "Adult mental health",
+	}
+}
+
+// specialtyName names a specialty; one that is not known keeps its code.
+func (p *Portal) specialtyName(code string) string {
+	if name, known := p.specialties[code]; known {
+		return name
+	}
+	if local, ok := strings.CutPrefix(code, "local:"); ok {
+		return local
+	}
+	return "Specialty " + code
+}
+
 // formatName is what kind of file a document is, for people.
 func formatName(contentType string) string {
 	switch media.FormatOf(contentType) {

@@ -39,7 +39,7 @@ func (p Person) Check() error {
 		if len(name) > maxPerson || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || !federation.TextRune(r) }) {
 			return fmt.Errorf("%w: a name has at most %d bytes of text in one line", ErrPerson, maxPerson)
 		}
-		if name != "" && fold(name) == "" {
+		if name != "" && FoldName(name) == "" {
 			return fmt.Errorf("%w: the name %q has no letters", ErrPerson, name)
 		}
 	}
@@ -63,7 +63,7 @@ func (p Person) Contradicts(other Person) string {
 	if p.Born != "" && other.Born != "" && p.Born != other.Born {
 		return fmt.Sprintf("the date of birth is %s, not %s", p.Born, other.Born)
 	}
-	if p.Family != "" && other.Family != "" && p.Given != "" && other.Given != "" && fold(p.Family) != fold(other.Family) && fold(first(p.Given)) != fold(first(other.Given)) {
+	if p.Family != "" && other.Family != "" && p.Given != "" && other.Given != "" && FoldName(p.Family) != FoldName(other.Family) && FoldName(first(p.Given)) != FoldName(first(other.Given)) {
 		return fmt.Sprintf("the name is %s %s, not %s %s", p.Given, p.Family, other.Given, other.Family)
 	}
 	return ""
@@ -87,8 +87,8 @@ func (p Person) with(other Person) Person {
 	return p
 }
 
-// fold writes a name so that spellings of it are the same: capital letters without accents, spaces, hyphens and apostrophes.
-func fold(name string) string {
+// FoldName writes a name so that spellings of it are the same: capital letters without accents, spaces, hyphens and apostrophes.
+func FoldName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsLetter(r) {
 			return -1
@@ -115,7 +115,7 @@ func (s *Store) personKey(p Person) (blind [blindLen]byte, ok bool) {
 	if p.Family == "" || p.Born == "" {
 		return blind, false
 	}
-	return s.Blind("person", fold(p.Family), p.Born), true
+	return s.Blind("person", FoldName(p.Family), p.Born), true
 }
 
 // SetPerson adds to what is known of a patient, durably, and returns what was known before. Empty fields change nothing. It

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/web"
+	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// What the portal keeps of a user lies under a keyed digest of the staff id, sealed like every other value.
+const (
+	viewsPrefix  = "portal/views/"
+	visitsPrefix = "portal/visits/"
+	maxVisits    = 200     // patients whose last visit by a user is kept
+	maxMarkBytes = 384_000 // bytes of what was listed then, of all of them
+)
+
+// portalDesk orders the changes to what is kept of the portal's users.
+type portalDesk struct{ mu sync.Mutex }
+
+// keptVisit is the last visit of a user to one patient.
+type keptVisit struct {
+	Subject federation.Subject
+	At      time.Time
+	Marks   []byte
+}
+
+func (n *Node) deskName(prefix, user string) string {
+	blind := n.records.Blind(prefix, user)
+	return prefix + hex.EncodeToString(blind[:])
+}
+
+// kept reads a value of the portal's; out is left as it is when there is none.
+func (n *Node) kept(ctx context.Context, name string, out any) error {
+	b, found, err := n.records.Setting(ctx, name)
+	if err == nil && found {
+		if failed := json.Unmarshal(b, out); failed != nil {
+			err = fmt.Errorf("setting of the portal: %w", storage.ErrIntegrity)
+		}
+	}
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	return nil
+}
+
+func (n *Node) keepFor(ctx context.Context, name string, value any) error {
+	b, err := json.Marshal(value)
+	if err == nil {
+		err = n.records.SetSetting(ctx, name, b)
+	}
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	return nil
+}
+
+// Visit keeps what a user was shown of a patient, in place of the visit before, which it returns. The last 200 patients of each
+// user are kept.
+func (n *Node) Visit(ctx context.Context, patient, user string, shown web.Visit) (web.Visit, error) {
+	number, err := n.patient(patient)
+	if err != nil {
+		return web.Visit{}, err
+	}
+	subject, name := n.records.Subject(number), n.deskName(visitsPrefix, user)
+	n.portalDesk.mu.Lock()
+	defer n.portalDesk.mu.Unlock()
+	var all []keptVisit
+	if err := n.kept(ctx, name, &all); err != nil {
+		return web.Visit{}, err
+	}
+	var before web.Visit
+	if i := slices.IndexFunc(all, func(v keptVisit) bool { return v.Subject == subject }); i >= 0 {
+		before = web.Visit{At: all[i].At, Marks: all[i].Marks}
+		all = slices.Delete(all, i, i+1)
+	}
+	all = append([]keptVisit{{subject, shown.At.UTC(), shown.Marks}}, all...)
+	size := 0
+	for i, v := range all {
+		if size += len(v.Marks) * 4 / 3; i > 0 && (i >= maxVisits || size > maxMarkBytes) {
+			all = all[:i]
+			break
+		}
+	}
+	return before, n.keepFor(ctx, name, all)
+}
+
+// Views returns the views of lists that a user of the portal has saved.
+func (n *Node) Views(ctx context.Context, user string) ([]web.View, error) {
+	var out []web.View
+	err := n.kept(ctx, n.deskName(viewsPrefix, user), &out)
+	return out, err
+}
+
+// KeepViews keeps a user's views in place of those before.
+func (n *Node) KeepViews(ctx context.Context, user string, views []web.View) error {
+	return n.keepFor(ctx, n.deskName(viewsPrefix, user), views)
+}
+
+// Person returns what this trust was told of who a patient is; the zero Person when nothing.
+func (n *Node) Person(ctx context.Context, patient string) (web.Person, error) {
+	number, err := n.patient(patient)
+	if err != nil {
+		return web.Person{}, err
+	}
+	p, err := n.records.Person(ctx, n.records.Subject(number))
+	if err != nil {
+		return web.Person{}, n.storeProblem(err)
+	}
+	return personOf(number, p), nil
+}
+
+func personOf(number record.NHSNumber, p record.Person) web.Person {
+	if p.IsZero() {
+		return web.Person{}
+	}
+	return web.Person{Number: number.Digits(), Family: p.Family, Given: p.Given, Born: p.Born, Sex: p.Sex}
+}
+
+// FindPersons returns this trust's own patients of a family name who were born on a day; those only whose given name begins
+// like the one asked for, where one is.
+func (n *Node) FindPersons(ctx context.Context, q web.Person) ([]web.Person, error) {
+	if err := (record.Person{Family: q.Family, Given: q.Given, Born: q.Born}).Check(); err != nil || q.Family == "" || q.Born == "" {
+		return nil, admin.Errorf(admin.CodeBadInput, "a family name and a date of birth are needed: %v", errors.Join(err, record.ErrPerson))
+	}
+	found, err := n.records.FindPersons(ctx, q.Family, q.Born)
+	if err != nil {
+		return nil, n.storeProblem(err)
+	}
+	var out []web.Person
+	for _, p := range found {
+		if strings.HasPrefix(record.FoldName(p.Given), record.FoldName(q.Given)) {
+			out = append(out, personOf(p.Number, p.Person))
+		}
+	}
+	return out, nil
+}
