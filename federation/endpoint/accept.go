@@ -264,6 +264,11 @@ func (e *Endpoint) route(s *session, str *quic.Stream) {
 		return
 	}
 	stream.service = Service(header[0])
+	if s.at.lane == LaneDocument && stream.service == serviceWarm {
+		e.warm(s, str)
+		_ = stream.Close() // always nil
+		return
+	}
 	l := e.lookup(door{s.at.lane, stream.service})
 	if l == nil {
 		refuse(ResetUnknownService, "unknown")

@@ -45,7 +45,7 @@ func (e *Endpoint) DialStriped(ctx context.Context, service Service, to PeerID, 
 }
 
 func (e *Endpoint) dial(ctx context.Context, at slot, service Service, to PeerID, together bool) (net.Conn, error) {
-	if !at.lane.valid() || at.lane == LaneJoin || service == 0 {
+	if !at.lane.valid() || at.lane == LaneJoin || service == 0 || service == serviceWarm {
 		return nil, fmt.Errorf("dial %s, service %d: %w", at.lane, service, ErrInvalid)
 	}
 	for first := true; ; first = false {

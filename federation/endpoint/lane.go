@@ -79,7 +79,7 @@ func laneOf(alpn string) (Lane, bool) {
 }
 
 // Service is the first byte of each stream and names who should read the rest. The caller chooses
-// the numbers; they are unique within a lane. The zero Service is invalid.
+// the numbers; they are unique within a lane. The zero Service is invalid, and so is 255, which is the endpoint's own.
 type Service byte
 
 // ServiceJoin is the one service of the join lane: DialJoin opens it.

@@ -27,7 +27,7 @@ type listener struct {
 // admitted. Streams that nobody accepts fill the backlog; further ones are reset with ResetBusy.
 // It returns ErrInUse for a service that has a listener, ErrInvalid, or ErrClosed.
 func (e *Endpoint) Listen(lane Lane, service Service) (net.Listener, error) {
-	if !lane.valid() || service == 0 {
+	if !lane.valid() || service == 0 || service == serviceWarm {
 		return nil, fmt.Errorf("listen on %s, service %d: %w", lane, service, ErrInvalid)
 	}
 	l := &listener{

@@ -34,6 +34,7 @@ type session struct {
 	grown    *grant
 	open     atomic.Int32 // incoming streams that are not closed yet
 	failed   atomic.Bool  // a stream has seen the connection fail
+	warmed   atomic.Bool  // it was asked to widen its congestion window
 
 	bound      sync.Once // guards what follows
 	binding    []byte

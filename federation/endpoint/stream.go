@@ -149,6 +149,7 @@ func (s *Stream) end(how func()) {
 		if !s.sess.outgoing {
 			s.sess.open.Add(-1)
 		}
+		s.sess.ep.warmUp(s.sess)
 		if s.alone {
 			// The last bytes are still on their way; a connection closed at once would lose them.
 			time.AfterFunc(joinLinger, func() { s.sess.close(closeDone, "") })
