@@ -73,7 +73,11 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 			return begin(m)
 		},
 	}
-	ctx, over, err := d.node.breakGlassFor(ctx, &q)
+	subject, known, err := d.node.subjectOf(ctx, d.id) // once for all that needs it: who waits for a document waits for each reading
+	over := func(err error) error { return err }
+	if err == nil && known {
+		ctx, over, err = d.node.breakGlassFor(ctx, &q, subject)
+	}
 	if err != nil {
 		return exchange.Result{}, err
 	}
@@ -81,8 +85,10 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 		result, err := d.node.custodian.Load().Open(ctx, q, sink)
 		return result, over(d.node.releaseProblem(d.id, s, err))
 	}
-	d.node.looks(ctx, d.who, d.id)
-	q.Vouch = d.node.vouch(ctx, d.id, d.who.GetRelationship())
+	if known {
+		d.node.looks(ctx, d.who, subject)
+		q.Vouch = d.node.vouch(ctx, subject, d.who.GetRelationship())
+	}
 	asked := ctx
 	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
 	defer watch.stop(nil)

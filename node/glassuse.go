@@ -51,12 +51,8 @@ func (n *Node) subjectOf(ctx context.Context, id federation.DocumentID) (federat
 
 // breakGlassFor makes a request say that the glass is to be broken where its user has declared an emergency for the patient,
 // and has it end with the emergency. over is called with what the request has come to.
-func (n *Node) breakGlassFor(ctx context.Context, q *exchange.Request) (context.Context, func(error) error, error) {
+func (n *Node) breakGlassFor(ctx context.Context, q *exchange.Request, subject federation.Subject) (context.Context, func(error) error, error) {
 	same := func(err error) error { return err }
-	subject, found, err := n.subjectOf(ctx, q.Document)
-	if err != nil || !found {
-		return ctx, same, err
-	}
 	r, found, err := n.inEmergency(ctx, q.User, subject)
 	if err != nil || !found {
 		return ctx, same, err
@@ -76,10 +72,8 @@ func (n *Node) breakGlassFor(ctx context.Context, q *exchange.Request) (context.
 }
 
 // looks has the rules of misuse look at a member of this trust's staff who asks another trust for a document.
-func (n *Node) looks(ctx context.Context, who *admin.Asker, id federation.DocumentID) {
-	if s, found, err := n.subjectOf(ctx, id); err == nil && found {
-		n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, s, who.GetRelationship())
-	}
+func (n *Node) looks(ctx context.Context, who *admin.Asker, subject federation.Subject) {
+	n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, subject, who.GetRelationship())
 }
 
 // onEmergency is asked by the custodian before the glass is broken for a document of this trust. It keeps the review,

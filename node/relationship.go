@@ -75,11 +75,7 @@ func (n *Node) relationship(ctx context.Context, subjects []federation.Subject, 
 }
 
 // vouch is this trust's word to a custodian for the evidence that its user names; none when it is not found here.
-func (n *Node) vouch(ctx context.Context, id federation.DocumentID, text string) exchange.Vouch {
-	subject, known, err := n.subjectOf(ctx, id)
-	if err != nil || !known {
-		return exchange.Vouch{}
-	}
+func (n *Node) vouch(ctx context.Context, subject federation.Subject, text string) exchange.Vouch {
 	link := n.relationship(ctx, []federation.Subject{subject}, text)
 	if !link.Verified {
 		return exchange.Vouch{}
