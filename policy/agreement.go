@@ -29,6 +29,7 @@ type Agreement struct {
 	users     memo[userKey, parts]
 	documents memo[documentKey, parts]
 	contexts  memo[contextKey, cedar.Record]
+	shown     memo[showKey, bool]
 }
 
 type place struct {
@@ -111,6 +112,30 @@ func (a *Agreement) evaluate(r Request, action string, version uint64) (bool, []
 		why = append(why, Reason{Rule: rule.name, Text: rule.says[at], Version: version, Source: custodian})
 	}
 	return decision == cedar.Allow, why
+}
+
+// showKey is a request to see a document as the rules can tell it from others. A rule may name a user by their id.
+type showKey struct {
+	user     User
+	document documentKey
+	context  contextKey
+}
+
+// shows reports whether the agreement lets the user see the request's document, whose key is given. An agreement means the same
+// for as long as it lives, so that what it has decided once it need not decide again.
+func (a *Agreement) shows(r *Request, d documentKey) bool {
+	k := showKey{user: r.User, document: d, context: a.contextKey(r)}
+	recurs := a.uses&usesNow == 0 // no moment does
+	if recurs {
+		if permit, known := a.shown.get(k); known {
+			return permit
+		}
+	}
+	permit, _ := a.evaluate(*r, actionSee, 0)
+	if recurs {
+		a.shown.put(k, permit)
+	}
+	return permit
 }
 
 func (a *Agreement) candidates(action string, u User) candidates {

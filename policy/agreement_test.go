@@ -26,7 +26,7 @@ func plainly(text string, r Request, action string) (bool, []string) {
 		kind = "none"
 	}
 	var labels []cedar.Value
-	for _, l := range strings.Fields(labelsOf(d)) {
+	for _, l := range strings.Fields(labelsOf(&d)) {
 		labels = append(labels, uid("Sensitivity", l))
 	}
 	user, document := uid("User", string(r.User.Trust)+"/"+r.User.ID), uid("Document", string(d.ID))

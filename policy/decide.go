@@ -113,9 +113,18 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 
 // fault returns what is wrong with the request itself, or "".
 func fault(r Request) string {
-	switch {
-	case r.Action != See && r.Action != Open && r.Action != Export:
+	if r.Action != See && r.Action != Open && r.Action != Export {
 		return "no action is named"
+	}
+	if text := faultOfAsker(&r); text != "" {
+		return text
+	}
+	return faultOf(&r.Document)
+}
+
+// faultOfAsker returns what is wrong with what a request says of who asks, why and when, or "".
+func faultOfAsker(r *Request) string {
+	switch {
 	case !r.User.Trust.Valid() || r.User.ID == "":
 		return "no user is named"
 	case !knownRole(r.User.Role):
@@ -125,14 +134,14 @@ func fault(r Request) string {
 	case r.Now.IsZero():
 		return "the time is not known"
 	default:
-		return faultOf(&r.Document)
+		return ""
 	}
 }
 
 // faultOf returns what is wrong with what a request says of its document, or "".
 func faultOf(d *Document) string {
 	switch {
-	case !d.ID.Valid() || d.ID.Custodian() != d.Custodian || d.Subject.IsZero():
+	case d.Custodian == "" || d.ID.Custodian() != d.Custodian || d.Subject.IsZero(): // an id that is not valid has none
 		return "the document, its custodian or its patient is not named"
 	case d.Confidentiality < federation.Unrestricted || d.Confidentiality > federation.VeryRestricted:
 		return "the document's confidentiality is not known"

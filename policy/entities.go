@@ -97,7 +97,7 @@ func (a *Agreement) entitiesOf(r Request) *entities {
 		a.users.put(u, parts)
 	}
 	e.user.Parents, e.user.Attributes = parts.parents, parts.attributes
-	d := a.documentKey(r.Document)
+	d := a.documentKey(&r.Document)
 	if parts, ok = a.documents.get(d); !ok {
 		parts = documentParts(d, a.uses)
 		a.documents.put(d, parts)
@@ -140,7 +140,7 @@ type documentKey struct {
 	milliseconds                         int64
 }
 
-func (a *Agreement) documentKey(d Document) documentKey {
+func (a *Agreement) documentKey(d *Document) documentKey {
 	k := documentKey{custodian: d.Custodian}
 	if a.uses&usesConfidentiality != 0 {
 		k.confidentiality = d.Confidentiality
@@ -174,7 +174,7 @@ func (a *Agreement) documentKey(d Document) documentKey {
 
 // labelsOf returns the labels of a document with all that they are kinds of. A sealed pointer does not say which it
 // bears, so that it bears them all: what a rule hides stays hidden.
-func labelsOf(d Document) string {
+func labelsOf(d *Document) string {
 	if !d.Sealed && len(d.Sensitivity) == 0 {
 		return ""
 	}
@@ -235,7 +235,8 @@ type contextKey struct {
 	verified, consented, glass, outOfHours bool
 }
 
-func (a *Agreement) contextOf(r Request) cedar.Record {
+// contextKey returns what the rules can tell of the request's context.
+func (a *Agreement) contextKey(r *Request) contextKey {
 	k := contextKey{purpose: r.Purpose}
 	if a.uses&usesKind != 0 {
 		k.kind = r.Link.Kind
@@ -250,6 +251,11 @@ func (a *Agreement) contextOf(r Request) cedar.Record {
 	if a.uses&usesNow != 0 {
 		k.now = r.Now.UnixMilli() // the same for all documents of one search
 	}
+	return k
+}
+
+func (a *Agreement) contextOf(r Request) cedar.Record {
+	k := a.contextKey(&r)
 	c, ok := a.contexts.get(k)
 	if !ok {
 		c = contextRecord(k, a.uses)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"sync"
 
 	cedar "github.com/cedar-policy/cedar-go"
@@ -120,11 +121,16 @@ func (r recordOf) set(bit attributes, name string, v cedar.Value) {
 
 func (r recordOf) record() cedar.Record { return cedar.NewRecord(r.values) }
 
-// maxMemo bounds what an agreement keeps of each kind.
-const maxMemo = 512
+// maxMemo bounds what an agreement keeps of each kind, and maxShown how many decisions: each user has some of their own.
+const (
+	maxMemo  = 512
+	maxShown = 2048
+)
 
 // memo keeps values that are dear to make. It is emptied when full: what recurs is soon there again.
 type memo[K comparable, V any] struct {
+	most int // maxMemo unless it is set
+
 	mu   sync.RWMutex
 	kept map[K]V
 }
@@ -139,7 +145,7 @@ func (m *memo[K, V]) get(k K) (V, bool) {
 func (m *memo[K, V]) put(k K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.kept == nil || len(m.kept) >= maxMemo {
+	if m.kept == nil || len(m.kept) >= cmp.Or(m.most, maxMemo) {
 		m.kept = make(map[K]V)
 	}
 	m.kept[k] = v

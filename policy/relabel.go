@@ -36,7 +36,7 @@ func (a *Agreement) Class(d Document, said []Directive) string {
 	}
 	var key documentKey
 	if a != nil {
-		key = a.documentKey(d)
+		key = a.documentKey(&d)
 	}
 	return fmt.Sprintf("%+v %v %s", key, d.Restricted(), faultOf(&d))
 }

@@ -1,22 +1,40 @@
 package policy
 
+import "github.com/ridgeway-exchange/ridgeway/federation"
+
 // Sight says of one document of a custodian after another whether a user may know of it, as a listing needs it. It answers as
 // Decide does for Action See, and asks the agreement only once about documents that it cannot tell apart. It is for one
 // goroutine, and for as long as its facts hold.
 type Sight struct {
 	request Request // all but Document
 	facts   Facts
-	known   map[documentKey]bool // nil: what the patient has said looks at the document itself
+	// known is what the agreement was asked about; nil: what the patient has said looks at the document itself.
+	known map[documentKey]bool
+	// plain says that the agreement alone decides, because the patient has said nothing and nothing else refuses. What it has
+	// decided for others then counts as well.
+	plain bool
+	last  documentKey // what most documents of one patient at one custodian are like
+	sees  bool        // last, if known has anything
 }
 
 // NewSight returns the sight of the user of r, whose Document and Action are of no interest, on what f is about.
 func NewSight(r Request, f Facts) *Sight {
-	r.Action = See
+	r.Action, r.consented = See, false // Decide finds out itself
 	s := &Sight{request: r, facts: f}
 	if f.Agreement != nil && !looks(f.Directives) && !looks(f.LocalRefusals) {
 		s.known = make(map[documentKey]bool)
+		s.plain = s.undisputed()
 	}
 	return s
+}
+
+// undisputed reports whether Decide would come to the agreement, of a document that has no fault of its own.
+func (s *Sight) undisputed() bool {
+	f := &s.facts
+	if !f.Complete || len(f.Directives)+len(f.LocalRefusals) > 0 || s.request.BreakGlass || faultOfAsker(&s.request) != "" {
+		return false
+	}
+	return f.RegionActive && f.RequesterStanding == federation.Active && f.CustodianStanding == federation.Active
 }
 
 // looks reports whether one of the directives looks at the document, and not only at who asks and why.
@@ -37,12 +55,20 @@ func (s *Sight) Sees(d Document) bool {
 	if d.Restricted() || faultOf(&d) != "" {
 		return false
 	}
-	key := s.facts.Agreement.documentKey(d)
+	key := s.facts.Agreement.documentKey(&d)
+	if len(s.known) > 0 && key == s.last {
+		return s.sees
+	}
 	sees, known := s.known[key]
 	if !known {
-		sees = s.decide(d)
+		if s.request.Document = d; s.plain {
+			sees = s.facts.Agreement.shows(&s.request, key)
+		} else {
+			sees = s.decide(d)
+		}
 		s.known[key] = sees
 	}
+	s.last, s.sees = key, sees
 	return sees
 }
 

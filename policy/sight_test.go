@@ -117,3 +117,39 @@ func BenchmarkSee100Documents(b *testing.B) {
 		}
 	}
 }
+
+// TestWhatAnAgreementHasShownIsOfThatUserAndRequest: what was decided for one is not told another that a rule can tell apart.
+func TestWhatAnAgreementHasShownIsOfThatUserAndRequest(t *testing.T) {
+	a := mustCompile(t, `
+		permit (principal == User::"RAS/kind", action, resource);
+		permit (principal in Role::"doctor", action, resource) when { context.purpose == Purpose::"TREAT" && resource.type == "letter" };`)
+	base, f := good(t)
+	f.Agreement = a
+	for _, c := range []struct {
+		id, role, purpose, typ string
+		want                   bool
+	}{
+		{"kind", "nurse", "TREAT", "scan", true},
+		{"other", "nurse", "TREAT", "scan", false},
+		{"other", "doctor", "TREAT", "letter", true},
+		{"other", "doctor", "TREAT", "scan", false},
+		{"other", "doctor", "HOPERAT", "letter", false},
+		{"other", "nurse", "TREAT", "letter", false},
+	} {
+		for range 2 { // asked, and remembered
+			r := base
+			r.User, r.Purpose, r.Document.Type = User{Trust: "RAS", ID: c.id, Role: c.role}, c.purpose, c.typ
+			if got := NewSight(r, f).Sees(r.Document); got != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
+		}
+	}
+	if n := len(a.shown.kept); n != 6 {
+		t.Errorf("%d decisions are kept, want 6", n)
+	}
+	timed := mustCompile(t, `permit (principal, action, resource) when { context.now > datetime("2020-01-01") };`)
+	f.Agreement = timed
+	if !NewSight(base, f).Sees(base.Document) || len(timed.shown.kept) != 0 {
+		t.Errorf("%d decisions that depend on the moment are kept", len(timed.shown.kept))
+	}
+}
