@@ -49,6 +49,11 @@ func (s adminServer) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*a
 	return s.n.Withdraw(ctx, q)
 }
 
+// Erase destroys a withdrawn document.
+func (s adminServer) Erase(ctx context.Context, q *admin.EraseRequest) (*admin.EraseReply, error) {
+	return s.n.Erase(ctx, q)
+}
+
 // Relabel changes labels, or says what that would do.
 func (s adminServer) Relabel(ctx context.Context, q *admin.RelabelRequest) (*admin.RelabelReply, error) {
 	return s.n.Relabel(ctx, q)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -14,12 +15,9 @@ import (
 
 // Withdraw takes one of this trust's documents out of the region.
 func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {
-	id, err := federation.ParseDocumentID(q.GetDocument())
+	id, err := n.ownDocument(q.GetDocument(), "withdraw")
 	if err != nil {
-		return nil, admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway locate' lists the ids", err)
-	}
-	if id.Custodian() != n.Trust() {
-		return nil, admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can withdraw it", id, id.Custodian())
+		return nil, err
 	}
 	if err := n.governs(ctx, q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
 		return nil, err
@@ -62,8 +60,62 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	return reply, nil
 }
 
+// ownDocument reads the id of a document that only this trust may change.
+func (n *Node) ownDocument(text, what string) (federation.DocumentID, error) {
+	id, err := federation.ParseDocumentID(text)
+	if err != nil {
+		return "", admin.Errorf(admin.CodeBadInput, "%v: 'ridgeway locate' lists the ids", err)
+	}
+	if id.Custodian() != n.Trust() {
+		return "", admin.Errorf(admin.CodeBadInput, "%s is held by %s, and only they can %s it", id, id.Custodian(), what)
+	}
+	return id, nil
+}
+
+// Erase destroys the description and the content of a document that has been withdrawn, and of whose withdrawal the region
+// knows. That it was there, who saw it and who erased it stays in the audit log, where it is written first.
+func (n *Node) Erase(ctx context.Context, q *admin.EraseRequest) (*admin.EraseReply, error) {
+	id, err := n.ownDocument(q.GetDocument(), "erase")
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(q.GetReason()) == "" {
+		return nil, admin.Errorf(admin.CodeBadInput, "why is %s to be erased? Give --reason: it stays in the audit log when the document is gone", id)
+	}
+	if err := n.governs(ctx, q.GetBy(), "erases documents", approverRoles); err != nil {
+		return nil, err
+	}
+	doc, err := n.records.Document(ctx, id)
+	switch {
+	case errors.Is(err, record.ErrErased):
+		return nil, admin.Errorf(admin.CodeNotFound, "%s has been erased already", id)
+	case isAbsent(err):
+		return nil, admin.Errorf(admin.CodeNotFound, "this trust holds no document %s", id)
+	case err != nil:
+		return nil, n.storeProblem(err)
+	case doc.State.Phase != record.Withdrawn:
+		return nil, admin.Errorf(admin.CodeBadInput, "%s is shared with the region: withdraw it first with 'ridgeway withdraw %s'. Nothing was changed", id, id)
+	case doc.State.Pending():
+		return nil, admin.Errorf(admin.CodeNoQuorum, "%s is withdrawn here, and the region has not been told yet: erase it once 'ridgeway status' says that nothing waits. Nothing was changed", id)
+	}
+	if err := n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Withdrawal, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Subject: doc.Subject, Document: id,
+		Detail: clipText("erased: "+q.GetReason(), audit.MaxDetail),
+	}); err != nil {
+		return nil, err
+	}
+	if err := n.records.Erase(ctx, id); err != nil {
+		return nil, n.storeProblem(err)
+	}
+	n.custodian.Load().DocumentChanged(id)
+	return &admin.EraseReply{}, nil
+}
+
 // withdrawnNote tells whoever takes in a document that is held already when it has been withdrawn: it stays so.
 func withdrawnNote(added record.Added) string {
+	if added.Held && added.State.Phase == record.Erased {
+		return fmt.Sprintf("it was erased on %s, and is not taken in again", added.State.At.Format("2 January 2006"))
+	}
 	if !added.Held || added.State.Phase != record.Withdrawn {
 		return ""
 	}

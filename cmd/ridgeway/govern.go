@@ -160,51 +160,6 @@ func (a *app) showProposal(p *admin.ProposalReply) error {
 	return nil
 }
 
-func (a *app) withdrawCommand() *cobra.Command {
-	var reason string
-	var undo bool
-	var who asking
-	cmd := &cobra.Command{
-		Use:   "withdraw DOCUMENT",
-		Short: "Take one of this trust's documents out of the region",
-		Long: `Takes a document of this trust out of the region's index; it is no longer
-released. The bytes stay at this trust. --undo shares it again: taking the same
-file in again does not.
-
-JSON: document, committed.`,
-		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"
-  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --undo`,
-		Args: argument(1, "the id of one document"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Withdraw(cmd.Context(), &admin.WithdrawRequest{Document: args[0], Reason: reason, Undo: undo, By: who.message()})
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.emit(map[string]any{"document": args[0], "committed": reply.GetCommitted()})
-				}
-				switch {
-				case undo && reply.GetCommitted():
-					a.say("The document is shared again: it is listed and released as it was before.")
-				case undo:
-					a.say("The document is to be shared again. Other trusts list it once the region can be reached.")
-				case reply.GetCommitted():
-					a.say("The document is withdrawn: it is no longer listed or released.")
-				default:
-					a.say("The document is withdrawn here: it is no longer released. Other trusts still list it until the region can be reached.")
-				}
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why")
-	cmd.Flags().BoolVar(&undo, "undo", false, "share a document again that was withdrawn")
-	cmd.Flags().StringVar(&who.user, "by", "", "staff id of who does it (default: your login name)")
-	cmd.Flags().StringVar(&who.role, "as", "records-staff", "their role: records-staff, governance-lead or privacy-officer")
-	return cmd
-}
-
 // nonNil makes an empty list [] rather than null in JSON.
 func nonNil[T any](list []T) []T {
 	if list == nil {

@@ -37,7 +37,7 @@ Find and read them:  ridgeway locate, ridgeway fetch`,
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
 		"node":    {a.demoCommand(), a.initCommand(), a.serveCommand(), a.inviteCommand(), a.joinCommand(), a.statusCommand(), a.recoverCommand(), a.repairCommand()},
-		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.labelCommand(), a.withdrawCommand(), a.rejectedCommand(), a.scrubCommand()},
+		"records": {a.ingestCommand(), a.locateCommand(), a.fetchCommand(), a.labelCommand(), a.withdrawCommand(), a.eraseCommand(), a.rejectedCommand(), a.scrubCommand()},
 		"govern":  {a.objectCommand(), a.consentCommand(), a.suspendCommand(), a.approveCommand(), a.auditCommand(), a.reportCommand(), a.breakGlassCommand(), a.reviewCommand(), a.protectCommand(), a.agreementCommand(), a.whyCommand(), a.whoCommand()},
 	} {
 		for _, c := range commands {

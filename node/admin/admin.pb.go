@@ -2368,6 +2368,102 @@ func (x *WithdrawReply) GetCommitted() bool {
 	return false
 }
 
+type EraseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Document      string                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // must be given
+	By            *Asker                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`         // somebody with governance duties
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseRequest) Reset() {
+	*x = EraseRequest{}
+	mi := &file_node_admin_admin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseRequest) ProtoMessage() {}
+
+func (x *EraseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseRequest.ProtoReflect.Descriptor instead.
+func (*EraseRequest) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *EraseRequest) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *EraseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EraseRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+type EraseReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseReply) Reset() {
+	*x = EraseReply{}
+	mi := &file_node_admin_admin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseReply) ProtoMessage() {}
+
+func (x *EraseReply) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseReply.ProtoReflect.Descriptor instead.
+func (*EraseReply) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+}
+
 type SuspendRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"`
@@ -2381,7 +2477,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2489,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2502,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2454,7 +2550,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2562,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2575,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2509,7 +2605,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2617,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2630,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2581,7 +2677,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2689,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2702,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *VerifyAuditRequest) GetRegion() bool {
@@ -2632,7 +2728,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2644,7 +2740,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2657,7 +2753,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2728,7 +2824,7 @@ type AuditRootsRequest struct {
 
 func (x *AuditRootsRequest) Reset() {
 	*x = AuditRootsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2836,7 @@ func (x *AuditRootsRequest) String() string {
 func (*AuditRootsRequest) ProtoMessage() {}
 
 func (x *AuditRootsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2849,7 @@ func (x *AuditRootsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRootsRequest.ProtoReflect.Descriptor instead.
 func (*AuditRootsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AuditRootsRequest) GetTrust() string {
@@ -2793,7 +2889,7 @@ type AuditRootsReply struct {
 
 func (x *AuditRootsReply) Reset() {
 	*x = AuditRootsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2805,7 +2901,7 @@ func (x *AuditRootsReply) String() string {
 func (*AuditRootsReply) ProtoMessage() {}
 
 func (x *AuditRootsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2818,7 +2914,7 @@ func (x *AuditRootsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRootsReply.ProtoReflect.Descriptor instead.
 func (*AuditRootsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AuditRootsReply) GetRoots() []*AuditRoot {
@@ -2843,7 +2939,7 @@ type AuditRoot struct {
 
 func (x *AuditRoot) Reset() {
 	*x = AuditRoot{}
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2855,7 +2951,7 @@ func (x *AuditRoot) String() string {
 func (*AuditRoot) ProtoMessage() {}
 
 func (x *AuditRoot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2868,7 +2964,7 @@ func (x *AuditRoot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRoot.ProtoReflect.Descriptor instead.
 func (*AuditRoot) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AuditRoot) GetTrust() string {
@@ -2922,7 +3018,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2934,7 +3030,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2947,7 +3043,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -2965,7 +3061,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3073,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3086,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 type RejectedRequest struct {
@@ -3002,7 +3098,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3110,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3123,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -3047,7 +3143,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3155,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3168,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -3103,7 +3199,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3115,7 +3211,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3128,7 +3224,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Rejection) GetId() string {
@@ -3184,7 +3280,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3292,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3305,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -3242,7 +3338,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3350,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3363,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -3285,7 +3381,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3393,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3406,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
 }
 
 type ScrubReply struct {
@@ -3326,7 +3422,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3434,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3447,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -3400,7 +3496,7 @@ type AgreementText struct {
 
 func (x *AgreementText) Reset() {
 	*x = AgreementText{}
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3412,7 +3508,7 @@ func (x *AgreementText) String() string {
 func (*AgreementText) ProtoMessage() {}
 
 func (x *AgreementText) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3425,7 +3521,7 @@ func (x *AgreementText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
 func (*AgreementText) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AgreementText) GetCedar() string {
@@ -3451,7 +3547,7 @@ type CheckAgreementRequest struct {
 
 func (x *CheckAgreementRequest) Reset() {
 	*x = CheckAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3559,7 @@ func (x *CheckAgreementRequest) String() string {
 func (*CheckAgreementRequest) ProtoMessage() {}
 
 func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3572,7 @@ func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
 func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CheckAgreementRequest) GetText() *AgreementText {
@@ -3496,7 +3592,7 @@ type CheckAgreementReply struct {
 
 func (x *CheckAgreementReply) Reset() {
 	*x = CheckAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3604,7 @@ func (x *CheckAgreementReply) String() string {
 func (*CheckAgreementReply) ProtoMessage() {}
 
 func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3617,7 @@ func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
 func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CheckAgreementReply) GetFindings() []*Finding {
@@ -3552,7 +3648,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3564,7 +3660,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3577,7 +3673,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Finding) GetLine() uint32 {
@@ -3634,7 +3730,7 @@ type SimulateAgreementRequest struct {
 
 func (x *SimulateAgreementRequest) Reset() {
 	*x = SimulateAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3742,7 @@ func (x *SimulateAgreementRequest) String() string {
 func (*SimulateAgreementRequest) ProtoMessage() {}
 
 func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3755,7 @@ func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SimulateAgreementRequest) GetText() *AgreementText {
@@ -3700,7 +3796,7 @@ type SimulateAgreementReply struct {
 
 func (x *SimulateAgreementReply) Reset() {
 	*x = SimulateAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3712,7 +3808,7 @@ func (x *SimulateAgreementReply) String() string {
 func (*SimulateAgreementReply) ProtoMessage() {}
 
 func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3725,7 +3821,7 @@ func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SimulateAgreementReply) GetAudited() *Impact {
@@ -3759,7 +3855,7 @@ type Impact struct {
 
 func (x *Impact) Reset() {
 	*x = Impact{}
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3771,7 +3867,7 @@ func (x *Impact) String() string {
 func (*Impact) ProtoMessage() {}
 
 func (x *Impact) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3784,7 +3880,7 @@ func (x *Impact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Impact.ProtoReflect.Descriptor instead.
 func (*Impact) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Impact) GetDecided() uint64 {
@@ -3862,7 +3958,7 @@ type ImpactCount struct {
 
 func (x *ImpactCount) Reset() {
 	*x = ImpactCount{}
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3874,7 +3970,7 @@ func (x *ImpactCount) String() string {
 func (*ImpactCount) ProtoMessage() {}
 
 func (x *ImpactCount) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3887,7 +3983,7 @@ func (x *ImpactCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
 func (*ImpactCount) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ImpactCount) GetBy() string {
@@ -3937,7 +4033,7 @@ type ImpactExample struct {
 
 func (x *ImpactExample) Reset() {
 	*x = ImpactExample{}
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3949,7 +4045,7 @@ func (x *ImpactExample) String() string {
 func (*ImpactExample) ProtoMessage() {}
 
 func (x *ImpactExample) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3962,7 +4058,7 @@ func (x *ImpactExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
 func (*ImpactExample) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ImpactExample) GetGained() bool {
@@ -4056,7 +4152,7 @@ type ProposeAgreementRequest struct {
 
 func (x *ProposeAgreementRequest) Reset() {
 	*x = ProposeAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4068,7 +4164,7 @@ func (x *ProposeAgreementRequest) String() string {
 func (*ProposeAgreementRequest) ProtoMessage() {}
 
 func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,7 +4177,7 @@ func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ProposeAgreementRequest) GetText() *AgreementText {
@@ -4138,7 +4234,7 @@ type ApproveAgreementRequest struct {
 
 func (x *ApproveAgreementRequest) Reset() {
 	*x = ApproveAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4246,7 @@ func (x *ApproveAgreementRequest) String() string {
 func (*ApproveAgreementRequest) ProtoMessage() {}
 
 func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4259,7 @@ func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ApproveAgreementRequest) GetProposal() string {
@@ -4219,7 +4315,7 @@ type AgreementProposal struct {
 
 func (x *AgreementProposal) Reset() {
 	*x = AgreementProposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4327,7 @@ func (x *AgreementProposal) String() string {
 func (*AgreementProposal) ProtoMessage() {}
 
 func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4340,7 @@ func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
 func (*AgreementProposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AgreementProposal) GetId() string {
@@ -4377,7 +4473,7 @@ type AgreementsRequest struct {
 
 func (x *AgreementsRequest) Reset() {
 	*x = AgreementsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4389,7 +4485,7 @@ func (x *AgreementsRequest) String() string {
 func (*AgreementsRequest) ProtoMessage() {}
 
 func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4402,7 +4498,7 @@ func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
 func (*AgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AgreementsRequest) GetTrust() string {
@@ -4438,7 +4534,7 @@ type AgreementsReply struct {
 
 func (x *AgreementsReply) Reset() {
 	*x = AgreementsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4450,7 +4546,7 @@ func (x *AgreementsReply) String() string {
 func (*AgreementsReply) ProtoMessage() {}
 
 func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4463,7 +4559,7 @@ func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
 func (*AgreementsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AgreementsReply) GetVersions() []*AgreementVersion {
@@ -4515,7 +4611,7 @@ type AgreementVersion struct {
 
 func (x *AgreementVersion) Reset() {
 	*x = AgreementVersion{}
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4527,7 +4623,7 @@ func (x *AgreementVersion) String() string {
 func (*AgreementVersion) ProtoMessage() {}
 
 func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4540,7 +4636,7 @@ func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
 func (*AgreementVersion) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AgreementVersion) GetTrust() string {
@@ -4647,7 +4743,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4659,7 +4755,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4672,7 +4768,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WhyRequest) GetDocument() string {
@@ -4723,7 +4819,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4735,7 +4831,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4748,7 +4844,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WhyReply) GetOutcome() string {
@@ -4796,7 +4892,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +4904,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +4917,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *WhoRequest) GetDocument() string {
@@ -4847,7 +4943,7 @@ type WhoReply struct {
 
 func (x *WhoReply) Reset() {
 	*x = WhoReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4859,7 +4955,7 @@ func (x *WhoReply) String() string {
 func (*WhoReply) ProtoMessage() {}
 
 func (x *WhoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4872,7 +4968,7 @@ func (x *WhoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
 func (*WhoReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WhoReply) GetAccess() []*Access {
@@ -4899,7 +4995,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +5007,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +5020,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Access) GetTrust() string {
@@ -5009,7 +5105,7 @@ type DocumentChoice struct {
 
 func (x *DocumentChoice) Reset() {
 	*x = DocumentChoice{}
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5117,7 @@ func (x *DocumentChoice) String() string {
 func (*DocumentChoice) ProtoMessage() {}
 
 func (x *DocumentChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5130,7 @@ func (x *DocumentChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentChoice.ProtoReflect.Descriptor instead.
 func (*DocumentChoice) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DocumentChoice) GetDocuments() []string {
@@ -5126,7 +5222,7 @@ type RelabelRequest struct {
 
 func (x *RelabelRequest) Reset() {
 	*x = RelabelRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5138,7 +5234,7 @@ func (x *RelabelRequest) String() string {
 func (*RelabelRequest) ProtoMessage() {}
 
 func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5151,7 +5247,7 @@ func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
 func (*RelabelRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RelabelRequest) GetChoice() *DocumentChoice {
@@ -5252,7 +5348,7 @@ type RelabelReply struct {
 
 func (x *RelabelReply) Reset() {
 	*x = RelabelReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +5360,7 @@ func (x *RelabelReply) String() string {
 func (*RelabelReply) ProtoMessage() {}
 
 func (x *RelabelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +5373,7 @@ func (x *RelabelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
 func (*RelabelReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RelabelReply) GetChosen() uint64 {
@@ -5382,7 +5478,7 @@ type LabelProblem struct {
 
 func (x *LabelProblem) Reset() {
 	*x = LabelProblem{}
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5394,7 +5490,7 @@ func (x *LabelProblem) String() string {
 func (*LabelProblem) ProtoMessage() {}
 
 func (x *LabelProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5407,7 +5503,7 @@ func (x *LabelProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelProblem.ProtoReflect.Descriptor instead.
 func (*LabelProblem) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LabelProblem) GetDocument() string {
@@ -5450,7 +5546,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5462,7 +5558,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5475,7 +5571,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -5573,7 +5669,7 @@ type RecordDirectiveRequest struct {
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5585,7 +5681,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5598,7 +5694,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -5685,7 +5781,7 @@ type RecordDirectiveReply struct {
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5697,7 +5793,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5710,7 +5806,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -5766,7 +5862,7 @@ type DirectivesRequest struct {
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5778,7 +5874,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5791,7 +5887,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -5825,7 +5921,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5837,7 +5933,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5850,7 +5946,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -5886,7 +5982,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5898,7 +5994,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5911,7 +6007,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -6004,7 +6100,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6016,7 +6112,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6029,7 +6125,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -6078,7 +6174,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6090,7 +6186,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6103,7 +6199,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -6143,7 +6239,7 @@ type ReceiptReply struct {
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6155,7 +6251,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6168,7 +6264,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -6240,7 +6336,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6252,7 +6348,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6265,7 +6361,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -6314,7 +6410,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6326,7 +6422,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6339,7 +6435,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -6374,7 +6470,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6386,7 +6482,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6399,7 +6495,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -6433,7 +6529,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6445,7 +6541,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6458,7 +6554,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -6484,7 +6580,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6496,7 +6592,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6509,7 +6605,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -6540,7 +6636,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6552,7 +6648,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6565,7 +6661,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Review) GetId() string {
@@ -6671,7 +6767,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6683,7 +6779,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6696,7 +6792,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -6748,7 +6844,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6760,7 +6856,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6773,7 +6869,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -6898,7 +6994,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6910,7 +7006,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6923,7 +7019,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -7097,7 +7193,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7109,7 +7205,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7122,7 +7218,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -7150,7 +7246,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7162,7 +7258,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7175,7 +7271,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -7210,7 +7306,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7222,7 +7318,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7235,7 +7331,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -7269,7 +7365,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7281,7 +7377,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7294,7 +7390,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -7314,7 +7410,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7326,7 +7422,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7339,7 +7435,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -7377,7 +7473,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7389,7 +7485,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7402,7 +7498,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -7516,7 +7612,7 @@ type ReportEmergency struct {
 
 func (x *ReportEmergency) Reset() {
 	*x = ReportEmergency{}
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7528,7 +7624,7 @@ func (x *ReportEmergency) String() string {
 func (*ReportEmergency) ProtoMessage() {}
 
 func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7541,7 +7637,7 @@ func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEmergency.ProtoReflect.Descriptor instead.
 func (*ReportEmergency) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ReportEmergency) GetId() string {
@@ -7635,7 +7731,7 @@ type ReportReview struct {
 
 func (x *ReportReview) Reset() {
 	*x = ReportReview{}
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7647,7 +7743,7 @@ func (x *ReportReview) String() string {
 func (*ReportReview) ProtoMessage() {}
 
 func (x *ReportReview) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7660,7 +7756,7 @@ func (x *ReportReview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReview.ProtoReflect.Descriptor instead.
 func (*ReportReview) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ReportReview) GetTrust() string {
@@ -7723,7 +7819,7 @@ type ReportAccess struct {
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7735,7 +7831,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7748,7 +7844,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -7884,7 +7980,7 @@ type ReportSite struct {
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7896,7 +7992,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7909,7 +8005,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -7964,7 +8060,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7976,7 +8072,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7989,7 +8085,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -8019,7 +8115,7 @@ type ReconcileReply struct {
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8031,7 +8127,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8044,7 +8140,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -8097,7 +8193,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_node_admin_admin_proto_msgTypes[99]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8109,7 +8205,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[99]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8122,7 +8218,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{99}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -8189,7 +8285,7 @@ type ProtectRequest struct {
 
 func (x *ProtectRequest) Reset() {
 	*x = ProtectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[100]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8201,7 +8297,7 @@ func (x *ProtectRequest) String() string {
 func (*ProtectRequest) ProtoMessage() {}
 
 func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[100]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8214,7 +8310,7 @@ func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectRequest.ProtoReflect.Descriptor instead.
 func (*ProtectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{100}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ProtectRequest) GetPatient() string {
@@ -8268,7 +8364,7 @@ type ProtectReply struct {
 
 func (x *ProtectReply) Reset() {
 	*x = ProtectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[101]
+	mi := &file_node_admin_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8280,7 +8376,7 @@ func (x *ProtectReply) String() string {
 func (*ProtectReply) ProtoMessage() {}
 
 func (x *ProtectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[101]
+	mi := &file_node_admin_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8293,7 +8389,7 @@ func (x *ProtectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectReply.ProtoReflect.Descriptor instead.
 func (*ProtectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{101}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ProtectReply) GetPersons() []*ProtectedPerson {
@@ -8318,7 +8414,7 @@ type ProtectedPerson struct {
 
 func (x *ProtectedPerson) Reset() {
 	*x = ProtectedPerson{}
-	mi := &file_node_admin_admin_proto_msgTypes[102]
+	mi := &file_node_admin_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8330,7 +8426,7 @@ func (x *ProtectedPerson) String() string {
 func (*ProtectedPerson) ProtoMessage() {}
 
 func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[102]
+	mi := &file_node_admin_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8343,7 +8439,7 @@ func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectedPerson.ProtoReflect.Descriptor instead.
 func (*ProtectedPerson) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{102}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ProtectedPerson) GetPatient() string {
@@ -8401,7 +8497,7 @@ type SuspendUserRequest struct {
 
 func (x *SuspendUserRequest) Reset() {
 	*x = SuspendUserRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[103]
+	mi := &file_node_admin_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8413,7 +8509,7 @@ func (x *SuspendUserRequest) String() string {
 func (*SuspendUserRequest) ProtoMessage() {}
 
 func (x *SuspendUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[103]
+	mi := &file_node_admin_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8426,7 +8522,7 @@ func (x *SuspendUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendUserRequest.ProtoReflect.Descriptor instead.
 func (*SuspendUserRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{103}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *SuspendUserRequest) GetUser() string {
@@ -8466,7 +8562,7 @@ type SuspendUserReply struct {
 
 func (x *SuspendUserReply) Reset() {
 	*x = SuspendUserReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[104]
+	mi := &file_node_admin_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8478,7 +8574,7 @@ func (x *SuspendUserReply) String() string {
 func (*SuspendUserReply) ProtoMessage() {}
 
 func (x *SuspendUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[104]
+	mi := &file_node_admin_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8491,7 +8587,7 @@ func (x *SuspendUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendUserReply.ProtoReflect.Descriptor instead.
 func (*SuspendUserReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{104}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *SuspendUserReply) GetUsers() []*SuspendedUser {
@@ -8514,7 +8610,7 @@ type SuspendedUser struct {
 
 func (x *SuspendedUser) Reset() {
 	*x = SuspendedUser{}
-	mi := &file_node_admin_admin_proto_msgTypes[105]
+	mi := &file_node_admin_admin_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8526,7 +8622,7 @@ func (x *SuspendedUser) String() string {
 func (*SuspendedUser) ProtoMessage() {}
 
 func (x *SuspendedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[105]
+	mi := &file_node_admin_admin_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8539,7 +8635,7 @@ func (x *SuspendedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendedUser.ProtoReflect.Descriptor instead.
 func (*SuspendedUser) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{105}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *SuspendedUser) GetUser() string {
@@ -8780,7 +8876,13 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04undo\x18\x03 \x01(\bR\x04undo\x12(\n" +
 	"\x02by\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"-\n" +
 	"\rWithdrawReply\x12\x1c\n" +
-	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"\x8e\x01\n" +
+	"\tcommitted\x18\x01 \x01(\bR\tcommitted\"l\n" +
+	"\fEraseRequest\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12(\n" +
+	"\x02by\x18\x03 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\f\n" +
+	"\n" +
+	"EraseReply\"\x8e\x01\n" +
 	"\x0eSuspendRequest\x12\x14\n" +
 	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
@@ -9321,7 +9423,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12\x0e\n" +
-	"\x02at\x18\x04 \x01(\x03R\x02at2\xdb\x18\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at2\xa4\x19\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Status\x12 .ridgeway.admin.v1.StatusRequest\x1a\x1e.ridgeway.admin.v1.StatusReply\x12J\n" +
 	"\x06Invite\x12 .ridgeway.admin.v1.InviteRequest\x1a\x1e.ridgeway.admin.v1.InviteReply\x12h\n" +
@@ -9330,7 +9432,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06Locate\x12 .ridgeway.admin.v1.LocateRequest\x1a\x1e.ridgeway.admin.v1.LocateReply\x12I\n" +
 	"\x05Fetch\x12\x1f.ridgeway.admin.v1.FetchRequest\x1a\x1d.ridgeway.admin.v1.FetchReply0\x01\x12J\n" +
 	"\x06Object\x12 .ridgeway.admin.v1.ObjectRequest\x1a\x1e.ridgeway.admin.v1.ObjectReply\x12P\n" +
-	"\bWithdraw\x12\".ridgeway.admin.v1.WithdrawRequest\x1a .ridgeway.admin.v1.WithdrawReply\x12N\n" +
+	"\bWithdraw\x12\".ridgeway.admin.v1.WithdrawRequest\x1a .ridgeway.admin.v1.WithdrawReply\x12G\n" +
+	"\x05Erase\x12\x1f.ridgeway.admin.v1.EraseRequest\x1a\x1d.ridgeway.admin.v1.EraseReply\x12N\n" +
 	"\aSuspend\x12!.ridgeway.admin.v1.SuspendRequest\x1a .ridgeway.admin.v1.ProposalReply\x12N\n" +
 	"\aApprove\x12!.ridgeway.admin.v1.ApproveRequest\x1a .ridgeway.admin.v1.ProposalReply\x12Y\n" +
 	"\vVerifyAudit\x12%.ridgeway.admin.v1.VerifyAuditRequest\x1a#.ridgeway.admin.v1.VerifyAuditReply\x12Y\n" +
@@ -9377,7 +9480,7 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
@@ -9407,84 +9510,86 @@ var file_node_admin_admin_proto_goTypes = []any{
 	(*ObjectReply)(nil),              // 25: ridgeway.admin.v1.ObjectReply
 	(*WithdrawRequest)(nil),          // 26: ridgeway.admin.v1.WithdrawRequest
 	(*WithdrawReply)(nil),            // 27: ridgeway.admin.v1.WithdrawReply
-	(*SuspendRequest)(nil),           // 28: ridgeway.admin.v1.SuspendRequest
-	(*ApproveRequest)(nil),           // 29: ridgeway.admin.v1.ApproveRequest
-	(*ProposalReply)(nil),            // 30: ridgeway.admin.v1.ProposalReply
-	(*VerifyAuditRequest)(nil),       // 31: ridgeway.admin.v1.VerifyAuditRequest
-	(*VerifyAuditReply)(nil),         // 32: ridgeway.admin.v1.VerifyAuditReply
-	(*AuditRootsRequest)(nil),        // 33: ridgeway.admin.v1.AuditRootsRequest
-	(*AuditRootsReply)(nil),          // 34: ridgeway.admin.v1.AuditRootsReply
-	(*AuditRoot)(nil),                // 35: ridgeway.admin.v1.AuditRoot
-	(*AcceptAuditRequest)(nil),       // 36: ridgeway.admin.v1.AcceptAuditRequest
-	(*AcceptAuditReply)(nil),         // 37: ridgeway.admin.v1.AcceptAuditReply
-	(*RejectedRequest)(nil),          // 38: ridgeway.admin.v1.RejectedRequest
-	(*RejectedReply)(nil),            // 39: ridgeway.admin.v1.RejectedReply
-	(*Rejection)(nil),                // 40: ridgeway.admin.v1.Rejection
-	(*SettleRequest)(nil),            // 41: ridgeway.admin.v1.SettleRequest
-	(*SettleReply)(nil),              // 42: ridgeway.admin.v1.SettleReply
-	(*ScrubRequest)(nil),             // 43: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),               // 44: ridgeway.admin.v1.ScrubReply
-	(*AgreementText)(nil),            // 45: ridgeway.admin.v1.AgreementText
-	(*CheckAgreementRequest)(nil),    // 46: ridgeway.admin.v1.CheckAgreementRequest
-	(*CheckAgreementReply)(nil),      // 47: ridgeway.admin.v1.CheckAgreementReply
-	(*Finding)(nil),                  // 48: ridgeway.admin.v1.Finding
-	(*SimulateAgreementRequest)(nil), // 49: ridgeway.admin.v1.SimulateAgreementRequest
-	(*SimulateAgreementReply)(nil),   // 50: ridgeway.admin.v1.SimulateAgreementReply
-	(*Impact)(nil),                   // 51: ridgeway.admin.v1.Impact
-	(*ImpactCount)(nil),              // 52: ridgeway.admin.v1.ImpactCount
-	(*ImpactExample)(nil),            // 53: ridgeway.admin.v1.ImpactExample
-	(*ProposeAgreementRequest)(nil),  // 54: ridgeway.admin.v1.ProposeAgreementRequest
-	(*ApproveAgreementRequest)(nil),  // 55: ridgeway.admin.v1.ApproveAgreementRequest
-	(*AgreementProposal)(nil),        // 56: ridgeway.admin.v1.AgreementProposal
-	(*AgreementsRequest)(nil),        // 57: ridgeway.admin.v1.AgreementsRequest
-	(*AgreementsReply)(nil),          // 58: ridgeway.admin.v1.AgreementsReply
-	(*AgreementVersion)(nil),         // 59: ridgeway.admin.v1.AgreementVersion
-	(*WhyRequest)(nil),               // 60: ridgeway.admin.v1.WhyRequest
-	(*WhyReply)(nil),                 // 61: ridgeway.admin.v1.WhyReply
-	(*WhoRequest)(nil),               // 62: ridgeway.admin.v1.WhoRequest
-	(*WhoReply)(nil),                 // 63: ridgeway.admin.v1.WhoReply
-	(*Access)(nil),                   // 64: ridgeway.admin.v1.Access
-	(*DocumentChoice)(nil),           // 65: ridgeway.admin.v1.DocumentChoice
-	(*RelabelRequest)(nil),           // 66: ridgeway.admin.v1.RelabelRequest
-	(*RelabelReply)(nil),             // 67: ridgeway.admin.v1.RelabelReply
-	(*LabelProblem)(nil),             // 68: ridgeway.admin.v1.LabelProblem
-	(*DirectiveScope)(nil),           // 69: ridgeway.admin.v1.DirectiveScope
-	(*RecordDirectiveRequest)(nil),   // 70: ridgeway.admin.v1.RecordDirectiveRequest
-	(*RecordDirectiveReply)(nil),     // 71: ridgeway.admin.v1.RecordDirectiveReply
-	(*DirectivesRequest)(nil),        // 72: ridgeway.admin.v1.DirectivesRequest
-	(*DirectivesReply)(nil),          // 73: ridgeway.admin.v1.DirectivesReply
-	(*DirectiveInfo)(nil),            // 74: ridgeway.admin.v1.DirectiveInfo
-	(*WithdrawDirectiveRequest)(nil), // 75: ridgeway.admin.v1.WithdrawDirectiveRequest
-	(*ReceiptRequest)(nil),           // 76: ridgeway.admin.v1.ReceiptRequest
-	(*ReceiptReply)(nil),             // 77: ridgeway.admin.v1.ReceiptReply
-	(*ReceiptSite)(nil),              // 78: ridgeway.admin.v1.ReceiptSite
-	(*BreakGlassRequest)(nil),        // 79: ridgeway.admin.v1.BreakGlassRequest
-	(*BreakGlassReply)(nil),          // 80: ridgeway.admin.v1.BreakGlassReply
-	(*ReviewsRequest)(nil),           // 81: ridgeway.admin.v1.ReviewsRequest
-	(*ReviewsReply)(nil),             // 82: ridgeway.admin.v1.ReviewsReply
-	(*Review)(nil),                   // 83: ridgeway.admin.v1.Review
-	(*CloseReviewRequest)(nil),       // 84: ridgeway.admin.v1.CloseReviewRequest
-	(*AuditFilter)(nil),              // 85: ridgeway.admin.v1.AuditFilter
-	(*AuditEntry)(nil),               // 86: ridgeway.admin.v1.AuditEntry
-	(*SearchAuditRequest)(nil),       // 87: ridgeway.admin.v1.SearchAuditRequest
-	(*SearchAuditReply)(nil),         // 88: ridgeway.admin.v1.SearchAuditReply
-	(*ExportAuditRequest)(nil),       // 89: ridgeway.admin.v1.ExportAuditRequest
-	(*ExportAuditReply)(nil),         // 90: ridgeway.admin.v1.ExportAuditReply
-	(*ReportRequest)(nil),            // 91: ridgeway.admin.v1.ReportRequest
-	(*ReportReply)(nil),              // 92: ridgeway.admin.v1.ReportReply
-	(*ReportEmergency)(nil),          // 93: ridgeway.admin.v1.ReportEmergency
-	(*ReportReview)(nil),             // 94: ridgeway.admin.v1.ReportReview
-	(*ReportAccess)(nil),             // 95: ridgeway.admin.v1.ReportAccess
-	(*ReportSite)(nil),               // 96: ridgeway.admin.v1.ReportSite
-	(*ReconcileRequest)(nil),         // 97: ridgeway.admin.v1.ReconcileRequest
-	(*ReconcileReply)(nil),           // 98: ridgeway.admin.v1.ReconcileReply
-	(*OneSided)(nil),                 // 99: ridgeway.admin.v1.OneSided
-	(*ProtectRequest)(nil),           // 100: ridgeway.admin.v1.ProtectRequest
-	(*ProtectReply)(nil),             // 101: ridgeway.admin.v1.ProtectReply
-	(*ProtectedPerson)(nil),          // 102: ridgeway.admin.v1.ProtectedPerson
-	(*SuspendUserRequest)(nil),       // 103: ridgeway.admin.v1.SuspendUserRequest
-	(*SuspendUserReply)(nil),         // 104: ridgeway.admin.v1.SuspendUserReply
-	(*SuspendedUser)(nil),            // 105: ridgeway.admin.v1.SuspendedUser
+	(*EraseRequest)(nil),             // 28: ridgeway.admin.v1.EraseRequest
+	(*EraseReply)(nil),               // 29: ridgeway.admin.v1.EraseReply
+	(*SuspendRequest)(nil),           // 30: ridgeway.admin.v1.SuspendRequest
+	(*ApproveRequest)(nil),           // 31: ridgeway.admin.v1.ApproveRequest
+	(*ProposalReply)(nil),            // 32: ridgeway.admin.v1.ProposalReply
+	(*VerifyAuditRequest)(nil),       // 33: ridgeway.admin.v1.VerifyAuditRequest
+	(*VerifyAuditReply)(nil),         // 34: ridgeway.admin.v1.VerifyAuditReply
+	(*AuditRootsRequest)(nil),        // 35: ridgeway.admin.v1.AuditRootsRequest
+	(*AuditRootsReply)(nil),          // 36: ridgeway.admin.v1.AuditRootsReply
+	(*AuditRoot)(nil),                // 37: ridgeway.admin.v1.AuditRoot
+	(*AcceptAuditRequest)(nil),       // 38: ridgeway.admin.v1.AcceptAuditRequest
+	(*AcceptAuditReply)(nil),         // 39: ridgeway.admin.v1.AcceptAuditReply
+	(*RejectedRequest)(nil),          // 40: ridgeway.admin.v1.RejectedRequest
+	(*RejectedReply)(nil),            // 41: ridgeway.admin.v1.RejectedReply
+	(*Rejection)(nil),                // 42: ridgeway.admin.v1.Rejection
+	(*SettleRequest)(nil),            // 43: ridgeway.admin.v1.SettleRequest
+	(*SettleReply)(nil),              // 44: ridgeway.admin.v1.SettleReply
+	(*ScrubRequest)(nil),             // 45: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),               // 46: ridgeway.admin.v1.ScrubReply
+	(*AgreementText)(nil),            // 47: ridgeway.admin.v1.AgreementText
+	(*CheckAgreementRequest)(nil),    // 48: ridgeway.admin.v1.CheckAgreementRequest
+	(*CheckAgreementReply)(nil),      // 49: ridgeway.admin.v1.CheckAgreementReply
+	(*Finding)(nil),                  // 50: ridgeway.admin.v1.Finding
+	(*SimulateAgreementRequest)(nil), // 51: ridgeway.admin.v1.SimulateAgreementRequest
+	(*SimulateAgreementReply)(nil),   // 52: ridgeway.admin.v1.SimulateAgreementReply
+	(*Impact)(nil),                   // 53: ridgeway.admin.v1.Impact
+	(*ImpactCount)(nil),              // 54: ridgeway.admin.v1.ImpactCount
+	(*ImpactExample)(nil),            // 55: ridgeway.admin.v1.ImpactExample
+	(*ProposeAgreementRequest)(nil),  // 56: ridgeway.admin.v1.ProposeAgreementRequest
+	(*ApproveAgreementRequest)(nil),  // 57: ridgeway.admin.v1.ApproveAgreementRequest
+	(*AgreementProposal)(nil),        // 58: ridgeway.admin.v1.AgreementProposal
+	(*AgreementsRequest)(nil),        // 59: ridgeway.admin.v1.AgreementsRequest
+	(*AgreementsReply)(nil),          // 60: ridgeway.admin.v1.AgreementsReply
+	(*AgreementVersion)(nil),         // 61: ridgeway.admin.v1.AgreementVersion
+	(*WhyRequest)(nil),               // 62: ridgeway.admin.v1.WhyRequest
+	(*WhyReply)(nil),                 // 63: ridgeway.admin.v1.WhyReply
+	(*WhoRequest)(nil),               // 64: ridgeway.admin.v1.WhoRequest
+	(*WhoReply)(nil),                 // 65: ridgeway.admin.v1.WhoReply
+	(*Access)(nil),                   // 66: ridgeway.admin.v1.Access
+	(*DocumentChoice)(nil),           // 67: ridgeway.admin.v1.DocumentChoice
+	(*RelabelRequest)(nil),           // 68: ridgeway.admin.v1.RelabelRequest
+	(*RelabelReply)(nil),             // 69: ridgeway.admin.v1.RelabelReply
+	(*LabelProblem)(nil),             // 70: ridgeway.admin.v1.LabelProblem
+	(*DirectiveScope)(nil),           // 71: ridgeway.admin.v1.DirectiveScope
+	(*RecordDirectiveRequest)(nil),   // 72: ridgeway.admin.v1.RecordDirectiveRequest
+	(*RecordDirectiveReply)(nil),     // 73: ridgeway.admin.v1.RecordDirectiveReply
+	(*DirectivesRequest)(nil),        // 74: ridgeway.admin.v1.DirectivesRequest
+	(*DirectivesReply)(nil),          // 75: ridgeway.admin.v1.DirectivesReply
+	(*DirectiveInfo)(nil),            // 76: ridgeway.admin.v1.DirectiveInfo
+	(*WithdrawDirectiveRequest)(nil), // 77: ridgeway.admin.v1.WithdrawDirectiveRequest
+	(*ReceiptRequest)(nil),           // 78: ridgeway.admin.v1.ReceiptRequest
+	(*ReceiptReply)(nil),             // 79: ridgeway.admin.v1.ReceiptReply
+	(*ReceiptSite)(nil),              // 80: ridgeway.admin.v1.ReceiptSite
+	(*BreakGlassRequest)(nil),        // 81: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 82: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 83: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 84: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 85: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 86: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 87: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 88: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 89: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 90: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 91: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 92: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 93: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 94: ridgeway.admin.v1.ReportReply
+	(*ReportEmergency)(nil),          // 95: ridgeway.admin.v1.ReportEmergency
+	(*ReportReview)(nil),             // 96: ridgeway.admin.v1.ReportReview
+	(*ReportAccess)(nil),             // 97: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 98: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 99: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 100: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 101: ridgeway.admin.v1.OneSided
+	(*ProtectRequest)(nil),           // 102: ridgeway.admin.v1.ProtectRequest
+	(*ProtectReply)(nil),             // 103: ridgeway.admin.v1.ProtectReply
+	(*ProtectedPerson)(nil),          // 104: ridgeway.admin.v1.ProtectedPerson
+	(*SuspendUserRequest)(nil),       // 105: ridgeway.admin.v1.SuspendUserRequest
+	(*SuspendUserReply)(nil),         // 106: ridgeway.admin.v1.SuspendUserReply
+	(*SuspendedUser)(nil),            // 107: ridgeway.admin.v1.SuspendedUser
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
 	5,   // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
@@ -9503,142 +9608,145 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	22,  // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
 	23,  // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
 	0,   // 15: ridgeway.admin.v1.WithdrawRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 16: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 17: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
-	96,  // 18: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	35,  // 19: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
-	40,  // 20: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	45,  // 21: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	48,  // 22: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	45,  // 23: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 24: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	51,  // 25: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	51,  // 26: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	52,  // 27: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	53,  // 28: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	45,  // 29: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 30: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 31: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	48,  // 32: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	59,  // 33: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	56,  // 34: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,   // 35: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 36: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 37: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	64,  // 38: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	65,  // 39: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
-	0,   // 40: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
-	68,  // 41: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
-	51,  // 42: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	69,  // 43: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	69,  // 44: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 45: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 46: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	74,  // 47: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 48: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 49: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	78,  // 50: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 51: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 52: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	83,  // 53: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 54: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 55: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 56: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	86,  // 57: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	85,  // 58: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 59: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 60: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	95,  // 61: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	74,  // 62: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	96,  // 63: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	93,  // 64: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	94,  // 65: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 66: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	99,  // 67: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	96,  // 68: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 69: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	102, // 70: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	0,   // 71: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	105, // 72: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
-	2,   // 73: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 74: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 75: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 76: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 77: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 78: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 79: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 80: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 81: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	29,  // 82: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	31,  // 83: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	36,  // 84: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	43,  // 85: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	38,  // 86: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	41,  // 87: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	46,  // 88: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	49,  // 89: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	54,  // 90: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	55,  // 91: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	57,  // 92: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	60,  // 93: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	62,  // 94: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	66,  // 95: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	70,  // 96: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	72,  // 97: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	75,  // 98: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	76,  // 99: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	79,  // 100: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	81,  // 101: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	84,  // 102: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	87,  // 103: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	89,  // 104: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	91,  // 105: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	97,  // 106: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	33,  // 107: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	100, // 108: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	103, // 109: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
-	3,   // 110: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 111: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 112: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 113: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 114: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 115: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 116: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 117: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	30,  // 118: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	30,  // 119: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 120: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	37,  // 121: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	44,  // 122: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	39,  // 123: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	42,  // 124: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	47,  // 125: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	50,  // 126: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	56,  // 127: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	56,  // 128: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 129: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	61,  // 130: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	63,  // 131: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	67,  // 132: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	71,  // 133: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	73,  // 134: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	71,  // 135: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	77,  // 136: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	80,  // 137: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	82,  // 138: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	83,  // 139: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	88,  // 140: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	90,  // 141: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	92,  // 142: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	98,  // 143: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	34,  // 144: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	101, // 145: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	104, // 146: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
-	110, // [110:147] is the sub-list for method output_type
-	73,  // [73:110] is the sub-list for method input_type
-	73,  // [73:73] is the sub-list for extension type_name
-	73,  // [73:73] is the sub-list for extension extendee
-	0,   // [0:73] is the sub-list for field type_name
+	0,   // 16: ridgeway.admin.v1.EraseRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 17: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 18: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
+	98,  // 19: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	37,  // 20: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	42,  // 21: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	47,  // 22: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	50,  // 23: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	47,  // 24: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 25: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	53,  // 26: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	53,  // 27: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	54,  // 28: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	55,  // 29: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	47,  // 30: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 31: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 32: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	50,  // 33: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	61,  // 34: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	58,  // 35: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 36: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 37: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 38: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	66,  // 39: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	67,  // 40: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 41: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	70,  // 42: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	53,  // 43: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	71,  // 44: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	71,  // 45: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 46: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 47: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	76,  // 48: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 49: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 50: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80,  // 51: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 52: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 53: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 54: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 55: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	87,  // 56: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 57: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88,  // 58: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	87,  // 59: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 60: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 61: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	97,  // 62: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	76,  // 63: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	98,  // 64: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	95,  // 65: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	96,  // 66: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 67: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	101, // 68: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	98,  // 69: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 70: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	104, // 71: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 72: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	107, // 73: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 74: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 75: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 76: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 77: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 78: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 79: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 80: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 81: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 82: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
+	30,  // 83: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	31,  // 84: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	33,  // 85: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	38,  // 86: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	45,  // 87: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	40,  // 88: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	43,  // 89: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	48,  // 90: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	51,  // 91: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	56,  // 92: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	57,  // 93: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	59,  // 94: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	62,  // 95: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	64,  // 96: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	68,  // 97: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	72,  // 98: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	74,  // 99: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	77,  // 100: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	78,  // 101: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	81,  // 102: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	83,  // 103: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	86,  // 104: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	89,  // 105: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	91,  // 106: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	93,  // 107: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	99,  // 108: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	35,  // 109: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	102, // 110: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	105, // 111: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 112: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 113: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 114: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 115: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 116: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 117: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 118: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 119: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29,  // 120: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
+	32,  // 121: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 122: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	34,  // 123: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	39,  // 124: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	46,  // 125: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	41,  // 126: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	44,  // 127: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	49,  // 128: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	52,  // 129: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	58,  // 130: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 131: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	60,  // 132: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	63,  // 133: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	65,  // 134: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	69,  // 135: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	73,  // 136: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	75,  // 137: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	73,  // 138: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	79,  // 139: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	82,  // 140: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	84,  // 141: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	85,  // 142: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	90,  // 143: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	92,  // 144: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	94,  // 145: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	100, // 146: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	36,  // 147: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	103, // 148: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	106, // 149: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	112, // [112:150] is the sub-list for method output_type
+	74,  // [74:112] is the sub-list for method input_type
+	74,  // [74:74] is the sub-list for extension type_name
+	74,  // [74:74] is the sub-list for extension extendee
+	0,   // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -9663,7 +9771,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   106,
+			NumMessages:   108,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

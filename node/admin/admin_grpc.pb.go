@@ -30,6 +30,7 @@ const (
 	Admin_Fetch_FullMethodName             = "/ridgeway.admin.v1.Admin/Fetch"
 	Admin_Object_FullMethodName            = "/ridgeway.admin.v1.Admin/Object"
 	Admin_Withdraw_FullMethodName          = "/ridgeway.admin.v1.Admin/Withdraw"
+	Admin_Erase_FullMethodName             = "/ridgeway.admin.v1.Admin/Erase"
 	Admin_Suspend_FullMethodName           = "/ridgeway.admin.v1.Admin/Suspend"
 	Admin_Approve_FullMethodName           = "/ridgeway.admin.v1.Admin/Approve"
 	Admin_VerifyAudit_FullMethodName       = "/ridgeway.admin.v1.Admin/VerifyAudit"
@@ -75,6 +76,8 @@ type AdminClient interface {
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchReply], error)
 	Object(ctx context.Context, in *ObjectRequest, opts ...grpc.CallOption) (*ObjectReply, error)
 	Withdraw(ctx context.Context, in *WithdrawRequest, opts ...grpc.CallOption) (*WithdrawReply, error)
+	// Erase destroys what this trust holds of a document that has been withdrawn.
+	Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseReply, error)
 	Suspend(ctx context.Context, in *SuspendRequest, opts ...grpc.CallOption) (*ProposalReply, error)
 	Approve(ctx context.Context, in *ApproveRequest, opts ...grpc.CallOption) (*ProposalReply, error)
 	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (*VerifyAuditReply, error)
@@ -206,6 +209,16 @@ func (c *adminClient) Withdraw(ctx context.Context, in *WithdrawRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WithdrawReply)
 	err := c.cc.Invoke(ctx, Admin_Withdraw_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseReply)
+	err := c.cc.Invoke(ctx, Admin_Erase_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -525,6 +538,8 @@ type AdminServer interface {
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchReply]) error
 	Object(context.Context, *ObjectRequest) (*ObjectReply, error)
 	Withdraw(context.Context, *WithdrawRequest) (*WithdrawReply, error)
+	// Erase destroys what this trust holds of a document that has been withdrawn.
+	Erase(context.Context, *EraseRequest) (*EraseReply, error)
 	Suspend(context.Context, *SuspendRequest) (*ProposalReply, error)
 	Approve(context.Context, *ApproveRequest) (*ProposalReply, error)
 	VerifyAudit(context.Context, *VerifyAuditRequest) (*VerifyAuditReply, error)
@@ -593,6 +608,9 @@ func (UnimplementedAdminServer) Object(context.Context, *ObjectRequest) (*Object
 }
 func (UnimplementedAdminServer) Withdraw(context.Context, *WithdrawRequest) (*WithdrawReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Withdraw not implemented")
+}
+func (UnimplementedAdminServer) Erase(context.Context, *EraseRequest) (*EraseReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Erase not implemented")
 }
 func (UnimplementedAdminServer) Suspend(context.Context, *SuspendRequest) (*ProposalReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Suspend not implemented")
@@ -824,6 +842,24 @@ func _Admin_Withdraw_Handler(srv interface{}, ctx context.Context, dec func(inte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServer).Withdraw(ctx, req.(*WithdrawRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Erase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Erase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Erase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Erase(ctx, req.(*EraseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1373,6 +1409,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Withdraw",
 			Handler:    _Admin_Withdraw_Handler,
+		},
+		{
+			MethodName: "Erase",
+			Handler:    _Admin_Erase_Handler,
 		},
 		{
 			MethodName: "Suspend",
