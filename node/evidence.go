@@ -45,6 +45,17 @@ func evidenceReader(a *admin.Asker) *admin.Asker {
 	return out
 }
 
+// evidenceRelationship is what the rules of misuse are told instead of a relationship: evidence is read without one.
+const evidenceRelationship = "evidence"
+
+// readsEvidence has the rules of misuse look at somebody who reads who has seen a patient's record: what is there tells where
+// the patient was treated, and a sweep over many patients is to be noticed.
+func (n *Node) readsEvidence(ctx context.Context, e *audit.Entry) {
+	if !e.Subject.IsZero() {
+		n.misuse.look(ctx, person{e.Trust, e.User}, e.Subject, evidenceRelationship)
+	}
+}
+
 // admitReader writes down that somebody reads evidence, and refuses who may not. Nothing is read before it is on the disk.
 func (n *Node) admitReader(ctx context.Context, who *admin.Asker, subject federation.Subject, id federation.DocumentID, what string) error {
 	if err := n.admit(ctx, who); err != nil {
@@ -55,7 +66,11 @@ func (n *Node) admitReader(ctx context.Context, who *admin.Asker, subject federa
 		Relationship: who.GetRelationship(), Subject: subject, Document: id, Outcome: policy.Permit.String(), Detail: clipText(what, audit.MaxDetail),
 	}
 	if mayReadEvidence(who.GetRole(), who.GetPurpose()) {
-		return n.note(ctx, e)
+		if err := n.note(ctx, e); err != nil {
+			return err
+		}
+		n.readsEvidence(ctx, &e)
+		return nil
 	}
 	e.Outcome = policy.Denied.String()
 	if err := n.note(ctx, e); err != nil {

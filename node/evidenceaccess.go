@@ -80,6 +80,7 @@ func (n *Node) answerAccesses(ctx context.Context, id federation.NodeID, q *wire
 	if !may {
 		return nil, status.Error(codes.PermissionDenied, "who has seen what is not shown to this role for this purpose")
 	}
+	n.readsEvidence(ctx, &e)
 	other := trust.ID
 	if !e.Subject.IsZero() {
 		other = ""

@@ -90,6 +90,10 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 			id = federation.NewDocumentID("RAS", federation.DocumentKey{subject}) // asked of another trust
 		}
 		e := audit.Entry{Time: now.Add(-ago), Kind: kind, Trust: trust, User: user, Relationship: relationship, Subject: federation.Subject{subject}, Document: id, Custodian: id.Custodian()}
+		if kind == audit.Review {
+			e.Outcome = relationship
+			e.Relationship = ""
+		}
 		if _, err := n.audit.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +106,9 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 	put(audit.Search, n.Trust(), "bob", "", 1, 20*time.Minute)
 	put(audit.Intent, n.Trust(), "bob", "", 2, 10*time.Minute)
 	put(audit.Search, "RAS", "cyd", "", 1, 10*time.Minute) // not staff of this trust
+	put(audit.Review, "RAS", "Dee", "PERMIT", 1, 9*time.Minute) // read who has seen it
+	put(audit.Review, "RAS", "dee", "PERMIT", 2, 8*time.Minute)
+	put(audit.Review, "RAS", "dee", "DENIED", 3, 7*time.Minute)
 	stop(t, n)
 	n = reopen(t, n.options)
 	m := n.misuse
@@ -109,7 +116,7 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 		who                        person
 		released, looked, unlinked int
 	}{
-		{person{"RAS", "ada"}, 2, 2, 2}, {person{"RAS", ""}, 2, 0, 0}, {person{n.Trust(), "bob"}, 0, 2, 2}, {person{"RAS", "cyd"}, 0, 0, 0},
+		{person{"RAS", "ada"}, 2, 2, 2}, {person{"RAS", ""}, 2, 0, 0}, {person{n.Trust(), "bob"}, 0, 2, 2}, {person{"RAS", "cyd"}, 0, 0, 0}, {person{"RAS", "dee"}, 0, 2, 0},
 	} {
 		m.mu.Lock()
 		if r, l, u := m.released[c.who].within(now), m.looked[c.who].within(now), len(m.unlinked[c.who]); r != c.released || l != c.looked || u != c.unlinked {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ type person struct {
 	trust federation.TrustID
 	user  string
 }
+
+// counted is a person as they are counted: ids that differ in case are one person's.
+func (p person) counted() person { return person{p.trust, strings.ToLower(p.user)} }
 
 // seenPatients are the patients whom somebody has looked at within the last hour or so, in the order of when that was last, so
 // that to look once more costs the same however many they are.
@@ -166,23 +170,29 @@ func (m *misuse) recall(ctx context.Context) error {
 }
 
 // recallEntry counts an entry as it was counted when what it tells of happened: a search of own staff, a document that own staff
-// asked for, and a release. A transfer that was refused by a quota has no intent here.
+// asked for, a release, and evidence that somebody read about a patient. A transfer that was refused by a quota has no intent here.
 func (m *misuse) recallEntry(e *audit.Entry) {
-	if e.Subject.IsZero() || e.User == "" || e.Kind != audit.Intent && (e.Kind != audit.Search || e.Trust != m.node.Trust()) {
+	own := e.Trust == m.node.Trust()
+	evidence := e.Kind == audit.Review && e.Outcome == policy.Permit.String()
+	if e.Subject.IsZero() || e.User == "" || e.Kind != audit.Intent && (e.Kind != audit.Search || !own) && !evidence {
 		return
 	}
-	who := person{e.Trust, e.User}
+	who := person{e.Trust, e.User}.counted()
 	if e.Kind == audit.Intent && e.Custodian == m.node.Trust() {
 		m.count(m.released, person{e.Trust, ""}, e.Subject, e.Time)
 		m.count(m.released, who, e.Subject, e.Time)
 	}
 	m.count(m.looked, who, e.Subject, e.Time)
+	if evidence {
+		return
+	}
 	if most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1; e.Relationship == "" && len(m.unlinked[who]) < most {
 		m.unlinked[who] = append(m.unlinked[who], e.Time)
 	}
 }
 
 func (m *misuse) count(in map[person]*seenPatients, who person, s federation.Subject, at time.Time) {
+	who = who.counted()
 	if in[who] == nil {
 		in[who] = new(seenPatients)
 	}
@@ -218,7 +228,7 @@ func (m *misuse) quota(a exchange.Assertion, glass bool, now time.Time) (rule, t
 		{ruleUserQuota, person{a.Trust, a.User}, orDefault(m.limits.QuotaUser, quotaUser)},
 		{ruleTrustQuota, person{a.Trust, ""}, orDefault(m.limits.QuotaTrust, quotaTrust)},
 	} {
-		seen := m.released[q.who]
+		seen := m.released[q.who.counted()]
 		if n := seen.within(now); n >= q.most && !seen.has(a.Subject) && !glass {
 			return q.rule, fmt.Sprintf("documents of %d distinct patients were released within an hour, at most %d are", n, q.most)
 		}
@@ -286,7 +296,7 @@ func (m *misuse) distinct(who person, s federation.Subject, now time.Time) int {
 	defer m.mu.Unlock()
 	m.sweep(now)
 	m.count(m.looked, who, s, now)
-	return m.looked[who].within(now)
+	return m.looked[who.counted()].within(now)
 }
 
 // without counts the requests of the last hour that stated no relationship, this one included; none when it states one.
@@ -297,6 +307,7 @@ func (m *misuse) without(who person, relationship string, now time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1
+	who = who.counted()
 	at := append(m.unlinked[who], now)
 	at = at[max(0, len(at)-most):] // no more are needed to tell
 	for now.Sub(at[0]) >= misuseHour {
@@ -313,7 +324,7 @@ func (m *misuse) suspect(ctx context.Context, rule string, who person, s federat
 		return
 	}
 	r := &review{
-		ID:   reviewID(n.Trust(), rule, string(who.trust), who.user, string(s[:]), period.UTC().Format(time.RFC3339)),
+		ID:   reviewID(n.Trust(), rule, string(who.trust), who.counted().user, string(s[:]), period.UTC().Format(time.RFC3339)),
 		Kind: rule, User: who.user, Trust: who.trust, Subject: s, Reason: text, At: time.Now().UTC(),
 	}
 	if _, found := n.reviews.get(r.ID); found {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func TestReconcileNamesWhatOneLogLacks(t *testing.T) {
 // What a log has of patients is told to members only, to those who may ask only, and is in the log before it is told.
 func TestAccessesAreToldToThoseWhoMayAskOnly(t *testing.T) {
 	t.Parallel()
-	n := settledNode(t, nil)
+	n := settledNode(t, func(o *Options) { o.Settings.Watch.PatientsAnHour = 2 })
 	second := joinNode(t, n, "RAS")
 	eventually(t, "the second trust", func() bool { return n.ledger.Roster().Active(second.ID()) })
 	subject := federation.Subject{1}
@@ -152,6 +153,25 @@ func TestAccessesAreToldToThoseWhoMayAskOnly(t *testing.T) {
 	}
 	if permitted, denied := count("PERMIT"), count("DENIED"); permitted != 2 || denied != 3 {
 		t.Errorf("the log has %d that were told and %d that were refused, want 2 and 3", permitted, denied)
+	}
+	// A sweep over many patients is noticed, however the one who asks is written.
+	suspected := func() int {
+		reply, err := n.Reviews(t.Context(), &admin.ReviewsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(slices.DeleteFunc(reply.GetReviews(), func(r *admin.Review) bool { return r.GetKind() != ruleManyPatients || r.GetTrust() != "RAS" }))
+	}
+	for i, user := range []string{"R.Clerk", "r.CLERK"} {
+		if got := suspected(); got != 0 {
+			t.Errorf("%d suspicions after %d patients", got, i+1)
+		}
+		if _, err := n.answerAccesses(t.Context(), second.ID(), &wire.AccessesRequest{Subject: append([]byte{byte(i + 2)}, subject[1:]...), User: user, Role: "records-staff", Purpose: "PATRQT"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := suspected(); got != 1 {
+		t.Errorf("%d suspicions after three patients, want 1", got)
 	}
 	if err := n.audit.Close(); err != nil {
 		t.Fatal(err)
