@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net"
-	"runtime"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -88,8 +87,6 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 	if _, err := s.conn.Write(append(appendFrame(nil, frameRequest, len(s.signed)), s.signed...)); err != nil {
 		return s.explain(fmt.Errorf("ask %s: %w", peer.Short(), err))
 	}
-	// The connection gets a turn to send the request before the audit log holds a processor for as long as the disk takes.
-	runtime.Gosched()
 	s.fetch.auditAsked(ctx, s.signed)
 	return s.answer()
 }
