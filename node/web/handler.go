@@ -40,6 +40,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.HandleFunc("POST /patients/{key}/emergency", p.withPurpose(p.declareEmergency))
 	mux.HandleFunc("POST /patients/{key}/views", p.withPurpose(p.keepView))
 	p.regionRoutes(mux)
+	p.recordsRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -67,7 +68,9 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 			http.Error(w, "This request comes from another site.", http.StatusForbidden)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if !bringsDocuments(r) {
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -44,6 +44,7 @@ type stored struct {
 // fakeRegion answers as a node would, out of memory. It is safe for concurrent use.
 type fakeRegion struct {
 	fakeWatching
+	fakeFiling
 	fakeKeeping
 	mu      sync.Mutex
 	docs    map[string]*stored

@@ -91,4 +91,5 @@ func TestNodeTellsOfOnePatientsDocuments(t *testing.T) {
 	if got, err := n.Describe(t.Context(), people[0].NHSNumber, kept, doctor); err != nil || got == nil {
 		t.Errorf("with the glass broken: %v, %v", got, err)
 	}
+	filing(t, r, people)
 }

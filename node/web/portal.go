@@ -61,6 +61,8 @@ type Portal struct {
 	server      *http.Server
 	streams     streams // of pages that are kept up to date
 	lately      lately  // how the region was a moment ago
+
+	takings chan struct{} // requests that bring documents, as many as may be under way
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.
@@ -82,6 +84,7 @@ func New(c Config) (*Portal, error) {
 	}
 	p.origin.Store(asBrowsersSay(u))
 	p.signOn = &signOn{settings: c.Settings.SignOn, trust: c.Trust, origin: p.Origin, now: c.Now, logger: c.Logger, attempts: make(map[sessionKey]attempt)}
+	p.takings = make(chan struct{}, maxTakings)
 	if len(c.Settings.Personas) > 0 {
 		if p.personas, err = newPersonas(c.Settings.Personas, c.Trust, p.Origin, c.Now); err != nil {
 			return nil, err

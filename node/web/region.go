@@ -13,6 +13,7 @@ type Region interface {
 	Reading
 	Keeping
 	Watching
+	Filing
 }
 
 // Reading is what clinicians' pages ask.

@@ -41,6 +41,7 @@ func wording(a *assets) template.FuncMap {
 		"relationshipLabel": func(v policy.RelationshipKind) string { return labelOf(relationships(), string(v)) },
 		"add":               func(a, b int) int { return a + b },
 		"count":             countOf,
+		"typename":          typeName, "rolename": roleName, "size": sizeName, "digits": digitsOf,
 	}
 }
 

@@ -1,0 +1,146 @@
+package web_test
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/web"
+	"github.com/ridgeway-exchange/ridgeway/testnet"
+	"github.com/ridgeway-exchange/ridgeway/testnet/synth"
+)
+
+// filing has a real node take documents in as they come, put them right and move them.
+func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
+	t.Helper()
+	n := r.Node(reader)
+	right, wrong := people[1].NHSNumber, people[0].NHSNumber
+	staff := &admin.Asker{User: "s.lindqvist", Role: "records-staff", Purpose: "PATADMIN"}
+	form := func(title string) web.Particulars {
+		return web.Particulars{Patient: wrong, Type: "373942005", Title: title, Date: "2026-03-01", Confidentiality: "N", Author: "Dr A"}
+	}
+	take := func(f web.Particulars, name string, content io.Reader, by *admin.Asker) (*web.Taken, error) {
+		return n.TakeUpload(t.Context(), &web.Upload{Form: f, Name: name, By: by}, content)
+	}
+	letter := strings.Repeat("a letter about nobody\n", 40_000) // several chunks
+	got, err := take(form("Letter"), `c:\x\letter.txt`, strings.NewReader(letter), staff)
+	if err != nil || got.Held || got.Bytes != int64(len(letter)) {
+		t.Fatalf("taken in: %+v, %v", got, err)
+	}
+	if again, err := take(form("Letter"), "letter.txt", strings.NewReader(letter), staff); err != nil || !again.Held || again.Document != got.Document {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	badly := form("x")
+	badly.Date = "01/02/2026"
+	for name, c := range map[string]struct {
+		form    web.Particulars
+		file    string
+		content io.Reader
+		by      *admin.Asker
+		code    admin.Code
+		says    string
+	}{
+		"a date of another form": {badly, "a.txt", strings.NewReader("x"), staff, admin.CodeBadInput, "is not a date; write it as 2024-03-31"},
+		"what it is not":         {form("x"), "a.pdf", strings.NewReader("plain text"), staff, admin.CodeBadInput, ""},
+		"a cut PDF":              {form("x"), "a.pdf", strings.NewReader("%PDF-1.7\nhello"), staff, admin.CodeBadInput, "export or scan it again"},
+		"nothing":                {form("x"), "a.txt", strings.NewReader(""), staff, admin.CodeBadInput, "export or scan it again"},
+		"what breaks off":        {form("x"), "a.txt", io.MultiReader(strings.NewReader("x"), brokenReader{}), staff, admin.CodeInterrupted, "broke off"},
+		"from a doctor":          {form("x"), "a.txt", strings.NewReader("x"), &admin.Asker{User: "a.okafor", Role: "doctor"}, admin.CodeDenied, ""},
+		"from nobody":            {form("x"), "a.txt", strings.NewReader("x"), &admin.Asker{Role: "records-staff"}, admin.CodeBadInput, ""},
+	} {
+		if _, err := take(c.form, c.file, c.content, c.by); admin.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %s and %q", name, err, c.code, c.says)
+		}
+	}
+
+	corrected := form("Letter, second copy")
+	filed, err := n.Correct(t.Context(), &web.Correction{Document: got.Document, Form: corrected, Reason: "the title was wrong", By: staff})
+	if err != nil || !filed.Committed || filed.Document == got.Document {
+		t.Fatalf("corrected: %+v, %v", filed, err)
+	}
+	if _, err := n.Correct(t.Context(), &web.Correction{Document: filed.Document, Form: corrected, Reason: "again", By: staff}); admin.CodeOf(err) != admin.CodeBadInput {
+		t.Errorf("corrected to the same: %v", err)
+	}
+	corrected.Author, corrected.Specialty = "Dr B", "300"
+	if same, err := n.Correct(t.Context(), &web.Correction{Document: filed.Document, Form: corrected, Reason: "the author was wrong", By: staff}); err != nil || same.Document != filed.Document || !same.Committed {
+		t.Errorf("the author corrected: %+v, %v", same, err)
+	}
+	corrected.Type = "823681000000100"
+	typed, err := n.Correct(t.Context(), &web.Correction{Document: filed.Document, Form: corrected, Reason: "it is an outpatient letter", By: staff})
+	if err != nil || typed.Document == filed.Document {
+		t.Fatalf("the type corrected: %+v, %v", typed, err)
+	}
+
+	doctor := &admin.Asker{User: "a.okafor", Role: "doctor", Purpose: "TREAT", Relationship: "appointment:A-17"}
+	other := r.Node(holder)
+	finds := func(n *node.Node, patient, document string) bool {
+		located, err := n.Describe(t.Context(), patient, document, doctor)
+		return err == nil && located != nil
+	}
+	if err := r.Converged(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !finds(other, wrong, typed.Document) || finds(other, wrong, filed.Document) {
+		t.Error("another trust does not find the document as what it is now, or still as what it was")
+	}
+	moved, err := n.Move(t.Context(), &web.Moving{Document: typed.Document, Patient: right, Reason: "two patients of one name", By: staff})
+	if err != nil || !moved.Committed {
+		t.Fatalf("moved: %+v, %v", moved, err)
+	}
+	if err := r.Converged(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if finds(other, wrong, typed.Document) || !finds(other, right, moved.Document) || finds(other, wrong, moved.Document) {
+		t.Error("another trust finds a moved document where it was, or not where it is")
+	}
+	for _, who := range []*admin.Asker{doctor, {User: "t.hughes", Role: "admin"}} {
+		if _, err := n.Move(t.Context(), &web.Moving{Document: moved.Document, Patient: wrong, Reason: "x", By: who}); admin.CodeOf(err) != admin.CodeDenied {
+			t.Errorf("%s moves a document: %v", who.GetRole(), err)
+		}
+	}
+	if _, err := other.Move(t.Context(), &web.Moving{Document: moved.Document, Patient: wrong, Reason: "x", By: staff}); admin.CodeOf(err) != admin.CodeNotFound {
+		t.Errorf("another trust moves a document: %v", err)
+	}
+	back, err := n.Move(t.Context(), &web.Moving{Document: moved.Document, Patient: wrong, Reason: "it was right", By: staff})
+	if err != nil || back.Document != typed.Document {
+		t.Errorf("moved back: %+v, %v", back, err)
+	}
+	wantChanges(t, n, typed.Document, staff, "moved to another patient, is "+moved.Document, "two patients of one name", "was "+filed.Document+" before", "is being moved")
+	wantChanges(t, n, got.Document, staff, "took it in by hand", "taken in", "is being corrected (title was")
+	wantHealth(t, n)
+}
+
+func wantChanges(t *testing.T, n *node.Node, document string, by *admin.Asker, wanted ...string) {
+	t.Helper()
+	changes, err := n.Changes(t.Context(), document, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all bytes.Buffer
+	for _, c := range changes {
+		all.WriteString(c.User + ": " + c.Text + "\n")
+	}
+	for _, text := range wanted {
+		if !strings.Contains(all.String(), text) {
+			t.Errorf("the history does not say %q:\n%s", text, all.String())
+		}
+	}
+}
+
+func wantHealth(t *testing.T, n *node.Node) {
+	t.Helper()
+	if _, err := n.Scrub(t.Context(), &admin.ScrubRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	h, err := n.Health(t.Context())
+	if err != nil || h.Scrub == nil || h.Scrub.Damaged+h.Scrub.Wrong > 0 || h.Scrub.Documents == 0 || len(h.Status.GetSites()) != 3 || h.Applied[h.Status.GetNode()] == 0 {
+		t.Errorf("health: %+v, %v", h, err)
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -1,0 +1,257 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// changeView is a form that changes a document.
+type changeView struct {
+	Doc    ownRow
+	To     string // where the form goes
+	Back   string
+	Form   Particulars
+	Own    string
+	Reason string
+	Number string // of the right patient, as it was typed
+	Right  string // the same, read
+	Types  []choice
+
+	Confidentiality []choice
+	Sensitivities   []labelChoice
+	Preview         *labelPreview
+}
+
+// labelChoice is a label with whether the document bears it.
+type labelChoice struct {
+	choice
+	Chosen bool
+}
+
+// labelPreview says what a change of labels comes to.
+type labelPreview struct {
+	Plan         string
+	Words        []string
+	Gained, Lost int
+}
+
+func (p *Portal) changeForm(of *patient, d OwnDocument, what string) changeView {
+	row := rowOf(of, d)
+	v := changeView{Doc: row, To: row.Link + "/" + what, Back: row.Link, Types: documentTypes(), Form: Particulars{
+		Type: d.Type, Title: d.Title, Date: d.Date.Format(time.DateOnly), Category: d.Category, Specialty: d.Specialty, Author: d.Author, Language: d.Language, Confidentiality: d.Confidentiality,
+	}}
+	if !offered(v.Types, d.Type) {
+		v.Own = d.Type
+	}
+	return v
+}
+
+// changed goes to the page of what a document has become.
+func (p *Portal) changed(w http.ResponseWriter, r *http.Request, of *patient, document, done, waiting string, committed bool) {
+	if !committed {
+		done = waiting
+	}
+	http.Redirect(w, r, address(ownAddress(of)+"/"+url.PathEscape(document), url.Values{"done": {done}}), http.StatusSeeOther)
+}
+
+// reasonOf reads why something is done.
+func reasonOf(r *http.Request) (text string, wrong []fault) {
+	text = strings.Join(strings.Fields(r.PostFormValue("reason")), " ")
+	switch {
+	case text == "":
+		wrong = []fault{{"reason", "Say why, so that others can understand it later"}}
+	case len(text) > 500:
+		wrong, text = []fault{{"reason", "Say it in fewer words, at most 500 letters"}}, clip(text, 500)
+	}
+	return text, wrong
+}
+
+// ask shows a form, or what is wrong with it.
+func (p *Portal) ask(w http.ResponseWriter, r *http.Request, s *session, of *patient, name, title string, wrong []fault, v changeView) {
+	status := http.StatusOK
+	if len(wrong) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	p.show(w, r, s, status, view{Name: name, Title: title, Of: of, Error: wrong, Body: v})
+}
+
+// refusedField shows the node's words about what was filled in beside the form.
+func (p *Portal) refusedField(w http.ResponseWriter, r *http.Request, s *session, of *patient, name, title, field string, err error, v changeView) {
+	if admin.CodeOf(err) != admin.CodeBadInput {
+		p.showFilingFault(w, r, s, of, err)
+		return
+	}
+	p.ask(w, r, s, of, name, title, []fault{{field, filingWords(err)}}, v)
+}
+
+func (p *Portal) correctOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
+	const title = "Correct what is said of this document"
+	v := p.changeForm(of, d, "correct")
+	if r.Method != http.MethodPost {
+		p.ask(w, r, s, of, "correct", title, nil, v)
+		return
+	}
+	v.Form.Type, v.Own = r.PostFormValue("type"), strings.TrimSpace(r.PostFormValue("own-type"))
+	if v.Form.Type == "other" || v.Own != "" {
+		v.Form.Type = v.Own
+	}
+	v.Form.Title, v.Form.Date = strings.TrimSpace(r.PostFormValue("title")), strings.TrimSpace(r.PostFormValue("date"))
+	v.Form.Specialty, v.Form.Author = strings.TrimSpace(r.PostFormValue("specialty")), strings.TrimSpace(r.PostFormValue("author"))
+	var wrong []fault
+	v.Reason, wrong = reasonOf(r)
+	if v.Form.Title == "" {
+		wrong = append([]fault{{"title", "Enter a title"}}, wrong...)
+	}
+	wrong = append(missingParticulars(v.Form), wrong...)
+	if len(wrong) > 0 {
+		p.ask(w, r, s, of, "correct", title, wrong, v)
+		return
+	}
+	filed, err := p.config.Region.Correct(r.Context(), &Correction{Document: d.ID, Form: v.Form, Reason: v.Reason, By: s.filer()})
+	if err != nil {
+		p.refusedField(w, r, s, of, "correct", title, "title", err, v)
+		return
+	}
+	p.changed(w, r, of, filed.Document, "corrected", "correcting", filed.Committed)
+}
+
+func (p *Portal) withdrawOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
+	undo := d.State == OwnWithdrawn
+	title := "Withdraw this document"
+	if undo {
+		title = "Share this document again"
+	}
+	v := p.changeForm(of, d, "withdraw")
+	if r.Method != http.MethodPost {
+		p.ask(w, r, s, of, "withdraw", title, nil, v)
+		return
+	}
+	var wrong []fault
+	if v.Reason, wrong = reasonOf(r); len(wrong) > 0 {
+		p.ask(w, r, s, of, "withdraw", title, wrong, v)
+		return
+	}
+	if wanted := r.PostFormValue("undo") != ""; wanted != undo { // the page is older than the document's state
+		p.ask(w, r, s, of, "withdraw", title, []fault{{"reason", "Somebody else has changed this document meanwhile. Look again whether this is what you want"}}, v)
+		return
+	}
+	reply, err := p.config.Region.Withdraw(r.Context(), &admin.WithdrawRequest{Document: d.ID, Reason: v.Reason, Undo: undo, By: s.filer()})
+	if err != nil {
+		p.refusedField(w, r, s, of, "withdraw", title, "reason", err, v)
+		return
+	}
+	if undo {
+		p.changed(w, r, of, d.ID, "shared", "sharing", reply.GetCommitted())
+		return
+	}
+	p.changed(w, r, of, d.ID, "withdrawn", "withdrawing", reply.GetCommitted())
+}
+
+// moveOwn files a document under another patient. The number is read back before anything is done: a digit that is wrong gives
+// another patient's record away.
+func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
+	const title = "Move this document to the right patient"
+	v := p.changeForm(of, d, "move")
+	if r.Method != http.MethodPost {
+		p.ask(w, r, s, of, "move", title, nil, v)
+		return
+	}
+	var wrong []fault
+	v.Reason, wrong = reasonOf(r)
+	v.Number = clip(r.PostFormValue("number"), 40)
+	number, why := p.readNumber(v.Number)
+	switch {
+	case why != "":
+		wrong = append([]fault{{"number", why}}, wrong...)
+	case number == of.Number:
+		wrong = append([]fault{{"number", "This is the number that the document is under now"}}, wrong...)
+	}
+	if len(wrong) > 0 || r.PostFormValue("confirm") != number {
+		if len(wrong) == 0 {
+			v.Right = (&patient{Number: number}).Spaced()
+		}
+		p.ask(w, r, s, of, "move", title, wrong, v)
+		return
+	}
+	filed, err := p.config.Region.Move(r.Context(), &Moving{Document: d.ID, Patient: number, Reason: v.Reason, By: s.filer()})
+	if err != nil {
+		p.refusedField(w, r, s, of, "move", title, "number", err, v)
+		return
+	}
+	p.changed(w, r, s.open(number, p.now()), filed.Document, "moved", "moving", filed.Committed)
+}
+
+// relabelOwn changes who may be told of a document, after it was shown what that does.
+func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
+	const title = "Change the labels of this document"
+	v := p.changeForm(of, d, "labels")
+	v.Confidentiality = confidentialities()
+	wanted := d.Labels
+	if r.Method == http.MethodPost {
+		v.Form.Confidentiality, wanted = r.PostFormValue("confidentiality"), r.PostForm["sensitivity"]
+	}
+	for _, c := range sensitivities() {
+		v.Sensitivities = append(v.Sensitivities, labelChoice{c, slices.Contains(wanted, c.Value)})
+	}
+	if r.Method != http.MethodPost {
+		p.ask(w, r, s, of, "labels", title, nil, v)
+		return
+	}
+	var wrong []fault
+	if v.Reason, wrong = reasonOf(r); len(wrong) > 0 {
+		p.ask(w, r, s, of, "labels", title, wrong, v)
+		return
+	}
+	q := &admin.RelabelRequest{Choice: &admin.DocumentChoice{Documents: []string{d.ID}}, Confidentiality: v.Form.Confidentiality, Reason: v.Reason, By: s.filer(), Plan: r.PostFormValue("plan")}
+	for _, c := range v.Sensitivities {
+		switch has := slices.Contains(d.Labels, c.Value); {
+		case c.Chosen && !has:
+			q.Add = append(q.Add, c.Value)
+		case !c.Chosen && has:
+			q.Remove = append(q.Remove, c.Value)
+		}
+	}
+	q.Confirm = q.GetPlan() != ""
+	reply, err := p.config.Region.Relabel(r.Context(), q)
+	switch {
+	case err != nil:
+		p.refusedField(w, r, s, of, "labels", title, "confidentiality", err, v)
+	case len(reply.GetProblems()) > 0:
+		p.ask(w, r, s, of, "labels", title, []fault{{"confidentiality", filingWords(admin.Errorf(admin.CodeBadInput, "%s", reply.GetProblems()[0].GetMessage()))}}, v)
+	case reply.GetChanged() == 0:
+		p.ask(w, r, s, of, "labels", title, []fault{{"confidentiality", "The document has these labels already. Nothing was changed"}}, v)
+	case !reply.GetDone():
+		v.Preview = previewOf(reply)
+		p.ask(w, r, s, of, "labels", title, nil, v)
+	default:
+		p.changed(w, r, of, d.ID, "labelled", "labelling", reply.GetCommitted())
+	}
+}
+
+func previewOf(reply *admin.RelabelReply) *labelPreview {
+	out := &labelPreview{Plan: reply.GetPlan(), Gained: int(reply.GetImpact().GetGained()), Lost: int(reply.GetImpact().GetLost())}
+	if reply.GetSealed() > 0 {
+		out.Words = append(out.Words, "Other trusts are no longer told what it is: only that this trust holds something. Each time, this trust decides whether to say more.")
+	}
+	if reply.GetUnsealed() > 0 {
+		out.Words = append(out.Words, "Other trusts are told its title, type and date.")
+	}
+	if reply.GetBarred() > 0 {
+		out.Words = append(out.Words, "It is taken out of the region's list: by law it is never shared.")
+	}
+	if out.Lost > 0 {
+		out.Words = append(out.Words, "Some staff at other trusts who can open it today cannot any more.")
+	}
+	if out.Gained > 0 {
+		out.Words = append(out.Words, "Some staff at other trusts who cannot open it today can from now on.")
+	}
+	if len(out.Words) == 0 {
+		out.Words = append(out.Words, "Nobody gains or loses by this.")
+	}
+	return out
+}
