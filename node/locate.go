@@ -2,10 +2,10 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -67,7 +67,7 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 			Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
 		})
 	}()
-	reply, err := n.listing(ctx, who, subject, q.GetCursor(), limit)
+	reply, err := n.listing(ctx, search{who: who, subject: subject, cursor: q.GetCursor(), limit: limit})
 	if failed := <-noted; failed != nil {
 		return nil, failed
 	}
@@ -75,31 +75,40 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 }
 
 // listing is what a search answers.
-func (n *Node) listing(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor string, limit int) (*admin.LocateReply, error) {
-	reply := &admin.LocateReply{Sites: n.sites(), AsOf: n.asOf()}
-	seen, err := n.page(ctx, who, subject, cursor, limit)
+func (n *Node) listing(ctx context.Context, q search) (*admin.LocateReply, error) {
+	sites, err := n.recentSites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reply.Documents = make([]*admin.Located, 0, len(seen.pointers))
-	for _, p := range seen.pointers {
-		reply.Documents = append(reply.Documents, located(p))
+	reply := &admin.LocateReply{Sites: sites, AsOf: n.asOf()}
+	room := n.borrowRoom()
+	seen, err := n.page(ctx, q, room)
+	if err == nil {
+		reply.Documents, reply.Next = locatedAll(seen.pointers), seen.next
 	}
-	reply.Next = seen.next
-	if err := n.addSuspensions(ctx, reply); err != nil {
+	n.returnRoom(room)
+	if err != nil {
 		return nil, err
+	}
+	own, err := n.ownSuspension(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		reply.Warnings = append(reply.Warnings, suspendedHere(own))
 	}
 	n.warnUnread(reply)
 	return reply, nil
 }
 
-// addSuspensions says which trusts are suspended, this one first.
-func (n *Node) addSuspensions(ctx context.Context, reply *admin.LocateReply) error {
-	own, err := n.ownSuspension(ctx)
-	if own != nil {
-		reply.Warnings = append(reply.Warnings, suspendedHere(own))
+// locatedAll returns the rows of a reply, which lie in one piece of memory.
+func locatedAll(pointers []federation.Pointer) []*admin.Located {
+	rows, out := make([]admin.Located, len(pointers)), make([]*admin.Located, len(pointers))
+	for i := range pointers {
+		out[i] = &rows[i]
+		fillLocated(out[i], &pointers[i])
 	}
-	return errors.Join(err, n.nameSuspensions(ctx, reply.Sites))
+	return out
 }
 
 func (n *Node) nameSuspensions(ctx context.Context, sites []*admin.Site) (err error) {
@@ -159,15 +168,19 @@ func roleCodes() string {
 }
 
 func located(p federation.Pointer) *admin.Located {
-	out := &admin.Located{
-		Document: string(p.Document), Custodian: string(p.Custodian()), Type: p.Type, Category: p.Category, Specialty: p.Specialty, Title: p.Title,
-		Author: p.Author, Pages: uint32(p.Pages), Bytes: uint64(p.Bytes), ContentType: p.ContentType, Confidentiality: p.Confidentiality.String(),
-		Sealed: p.Sealed(), Supersedes: string(p.Supersedes),
-	}
+	out := &admin.Located{}
+	fillLocated(out, &p)
+	return out
+}
+
+func fillLocated(out *admin.Located, p *federation.Pointer) {
+	out.Document, out.Custodian = string(p.Document), string(p.Custodian())
+	out.Type, out.Category, out.Specialty, out.Title, out.Author = p.Type, p.Category, p.Specialty, p.Title, p.Author
+	out.Pages, out.Bytes, out.ContentType = uint32(p.Pages), uint64(p.Bytes), p.ContentType
+	out.Confidentiality, out.Sealed, out.Supersedes = p.Confidentiality.String(), p.Sealed(), string(p.Supersedes)
 	if !p.Sealed() {
 		out.Date, out.Status = p.Date.UnixMicro(), p.Status.String()
 	}
-	return out
 }
 
 // asOf is the moment that this node's copy of the agreed state is known to hold everything of, in microseconds; 0 when it
@@ -178,6 +191,37 @@ func (n *Node) asOf() int64 {
 		return 0
 	}
 	return time.Now().Add(-age).UnixMicro()
+}
+
+// siteLife is how long the list of sites is good for that searches are answered with. Gossip takes a hundred times as long to find
+// out that a site is gone.
+const siteLife = 10 * time.Millisecond
+
+// siteList is the sites as searches are answered with them.
+type siteList struct {
+	mu     sync.Mutex
+	made   time.Time
+	roster *federation.Roster
+	sites  []*admin.Site
+}
+
+// recentSites is sites, with who suspended those that are. The list is shared by the answers of a moment: it must not be changed.
+func (n *Node) recentSites(ctx context.Context) ([]*admin.Site, error) {
+	l, now, roster := &n.siteList, time.Now(), n.ledger.Roster()
+	l.mu.Lock()
+	sites, recent := l.sites, l.roster == roster && now.Sub(l.made) < siteLife
+	l.mu.Unlock()
+	if recent {
+		return sites, nil
+	}
+	sites = n.sites()
+	if err := n.nameSuspensions(ctx, sites); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made, l.roster, l.sites = now, roster, sites
+	return sites, nil
 }
 
 // sites says of each trust whether it can be reached, and when it was last heard.

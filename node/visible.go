@@ -31,10 +31,44 @@ type listing struct {
 	may     sight
 	held    map[federation.DocumentID]bool // of waiting, seen or not: the index does not speak for these
 	waiting []federation.Pointer           // that the user may know of, in the order of the index
+	room    []federation.Pointer           // for what is read at a time
 }
 
-// page returns a page of what a user may see of a patient.
-func (n *Node) page(ctx context.Context, who *admin.Asker, subject federation.Subject, cursor string, limit int) (visible, error) {
+// pageRoom is room for the pointers of one search after another: they are large, and were half of what a search left to the
+// garbage collector.
+type pageRoom struct{ read, shown []federation.Pointer }
+
+// roomFor is how many pointers there is room for at first: what most patients have.
+const roomFor = 64
+
+func (n *Node) borrowRoom() *pageRoom {
+	if room, ok := n.rooms.Get().(*pageRoom); ok {
+		return room
+	}
+	return &pageRoom{read: make([]federation.Pointer, 0, roomFor), shown: make([]federation.Pointer, 0, roomFor)}
+}
+
+// returnRoom takes room back. The pointers that were in it must not be used any more, and nothing of them stays.
+func (n *Node) returnRoom(room *pageRoom) {
+	if cap(room.shown) > 4*roomFor || cap(room.read) > 4*roomFor {
+		return // few patients have so many
+	}
+	clear(room.read[:cap(room.read)])
+	clear(room.shown[:cap(room.shown)])
+	n.rooms.Put(room)
+}
+
+// A search is what a user asks for.
+type search struct {
+	who     *admin.Asker
+	subject federation.Subject
+	cursor  string
+	limit   int
+}
+
+// page returns a page of what a user may see of a patient. The pointers lie in room.
+func (n *Node) page(ctx context.Context, q search, room *pageRoom) (visible, error) {
+	subject := q.subject
 	local := n.refusalsBefore(ctx, subject)
 	waiting, err := n.waiting(ctx, subject) // before the index: what is agreed on meanwhile is in one of them at least
 	if err != nil {
@@ -42,12 +76,14 @@ func (n *Node) page(ctx context.Context, who *admin.Asker, subject federation.Su
 	}
 	var out visible
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		l := listing{n: n, r: r, subject: subject, may: n.sight(ctx, r, who, subject, local)}
+		l := listing{n: n, r: r, subject: subject, may: n.sight(ctx, r, q.who, subject, local), room: room.read}
 		if err := l.take(waiting); err != nil {
 			return err
 		}
 		var err error
-		if out, err = l.page(ctx, index.Cursor(cursor), limit); err != nil {
+		out, err = l.page(ctx, index.Cursor(q.cursor), q.limit, room.shown)
+		room.read, room.shown = l.room, out.pointers
+		if err != nil {
 			return err
 		}
 		return l.tidy(ctx, out.pointers)
@@ -108,8 +144,8 @@ func (l *listing) take(waiting []record.Document) error {
 
 // page reads on until it has one more than a page of what the user may see, or all there is: a page that is cut short, or a cursor
 // that leads to nothing, would tell of what was left out.
-func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int) (visible, error) {
-	out := visible{pointers: make([]federation.Pointer, 0, min(limit, index.DefaultPage))} // what most patients have
+func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int, room []federation.Pointer) (visible, error) {
+	out := visible{pointers: room[:0]}
 	full := func(p federation.Pointer) bool {
 		if len(out.pointers) < limit {
 			out.pointers = append(out.pointers, p)
@@ -140,12 +176,15 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		page, err := index.Locate(l.r, index.Query{Subject: l.subject, Cursor: cursor, Limit: min(batch, index.MaxPage)})
+		page, err := index.Locate(l.r, index.Query{Subject: l.subject, Cursor: cursor, Limit: min(batch, index.MaxPage), Room: l.room})
 		switch {
 		case errors.Is(err, index.ErrCursor):
 			return foreignCursor()
 		case err != nil:
 			return fmt.Errorf("read the index: %w", err)
+		}
+		if cap(page.Pointers) > cap(l.room) {
+			l.room = page.Pointers[:0]
 		}
 		for _, p := range page.Pointers {
 			for len(waiting) > 0 && index.Compare(waiting[0], p) < 0 {

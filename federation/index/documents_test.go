@@ -179,3 +179,25 @@ func TestReadersSeeTheirOwnStateOnly(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestAPageGoesIntoTheRoomThatItIsGiven: whatever was in it, and also when it is too small.
+func TestAPageGoesIntoTheRoomThatItIsGiven(t *testing.T) {
+	r := grown(t, Config{})
+	for n := range 3 {
+		r.accept("RAS", publication(pointerOf("RAS", alice, n+1)))
+	}
+	want := locateAll(t, r.store, alice)
+	for _, size := range []int{0, 1, 2, 3, 8} {
+		room := make([]federation.Pointer, size)
+		for i := range room {
+			room[i] = pointerOf("RYJ", bob, 99)
+		}
+		page, err := Locate(r.store, Query{Subject: alice, Room: room})
+		if err != nil || !cmp.Equal(page.Pointers, want) {
+			t.Fatalf("room for %d: %v, %v", size, page.Pointers, err)
+		}
+		if size > len(want) && &page.Pointers[0] != &room[0] {
+			t.Error("room that is large enough is not used")
+		}
+	}
+}

@@ -27,6 +27,8 @@ type Query struct {
 	Subject federation.Subject
 	Cursor  Cursor // of the page before; empty for the first
 	Limit   int    // at most MaxPage; zero for DefaultPage
+	// Room is where the page's pointers go as long as there is room for them; what was in it is overwritten. It may be nil.
+	Room []federation.Pointer
 }
 
 // Page is a part of a patient's documents, newest first by the minute of their clinical date, then by document id; sealed
@@ -56,7 +58,7 @@ func Locate(r Reader, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Subjects: subjects}
+	page := Page{Subjects: subjects, Pointers: q.Room[:0]}
 	for _, s := range subjects {
 		if page.Pointers, err = locate(r, s, after, page.Pointers, q.Limit+1); err != nil {
 			return Page{}, err
@@ -81,7 +83,7 @@ func locate(r Reader, s federation.Subject, after []byte, out []federation.Point
 		from = append(slices.Concat(prefix, after), 0)
 	}
 	var scratch []byte
-	if out == nil {
+	if cap(out) == 0 {
 		out = make([]federation.Pointer, 0, min(limit, usualPage))
 	}
 	n := 0
