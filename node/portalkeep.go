@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/web"
 	"github.com/ridgeway-exchange/ridgeway/storage"
@@ -145,4 +147,22 @@ func (n *Node) FindPersons(ctx context.Context, q web.Person) ([]web.Person, err
 		}
 	}
 	return out, nil
+}
+
+// Terms returns under which agreement of its custodian a document is shared now, as this node's copy of the agreed state has it;
+// the zero Terms when there is none in force.
+func (n *Node) Terms(ctx context.Context, document string) (web.Terms, error) {
+	id, err := federation.ParseDocumentID(document)
+	if err != nil {
+		return web.Terms{}, admin.Errorf(admin.CodeBadInput, "%v", err)
+	}
+	var out web.Terms
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		a, found, err := index.AgreementOf(r, id.Custodian(), time.Now())
+		if err == nil && found {
+			out = web.Terms{Version: a.Version, Since: a.Effective}
+		}
+		return err
+	})
+	return out, err
 }

@@ -139,7 +139,7 @@ func (s *story) tab(parent context.Context) context.Context {
 // js evaluates an expression in the page.
 func js[T any](s *story, expression string) T {
 	s.t.Helper()
-	out, err := chromedp.Run(s.ctx, chromedp.Evaluate[T](expression))
+	out, err := chromedp.Run(s.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		s.t.Fatalf("%s: %v", expression, err)
 	}

@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 
+	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/media"
 )
@@ -29,12 +31,25 @@ type documentPage struct {
 	Retried              bool
 	Text                 string
 	Structured           *structured
-	Other                string // NHS number in the document, when it is another patient's
+	Differs              []difference // when it is another patient's
 	Previous, Next       string
 	PartBefore, PartNext string
 	File                 string
-	Self                 string // without page
-	Digest               string // first bytes of the part's SHA-256
+	Self                 string   // without page
+	Digest               string   // first bytes of the part's SHA-256
+	Radiograph           bool     // it is a DICOM image
+	Terms                Terms    // under which it is shared; zero: not known
+	Own                  bool     // this trust holds it
+	ReplacedBy           string   // address of the document that has taken its place; "-" when that is not known
+	Replaces             string   // address of the document whose place it took
+	Pane                 string   // what sets its fields apart from those of another on the page
+	Beside               string   // address at which another document is chosen to stand beside it
+	Refused              *refusal // it stands beside another and cannot be opened
+
+	Agrees string // what of the document's own words about its patient was compared, and is right
+	Number string // of the patient
+	Key    string
+	Query  url.Values // of the page, where it stands beside another
 }
 
 // reading is a request for a part or page of a document.
@@ -42,12 +57,18 @@ type reading struct {
 	document   string
 	part, page int
 	asker      *admin.Asker
+	number     string         // of the patient
 	located    *admin.Located // nil: kept from the user; only the custodian may say why
 }
 
 // read checks that the document is one of the patient's, and reads which part and page are wanted.
 func (p *Portal) read(r *http.Request, s *session, of *patient) (reading, error) {
-	x := reading{document: r.PathValue("document"), part: number(r, "part"), page: number(r, "page"), asker: s.asker(of)}
+	return p.readPane(r, s, of, "document", "")
+}
+
+// readPane is read for one of several documents on a page.
+func (p *Portal) readPane(r *http.Request, s *session, of *patient, name, pane string) (reading, error) {
+	x := reading{document: r.PathValue(name), part: number(r, "part"+pane), page: number(r, "page"+pane), asker: s.asker(of), number: of.Number}
 	var err error
 	x.located, err = p.config.Region.Describe(r.Context(), of.Number, x.document, x.asker)
 	return x, err
@@ -93,12 +114,7 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 		p.refuse(w, r, s, of, nil, err)
 		return
 	}
-	body := documentPage{Part: x.part, Page: x.page, Self: documentPath(of, x.document)}
-	body.Entry = entry{Document: x.document, Title: "Document", TrustName: p.holder(x.document)}
-	if x.located != nil {
-		body.Entry = p.entry(of, x.located)
-	}
-	head, err := p.fill(r.Context(), s, x, &body)
+	body, err := p.open(r.Context(), s, of, x, documentPage{Self: documentPath(of, x.document)})
 	if err != nil {
 		var known *entry
 		if x.located != nil {
@@ -107,12 +123,45 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 		p.refuse(w, r, s, of, known, err)
 		return
 	}
-	if body.Structured != nil && body.Structured.other(of.Number) != "" {
+	p.show(w, r, s, http.StatusOK, view{Name: "document", Title: body.Entry.Title, Of: of, Glass: p.emergency(r.Context(), s, of), Wide: true, Body: body, Wait: body.script()})
+}
+
+// open makes what is shown of a document.
+func (p *Portal) open(ctx context.Context, s *session, of *patient, x reading, body documentPage) (documentPage, error) {
+	body.Part, body.Page, body.Number, body.Key, body.Own = x.part, x.page, of.Number, of.Key, p.holds(x.document)
+	body.Entry = entry{Document: x.document, Title: "Document", TrustName: p.holder(x.document)}
+	if x.located != nil {
+		body.Entry = p.entry(of, x.located)
+		if before := x.located.GetSupersedes(); before != "" {
+			body.Replaces = documentPath(of, before)
+		}
+		if by := s.replacement(x.document); by != "" {
+			body.ReplacedBy = documentPath(of, by)
+		} else if x.located.GetStatus() == federation.Superseded.String() {
+			body.ReplacedBy = "-"
+		}
+	}
+	body.Beside = "/patients/" + of.Key + "?" + url.Values{"beside": {x.document}}.Encode()
+	head, err := p.fill(ctx, s, x, &body)
+	var other *mismatchError
+	switch {
+	case errors.As(err, &other):
 		// Another patient's document: nothing of it is shown but what makes it one.
-		body.Kind, body.Other, body.Structured = "mismatch", spaced(body.Structured.other(of.Number)), nil
+		body.Kind, body.Differs, body.Structured, body.Text = "mismatch", other.found, nil, ""
+	case err != nil:
+		return body, err
+	}
+	if terms, err := p.config.Region.Terms(ctx, x.document); err == nil { // without them the line says less
+		body.Terms = terms
 	}
 	body.frame(head)
-	p.show(w, r, s, http.StatusOK, view{Name: "document", Title: body.Entry.Title, Of: of, Glass: p.emergency(r.Context(), s, of), Wide: true, Body: body, Wait: body.script()})
+	return body, nil
+}
+
+// holds reports whether a document is this trust's own.
+func (p *Portal) holds(document string) bool {
+	id, err := federation.ParseDocumentID(document)
+	return err == nil && id.Custodian() == p.config.Trust
 }
 
 // fill opens the part and puts in what the page shows of it.
@@ -135,6 +184,10 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 		defer p.drop(got)
 		body.Retried = got.retried
 		body.fillText(got)
+		if body.Structured != nil {
+			body.Agrees, err = p.crossCheck(ctx, x, body.Structured.subject)
+			return got.head, err
+		}
 		return got.head, nil
 	}
 	if head == nil {
@@ -151,7 +204,7 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 
 // paintable reports whether pages of a format are shown as pictures.
 func paintable(f media.Format) bool {
-	return f == media.FormatTIFF || f == media.FormatJPEG || f == media.FormatPNG
+	return f == media.FormatTIFF || f == media.FormatJPEG || f == media.FormatPNG || f == media.FormatDICOM
 }
 
 func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *documentPage) (*admin.Head, error) {
@@ -161,8 +214,9 @@ func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *d
 		body.Kind, body.Why = "file", "This page is of a kind that cannot be shown here."
 		return got.head, nil
 	case err != nil:
-		return nil, err
+		return got.head, err
 	}
+	body.Radiograph = media.FormatOf(got.head.GetContentType()) == media.FormatDICOM
 	s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, picture: pic}, p.now())
 	body.Kind, body.Width, body.Height, body.Retried = "picture", pic.width, pic.height, got.retried
 	return got.head, nil
@@ -171,14 +225,37 @@ func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *d
 // fetchPage fetches one page and makes a picture of it.
 func (p *Portal) fetchPage(ctx context.Context, x reading) (piece, picture, error) {
 	q := x.request()
-	q.Pages = strconv.Itoa(x.page)
+	if f, known := x.format(); !known || f != media.FormatDICOM { // frames are not cut out of a file
+		q.Pages = strconv.Itoa(x.page)
+	}
 	got, err := p.collect(ctx, q, maxPage)
+	if _, known := x.format(); !known && x.page > 1 && admin.CodeOf(err) == admin.CodeBadInput {
+		q.Pages = ""
+		got, err = p.collect(ctx, q, maxPage)
+	}
 	if err != nil {
 		return got, picture{}, err
 	}
 	defer p.drop(got)
-	pic, err := p.paint(ctx, got.head.GetContentType(), got.data)
+	if media.FormatOf(got.head.GetContentType()) != media.FormatDICOM {
+		pic, err := p.paint(ctx, got.head.GetContentType(), got.data)
+		return got, pic, err
+	}
+	pic, err := p.paintFrame(ctx, x, got.data)
 	return got, pic, err
+}
+
+// crossCheck fails with a mismatchError for a document that says it is about somebody else than the patient. It returns what
+// was compared, in words; empty when the document does not say enough to tell.
+func (p *Portal) crossCheck(ctx context.Context, x reading, said subject) (agrees string, err error) {
+	known, err := p.config.Region.Person(ctx, x.number)
+	if err != nil {
+		return "", err
+	}
+	if found := said.compare(x.number, known); len(found) > 0 {
+		return "", &mismatchError{found}
+	}
+	return said.agrees(known), nil
 }
 
 // fillText puts in text, or the narrative of a structured document.
@@ -219,11 +296,18 @@ func decodeText(data []byte) string {
 func (d *documentPage) frame(head *admin.Head) {
 	d.Parts, d.Pages = int(head.GetParts()), max(int(head.GetPages()), 1)
 	d.Digest = hex.EncodeToString(head.GetSha256()[:min(8, len(head.GetSha256()))])
+	own := documentPath(&patient{Key: d.Key}, d.Entry.Document)
 	at := func(part, page int) string {
-		return d.Self + "?part=" + strconv.Itoa(part) + "&page=" + strconv.Itoa(page)
+		q := url.Values{}
+		for name, values := range d.Query {
+			q[name] = values
+		}
+		q.Set("part"+d.Pane, strconv.Itoa(part))
+		q.Set("page"+d.Pane, strconv.Itoa(page))
+		return d.Self + "?" + q.Encode()
 	}
 	if d.Kind == "picture" {
-		d.Picture = d.Self + "/page?part=" + strconv.Itoa(d.Part) + "&page=" + strconv.Itoa(d.Page)
+		d.Picture = own + "/page?part=" + strconv.Itoa(d.Part) + "&page=" + strconv.Itoa(d.Page)
 		if d.Page > 1 {
 			d.Previous = at(d.Part, d.Page-1)
 		}
@@ -237,7 +321,7 @@ func (d *documentPage) frame(head *admin.Head) {
 	if d.Part < d.Parts {
 		d.PartNext = at(d.Part+1, 1)
 	}
-	d.File = d.Self + "/file?part=" + strconv.Itoa(d.Part)
+	d.File = own + "/file?part=" + strconv.Itoa(d.Part)
 }
 
 // script is what the page needs beside the common script.

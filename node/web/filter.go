@@ -17,6 +17,7 @@ type filter struct {
 	Text   string              // words that must all be in what is known of a document
 	Hide   bool                // documents that were replaced
 	New    bool                // only those that have come since the last visit
+	Beside string              // a document beside which another is to be chosen
 	Page   int
 }
 
@@ -37,7 +38,7 @@ const (
 func facetNames() []string { return []string{byTrust, byType, bySpecialty, byAuthor, byYear} }
 
 func readFilter(q url.Values) filter {
-	f := filter{Chosen: make(map[string][]string), Hide: q.Get("hide") != "", New: q.Get("new") != "", Text: clip(strings.Join(strings.Fields(q.Get("q")), " "), maxWords)}
+	f := filter{Chosen: make(map[string][]string), Hide: q.Get("hide") != "", New: q.Get("new") != "", Beside: clip(q.Get("beside"), maxWords), Text: clip(strings.Join(strings.Fields(q.Get("q")), " "), maxWords)}
 	for _, name := range facetNames() {
 		if values := some(q[name]); len(values) > 0 {
 			f.Chosen[name] = values
@@ -71,6 +72,9 @@ func (f filter) query(page int) url.Values {
 	if f.Text != "" {
 		q.Set("q", f.Text)
 	}
+	if f.Beside != "" {
+		q.Set("beside", f.Beside)
+	}
 	if page > 1 {
 		q.Set("page", strconv.Itoa(page))
 	}
@@ -78,7 +82,10 @@ func (f filter) query(page int) url.Values {
 }
 
 // Query is the filter as it is saved.
-func (f filter) Query() string { return f.query(1).Encode() }
+func (f filter) Query() string {
+	f.Beside = ""
+	return f.query(1).Encode()
+}
 
 // notStated is the value of what a document does not say, in a facet.
 const notStated = "none"

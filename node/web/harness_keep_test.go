@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
@@ -69,4 +70,8 @@ func (f *fakeKeeping) FindPersons(_ context.Context, q Person) ([]Person, error)
 		}
 	}
 	return out, f.keepErr
+}
+
+func (f *fakeKeeping) Terms(context.Context, string) (Terms, error) {
+	return Terms{Version: 3, Since: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}, nil
 }

@@ -26,6 +26,19 @@ type Keeping interface {
 	FindPersons(ctx context.Context, q Person) ([]Person, error)
 }
 
+// Sharing is what the region has agreed on about documents being shared.
+type Sharing interface {
+	// Terms returns under which agreement of its custodian a document is shared.
+	Terms(ctx context.Context, document string) (Terms, error)
+}
+
+// Terms are what a document is shared under: a version of its custodian's agreement, and since when that is in force. The zero
+// Terms are not known.
+type Terms struct {
+	Version uint64
+	Since   time.Time
+}
+
 // Person is who a patient is. What is not known is empty.
 type Person struct {
 	Number        string // ten digits

@@ -67,6 +67,20 @@ func (s *session) patient(key string) *patient {
 	return nil
 }
 
+// setReplaced keeps what a list says of documents that others have taken the place of.
+func (s *session) setReplaced(replaced map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaced = replaced
+}
+
+// replacement returns the document that has taken the place of another, as far as the list that was read last tells.
+func (s *session) replacement(document string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replaced[document]
+}
+
 // recent returns the session's patients, newest first.
 func (s *session) recent() []*patient {
 	s.mu.Lock()

@@ -26,6 +26,7 @@ type picture struct {
 	data          []byte
 	contentType   string
 	width, height int
+	retried       bool // the first copy failed its check
 }
 
 // paint makes a picture of a page that browsers cannot show, and checks one that they can. The size that a file claims is
@@ -63,6 +64,34 @@ func (p *Portal) paint(ctx context.Context, contentType string, data []byte) (ou
 	}
 	out.data, out.contentType, err = encode(img)
 	return out, err
+}
+
+// paintFrame makes a picture of a frame of a DICOM file that is the patient's.
+func (p *Portal) paintFrame(ctx context.Context, x reading, data []byte) (out picture, err error) {
+	defer func() {
+		if recover() != nil { // as in paint
+			out, err = picture{}, ErrPicture
+		}
+	}()
+	r, err := readDICOM(data)
+	if err != nil {
+		return picture{}, fmt.Errorf("%w: %w", ErrPicture, err)
+	}
+	if _, err := p.crossCheck(ctx, x, r.subject); err != nil {
+		return picture{}, err
+	}
+	held := int64(0)
+	defer func() { p.painting.Release(held) }()
+	return r.paint(x.page, func(n int64) error {
+		if n > maxPainting {
+			return fmt.Errorf("%w: %d bytes", ErrPicture, n)
+		}
+		if err := p.painting.Acquire(ctx, n); err != nil {
+			return err
+		}
+		held = n
+		return nil
+	})
 }
 
 func claimedSize(format media.Format, data []byte) (image.Config, error) {

@@ -46,6 +46,11 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(err.Error(), aboutSuspension) {
 		return http.StatusForbidden, suspendedRefusal(out, holder, err)
 	}
+	var other *mismatchError
+	if errors.As(err, &other) {
+		out.Title, out.Why = "This document is about another patient", []string{"It is not shown. Tell the health records team of " + holder + "."}
+		return http.StatusConflict, out
+	}
 	switch admin.CodeOf(err) {
 	case admin.CodeDenied:
 		out.Title, out.Glass = "You cannot open this document", true

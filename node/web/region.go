@@ -12,6 +12,7 @@ import (
 type Region interface {
 	Reading
 	Keeping
+	Sharing
 	Watching
 	Filing
 }

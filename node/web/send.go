@@ -19,7 +19,9 @@ import (
 const (
 	// inertPolicy is for bytes of a document: whatever they are, they run nothing and load nothing.
 	inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox"
-	writeTime   = 30 * time.Second // for a browser to take a piece
+	// retriedHeader tells the viewer that the first copy of a page failed its check, so that it can say so.
+	retriedHeader = "Ridgeway-Check"
+	writeTime     = 30 * time.Second // for a browser to take a piece
 )
 
 // sendPage sends the picture of a page.
@@ -35,7 +37,8 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 	}
 	pic, there := s.shelf.take(x.document, x.part, x.page, p.now())
 	if !there || x.located == nil {
-		if _, pic, err = p.fetchPage(r.Context(), x); err != nil {
+		var got piece
+		if got, pic, err = p.fetchPage(r.Context(), x); err != nil {
 			if errors.Is(err, ErrPicture) || errors.Is(err, errTooLarge) {
 				unpaintable(w)
 				return
@@ -43,11 +46,15 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 			p.refuse(w, r, s, of, nil, err)
 			return
 		}
+		pic.retried = got.retried
 	}
 	h := w.Header()
 	h.Set("Content-Security-Policy", inertPolicy)
 	h.Set("Content-Type", pic.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(pic.data)))
+	if pic.retried {
+		h.Set(retriedHeader, "retried")
+	}
 	_, _ = w.Write(pic.data) // a browser that has gone needs nothing
 }
 

@@ -50,6 +50,7 @@ type session struct {
 	patients []*patient
 	shelf    shelf
 	visits   map[string]*visits // by NHS number
+	replaced map[string]string  // documents of the list that was read last, and what has taken their place
 
 	viewing sync.Mutex // held while the user's saved views are changed
 }

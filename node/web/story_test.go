@@ -83,7 +83,7 @@ func TestEveryKindOfDocumentIsShown(t *testing.T) {
 		{"PDF", "document.querySelector('#stage canvas') && document.querySelector('#stage canvas').width > 300"},
 		{"Structured", "document.querySelector('.rw-structured h2')"},
 		{"Picture", "document.getElementById('picture') && document.getElementById('picture').naturalWidth > 100"},
-		{"DICOM", "document.querySelector('a[href*=\"/file?\"]')"},
+		{"DICOM", "document.getElementById('picture') && document.getElementById('picture').naturalWidth === 512"},
 	} {
 		s.goTo(list)
 		link := js[string](s, "([...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === '"+kind.name+"') || document).querySelector('.rw-doc a')?.href || ''")

@@ -24,7 +24,7 @@ type structured struct {
 	Title    string
 	Patient  string
 	Born     string
-	Numbers  []string // NHS numbers that it says it is about
+	subject  subject
 	Author   string
 	Made     time.Time
 	Sections []narrative
@@ -171,27 +171,19 @@ func (n *node) write(b *strings.Builder) {
 func (s *structured) header(root *node) {
 	role := root.find("recordTarget", "patientRole")
 	s.Patient = role.words("patient", "name")
-	if born, err := time.Parse("20060102", clip(role.find("patient", "birthTime").attr("value"), 8)); err == nil {
-		s.Born = born.Format("2 January 2006")
+	s.subject = subject{family: role.words("patient", "name", "family"), given: role.words("patient", "name", "given"), born: shortDay(role.find("patient", "birthTime").attr("value"))}
+	if s.subject.family == "" {
+		s.subject.name = s.Patient
 	}
+	s.Born = longDay(s.subject.born)
 	for _, id := range role.all("id") {
 		if id.attr("root") == nhsNumberOID {
-			s.Numbers = append(s.Numbers, digitsOf(id.attr("extension")))
+			s.subject.numbers = append(s.subject.numbers, digitsOf(id.attr("extension")))
 		}
 	}
 	author := root.find("author", "assignedAuthor")
 	s.Author = strings.Trim(author.words("assignedPerson", "name")+", "+author.words("representedOrganization", "name"), ", ")
 	s.Made, _ = time.Parse("20060102150405", clip(root.find("effectiveTime").attr("value"), 14)) // none is shown when it is none
-}
-
-// other returns an NHS number that the document says it is about, and that is not this one; empty when there is none.
-func (s *structured) other(number string) string {
-	for _, n := range s.Numbers {
-		if n != number {
-			return n
-		}
-	}
-	return ""
 }
 
 func (s *structured) section(n *node, level int) {

@@ -67,6 +67,7 @@ type timelinePage struct {
 	Views    []savedView
 	Before   time.Time // the user's last visit; zero: none
 	New      int       // documents that have come since
+	BesideOf *entry    // the document beside which another is to be chosen
 }
 
 // showTimeline lists what the node says that the user may know of. Counts are made of that list and nothing else.
@@ -77,7 +78,7 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 		return
 	}
 	glass := p.emergency(r.Context(), s, of)
-	all := p.entries(of, reply)
+	all := p.entries(s, of, reply)
 	before := p.visit(r.Context(), s, of, all)
 	fresh := markNew(all, before)
 	f := readFilter(r.URL.Query())
@@ -103,9 +104,25 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 		body.Earlier = address(path, f.query(from/rowsAtOnce+2))
 	}
 	if f.set() {
-		body.Clear = path
+		body.Clear = address(path, filter{Beside: f.Beside}.query(1))
 	}
+	body.choose(of, all)
 	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body, Wait: "list.js"})
+}
+
+// choose has the list lead to each document beside one that was chosen before, when the user wants that.
+func (b *timelinePage) choose(of *patient, all []entry) {
+	one := b.Filter.Beside
+	i := slices.IndexFunc(all, func(e entry) bool { return e.Document == one })
+	if one == "" || i < 0 {
+		return
+	}
+	b.BesideOf = &all[i]
+	for j := range b.Entries {
+		if b.Entries[j].Document != one {
+			b.Entries[j].Link = besideTo(of, one, b.Entries[j].Document)
+		}
+	}
 }
 
 // markNew marks what was not listed at the visit before, and returns how many. At a first visit nothing is.
@@ -154,7 +171,7 @@ func (p *Portal) emergency(ctx context.Context, s *session, of *patient) time.Ti
 }
 
 // entries makes the rows of a timeline, newest first; what has no date comes last.
-func (p *Portal) entries(of *patient, reply *admin.LocateReply) []entry {
+func (p *Portal) entries(s *session, of *patient, reply *admin.LocateReply) []entry {
 	quiet := make(map[string]bool)
 	for _, t := range reply.GetSites() {
 		quiet[t.GetTrust()] = !t.GetReachable()
@@ -165,6 +182,7 @@ func (p *Portal) entries(of *patient, reply *admin.LocateReply) []entry {
 			replaced[d.GetSupersedes()] = d.GetDocument()
 		}
 	}
+	s.setReplaced(replaced)
 	out := make([]entry, 0, len(reply.GetDocuments()))
 	for _, d := range reply.GetDocuments() {
 		e := p.entry(of, d)

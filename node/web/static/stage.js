@@ -5,12 +5,14 @@ const comfortable = -3 // as wide as the stage, and no wider than paper is read
 const widest = 1100
 
 export class Stage {
-  constructor () {
-    this.stage = document.getElementById('stage')
-    this.status = document.getElementById('status')
+  constructor (root) {
+    this.root = root
+    this.pane = root.dataset.rwPane || ''
+    this.stage = this.el('stage')
+    this.status = this.el('status')
     this.zoom = comfortable // or fitWidth, fitPage, or a factor
     this.turn = 0
-    document.querySelector('.rw-tools').hidden = false
+    root.querySelector('.rw-tools').hidden = false
     this.on('zoom-in', () => this.scale(1.25))
     this.on('zoom-out', () => this.scale(0.8))
     this.on('fit-width', () => this.fit(fitWidth))
@@ -20,8 +22,11 @@ export class Stage {
     addEventListener('resize', () => { clearTimeout(later); later = setTimeout(() => this.layout(), 100) })
   }
 
+  // el finds a part of this viewer: two of them can stand side by side.
+  el (name) { return document.getElementById(name + this.pane) }
+
   on (id, act) {
-    const control = document.getElementById(id)
+    const control = this.el(id)
     if (control) control.addEventListener('click', (e) => { e.preventDefault(); act() })
   }
 
@@ -36,6 +41,35 @@ export class Stage {
       } else if (e.key === '+') this.scale(1.25)
       else if (e.key === '-') this.scale(0.8)
     })
+  }
+
+  // roll turns pages where a page ends: by the wheel, so that a document is scrolled through, and by a swipe where a page is
+  // no wider than the stage.
+  roll (turnPage) {
+    let pushed = 0
+    let since = 0
+    this.stage.addEventListener('wheel', (e) => {
+      if (e.ctrlKey || !e.deltaY) return
+      const at = this.stage
+      const ended = e.deltaY > 0 ? at.scrollTop + at.clientHeight >= at.scrollHeight - 2 : at.scrollTop <= 0
+      if (!ended || e.timeStamp - since > 400) pushed = 0
+      since = e.timeStamp
+      if (!ended) return
+      pushed += e.deltaY
+      if (Math.abs(pushed) < 150) return
+      const by = Math.sign(pushed)
+      pushed = 0
+      turnPage(by, by < 0)
+    }, { passive: true })
+    let from = null
+    this.stage.addEventListener('touchstart', (e) => { from = e.touches.length === 1 ? e.touches[0] : null }, { passive: true })
+    this.stage.addEventListener('touchend', (e) => {
+      const to = e.changedTouches[0]
+      if (!from || !to || this.stage.scrollWidth > this.stage.clientWidth + 2) return
+      const across = to.clientX - from.clientX
+      if (Math.abs(across) > 60 && Math.abs(to.clientY - from.clientY) < 40) turnPage(across < 0 ? 1 : -1)
+      from = null
+    }, { passive: true })
   }
 
   // say tells the reader something. After what went wrong, the page itself says why when it is loaded again.

@@ -1,0 +1,66 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// besideTo is the address of two documents side by side.
+func besideTo(of *patient, one, other string) string {
+	return documentPath(of, one) + "/beside/" + url.PathEscape(other)
+}
+
+// Spaced is the patient's NHS number as people read it.
+func (d documentPage) Spaced() string { return spaced(d.Number) }
+
+// Alone is the address of the document by itself.
+func (d documentPage) Alone() string {
+	return documentPath(&patient{Key: d.Key}, d.Entry.Document)
+}
+
+// PageURL is the address of the pictures of pages, without which one.
+func (d documentPage) PageURL() string { return d.Alone() + "/page" }
+
+// showBeside opens two documents of a patient side by side, each as it would be by itself: one that cannot be opened does not
+// keep the other from being read.
+func (p *Portal) showBeside(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	one, other := r.PathValue("document"), r.PathValue("other")
+	self := besideTo(of, one, other)
+	if one == other {
+		http.Redirect(w, r, documentPath(of, one), http.StatusSeeOther)
+		return
+	}
+	var panes []documentPage
+	script := ""
+	for i, name := range []string{"document", "other"} {
+		pane := string(rune('1' + i))
+		x, err := p.readPane(r, s, of, name, pane)
+		body := documentPage{Self: self, Pane: pane, Query: besides(r.URL.Query(), pane)}
+		if err == nil {
+			body, err = p.open(r.Context(), s, of, x, body)
+		} else {
+			body.Key, body.Number, body.Entry = of.Key, of.Number, entry{Document: x.document, Title: "Document", TrustName: p.holder(x.document)}
+		}
+		if err != nil {
+			_, why := p.explain(of, x.document, err)
+			body.Refused = &why
+		} else if body.script() != "" {
+			script = "beside.js"
+		}
+		panes = append(panes, body)
+	}
+	title := strings.Join([]string{panes[0].Entry.Title, panes[1].Entry.Title}, " beside ")
+	p.show(w, r, s, http.StatusOK, view{Name: "beside", Title: title, Of: of, Glass: p.emergency(r.Context(), s, of), Wide: true, Body: panes, Wait: script})
+}
+
+// besides is what an address says of the other pane.
+func besides(q url.Values, pane string) url.Values {
+	out := url.Values{}
+	for _, name := range []string{"part1", "page1", "part2", "page2"} {
+		if !strings.HasSuffix(name, pane) && q.Get(name) != "" {
+			out.Set(name, clip(q.Get(name), 10))
+		}
+	}
+	return out
+}

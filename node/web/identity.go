@@ -1,0 +1,137 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// subject is whom a document says it is about. What it does not say is empty.
+type subject struct {
+	numbers       []string // NHS numbers
+	family, given string
+	name          string // whole, where the document does not tell its parts apart
+	born          string // year-month-day
+}
+
+// difference is something in which a document contradicts what is known of the patient.
+type difference struct{ What, Ours, Theirs string }
+
+// mismatchError is returned for a document that says it is about somebody else. Nothing else of it is shown.
+type mismatchError struct{ found []difference }
+
+// Error says what is different, without the values.
+func (e *mismatchError) Error() string {
+	var what []string
+	for _, d := range e.found {
+		what = append(what, d.What)
+	}
+	return "the document is about another patient: " + strings.Join(what, ", ")
+}
+
+// compare returns in what a document contradicts the patient. Any other NHS number does, and any other date of birth. People
+// change their names, and are called by others: the name does only where neither part of it is the patient's.
+func (s subject) compare(number string, known Person) []difference {
+	var out []difference
+	if i := slices.IndexFunc(s.numbers, func(n string) bool { return n != number }); i >= 0 {
+		out = append(out, difference{"NHS number", spaced(number), spaced(s.numbers[i])})
+	}
+	if s.born != "" && known.Born != "" && s.born != known.Born {
+		out = append(out, difference{"Date of birth", longDay(known.Born), longDay(s.born)})
+	}
+	if said := s.words(); len(said) > 0 && known.Family != "" && known.Given != "" && !slices.Contains(said, letters(known.Family)) && !overlap(said, split(known.Given)) && !overlap(said, split(known.Family)) {
+		out = append(out, difference{"Name", known.Name(), s.whole()})
+	}
+	return out
+}
+
+// agrees says what of a document that contradicts nothing was compared: at least the NHS number and something else.
+func (s subject) agrees(known Person) string {
+	var out []string
+	if len(s.words()) > 0 && known.Family != "" && known.Given != "" {
+		out = append(out, "name")
+	}
+	if s.born != "" && known.Born != "" {
+		out = append(out, "date of birth")
+	}
+	if len(s.numbers) == 0 || len(out) == 0 {
+		return ""
+	}
+	return strings.Join(append([]string{"NHS number"}, out...), " and ")
+}
+
+func (s subject) whole() string {
+	if s.name != "" {
+		return s.name
+	}
+	return Person{Family: s.family, Given: s.given}.Name()
+}
+
+// words are the parts of the document's name, and the family name as one.
+func (s subject) words() []string {
+	out := split(s.name + " " + s.family + " " + s.given)
+	if s.family != "" {
+		out = append(out, letters(s.family))
+	}
+	return out
+}
+
+func split(name string) []string {
+	var out []string
+	for _, w := range strings.FieldsFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || r == '-' || r == ',' || r == '(' || r == ')' || r == '.'
+	}) {
+		if w = letters(w); w != "" && !slices.Contains([]string{"MR", "MRS", "MS", "MISS", "DR", "MX", "PROF", "SIR"}, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// letters writes a name in capital letters without accents and what is no letter.
+func letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) {
+			return -1
+		}
+		return unicode.ToUpper(r)
+	}, norm.NFKD.String(name))
+}
+
+// longDay writes a date as people read it.
+func longDay(day string) string {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	return t.Format("2 January 2006")
+}
+
+// shortDay reads a date of HL7 and DICOM, eight digits and what may follow.
+func shortDay(text string) string {
+	if len(text) < 8 {
+		return ""
+	}
+	t, err := time.Parse("20060102", text[:8])
+	if err != nil {
+		return ""
+	}
+	return t.Format(time.DateOnly)
+}
+
+// subject is whom a DICOM file says it is about. A PatientID that is no NHS number is the hospital's own.
+func (e *elements) subject() subject {
+	s := subject{born: shortDay(e.word(tagBirthDate))}
+	s.family, s.given, _ = strings.Cut(e.word(tagPatientName), "^")
+	s.given, _, _ = strings.Cut(s.given, "=")
+	s.given = strings.TrimSpace(strings.ReplaceAll(s.given, "^", " "))
+	if n, err := record.ParseNHSNumber(e.word(tagPatientID)); err == nil {
+		s.numbers = []string{n.Digits()}
+	}
+	return s
+}
