@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -98,4 +100,17 @@ func socketProblem(listen string, err error) error {
 	default:
 		return admin.Errorf(admin.CodeConfig, "UDP %s cannot be opened: %v", listen, err)
 	}
+}
+
+// CheckListen opens a UDP address of this machine and closes it again, so that a node is not made for one that it cannot have.
+func CheckListen(ctx context.Context, listen string) error {
+	conn, err := new(net.ListenConfig).ListenPacket(ctx, "udp", listen)
+	if err != nil {
+		var unknown *net.DNSError
+		if errors.As(err, &unknown) {
+			return admin.Errorf(admin.CodeConfig, "listen: %s: this machine cannot find an address for %q: give one of its own with --listen, such as 0.0.0.0:7400, and what others see with --advertise", listen, unknown.Name)
+		}
+		return socketProblem(listen, err)
+	}
+	return conn.Close()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,6 +31,19 @@ func TestPortInUse(t *testing.T) {
 	other := keyed(t)
 	other.fails(t, admin.CodeInUse, []string{listen, "in use", "--listen"}, "serve", "--data", "d1", "--listen", listen)
 	invitation := p.json(t, "invite", "--data", "d1", "--trust", "RPX", "--name", "Port")["invitation"].(string)
+	for at, c := range map[string]struct {
+		code  admin.Code
+		words []string
+	}{
+		listen:            {admin.CodeInUse, []string{"in use", "--listen"}},
+		"192.0.2.1:7401":  {admin.CodeConfig, []string{"192.0.2.1:7401", "not an address of this machine", "--advertise"}},
+		"no.invalid:7401": {admin.CodeConfig, []string{"no.invalid", "cannot find", "--listen"}},
+	} {
+		other.fails(t, c.code, c.words, "init", "--data", "d9", "--region", "R", "--trust", "RYJ", "--name", "N", "--listen", at, dev)
+		if _, err := os.Stat(other.path("d9")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a folder was made all the same: %v", at, err)
+		}
+	}
 	other.fails(t, admin.CodeInUse, []string{listen, "in use", "--listen"}, "join", "--data", "d2", "--listen", listen, dev, "--yes", invitation)
 	if st := other.run(t, "serve", "--data", "d1", "--listen", "192.0.2.1:7401", "--json"); true {
 		st.failure(t, admin.CodeConfig, "192.0.2.1:7401", "not an address of this machine", "--advertise")

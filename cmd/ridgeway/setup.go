@@ -146,6 +146,12 @@ JSON: region, trust, node, data, listen.`,
 			case cmd.Flag("approvals").Changed && (approvals < 1 || approvals > 16):
 				return admin.Errorf(admin.CodeBadInput, "--approvals %d: give 1 to 16", approvals)
 			}
+			if err := settings.Check(a.data); err != nil {
+				return err
+			}
+			if err := node.CheckListen(cmd.Context(), settings.Listen); err != nil {
+				return err
+			}
 			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Keep: keep, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
 			if err != nil {
 				return err
