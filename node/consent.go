@@ -72,7 +72,7 @@ func (n *Node) RecordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 		}
 	}
 	reply := &admin.RecordDirectiveReply{ReadBack: policy.ReadBack(d, n.called)}
-	if reply.Conflicts, err = conflictsWith(all, d); err != nil || !q.GetConfirm() {
+	if reply.Conflicts, err = n.conflictsWith(all, d); err != nil || !q.GetConfirm() {
 		return reply, err
 	}
 	said, err := n.Direct(ctx, q.GetPatient(), d)
@@ -149,12 +149,12 @@ func (n *Node) called(id federation.TrustID) string {
 }
 
 // conflictsWith says what of all that a patient has said a new directive contradicts, and which of the two wins.
-func conflictsWith(all []said, d federation.Directive) ([]string, error) {
+func (n *Node) conflictsWith(all []said, d federation.Directive) ([]string, error) {
 	if _, err := rand.Read(d.ID[:]); err != nil {
 		return nil, fmt.Errorf("name the directive: %w", err)
 	}
 	var out []string
-	for _, c := range policy.Conflicts(append(wishes(all), wish(d, "", math.MaxUint64)), time.Now()) {
+	for _, c := range policy.Conflicts(append(wishes(all), wish(d, "", math.MaxUint64)), time.Now(), n.called) {
 		if c.Winner == d.ID || c.Loser == d.ID {
 			out = append(out, c.Text)
 		}

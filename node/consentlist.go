@@ -221,7 +221,7 @@ func (n *Node) Directives(ctx context.Context, q *admin.DirectivesRequest) (*adm
 		}
 		reply.Directives = append(reply.Directives, n.directiveInfo(s, now))
 	}
-	for _, c := range policy.Conflicts(wishes(all), now) {
+	for _, c := range policy.Conflicts(wishes(all), now, n.called) {
 		reply.Conflicts = append(reply.Conflicts, fmt.Sprintf("%x against %x: %s", c.Winner[:4], c.Loser[:4], c.Text))
 	}
 	return reply, nil

@@ -66,6 +66,9 @@ func (n *Node) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*adm
 	if err != nil {
 		return nil, err
 	}
+	if err := n.records.Remember(ctx, number); err != nil { // whoever reviews it has to know of whom it is
+		return nil, n.storeProblem(err)
+	}
 	return n.declare(ctx, r, who, custodians)
 }
 

@@ -105,7 +105,7 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 	put(audit.Refusal, "RAS", "ada", "", 3, 20*time.Minute) // nothing was released
 	put(audit.Search, n.Trust(), "bob", "", 1, 20*time.Minute)
 	put(audit.Intent, n.Trust(), "bob", "", 2, 10*time.Minute)
-	put(audit.Search, "RAS", "cyd", "", 1, 10*time.Minute) // not staff of this trust
+	put(audit.Search, "RAS", "cyd", "", 1, 10*time.Minute)      // not staff of this trust
 	put(audit.Review, "RAS", "Dee", "PERMIT", 1, 9*time.Minute) // read who has seen it
 	put(audit.Review, "RAS", "dee", "PERMIT", 2, 8*time.Minute)
 	put(audit.Review, "RAS", "dee", "DENIED", 3, 7*time.Minute)

@@ -15,8 +15,8 @@ type Conflict struct {
 }
 
 // Conflicts names the pairs of agreed directives that contradict each other, and which of the two wins. What has ended and
-// what has run out by now contradicts nothing. The order of all does not matter.
-func Conflicts(all []Directive, now time.Time) []Conflict {
+// what has run out by now contradicts nothing. The order of all does not matter. names gives a trust's name, as in ReadBack.
+func Conflicts(all []Directive, now time.Time, names func(federation.TrustID) string) []Conflict {
 	f := Facts{Directives: all}
 	var live []*Directive
 	for i := range all {
@@ -28,55 +28,54 @@ func Conflicts(all []Directive, now time.Time) []Conflict {
 	slices.SortFunc(live, func(a, b *Directive) int {
 		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(string(a.ID[:]), string(b.ID[:])))
 	})
+	w := newWords(names)
 	var out []Conflict
 	for i, a := range live {
 		for _, b := range live[i+1:] {
-			out = append(out, conflictsOf(a, b)...)
+			out = append(out, conflictsOf(w, a, b)...)
 		}
 	}
 	return out
 }
 
 // conflictsOf compares two directives in force, the older first.
-func conflictsOf(a, b *Directive) []Conflict {
+func conflictsOf(w words, a, b *Directive) []Conflict {
 	switch {
 	case a.Effect == federation.Object && b.Effect == federation.Consent:
-		return denialAgainstConsent(a, b)
+		return denialAgainstConsent(w, a, b)
 	case a.Effect == federation.Consent && b.Effect == federation.Object:
-		return denialAgainstConsent(b, a)
+		return denialAgainstConsent(w, b, a)
 	case a.Effect == federation.Consent && b.Effect == federation.Consent:
-		return append(exceptionAgainstConsent(a, b), exceptionAgainstConsent(b, a)...)
+		return append(exceptionAgainstConsent(w, a, b), exceptionAgainstConsent(w, b, a)...)
 	default: // two refusals, or what is not understood, which refuses
 		return nil
 	}
 }
 
 // denialAgainstConsent compares an objection and a consent.
-func denialAgainstConsent(no, yes *Directive) []Conflict {
+func denialAgainstConsent(w words, no, yes *Directive) []Conflict {
 	same := no.Scope.Equal(yes.Scope)
 	if same && yes.Version > no.Version {
-		return []Conflict{{yes.ID, no.ID, "The consent wins: it is the newer of two about exactly the same (" + scopeCodes(yes.Scope) + "). If it ends, the refusal counts again."}}
+		return []Conflict{{yes.ID, no.ID, "The consent wins: it is the newer of two about exactly the same. " + quote(w.gist(yes)) + " If it ends, the refusal counts again."}}
 	}
 	if !scopesMeet(&no.Scope, &yes.Scope) || includesAny(no.Except, &yes.Scope) || includesAny(yes.Except, &no.Scope) {
 		return nil
 	}
-	text := "The refusal of " + scopeCodes(no.Scope) + " wins over the consent to " + scopeCodes(yes.Scope)
-	switch {
-	case same:
-		text += ": it is the newer of two about exactly the same."
-	default:
-		text += " wherever both apply: a refusal gives way only to a newer consent to exactly the same. To let something through, make it an exception of the refusal."
+	text := "The refusal wins. " + quote(w.gist(no)) + " counts before " + quote(w.gist(yes)) + " "
+	if same {
+		text += "It is the newer of two about exactly the same."
+	} else {
+		text += "It does so wherever both apply: a refusal gives way only to a newer consent to exactly the same. To let something through, make it an exception of the refusal."
 	}
 	return []Conflict{{no.ID, yes.ID, text}}
 }
 
 // exceptionAgainstConsent compares what one consent leaves out with another consent.
-func exceptionAgainstConsent(out, yes *Directive) []Conflict {
+func exceptionAgainstConsent(w words, out, yes *Directive) []Conflict {
 	for i := range out.Except {
 		e := &out.Except[i]
 		if scopesMeet(e, &yes.Scope) && scopesMeet(&out.Scope, &yes.Scope) && !includesAny(yes.Except, e) {
-			return []Conflict{{out.ID, yes.ID, "What the consent to " + scopeCodes(out.Scope) + " leaves out (" + scopeCodes(*e) +
-				") stays refused, although another consent to " + scopeCodes(yes.Scope) + " may cover it: a refusal wins over a consent."}}
+			return []Conflict{{out.ID, yes.ID, "What one consent leaves out stays refused. " + quote(w.gist(out)) + " is said with exceptions, and " + quote(w.gist(yes)) + " does not lift them: a refusal wins over a consent."}}
 		}
 	}
 	return nil

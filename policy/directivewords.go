@@ -14,14 +14,7 @@ import (
 // name; where it is nil or gives none, the code stands. Each scope has words of its own: two directives that read the same are
 // the same, but for who recorded them.
 func ReadBack(d federation.Directive, names func(federation.TrustID) string) string {
-	w := words{name: func(t federation.TrustID) string {
-		if names != nil {
-			if name := names(t); name != "" {
-				return name
-			}
-		}
-		return string(t)
-	}}
+	w := newWords(names)
 	var out []string
 	switch d.Effect {
 	case federation.Object:
@@ -51,6 +44,27 @@ const Risk = "Staff who treat you may not know things that matter for your care.
 // words puts scopes into sentences.
 type words struct {
 	name func(federation.TrustID) string
+}
+
+// newWords returns words with the names of trusts.
+func newWords(names func(federation.TrustID) string) words {
+	return words{name: func(t federation.TrustID) string {
+		if names != nil {
+			if name := names(t); name != "" {
+				return name
+			}
+		}
+		return string(t)
+	}}
+}
+
+// gist is the sentence of a directive that says what it is about.
+func (w words) gist(d *Directive) string {
+	said := federation.Directive{Scope: d.Scope, Except: d.Except}
+	if d.Effect == federation.Object {
+		return w.objection(said)[0]
+	}
+	return w.consent(said)[0]
 }
 
 func (w words) objection(d federation.Directive) []string {

@@ -271,13 +271,13 @@ func TestConflictsNameTheWinner(t *testing.T) {
 	}{
 		{"nothing said", nil, 0, ""},
 		{"two refusals", []Directive{denial(1, 1, hiv), denial(2, 2, nurses)}, 0, ""},
-		{"a newer consent to the same", []Directive{denial(1, 1, hiv), consent(2, 2, hiv)}, 2, "The consent wins: it is the newer of two about exactly the same (sensitivity=HIV)"},
-		{"a newer refusal of the same", []Directive{consent(1, 1, hiv), denial(2, 2, hiv)}, 2, "it is the newer of two"},
-		{"a narrower consent", []Directive{denial(1, 1, federation.Scope{}), consent(2, 2, ras)}, 1, "The refusal of everything wins over the consent to trust=RAS"},
+		{"a newer consent to the same", []Directive{denial(1, 1, hiv), consent(2, 2, hiv)}, 2, "The consent wins: it is the newer of two about exactly the same."},
+		{"a newer refusal of the same", []Directive{consent(1, 1, hiv), denial(2, 2, hiv)}, 2, "is the newer of two"},
+		{"a narrower consent", []Directive{denial(1, 1, federation.Scope{}), consent(2, 2, ras)}, 1, "The refusal wins."},
 		{"scopes that cross", []Directive{denial(1, 1, nurses), consent(2, 2, ras)}, 1, "make it an exception"},
 		{"scopes that never meet", []Directive{denial(1, 1, ras), consent(2, 2, federation.Scope{Trust: "RYJ"})}, 0, ""},
 		{"roles that never meet", []Directive{denial(1, 1, nurses), consent(2, 2, federation.Scope{Role: "doctor"})}, 0, ""},
-		{"a role and its group", []Directive{denial(1, 1, nurses), consent(2, 2, federation.Scope{Role: "clinician"})}, 1, "wins over"},
+		{"a role and its group", []Directive{denial(1, 1, nurses), consent(2, 2, federation.Scope{Role: "clinician"})}, 1, "nurses"},
 		{"dates that never meet", []Directive{denial(1, 1, federation.Scope{To: now}), consent(2, 2, federation.Scope{From: now})}, 0, ""},
 		{"documents of different custodians", []Directive{
 			denial(1, 1, federation.Scope{Document: federation.NewDocumentID("RYJ", federation.DocumentKey{1})}), consent(2, 2, federation.Scope{Custodian: "RAS"}),
@@ -289,7 +289,7 @@ func TestConflictsNameTheWinner(t *testing.T) {
 		{"one was withdrawn", []Directive{denial(1, 1, hiv), consent(2, 2, hiv), withdrawalOf(2, 3)}, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Conflicts(tt.all, now)
+			got := Conflicts(tt.all, now, nil)
 			if tt.winner == 0 {
 				if len(got) != 0 {
 					t.Fatalf("got %+v", got)

@@ -344,7 +344,7 @@ func (s *stage) closesReview(id string) {
 	s.must(s.r.Restart(s.ctx, ras))
 	closed, err := s.r.Node(ras).Reviews(s.ctx, &admin.ReviewsRequest{Closed: true})
 	s.must(err)
-	if l := closed.GetReviews(); len(l) != 1 || l[0].GetClosedBy() != "bob" || l[0].GetOutcome() != "justified" {
+	if l := closed.GetReviews(); len(l) != 1 || l[0].GetClosedBy() != "bob" || l[0].GetOutcome() != "justified" || strings.ReplaceAll(l[0].GetPatient(), " ", "") != s.patients[0].NHSNumber {
 		s.Errorf("closed reviews after a crash: %v", l)
 	}
 	if len(s.entries(ras, &admin.AuditFilter{Kind: "review", User: "bob"})) != 1 {

@@ -194,7 +194,7 @@ func TestAnswersAboutAgreementsKeepTheirForm(t *testing.T) {
 		"why": func(a *app) {
 			a.showWhy(&admin.WhyReply{
 				Question: "nurse of RAS opens RYJ-4K7QZ2M9X1B3C5D7 for TREAT (confidentiality N; type 373942005; category 734163000)", Outcome: "DENIED", Told: "There is no such document.",
-				Chain: []string{"Refused.", "3 directive: the patient objects, recorded by RAS, agreed at 12", "4 agreement/direct-care of RYJ, version 3: direct care by clinician of any trust"},
+				Chain: []string{"Refused.", "The user is told: There is no such document.", "3 directive: the patient objects, recorded by RAS, agreed at 12", "4 agreement/direct-care of RYJ, version 3: direct care by clinician of any trust"},
 			})
 		},
 		"who": func(a *app) {

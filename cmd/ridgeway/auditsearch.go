@@ -162,16 +162,16 @@ func (a *app) showEntries(r *admin.SearchAuditReply) error {
 	if len(r.GetEntries()) == 0 {
 		a.say("There is no such entry.")
 	} else {
-		rows := [][]string{{"WHEN", "WHAT", "TRUST", "USER", "WHY", "OUTCOME", "DOCUMENT"}}
+		rows := [][]string{{"WHEN", "WHAT", "WHO", "WHY", "OUTCOME", "DOCUMENT"}}
 		for _, e := range r.GetEntries() {
 			what := e.GetKind()
 			if e.GetBreakGlass() {
-				what = "! " + what
+				what = "!" + what
 			}
-			at := time.UnixMicro(e.GetAt()).Local().Format("02/01/06 15:04")
-			rows = append(rows, []string{at, what, orDash(e.GetTrust()), clip(orDash(e.GetUser()), 11), orDash(e.GetPurpose()), strings.ToLower(orDash(e.GetOutcome())), clip(orDash(e.GetDocument()), 20)})
+			who := strings.TrimSpace(e.GetTrust() + " " + clip(e.GetUser(), 10))
+			rows = append(rows, []string{shortTime(time.UnixMicro(e.GetAt()), time.Now()), what, orDash(who), orDash(e.GetPurpose()), strings.ToLower(orDash(e.GetOutcome())), clip(orDash(e.GetDocument()), 20)})
 		}
-		table(a.out, 3, rows)
+		table(a.out, 2, rows)
 	}
 	if n := len(r.GetDamaged()); n > 0 {
 		a.say("Warning: %s might belong here and cannot be read; 'ridgeway audit verify' says more.", plural(uint64(n), "entry"))
@@ -180,4 +180,12 @@ func (a *app) showEntries(r *admin.SearchAuditReply) error {
 		a.say("There are more; for those add --cursor %s", r.GetNext())
 	}
 	return nil
+}
+
+// shortTime writes a time in twelve columns: with the clock when it was within the last half year, and with the year otherwise.
+func shortTime(at, now time.Time) string {
+	if age := now.Sub(at); age > 182*24*time.Hour || age < -24*time.Hour {
+		return at.Local().Format("02 Jan  2006")
+	}
+	return at.Local().Format("02 Jan 15:04")
 }

@@ -62,6 +62,9 @@ func (p *place) governs(t *testing.T, say func(want int, args ...string) ended, 
 	say(6, "fetch", "--data", "d2", id, "--user", "jsmith", "--role", "doctor", "--out", "emergency.pdf") // its chunk is damaged
 	p.fails(t, "DENIED", nil, "fetch", "--data", "d2", id, "--user", "other", "--role", "doctor", "--out", "no.pdf")
 	say(0, "review", "list", "--data", "d1")
+	say(0, "protect", "--data", "d1", patient, "--reason", "is "+about, "--user", "a.mensah", "--role", "privacy-officer")
+	say(0, "protect", "--data", "d1", "--list", "--user", "a.mensah", "--role", "privacy-officer")
+	say(0, "protect", "--data", "d1", patient, "--lift", "--reason", "no longer "+about, "--user", "a.mensah", "--role", "privacy-officer")
 	say(4, "review", "close", glass["review"].(string), "--data", "d2", "--outcome", "justified", "--note", "I know "+about, "--user", "jsmith", "--role", "privacy-officer")
 	say(0, "review", "close", glass["review"].(string), "--data", "d2", "--outcome", "justified", "--note", "seen with "+about, "--user", "a.mensah", "--role", "privacy-officer")
 	say(0, "agreement", "init", "rules.yaml")

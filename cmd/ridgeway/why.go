@@ -69,9 +69,6 @@ JSON: question, outcome, agreement (version), chain, told.`,
 func (a *app) showWhy(r *admin.WhyReply) {
 	a.say("%s", wrap("Request: "+r.GetQuestion(), screenWidth))
 	a.say("Outcome: %s", r.GetOutcome())
-	if told := r.GetTold(); told != "" {
-		a.say("%s", wrap("Told: "+told, screenWidth))
-	}
 	a.say("")
 	for _, l := range r.GetChain() {
 		a.say("%s", wrap("  "+l, screenWidth))

@@ -165,6 +165,12 @@ func (s *Store) NHSNumber(subject federation.Subject) (NHSNumber, error) {
 	return n, nil
 }
 
+// Remember keeps whose pseudonym a subject is, for somebody of whom this trust holds nothing, such as a patient of whom its staff
+// have declared an emergency.
+func (s *Store) Remember(ctx context.Context, n NHSNumber) error {
+	return s.update(ctx, 0, func(txn *badger.Txn, _ *totals) error { return s.remember(txn, s.Subject(n), n) })
+}
+
 // remember keeps the number of a patient.
 func (s *Store) remember(txn *badger.Txn, subject federation.Subject, n NHSNumber) error {
 	k := key(rowNumber, subject[:])
