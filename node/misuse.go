@@ -130,7 +130,16 @@ type misuse struct {
 	released map[person]*seenPatients
 	looked   map[person]*seenPatients
 	unlinked map[person][]time.Time
+	opened   map[suspicion]bool // that have a review; some of them
 	swept    time.Time
+}
+
+// suspicion is what has one review in a period.
+type suspicion struct {
+	rule    string
+	who     person
+	subject federation.Subject
+	period  int64 // Unix time of its beginning
 }
 
 func newMisuse(ctx context.Context, n *Node) (*misuse, error) {
@@ -138,6 +147,7 @@ func newMisuse(ctx context.Context, n *Node) (*misuse, error) {
 	return &misuse{
 		node: n, limits: n.options.Settings.Watch, marks: kept,
 		released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]time.Time),
+		opened: make(map[suspicion]bool),
 	}, err
 }
 
@@ -244,6 +254,7 @@ func (m *misuse) sweep(now time.Time) {
 		return
 	}
 	m.swept = now
+	clear(m.opened)
 	for _, in := range []map[person]*seenPatients{m.released, m.looked} {
 		for who, seen := range in {
 			if seen.within(now) == 0 {
@@ -320,7 +331,11 @@ func (m *misuse) without(who person, relationship string, now time.Time) int {
 // suspect opens a review, one for the same suspicion within its period.
 func (m *misuse) suspect(ctx context.Context, rule string, who person, s federation.Subject, period time.Time, text string) {
 	n := m.node
-	if slices.Contains(m.limits.Off, rule) {
+	this := suspicion{rule: rule, who: who, subject: s, period: period.Unix()}
+	m.mu.Lock()
+	known := m.opened[this]
+	m.mu.Unlock()
+	if known || slices.Contains(m.limits.Off, rule) {
 		return
 	}
 	r := &review{
@@ -328,6 +343,9 @@ func (m *misuse) suspect(ctx context.Context, rule string, who person, s federat
 		Kind: rule, User: who.user, Trust: who.trust, Subject: s, Reason: text, At: time.Now().UTC(),
 	}
 	if _, found := n.reviews.get(r.ID); found {
+		m.mu.Lock()
+		m.opened[this] = true
+		m.mu.Unlock()
 		return
 	}
 	// The request goes on, and may be cut off: what was seen is kept all the same.
