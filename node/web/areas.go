@@ -23,9 +23,20 @@ func areas() []area {
 	return []area{
 		{"/find", "Find a patient", []string{"clinician", "social-worker", "healthcare-assistant", "student", "care-coordinator", "records-staff"}},
 		{"/documents", "Our documents", []string{"records-staff"}},
+		{"/agreements", "Agreements", governors()},
+		{"/wishes", "Patients' wishes", recorders()},
+		{"/reviews", "Reviews", governors()},
+		{"/audit", "Audit", recorders()},
+		{"/why", "Why, and who", recorders()},
+		{"/suspensions", "Suspensions", governors()},
 		{regionPath, "Region", []string{"admin", "records-staff", "governance-lead", "privacy-officer"}},
 	}
 }
+
+// governors decide what a trust shares, and judge accesses; recorders look after what patients have said as well.
+func governors() []string { return []string{"governance-lead", "privacy-officer"} }
+
+func recorders() []string { return append(governors(), "records-staff") }
 
 // may reports whether a role may use the area.
 func (a area) may(role string) bool {

@@ -42,6 +42,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.HandleFunc("GET /patients/{key}/documents/{document}/beside/{other}", p.withPurpose(p.showBeside))
 	p.regionRoutes(mux)
 	p.recordsRoutes(mux)
+	p.governanceRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -70,7 +71,7 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 			return
 		}
 		if !bringsDocuments(r) {
-			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			r.Body = http.MaxBytesReader(w, r.Body, formLimit(r.URL.Path))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -107,6 +108,7 @@ func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 			p.elsewhere(w, r, "/sign-on")
 		case locked:
 			p.elsewhere(w, r, "/locked")
+		case p.suspended(w, r, s.user.ID):
 		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
 			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This form is out of date", Body: message{
 				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/", LinkText: "Go to your first page",

@@ -46,6 +46,7 @@ type fakeRegion struct {
 	fakeWatching
 	fakeFiling
 	fakeKeeping
+	fakeGoverning
 	mu      sync.Mutex
 	docs    map[string]*stored
 	sites   []*admin.Site

@@ -15,6 +15,7 @@ type Region interface {
 	Sharing
 	Watching
 	Filing
+	Governing
 }
 
 // Reading is what clinicians' pages ask.

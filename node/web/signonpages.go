@@ -67,6 +67,9 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		}})
 		return
 	}
+	if p.suspended(w, r, who.ID) {
+		return
+	}
 	old, locked := p.sessions.of(r, "")
 	if locked && !who.fresh { // an attempt from before the lock: what the locked session knows stays behind
 		p.sessions.end(old)

@@ -1,0 +1,181 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+// whyPage answers why somebody may open a document or not, and who may.
+type whyPage struct {
+	In        map[string]string
+	Trusts    []choice
+	Roles     []choice
+	Purposes  []choice
+	Links     []choice
+	Actions   []choice
+	Asked     bool
+	Outcome   string
+	Colour    string
+	Told      string
+	Question  string
+	Chain     []string
+	Agreement uint64
+	WhoAsked  bool
+	Who       []accessRow
+	WhoNot    string // why that cannot be told here
+	Documents []documentLink
+	Of        *patient
+}
+
+type documentLink struct {
+	ID, Link, Title, Type, Holder string
+	Date                          string
+}
+
+// accessRow is who may do the same by the same rule.
+type accessRow struct {
+	Trust, Roles, Purposes   string
+	See, Open, Export, Glass bool
+	Relationships, Rule      string
+}
+
+func actions() []choice {
+	return []choice{{"open", "Open it", ""}, {"see", "See that there is one", ""}, {"export", "Keep a copy", ""}, {"break-glass", "Open it in an emergency", ""}}
+}
+
+func (p *Portal) whyForm(r *http.Request, in map[string]string) whyPage {
+	body := whyPage{In: in, Trusts: p.trustChoices(r), Actions: actions(), Links: append([]choice{{"", "None is stated", ""}}, relationships()...)}
+	for _, x := range policy.Roles() {
+		body.Roles = append(body.Roles, choice{Value: x.Code, Label: x.Description})
+	}
+	for _, x := range policy.Purposes() {
+		body.Purposes = append(body.Purposes, choice{Value: x.Code, Label: x.Description})
+	}
+	return body
+}
+
+// showWhy shows the form, and answers when the address has a question.
+func (p *Portal) showWhy(w http.ResponseWriter, r *http.Request, s *session) {
+	q := r.URL.Query()
+	in := map[string]string{"role": "doctor", "purpose": "TREAT", "action": "open", "trust": string(p.config.Trust)}
+	for _, name := range []string{"document", "user", "trust", "role", "purpose", "relationship", "action"} {
+		if v := strings.TrimSpace(q.Get(name)); v != "" {
+			in[name] = clip(v, 200)
+		}
+	}
+	body := p.whyForm(r, in)
+	if key := q.Get("of"); key != "" {
+		if body.Of = s.patient(key); body.Of != nil {
+			if err := p.documentsOf(r, s, &body); err != nil {
+				p.problem(w, r, s, err)
+				return
+			}
+		}
+	}
+	var wrong []fault
+	if in["document"] != "" && (q.Get("ask") != "" || q.Get("who") != "") {
+		wrong = p.answerWhy(r, s, &body)
+	}
+	status := http.StatusOK
+	if len(wrong) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	p.show(w, r, s, status, view{Name: "why", Title: "Why, and who", Body: body, Error: wrong})
+}
+
+func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
+	in := body.In
+	if r.URL.Query().Get("who") != "" {
+		reply, err := p.config.Region.Who(r.Context(), &admin.WhoRequest{Document: in["document"], By: s.governor(ownDuties)})
+		if err != nil {
+			return []fault{{"document", plainWords(err)}}
+		}
+		body.WhoAsked, body.Who = true, p.accessRows(reply.GetAccess())
+		return nil
+	}
+	reply, err := p.config.Region.Why(r.Context(), &admin.WhyRequest{
+		Document: in["document"], Trust: in["trust"], Action: in["action"], By: s.governor(ownDuties),
+		Asker: &admin.Asker{User: in["user"], Role: in["role"], Purpose: in["purpose"], Relationship: in["relationship"]},
+	})
+	if err != nil {
+		return []fault{{"document", plainWords(err)}}
+	}
+	body.Asked, body.Told, body.Question, body.Chain, body.Agreement = true, reply.GetTold(), reply.GetQuestion(), reply.GetChain(), reply.GetAgreement()
+	body.Outcome, body.Colour = outcomeWords(reply.GetOutcome())
+	return nil
+}
+
+// accessRows puts together who may do the same by the same rule.
+func (p *Portal) accessRows(all []*admin.Access) []accessRow {
+	type key struct {
+		trust, rule, links       string
+		see, open, export, glass bool
+	}
+	roles, purposes := make(map[key][]string), make(map[key][]string)
+	var order []key
+	for _, a := range all {
+		k := key{a.GetTrust(), a.GetRule(), strings.Join(a.GetRelationships(), ", "), a.GetSee(), a.GetOpen(), a.GetExport(), a.GetGlass()}
+		if _, seen := roles[k]; !seen {
+			order = append(order, k)
+		}
+		if name := roleName(a.GetRole()); !slices.Contains(roles[k], name) {
+			roles[k] = append(roles[k], name)
+		}
+		if name := purposeName(a.GetPurpose()); !slices.Contains(purposes[k], name) {
+			purposes[k] = append(purposes[k], name)
+		}
+	}
+	out := make([]accessRow, 0, len(order))
+	for _, k := range order {
+		trust := "Any other trust"
+		if k.trust != "" {
+			trust = p.trustName(k.trust)
+		}
+		links := make([]string, 0)
+		for l := range strings.SplitSeq(k.links, ", ") {
+			if l != "" {
+				links = append(links, labelOf(relationships(), l))
+			}
+		}
+		out = append(out, accessRow{trust, strings.Join(roles[k], ", "), strings.Join(purposes[k], ", "), k.see, k.open, k.export, k.glass, strings.Join(links, "; "), k.rule})
+	}
+	slices.SortStableFunc(out, func(a, b accessRow) int { return cmp.Compare(a.Trust, b.Trust) })
+	return out
+}
+
+// findWhy finds a patient's documents, for whoever does not have a document's number. The NHS number stays out of the address.
+func (p *Portal) findWhy(w http.ResponseWriter, r *http.Request, s *session) {
+	typed := r.PostFormValue("number")
+	number, wrong := p.readNumber(typed)
+	if wrong != "" {
+		body := p.whyForm(r, map[string]string{"number": clip(typed, 40), "role": "doctor", "purpose": "TREAT", "action": "open", "trust": string(p.config.Trust)})
+		p.show(w, r, s, http.StatusUnprocessableEntity, view{Name: "why", Title: "Why, and who", Body: body, Error: []fault{{"number", wrong}}})
+		return
+	}
+	http.Redirect(w, r, "/why?of="+s.open(number, p.now()).Key, http.StatusSeeOther)
+}
+
+func (p *Portal) documentsOf(r *http.Request, s *session, body *whyPage) error {
+	reply, err := p.config.Region.Locate(r.Context(), &admin.LocateRequest{Patient: body.Of.Number, Asker: s.governor(ownDuties), Limit: 200})
+	if err != nil {
+		return err
+	}
+	for _, d := range reply.GetDocuments() {
+		x := documentLink{ID: d.GetDocument(), Link: "/why?document=" + url.QueryEscape(d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Holder: p.config.Names(federation.TrustID(d.GetCustodian()))}
+		if d.GetDate() != 0 {
+			x.Date = moment(d.GetDate()).Format("2 Jan 2006")
+		}
+		if x.Title == "" {
+			x.Title = x.Type
+		}
+		body.Documents = append(body.Documents, x)
+	}
+	return nil
+}
