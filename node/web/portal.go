@@ -63,7 +63,7 @@ type Portal struct {
 	lately      lately  // how the region was a moment ago
 
 	takings chan struct{} // requests that bring documents, as many as may be under way
-	drafts      drafts  // of agreements
+	drafts  drafts        // of agreements
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.

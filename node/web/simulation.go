@@ -128,25 +128,6 @@ func purposeName(code string) string {
 	return code
 }
 
-func confidentialityName(code string) string {
-	switch code {
-	case "U":
-		return "Unrestricted"
-	case "L":
-		return "Low"
-	case "M":
-		return "Moderate"
-	case "N":
-		return "Normal"
-	case "R":
-		return "Restricted"
-	case "V":
-		return "Very restricted"
-	default:
-		return code
-	}
-}
-
 func actionName(code string) string {
 	switch code {
 	case "see":
