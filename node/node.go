@@ -251,6 +251,7 @@ func (n *Node) openDoor(ctx context.Context) error {
 	}
 	n.door, err = endpoint.New(endpoint.Config{
 		Conn: socket, Key: n.keys.node, Admit: n.admission.admit, Resolve: n.admission.resolve, Logger: n.logger, Metrics: n.options.Metrics,
+		Hold: func() bool { c := n.custodian.Load(); return c != nil && c.Held() },
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("open the endpoint: %w", err), socket.Close())

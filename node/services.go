@@ -167,6 +167,7 @@ func (n *Node) serveLanes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.tasks.Go(func() { n.custodian.Load().Beat(ctx) })
 	n.tasks.Go(func() {
 		if err := n.custodian.Load().Serve(ctx, documents); err != nil {
 			n.logger.Warn("releases ended", slog.Any("error", err))

@@ -27,6 +27,9 @@ type Config struct {
 	Admit func(PeerID) error
 	// Resolve returns the current "host:port" of a peer. It must not block.
 	Resolve func(PeerID) (string, error)
+	// Hold, if not nil, reports whether nothing may leave at this moment. Datagrams are then dropped, as a network would. It is
+	// asked for each write to the socket, must not block and must be safe for concurrent use.
+	Hold func() bool
 	// Logger receives what an operator should know.
 	Logger *slog.Logger
 	// Metrics, if not nil, gets the endpoint's collectors; Close takes them away again.

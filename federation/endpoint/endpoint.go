@@ -110,7 +110,7 @@ func newEndpoint(cfg Config, speaks versions) (*Endpoint, error) {
 func (e *Endpoint) open(reset *quic.StatelessResetKey) error {
 	unproven := rate.NewLimiter(rate.Limit(e.limits.HandshakeRate), e.limits.HandshakeRate)
 	e.transport = &quic.Transport{
-		Conn:                             quietly(e.cfg.Conn, e.log),
+		Conn:                             quietly(e.cfg.Conn, e.cfg.Hold, e.log),
 		ConnectionIDLength:               8,
 		StatelessResetKey:                reset,
 		DisableVersionNegotiationPackets: true,

@@ -16,22 +16,25 @@ const wantBuffer = 7 << 20
 // quietly prepares a socket for quic-go, which sizes the buffers itself and tells the standard log,
 // once a process, where it cannot. Here the node's own logger says so, and quic-go gets a socket
 // that has nothing to complain about.
-func quietly(conn net.PacketConn, log *slog.Logger) net.PacketConn {
+func quietly(conn net.PacketConn, hold func() bool, log *slog.Logger) net.PacketConn {
+	if hold == nil {
+		hold = func() bool { return false }
+	}
 	udp, ok := conn.(*net.UDPConn)
 	if !ok {
-		if _, ok := conn.(buffered); ok {
-			return conn // one that has buffers, such as a simulated one
+		if b, ok := conn.(bufferedConn); ok {
+			return &heldConn{b, hold} // one that has buffers, such as a simulated one
 		}
-		return unbuffered{conn}
+		return &heldConn{unbuffered{conn}, hold}
 	}
 	read, write := growBuffers(udp)
 	if read >= wantBuffer && write >= wantBuffer {
-		return coalesce(udp, udp)
+		return coalesce(udp, &heldUDP{udp, hold})
 	}
 	log.Warn("socket buffers are small: transfers over fast lines will lose packets",
 		slog.Int("read_bytes", read), slog.Int("write_bytes", write), slog.Int("want_bytes", wantBuffer),
 		slog.String("remedy", "raise sysctl net.core.rmem_max and net.core.wmem_max"))
-	return coalesce(udp, &sizedUDP{UDPConn: udp})
+	return coalesce(udp, &heldUDP{&sizedUDP{UDPConn: udp}, hold})
 }
 
 // udpSocket is a UDP socket as quic-go wants it.
@@ -40,8 +43,45 @@ type udpSocket interface {
 	SetWriteBuffer(int) error
 }
 
-// buffered is what quic-go asks of a PacketConn.
-type buffered interface {
+// heldUDP is a UDP socket that drops what is sent while hold says so.
+type heldUDP struct {
+	udpSocket
+	hold func() bool
+}
+
+// WriteMsgUDP sends b, which may be several datagrams for the kernel to cut.
+func (s *heldUDP) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	if s.hold() {
+		return len(b), len(oob), nil
+	}
+	return s.udpSocket.WriteMsgUDP(b, oob, addr)
+}
+
+// WriteTo sends one datagram.
+func (s *heldUDP) WriteTo(b []byte, addr net.Addr) (int, error) {
+	if s.hold() {
+		return len(b), nil
+	}
+	return s.udpSocket.WriteTo(b, addr)
+}
+
+// heldConn is heldUDP for any other PacketConn.
+type heldConn struct {
+	bufferedConn
+	hold func() bool
+}
+
+// WriteTo sends one datagram.
+func (c *heldConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	if c.hold() {
+		return len(b), nil
+	}
+	return c.bufferedConn.WriteTo(b, addr)
+}
+
+// bufferedConn is what quic-go asks of a PacketConn.
+type bufferedConn interface {
+	net.PacketConn
 	SetReadBuffer(int) error
 	SetWriteBuffer(int) error
 }

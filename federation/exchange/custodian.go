@@ -119,6 +119,7 @@ type Custodian struct {
 	limits  CustodianLimits
 	gate    *gate
 	replays *replays
+	pulse   *pulse
 	metrics *custodianMetrics
 	chunks  sync.Pool // *[]byte, those of chunks on their way to peers
 
@@ -161,7 +162,7 @@ func NewCustodian(cfg CustodianConfig) (*Custodian, error) {
 	}
 	limits := cfg.Limits.withDefaults()
 	c := &Custodian{
-		cfg: cfg, limits: limits, gate: newGate(limits, cfg.Clock), replays: newReplays(),
+		cfg: cfg, limits: limits, gate: newGate(limits, cfg.Clock), replays: newReplays(), pulse: &pulse{clock: cfg.Clock},
 		guards: map[*guard]struct{}{}, conns: map[net.Conn]struct{}{},
 	}
 	var err error

@@ -25,7 +25,8 @@ type guard struct {
 	leased   bool // the decision needs the lease
 	refusal  *Refusal
 	decision policy.Decision
-	age      time.Duration // of the proof, when it was decided
+	age      time.Duration  // of the proof, when it was decided
+	halt     func(*Refusal) // ends the stream at once; nil when nothing is being sent
 }
 
 func newGuard(r *release) *guard { return &guard{release: r, wake: make(chan struct{}, 1)} }
@@ -105,6 +106,26 @@ func (g *guard) fail(r *Refusal) *Refusal {
 		g.refusal = r
 	}
 	return g.refusal
+}
+
+// settle looks once, and ends the stream when the release may not go on.
+func (g *guard) settle(ctx context.Context) {
+	g.mu.Lock()
+	halt := g.halt
+	g.mu.Unlock()
+	if halt == nil {
+		return
+	}
+	if _, refusal := g.check(ctx); refusal != nil {
+		halt(refusal)
+	}
+}
+
+// sending says how the stream is ended at once; nil when it is over.
+func (g *guard) sending(halt func(*Refusal)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.halt = halt
 }
 
 // watch looks at every signal as it comes, and calls stop when the release may not go on: a write that is blocked does

@@ -73,6 +73,8 @@ func (s *stream) serve(ctx context.Context) *Refusal {
 		cancel()
 		abort(s.conn, resetCode(r.Outcome))
 	}
+	s.guard.sending(stop)
+	defer s.guard.sending(nil)
 	helpers.Go(func() { s.guard.watch(ctx, stop) })
 	helpers.Go(func() { s.listen() })
 	s.prioritise()

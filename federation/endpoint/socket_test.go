@@ -1,0 +1,58 @@
+package endpoint
+
+import (
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestHeldSocketDropsWhatIsSent sends through both kinds of socket while they are held, and after.
+func TestHeldSocketDropsWhatIsSent(t *testing.T) {
+	for name, plain := range map[string]bool{"UDP": false, "any other": true} {
+		t.Run(name, func(t *testing.T) {
+			listen := func() *net.UDPConn {
+				c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				return c
+			}
+			from, to := listen(), listen()
+			var held atomic.Bool
+			var conn net.PacketConn = from
+			if plain {
+				conn = struct{ net.PacketConn }{from}
+			}
+			conn = quietly(conn, held.Load, slog.New(slog.DiscardHandler))
+			send := func(text string) {
+				t.Helper()
+				if n, err := conn.WriteTo([]byte(text), to.LocalAddr()); err != nil || n != len(text) {
+					t.Fatal(n, err)
+				}
+				udp, ok := conn.(udpSocket)
+				if ok == plain {
+					t.Fatalf("%T", conn)
+				}
+				if ok {
+					if n, _, err := udp.WriteMsgUDP([]byte(text), nil, to.LocalAddr().(*net.UDPAddr)); err != nil || n != len(text) { //nolint:forcetypeassert // a UDP socket's
+						t.Fatal(n, err)
+					}
+				}
+			}
+			held.Store(true)
+			send("held")
+			held.Store(false)
+			send("sent")
+			if err := to.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 100)
+			if n, _, err := to.ReadFrom(b); err != nil || string(b[:n]) != "sent" {
+				t.Errorf("%q, %v", b[:n], err)
+			}
+		})
+	}
+}

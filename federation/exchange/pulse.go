@@ -1,0 +1,95 @@
+package exchange
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	pulseBeat = 150 * time.Millisecond
+	// pulseGap is how long the process may have stood still unnoticed: bytes that were let through before may leave so much
+	// later. It is within the second that the promise gives beyond a lease.
+	pulseGap = 750 * time.Millisecond
+)
+
+// pulse notices that the process or the machine has stood still. What the guard has let through is then still in the
+// transport's hands, and would leave when it goes on, however long that was. So nothing leaves the socket until every release
+// has been looked at again, and for one beat more, in which packets that were made before come to the socket and are dropped.
+//
+//	beat   beat ........ stopped ........ goes on   look at all    beat
+//	 |      |                              |           |            |
+//	 open ──────────────────────────────── held ──────────────────── open
+type pulse struct {
+	clock Clock
+	beats atomic.Bool // somebody beats; nobody does before the start and after the end
+	last  atomic.Pointer[Instant]
+	shut  atomic.Bool // since it was noticed, until the next beat that comes in time
+}
+
+// held reports whether nothing may leave now.
+func (p *pulse) held() bool {
+	return p.beats.Load() && (p.shut.Load() || p.stood(p.clock.Now()))
+}
+
+// begin has the pulse count from now on, until end is called.
+func (p *pulse) begin() (end func()) {
+	now := p.clock.Now()
+	p.last.Store(&now)
+	p.shut.Store(false)
+	p.beats.Store(true)
+	return func() { p.beats.Store(false) }
+}
+
+// stood reports whether there was no beat for too long. Nothing is known of how long when a clock went backwards.
+func (p *pulse) stood(now Instant) bool {
+	passed, known := now.since(*p.last.Load())
+	return !known || passed > pulseGap
+}
+
+// beat looks at the clock, and has look called before anything leaves again when the process has stood still.
+func (p *pulse) beat(look func()) {
+	stood := p.stood(p.clock.Now())
+	if stood {
+		p.shut.Store(true)
+		look()
+	}
+	now := p.clock.Now()
+	p.last.Store(&now)
+	if !stood {
+		p.shut.Store(false)
+	}
+}
+
+// Held reports whether nothing may leave this node's socket at this moment: the process has stood still, and what was let
+// through before has not been looked at again. It is asked for every datagram that is sent, and Beat must be running.
+func (c *Custodian) Held() bool { return c.pulse.held() }
+
+// Beat notices when the process has stood still, until ctx ends. See Held.
+func (c *Custodian) Beat(ctx context.Context) {
+	defer c.pulse.begin()()
+	tick := time.NewTicker(pulseBeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.pulse.beat(func() { c.settle(ctx) })
+		}
+	}
+}
+
+// settle looks at every release that is under way, and ends those that may not go on. When it returns, nothing that they
+// have written and that has not left is sent any more.
+func (c *Custodian) settle(ctx context.Context) {
+	c.mu.Lock()
+	var all []*guard
+	for g := range c.guards {
+		all = append(all, g)
+	}
+	c.mu.Unlock()
+	for _, g := range all {
+		g.settle(ctx)
+	}
+}
