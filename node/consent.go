@@ -57,6 +57,11 @@ func (n *Node) RecordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 	if err != nil {
 		return nil, err
 	}
+	return n.recordDirective(ctx, q, who, subject)
+}
+
+// recordDirective does it for somebody who may.
+func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequest, who *admin.Asker, subject federation.Subject) (*admin.RecordDirectiveReply, error) {
 	d, err := n.directiveOf(q, who)
 	if err != nil {
 		return nil, err
@@ -199,6 +204,11 @@ func (n *Node) WithdrawDirective(ctx context.Context, q *admin.WithdrawDirective
 	if err != nil {
 		return nil, err
 	}
+	return n.withdrawFrom(ctx, q, file)
+}
+
+// withdrawFrom does it for somebody who may.
+func (n *Node) withdrawFrom(ctx context.Context, q *admin.WithdrawDirectiveRequest, file patientFile) (*admin.RecordDirectiveReply, error) {
 	old, err := current(file.all, file.id, time.Now())
 	if err != nil {
 		return nil, err

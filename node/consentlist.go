@@ -207,6 +207,11 @@ func (n *Node) Directives(ctx context.Context, q *admin.DirectivesRequest) (*adm
 	if _, err := n.mayRecord(ctx, q.GetAsker(), subject, "directives"); err != nil {
 		return nil, err
 	}
+	return n.listDirectives(ctx, subject, q.GetHistory())
+}
+
+// listDirectives does it for somebody who may.
+func (n *Node) listDirectives(ctx context.Context, subject federation.Subject, history bool) (*admin.DirectivesReply, error) {
 	all, err := n.allSaid(ctx, subject)
 	if err != nil {
 		return nil, err
@@ -215,7 +220,7 @@ func (n *Node) Directives(ctx context.Context, q *admin.DirectivesRequest) (*adm
 	reply := &admin.DirectivesReply{}
 	for _, s := range all {
 		switch state := s.state(now); {
-		case q.GetHistory():
+		case history:
 		case s.Effect == federation.Withdrew, state == "withdrawn", state == "superseded", state == "expired", state == "refused":
 			continue
 		}

@@ -28,9 +28,10 @@ func evidenceRoles() []string { return []string{"governance-lead", "privacy-offi
 // evidencePurposes are what the audit log may be read for: the patient asks, the trust checks itself, or the law wants it.
 func evidencePurposes() []string { return []string{"PATRQT", "HOPERAT", "HLEGAL"} }
 
-// mayReadEvidence reports whether a role may read evidence for a purpose. Both ends ask it.
+// mayReadEvidence reports whether a role may read evidence for a purpose. Both ends ask it. A patient may, of their own record: that
+// it is theirs, the trust at whose portal they have signed on vouches for. No member of staff can be one.
 func mayReadEvidence(role, purpose string) bool {
-	return slices.Contains(evidenceRoles(), role) && slices.Contains(evidencePurposes(), purpose)
+	return slices.Contains(evidenceRoles(), role) && slices.Contains(evidencePurposes(), purpose) || role == patientRole && purpose == patientPurpose
 }
 
 // evidenceReader is who reads the log, with the defaults of an operator who looks after it.

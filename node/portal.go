@@ -19,6 +19,9 @@ import (
 // PortalSettings are the portal's own settings.
 type PortalSettings = web.Settings
 
+// PatientPersona is a patient who can be chosen in the portal of a demonstration.
+type PatientPersona = web.PatientPersona
+
 // DemoPersonas are the invented people who can be chosen in the portal of a demonstration.
 func DemoPersonas() []string { return web.DemoPersonas() }
 

@@ -64,6 +64,11 @@ func (n *Node) Receipt(ctx context.Context, q *admin.ReceiptRequest) (*admin.Rec
 	if err != nil {
 		return nil, err
 	}
+	return n.receiptFrom(ctx, q, file)
+}
+
+// receiptFrom does it for somebody who may.
+func (n *Node) receiptFrom(ctx context.Context, q *admin.ReceiptRequest, file patientFile) (*admin.ReceiptReply, error) {
 	i := slices.IndexFunc(file.all, func(s said) bool { return s.ID == file.id })
 	if i < 0 {
 		return nil, admin.Errorf(admin.CodeNotFound, "the patient has said nothing with the number %x: 'ridgeway consent list' lists what there is", file.id)

@@ -11,6 +11,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // Report gathers every access to a patient's documents from the logs of all trusts, and all that the patient has said. It is
@@ -24,6 +25,12 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 	if err := n.admitReader(ctx, who, subject, "", "asked all trusts who has seen this patient's documents"); err != nil {
 		return nil, err
 	}
+	return n.gather(ctx, number, who, accessWords, emergencyWords)
+}
+
+// gather makes a report for somebody who may have it, in the words that are for them.
+func (n *Node) gather(ctx context.Context, number record.NHSNumber, who *admin.Asker, words func(*admin.ReportAccess) string, glass func(*admin.ReportEmergency, time.Time) string) (*admin.ReportReply, error) {
+	subject := n.records.Subject(number)
 	subjects, err := n.linked(ctx, subject)
 	if err != nil {
 		return nil, err
@@ -55,13 +62,16 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 	if reply.Emergencies, err = n.emergencyReports(ctx, subject, append([]testimony{own}, heard...)); err != nil {
 		return nil, err
 	}
+	for _, e := range reply.GetEmergencies() {
+		e.Text = glass(e, time.Now())
+	}
 	for _, group := range byTransfer(all) {
 		a := group.summary(reply.GetSites())
 		a.TrustName, a.CustodianName = n.trustName(federation.TrustID(a.GetTrust())), n.trustName(federation.TrustID(a.GetCustodian()))
 		if a.Title, err = n.titleOf(ctx, federation.DocumentID(a.GetDocument())); err != nil {
 			return nil, err
 		}
-		a.Text = accessWords(a)
+		a.Text = words(a)
 		reply.Accesses = append(reply.Accesses, a)
 	}
 	slices.SortStableFunc(reply.Accesses, func(a, b *admin.ReportAccess) int { return cmp.Compare(a.GetAt(), b.GetAt()) })

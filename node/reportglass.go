@@ -76,9 +76,6 @@ func (n *Node) emergencyReports(ctx context.Context, subject federation.Subject,
 			})
 		}
 	}
-	for _, r := range out {
-		r.Text = emergencyWords(r, time.Now())
-	}
 	slices.SortStableFunc(out, func(a, b *admin.ReportEmergency) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	return out, nil
 }

@@ -174,6 +174,9 @@ func orUnknown(s string) string {
 }
 
 func roleWords(code string) string {
+	if code == patientRole {
+		return "the patient"
+	}
 	for _, r := range policy.Roles() {
 		if r.Code == code {
 			return strings.ToLower(r.Description[:1]) + r.Description[1:]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/testnet/synth"
 	"github.com/ridgeway-exchange/ridgeway/testnet/tour"
 )
 
@@ -26,9 +27,12 @@ func demoPortal(o *tour.Options) (string, error) {
 		return "", fmt.Errorf("find a port for the portal: %w", err)
 	}
 	reader := tour.Members(o.Trusts)[1].Trust
+	patient := synth.New(o.Seed).Patients(1)[0] // whose record the walk is about
 	o.Region.Open = func(trust federation.TrustID, n *node.Options) {
 		if trust == reader {
-			n.Settings.Portal = node.PortalSettings{Listen: addr, Personas: node.DemoPersonas()}
+			n.Settings.Portal = node.PortalSettings{
+				Listen: addr, Personas: node.DemoPersonas(), PatientPersonas: []node.PatientPersona{{Number: patient.NHSNumber, Name: patient.Given + " " + patient.Family}},
+			}
 		}
 	}
 	return addr, nil
@@ -41,6 +45,8 @@ func (a *app) demoBrowser(t *tour.Tour, addr string) {
 	a.say("See it in a browser, as a clinician at %s would:", trust)
 	a.say("  https://%s", addr)
 	a.say("It asks who you want to be. Then look for NHS number %s.", t.Patient().SpacedNumber())
+	a.say("See it as that patient would, on a page of its own:")
+	a.say("  https://%s/my", addr)
 	a.say("Your browser warns of the certificate, which was made for this demonstration:")
 	a.say("go on all the same. The address can be reached from this machine only.")
 }

@@ -111,6 +111,80 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 	wantChanges(t, n, typed.Document, staff, "moved to another patient, is "+moved.Document, "two patients of one name", "was "+filed.Document+" before", "is being moved")
 	wantChanges(t, n, got.Document, staff, "took it in by hand", "taken in", "is being corrected (title was")
 	wantHealth(t, n)
+	myself(t, r, wrong)
+}
+
+// myself has a patient see what is shared and who looked, and say something about it.
+func myself(t *testing.T, r *testnet.Region, number string) {
+	t.Helper()
+	n := r.Node(reader)
+	sharing, err := n.MySharing(t.Context(), number)
+	if err != nil || len(sharing.Trusts) != 2 || len(sharing.Region) != 3 {
+		t.Fatalf("sharing: %+v, %v", sharing, err)
+	}
+	for _, s := range sharing.Trusts {
+		if s.Code == string(reader) && (len(s.With) == 0 || s.Sealed == 0 || s.With[0].Roles == "") {
+			t.Errorf("shared by %s: %+v", s.Code, s)
+		}
+	}
+	if _, err := r.Node(holder).Locate(t.Context(), &admin.LocateRequest{Patient: number, Asker: &admin.Asker{User: "secret.name", Role: "nurse", Purpose: "TREAT", Relationship: "admission:HOSPITAL-7"}}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := n.MyReport(t.Context(), number)
+	if err != nil || !report.GetComplete() {
+		t.Fatalf("report: %v, %v", report, err)
+	}
+	text := report.String()
+	for _, name := range []string{"secret.name", "s.lindqvist", "a.okafor", "HOSPITAL-7"} {
+		if strings.Contains(text, name) {
+			t.Errorf("the patient is told %s: %s", name, text)
+		}
+	}
+	if want := "A nurse at Imperial looked at the list of your documents, to treat you. They said: you are or were in hospital there."; !strings.Contains(text, want) || !strings.Contains(text, "You asked who has seen your documents") {
+		t.Errorf("the report does not say %q: %s", want, text)
+	}
+	q := &admin.RecordDirectiveRequest{Patient: number, Scope: &admin.DirectiveScope{Trust: string(holder)}}
+	read, err := n.MyDirective(t.Context(), q)
+	if err != nil || read.GetDirective() != "" || !strings.Contains(read.GetReadBack(), "Staff who treat you may not know") {
+		t.Fatalf("read back: %v, %v", read, err)
+	}
+	q.Confirm = true
+	said, err := n.MyDirective(t.Context(), q)
+	if err != nil || !said.GetCommitted() {
+		t.Fatalf("recorded: %v, %v", said, err)
+	}
+	if err := r.Converged(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := n.MyReceipt(t.Context(), number, said.GetDirective())
+	if err != nil || !receipt.GetComplete() || len(receipt.GetSites()) != 3 {
+		t.Errorf("receipt: %v, %v", receipt, err)
+	}
+	after, err := n.MySharing(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range after.Trusts {
+		for _, w := range s.With {
+			if w.Code == string(holder) {
+				t.Errorf("%s still shares with %s", s.Code, w.Code)
+			}
+		}
+	}
+	if back, err := n.MyWithdrawal(t.Context(), number, said.GetDirective()); err != nil || !back.GetCommitted() {
+		t.Errorf("taken back: %v, %v", back, err)
+	}
+	if list, err := n.MyDirectives(t.Context(), number); err != nil || len(list.GetDirectives()) != 0 {
+		t.Errorf("left: %v, %v", list, err)
+	}
+	// A patient is no role that anybody can take at the operator's socket.
+	pretender := &admin.Asker{User: "x", Role: "patient", Purpose: "PATRQT"}
+	if _, err := n.Report(t.Context(), &admin.ReportRequest{Patient: number, Asker: pretender}); err == nil {
+		t.Error("somebody who calls themself a patient is given a report")
+	}
+	if _, err := n.RecordDirective(t.Context(), &admin.RecordDirectiveRequest{Patient: number, Confirm: true, Asker: pretender, Evidence: "x"}); err == nil {
+		t.Error("somebody who calls themself a patient speaks for one")
+	}
 }
 
 func wantChanges(t *testing.T, n *node.Node, document string, by *admin.Asker, wanted ...string) {

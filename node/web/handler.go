@@ -43,6 +43,7 @@ func (p *Portal) Handler() http.Handler {
 	p.regionRoutes(mux)
 	p.recordsRoutes(mux)
 	p.governanceRoutes(mux)
+	p.patientRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }

@@ -45,6 +45,7 @@ type stored struct {
 type fakeRegion struct {
 	fakeWatching
 	fakeFiling
+	fakeMine
 	fakeKeeping
 	fakeGoverning
 	mu      sync.Mutex
@@ -206,7 +207,7 @@ func newRig(t *testing.T) *rig {
 	names := map[federation.TrustID]string{"RAS": "The Hillingdon Hospitals", "RYJ": "Imperial College Healthcare"}
 	log := &bytes.Buffer{}
 	p, err := New(Config{
-		Settings: Settings{Listen: "127.0.0.1:0", Personas: DemoPersonas()}, Trial: true, Trust: "RAS", Names: func(t federation.TrustID) string { return names[t] },
+		Settings: Settings{Listen: "127.0.0.1:0", Personas: DemoPersonas(), PatientPersonas: []PatientPersona{{numberA, "Pat Moss"}, {numberB, "Lee Hart"}}}, Trial: true, Trust: "RAS", Names: func(t federation.TrustID) string { return names[t] },
 		Numbers: record.Test, Region: region, Logger: slog.New(slog.NewTextHandler(log, nil)), Now: c.now,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -32,19 +33,21 @@ const (
 // Persona is somebody a visitor of a demonstration can be.
 type Persona struct {
 	ID, Name, Role, Does string
+
+	claims map[string]any // besides those of staff
 }
 
 // personaList returns the invented staff of a trust whose names were asked for.
 func personaList(wanted []string) []Persona {
 	var out []Persona
 	for _, p := range []Persona{
-		{"a.okafor", "Dr Amara Okafor", "doctor", "Consultant physician. Opens the records of other trusts to treat patients."},
-		{"j.price", "Jo Price", "nurse", "Ward sister. Reads letters and charts, and may declare an emergency."},
-		{"s.lindqvist", "Sam Lindqvist", "records-staff", "Health records. Sees this trust's own records, and nobody else's."},
-		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' wishes."},
-		{"d.banerjee", "Dr Dev Banerjee", "governance-lead", "Caldicott guardian. Approves as the second person what is to be shared."},
-		{"p.osei", "Philippa Osei", "privacy-officer", "Privacy officer. Judges emergencies and unusual access, and answers patients."},
-		{"t.hughes", "Tom Hughes", "admin", "Runs this trust's node."},
+		{"a.okafor", "Dr Amara Okafor", "doctor", "Consultant physician. Opens the records of other trusts to treat patients.", nil},
+		{"j.price", "Jo Price", "nurse", "Ward sister. Reads letters and charts, and may declare an emergency.", nil},
+		{"s.lindqvist", "Sam Lindqvist", "records-staff", "Health records. Sees this trust's own records, and nobody else's.", nil},
+		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' wishes.", nil},
+		{"d.banerjee", "Dr Dev Banerjee", "governance-lead", "Caldicott guardian. Approves as the second person what is to be shared.", nil},
+		{"p.osei", "Philippa Osei", "privacy-officer", "Privacy officer. Judges emergencies and unusual access, and answers patients.", nil},
+		{"t.hughes", "Tom Hughes", "admin", "Runs this trust's node.", nil},
 	} {
 		for _, w := range wanted {
 			if w == p.ID {
@@ -56,7 +59,9 @@ func personaList(wanted []string) []Persona {
 }
 
 // DemoPersonas are the ids of all personas.
-func DemoPersonas() []string { return []string{"a.okafor", "j.price", "s.lindqvist", "n.ferreira", "d.banerjee", "p.osei", "t.hughes"} }
+func DemoPersonas() []string {
+	return []string{"a.okafor", "j.price", "s.lindqvist", "n.ferreira", "d.banerjee", "p.osei", "t.hughes"}
+}
 
 // personas is an OpenID Connect provider that believes everybody, for demonstrations and tests. The portal uses it as it
 // would use any other: discovery, keys, code with PKCE and a signed ID token; only that the portal's own requests to it do
@@ -64,6 +69,8 @@ func DemoPersonas() []string { return []string{"a.okafor", "j.price", "s.lindqvi
 type personas struct {
 	people []Persona
 	trust  federation.TrustID
+	path   string // where it stands, and where browsers go back to
+	back   string
 	origin func() string
 	key    *ecdsa.PrivateKey
 	now    func() time.Time
@@ -85,7 +92,7 @@ func newPersonas(ids []string, trust federation.TrustID, origin func() string, n
 	if err != nil {
 		return nil, fmt.Errorf("make a key for personas: %w", err)
 	}
-	return &personas{people: personaList(ids), trust: trust, origin: origin, key: key, now: now, asked: make(map[string]grant), issued: make(map[string]grant)}, nil
+	return &personas{people: personaList(ids), trust: trust, path: personaPath, back: callbackPath, origin: origin, key: key, now: now, asked: make(map[string]grant), issued: make(map[string]grant)}, nil
 }
 
 // settings is how the portal finds this provider.
@@ -94,12 +101,12 @@ func (p *personas) settings() SignOn {
 	for _, x := range p.people {
 		roles[x.Role] = x.Role
 	}
-	return SignOn{Issuer: p.origin() + personaPath, ClientID: personaClient, Roles: roles}
+	return SignOn{Issuer: p.origin() + p.path, ClientID: personaClient, Roles: roles}
 }
 
 // ask keeps what a browser came with and returns the id of the request; empty when it is none that this portal sent.
 func (p *personas) ask(q url.Values) string {
-	if q.Get("client_id") != personaClient || q.Get("redirect_uri") != p.origin()+callbackPath || q.Get("response_type") != "code" ||
+	if q.Get("client_id") != personaClient || q.Get("redirect_uri") != p.origin()+p.back || q.Get("response_type") != "code" ||
 		q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") == "" || q.Get("nonce") == "" {
 		return ""
 	}
@@ -142,7 +149,7 @@ func prune(m map[string]grant, now time.Time) {
 
 // RoundTrip answers the portal's own requests: discovery, keys, and a token for a code.
 func (p *personas) RoundTrip(r *http.Request) (*http.Response, error) {
-	issuer := p.origin() + personaPath
+	issuer := p.origin() + p.path
 	var answer any
 	status := http.StatusOK
 	switch r.URL.String() {
@@ -188,10 +195,12 @@ func (p *personas) token(r *http.Request) (string, error) {
 		return "", ErrSignOn
 	}
 	now := p.now()
-	claims, err := json.Marshal(map[string]any{
-		"iss": p.origin() + personaPath, "aud": personaClient, "sub": g.who.ID, "name": g.who.Name, "role": g.who.Role, "organisation": string(p.trust),
+	said := map[string]any{
+		"iss": p.origin() + p.path, "aud": personaClient, "sub": g.who.ID, "name": g.who.Name, "role": g.who.Role, "organisation": string(p.trust),
 		"nonce": g.nonce, "auth_time": now.Unix(), "iat": now.Unix(), "exp": now.Add(personaTime).Unix(),
-	})
+	}
+	maps.Copy(said, g.who.claims)
+	claims, err := json.Marshal(said)
 	if err != nil {
 		return "", err
 	}

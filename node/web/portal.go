@@ -62,6 +62,8 @@ type Portal struct {
 	streams     streams // of pages that are kept up to date
 	lately      lately  // how the region was a moment ago
 
+	patients *patientDoor // nil where patients have no pages
+
 	takings chan struct{} // requests that bring documents, as many as may be under way
 	drafts  drafts        // of agreements
 }
@@ -86,6 +88,9 @@ func New(c Config) (*Portal, error) {
 	p.origin.Store(asBrowsersSay(u))
 	p.signOn = &signOn{settings: c.Settings.SignOn, trust: c.Trust, origin: p.Origin, now: c.Now, logger: c.Logger, attempts: make(map[sessionKey]attempt)}
 	p.takings = make(chan struct{}, maxTakings)
+	if p.patients, err = newPatientDoor(c, p.Origin); err != nil {
+		return nil, err
+	}
 	if len(c.Settings.Personas) > 0 {
 		if p.personas, err = newPersonas(c.Settings.Personas, c.Trust, p.Origin, c.Now); err != nil {
 			return nil, err
@@ -124,6 +129,7 @@ func (p *Portal) Listen() (net.Listener, error) {
 	if p.personas != nil {
 		p.signOn.settings = p.personas.settings() // the issuer has the port that was free
 	}
+	p.patients.listens()
 	certificate, err := s.certificate(p.now())
 	if err != nil {
 		return nil, errors.Join(err, l.Close())

@@ -16,6 +16,8 @@ type Region interface {
 	Watching
 	Filing
 	Governing
+	MyRecord
+	MyChoices
 }
 
 // Reading is what clinicians' pages ask.

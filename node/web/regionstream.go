@@ -76,7 +76,11 @@ func (p *Portal) regionLately(ctx context.Context) ([]byte, error) {
 // session: it locks and ends as any other, and the stream with it.
 func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
 	s, locked := p.sessions.look(r)
-	if s == nil || locked {
+	switch {
+	case s == nil:
+		p.elsewhere(w, r, "/sign-on")
+		return
+	case locked:
 		p.elsewhere(w, r, "/locked")
 		return
 	}

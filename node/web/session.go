@@ -62,6 +62,7 @@ func (s *session) checkToken(got string) bool {
 
 // sessions holds who is signed on. It is safe for concurrent use.
 type sessions struct {
+	cookie     string // patients' sessions are of another kind than staff's, and in another store
 	idle, life time.Duration
 	now        func() time.Time
 
@@ -70,7 +71,7 @@ type sessions struct {
 }
 
 func newSessions(idle, life time.Duration, now func() time.Time) *sessions {
-	return &sessions{idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session)}
+	return &sessions{cookie: sessionCookie, idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session)}
 }
 
 // begin makes a session with an id that nobody has seen before, and returns the id. What an older session of the same person
@@ -131,7 +132,7 @@ func (s *sessions) dropOldest() {
 // of returns the session of a request, nil when it has none. A session that was idle too long is locked, and stays so until
 // its user signs on again; place is then where they wanted to be.
 func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(s.cookie)
 	if err != nil {
 		return nil, false
 	}
@@ -164,7 +165,7 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 
 // look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
 func (s *sessions) look(r *http.Request) (x *session, locked bool) {
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(s.cookie)
 	if err != nil {
 		return nil, false
 	}

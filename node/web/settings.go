@@ -28,6 +28,9 @@ type Settings struct {
 	Idle        int      `yaml:"idle_minutes,omitempty"`    // until an unused session is locked: 10
 	Session     int      `yaml:"session_minutes,omitempty"` // until a session ends: 240
 	Personas    []string `yaml:"-"`                         // set by the demonstration and tests only: see Trial
+
+	Patients        PatientSignOn    `yaml:"patients,omitempty"` // without an issuer, patients have no pages
+	PatientPersonas []PatientPersona `yaml:"-"`                  // as Personas
 }
 
 // SignOn says which OpenID Connect provider says who the user is, and how its claims are read.
@@ -109,13 +112,13 @@ func (s Settings) Check(trial bool) []string {
 	if s.Session < 0 || s.Session > 12*60 {
 		add("session_minutes: %d is not within 1 and 720", s.Session)
 	}
-	if len(s.Personas) > 0 {
+	if len(s.Personas)+len(s.PatientPersonas) > 0 {
 		return append(wrong, s.checkPersonas(trial)...)
 	}
 	if s.Certificate == "" || s.Key == "" {
 		add("certificate, key: name the PEM files of the portal's certificate and of its private key")
 	}
-	return append(wrong, s.SignOn.check()...)
+	return append(append(wrong, s.SignOn.check()...), s.Patients.check()...)
 }
 
 // checkPersonas refuses a provider that believes everybody, but on a node for trials that only this machine reaches.
@@ -127,7 +130,7 @@ func (s Settings) checkPersonas(trial bool) []string {
 		return []string{"portal: personas are for demonstrations: a node whose keys are not those of a trial must name an identity provider (sign_on: issuer)"}
 	case ip == nil || !ip.IsLoopback():
 		return []string{fmt.Sprintf("portal: personas are for demonstrations, and %s can be reached from other machines: listen on 127.0.0.1", s.Listen)}
-	case s.SignOn.Issuer != "":
+	case s.SignOn.Issuer != "" || s.Patients.Issuer != "":
 		return []string{"portal: personas and an identity provider at once: keep one"}
 	}
 	return nil

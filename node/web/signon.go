@@ -46,6 +46,7 @@ type signOn struct {
 	client   *http.Client
 	now      func() time.Time
 	logger   *slog.Logger
+	own      *patientSignOn // of patients; nil: of staff
 
 	mu       sync.Mutex
 	provider *oidc.Provider // nil until it was reached
@@ -101,7 +102,7 @@ func (s *signOn) discover(ctx context.Context) (*oidc.Provider, *oauth2.Config, 
 		return nil, nil, err
 	}
 	return p, &oauth2.Config{
-		ClientID: s.settings.ClientID, ClientSecret: password, Endpoint: p.Endpoint(), RedirectURL: s.origin() + callbackPath,
+		ClientID: s.settings.ClientID, ClientSecret: password, Endpoint: p.Endpoint(), RedirectURL: s.origin() + s.callback(),
 		Scopes: append([]string{oidc.ScopeOpenID}, s.settings.Scopes...),
 	}, nil
 }
@@ -118,6 +119,7 @@ func (s *signOn) start(ctx context.Context, again bool) (id, to string, err erro
 		// With max_age a provider must say when the person was asked (OpenID Connect Core 1.0 section 3.1.2.1).
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
+	options = append(options, s.own.asks()...)
 	if len(s.settings.Assurance) > 0 {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(s.settings.Assurance, " ")))
 	}
@@ -143,7 +145,7 @@ type arrival struct {
 
 // finish returns who came back from the provider. An attempt can be finished once, by the browser that started it.
 func (s *signOn) finish(r *http.Request) (arrival, error) {
-	cookie, err := r.Cookie(signOnCookie)
+	cookie, err := r.Cookie(s.cookie())
 	if err != nil {
 		return arrival{}, fmt.Errorf("%w: this browser did not start it", ErrSignOn)
 	}
@@ -165,7 +167,11 @@ func (s *signOn) finish(r *http.Request) (arrival, error) {
 	if err != nil {
 		return arrival{}, err
 	}
-	token, err := client.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(a.verifier))
+	proof, err := s.own.proof(client, s.now())
+	if err != nil {
+		return arrival{}, err
+	}
+	token, err := client.Exchange(ctx, query.Get("code"), append(proof, oauth2.VerifierOption(a.verifier))...)
 	if err != nil {
 		return arrival{}, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
 	}
@@ -193,7 +199,7 @@ func (s *signOn) finish(r *http.Request) (arrival, error) {
 	if a.fresh && !asked(claims, a.begun) {
 		return arrival{}, fmt.Errorf("%w: the provider did not ask you again who you are", ErrSignOn)
 	}
-	who, err := s.settings.identify(claims, s.trust)
+	who, err := s.identify(claims)
 	return arrival{who, a.fresh}, err
 }
 

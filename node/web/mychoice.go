@@ -1,0 +1,198 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// choicesView is what a patient has said.
+type choicesView struct {
+	Choices []myChoice
+	Against []string // what contradicts what
+}
+
+// myChoice is one thing that a patient has said.
+type myChoice struct {
+	ID, Text, State string
+	At, Until       time.Time
+	Ended           bool
+}
+
+func (p *Portal) showMyChoices(w http.ResponseWriter, r *http.Request, s *session) {
+	reply, err := p.config.Region.MyDirectives(r.Context(), s.patientNumber())
+	if err != nil {
+		p.myFault(w, r, s, err)
+		return
+	}
+	var v choicesView
+	for _, d := range reply.GetDirectives() {
+		v.Choices = append(v.Choices, myChoice{ID: d.GetDirective(), Text: d.GetText(), State: choiceState(d.GetState()), At: time.UnixMicro(d.GetAt()), Ended: d.GetState() == "withdrawn_here"})
+	}
+	slices.Reverse(v.Choices)
+	for _, text := range reply.GetConflicts() { // begins with numbers, which are for staff
+		_, text, _ = strings.Cut(text, ": ")
+		v.Against = append(v.Against, text)
+	}
+	p.showPatient(w, r, s, http.StatusOK, view{Name: "mychoices", Title: "Your choices about sharing", Body: v})
+}
+
+// The kinds of choices that a patient can make here. Others are made at the records desk.
+const (
+	choiceNobody   = "nobody"
+	choiceNotThere = "not-there"
+	choiceNotFrom  = "not-from"
+	choiceDocument = "document"
+	choiceAgree    = "agree"
+)
+
+// choiceView is the form of a choice, or how it reads.
+type choiceView struct {
+	Kind, Trust, From, Document, Until string
+	Region, Holders                    []Named
+	Documents                          []SharedDocument
+	ReadBack                           string
+	Conflicts                          []string
+	Confirm                            bool
+}
+
+func (p *Portal) showMyChoice(w http.ResponseWriter, r *http.Request, s *session) {
+	p.askMyChoice(w, r, s, http.StatusOK, nil, choiceView{})
+}
+
+func (p *Portal) askMyChoice(w http.ResponseWriter, r *http.Request, s *session, status int, wrong []fault, v choiceView) {
+	sharing, err := p.config.Region.MySharing(r.Context(), s.patientNumber())
+	if err != nil {
+		p.myFault(w, r, s, err)
+		return
+	}
+	v.Region = sharing.Region
+	for _, t := range sharing.Trusts {
+		v.Holders = append(v.Holders, t.Named)
+		v.Documents = append(v.Documents, t.Documents...)
+	}
+	title := "What do you want to change?"
+	if v.Confirm {
+		title = "Check what this means"
+	}
+	p.showPatient(w, r, s, status, view{Name: "mychoice", Title: title, Error: wrong, Body: v})
+}
+
+// makeMyChoice reads a choice back first, with its risk, and records it once the patient has seen that.
+func (p *Portal) makeMyChoice(w http.ResponseWriter, r *http.Request, s *session) {
+	v := choiceView{
+		Kind: r.PostFormValue("kind"), Trust: r.PostFormValue("trust"), From: r.PostFormValue("from"), Document: r.PostFormValue("document"), Until: strings.TrimSpace(r.PostFormValue("until")),
+	}
+	q, wrong := directiveOf(s, v)
+	if len(wrong) > 0 {
+		v.Until = clip(v.Until, 40)
+		p.askMyChoice(w, r, s, http.StatusUnprocessableEntity, wrong, v)
+		return
+	}
+	read, err := p.config.Region.MyDirective(r.Context(), q)
+	if admin.CodeOf(err) == admin.CodeBadInput {
+		p.askMyChoice(w, r, s, http.StatusUnprocessableEntity, []fault{{"until", "Check the date: it must be a day to come, such as 2027-03-31"}}, v)
+		return
+	} else if err != nil {
+		p.myFault(w, r, s, err)
+		return
+	}
+	if r.PostFormValue("seen") != read.GetReadBack() { // not seen yet, or seen with other words
+		v.ReadBack, v.Conflicts, v.Confirm = read.GetReadBack(), read.GetConflicts(), true
+		p.askMyChoice(w, r, s, http.StatusOK, nil, v)
+		return
+	}
+	q.Confirm = true
+	said, err := p.config.Region.MyDirective(r.Context(), q)
+	if err != nil || said.GetDirective() == "" {
+		p.myFault(w, r, s, err)
+		return
+	}
+	http.Redirect(w, r, myPath+"/choices/"+said.GetDirective(), http.StatusSeeOther)
+}
+
+// directiveOf is a choice as the node records it. The patient is who has signed on.
+func directiveOf(s *session, v choiceView) (*admin.RecordDirectiveRequest, []fault) {
+	q := &admin.RecordDirectiveRequest{Patient: s.patientNumber(), Scope: &admin.DirectiveScope{}, Until: v.Until}
+	var wrong []fault
+	need := func(value, field, text string) string {
+		if value == "" {
+			wrong = append(wrong, fault{field, text})
+		}
+		return value
+	}
+	switch v.Kind {
+	case choiceNobody:
+	case choiceNotThere:
+		q.Scope.Trust = need(v.Trust, "trust", "Choose the place that must not see your records")
+	case choiceNotFrom:
+		q.Scope.Custodian = need(v.From, "from", "Choose the place whose records must not be shared")
+	case choiceDocument:
+		q.Scope.Document = need(v.Document, "document", "Choose the document that must not be shared")
+	case choiceAgree:
+		q.Permit = true
+		q.Scope.Trust = need(v.Trust, "trust", "Choose the place that may see your records")
+	default:
+		wrong = append(wrong, fault{"kind", "Choose what you want"})
+	}
+	return q, wrong
+}
+
+// receiptView says where a choice has come into force.
+type receiptView struct {
+	*admin.ReceiptReply
+	At      time.Time
+	Done    []string // places that have applied it
+	Waiting []string // places that have not, or did not say
+	Undo    string
+}
+
+func (p *Portal) showMyReceipt(w http.ResponseWriter, r *http.Request, s *session) {
+	id := r.PathValue("directive")
+	reply, err := p.config.Region.MyReceipt(r.Context(), s.patientNumber(), id)
+	if err != nil {
+		p.myFault(w, r, s, err)
+		return
+	}
+	v := receiptView{ReceiptReply: reply, At: time.UnixMicro(reply.GetRecorded()), Undo: myPath + "/choices/" + reply.GetDirective() + "/undo"}
+	for _, x := range reply.GetSites() {
+		name := p.nameOf(x.GetTrust())
+		switch {
+		case x.GetApplied():
+			v.Done = append(v.Done, name)
+		case x.GetProblem() != "":
+			v.Waiting = append(v.Waiting, name+", which does not answer")
+		default:
+			v.Waiting = append(v.Waiting, name)
+		}
+	}
+	p.showPatient(w, r, s, http.StatusOK, view{Name: "myreceipt", Title: "Your receipt", Body: v})
+}
+
+// undoMyChoice takes a choice back, after it was asked once more.
+func (p *Portal) undoMyChoice(w http.ResponseWriter, r *http.Request, s *session) {
+	id := r.PathValue("directive")
+	if r.Method == http.MethodPost {
+		said, err := p.config.Region.MyWithdrawal(r.Context(), s.patientNumber(), id)
+		if err != nil || said.GetDirective() == "" {
+			p.myFault(w, r, s, err)
+			return
+		}
+		http.Redirect(w, r, myPath+"/choices/"+said.GetDirective(), http.StatusSeeOther)
+		return
+	}
+	reply, err := p.config.Region.MyDirectives(r.Context(), s.patientNumber())
+	if err != nil {
+		p.myFault(w, r, s, err)
+		return
+	}
+	i := slices.IndexFunc(reply.GetDirectives(), func(d *admin.DirectiveInfo) bool { return d.GetDirective() == id })
+	if i < 0 {
+		p.myMessage(w, r, s, http.StatusNotFound, "We cannot find that", "You may have taken it back already.")
+		return
+	}
+	p.showPatient(w, r, s, http.StatusOK, view{Name: "myundo", Title: "Take this back?", Body: myChoice{ID: id, Text: reply.GetDirectives()[i].GetText()}})
+}
