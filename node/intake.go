@@ -73,6 +73,10 @@ func (n *Node) takeIn(ctx context.Context, item ingest.Item, next func() (p inge
 
 // keep describes a document whose content is durable.
 func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.Item, parts []federation.Part) (ingest.Receipt, error) {
+	person := record.Person{Family: item.Person.Family, Given: item.Person.Given, Born: item.Person.Born, Sex: item.Person.Sex}
+	if err := n.checkPerson(ctx, number, person); err != nil {
+		return ingest.Receipt{}, err
+	}
 	added, err := n.records.Add(ctx, record.Item{Patient: number, Document: documentOf(item, parts)})
 	switch {
 	case errors.Is(err, record.ErrDocument), errors.Is(err, record.ErrSupersedes):
@@ -85,7 +89,11 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	if err := n.takings.wait(ctx, added.ID, n.records.Subject(number), added.Held); err != nil {
 		return ingest.Receipt{}, err
 	}
-	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: withdrawnNote(added)}, nil
+	changed, err := n.keepPerson(ctx, number, person)
+	if err != nil {
+		return ingest.Receipt{}, err
+	}
+	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: strings.TrimSpace(withdrawnNote(added) + " " + changed)}, nil
 }
 
 func documentOf(item ingest.Item, parts []federation.Part) record.Document {

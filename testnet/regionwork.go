@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -96,7 +97,8 @@ func (r *Region) TakeDocument(ctx context.Context, t federation.TrustID, p synth
 	return r.Take(ctx, t, ingest.Item{
 		Patient: p.NHSNumber, Type: d.Type.Code, Category: d.Category.Code, Specialty: d.Specialty.Code, Title: d.Title, Author: d.Author,
 		Date: d.Date, Confidentiality: d.Confidentiality, Language: "en-GB",
-		Parts: []ingest.Part{{Name: d.Name, Info: info, Size: int64(len(content)), Content: bytes.NewReader(content)}},
+		Person: ingest.Person{Family: p.Family, Given: p.Given, Born: p.Born.Format(time.DateOnly), Sex: p.Sex},
+		Parts:  []ingest.Part{{Name: d.Name, Info: info, Size: int64(len(content)), Content: bytes.NewReader(content)}},
 	})
 }
 

@@ -32,7 +32,7 @@ type takenRow struct {
 
 func (a *app) ingestCommand() *cobra.Command {
 	var row ingest.Row
-	var manifest string
+	var manifest, name string
 	var check bool
 	var workers int
 	cmd := &cobra.Command{
@@ -55,6 +55,10 @@ A manifest is CSV in UTF-8 with a header:
   confidentiality  optional  N (the default), U, L, M, R or V
   sensitivity      optional  labels such as HIV, separated by spaces: sealed
   legal            optional  HFEA, GRA or ADOPTION: kept here, never shared
+  family_name, given_name, birth_date (1950-02-28), sex         optional: who
+                             the patient is. Kept sealed at this trust, for its
+                             own search by name; a row that contradicts what the
+                             trust knows is refused
   document         optional  rows with the same name are parts of one document
   part, parts      optional  this file is part n of m
 The metadata.csv of a scanning bureau is taken as well.
@@ -82,6 +86,8 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 			taker := newStreamTaker(cmd.Context(), client)
 			defer taker.close()
 			cfg := ingest.Config{Taker: taker, CheckPatient: node.ReadNHSNumber, Now: time.Now, CheckOnly: check, Workers: workers}
+			row.FamilyName, row.GivenName, _ = strings.Cut(name, ",")
+			row.FamilyName, row.GivenName = strings.TrimSpace(row.FamilyName), strings.TrimSpace(row.GivenName)
 			if manifest != "" {
 				return a.ingestMany(cmd.Context(), cfg, manifest, args[0])
 			}
@@ -102,6 +108,9 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f.StringVar(&row.Legal, "legal", "", "HFEA, GRA or ADOPTION: kept here and never shared")
 	f.StringVar(&row.Language, "language", "", "language, such as en-GB")
 	f.StringVar(&row.Supersedes, "supersedes", "", "id of the document that this one replaces")
+	f.StringVar(&name, "name", "", "who the patient is: \"FAMILY, Given\"")
+	f.StringVar(&row.BirthDate, "birth-date", "", "the patient's date of birth, 1950-02-28")
+	f.StringVar(&row.Sex, "sex", "", "the patient's sex: male, female, other or unknown")
 	f.BoolVar(&check, "check", false, "check everything, take nothing in")
 	f.IntVar(&workers, "workers", 0, "documents at once (default 64)")
 	return cmd
@@ -114,7 +123,7 @@ func oneOrMany(cmd *cobra.Command, many bool, path string) error {
 	of := []string{"patient", "type", "title", "date"}
 	switch {
 	case many:
-		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "sensitivity", "legal", "language", "supersedes") {
+		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "sensitivity", "legal", "language", "supersedes", "name", "birth-date", "sex") {
 			if cmd.Flag(name).Changed {
 				return admin.Errorf(admin.CodeBadInput, "--%s is for one file, and --manifest says it of each: leave --%s out", name, name)
 			}

@@ -1045,8 +1045,12 @@ type Document struct {
 	Confidentiality string                 `protobuf:"bytes,8,opt,name=confidentiality,proto3" json:"confidentiality,omitempty"`
 	Language        string                 `protobuf:"bytes,9,opt,name=language,proto3" json:"language,omitempty"`
 	Supersedes      string                 `protobuf:"bytes,10,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
-	Sensitivity     []string               `protobuf:"bytes,11,rep,name=sensitivity,proto3" json:"sensitivity,omitempty"` // codes of HL7 v3-ActCode, such as HIV
-	Legal           string                 `protobuf:"bytes,12,opt,name=legal,proto3" json:"legal,omitempty"`             // HFEA, GRA, ADOPTION; empty: none
+	Sensitivity     []string               `protobuf:"bytes,11,rep,name=sensitivity,proto3" json:"sensitivity,omitempty"`                 // codes of HL7 v3-ActCode, such as HIV
+	Legal           string                 `protobuf:"bytes,12,opt,name=legal,proto3" json:"legal,omitempty"`                             // HFEA, GRA, ADOPTION; empty: none
+	FamilyName      string                 `protobuf:"bytes,13,opt,name=family_name,json=familyName,proto3" json:"family_name,omitempty"` // who the patient is: kept at this trust, and checked against what it knows
+	GivenName       string                 `protobuf:"bytes,14,opt,name=given_name,json=givenName,proto3" json:"given_name,omitempty"`
+	BirthDate       string                 `protobuf:"bytes,15,opt,name=birth_date,json=birthDate,proto3" json:"birth_date,omitempty"` // 1950-02-28
+	Sex             string                 `protobuf:"bytes,16,opt,name=sex,proto3" json:"sex,omitempty"`                              // male, female, other, unknown
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1161,6 +1165,34 @@ func (x *Document) GetSensitivity() []string {
 func (x *Document) GetLegal() string {
 	if x != nil {
 		return x.Legal
+	}
+	return ""
+}
+
+func (x *Document) GetFamilyName() string {
+	if x != nil {
+		return x.FamilyName
+	}
+	return ""
+}
+
+func (x *Document) GetGivenName() string {
+	if x != nil {
+		return x.GivenName
+	}
+	return ""
+}
+
+func (x *Document) GetBirthDate() string {
+	if x != nil {
+		return x.BirthDate
+	}
+	return ""
+}
+
+func (x *Document) GetSex() string {
+	if x != nil {
+		return x.Sex
 	}
 	return ""
 }
@@ -8758,7 +8790,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04file\x18\x02 \x01(\v2\x17.ridgeway.admin.v1.FileH\x00R\x04file\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x12\x12\n" +
 	"\x03end\x18\x04 \x01(\bH\x00R\x03endB\x06\n" +
-	"\x04step\"\xd2\x02\n" +
+	"\x04step\"\xc3\x03\n" +
 	"\bDocument\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -8774,7 +8806,14 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"supersedes\x12 \n" +
 	"\vsensitivity\x18\v \x03(\tR\vsensitivity\x12\x14\n" +
-	"\x05legal\x18\f \x01(\tR\x05legal\"\x9f\x01\n" +
+	"\x05legal\x18\f \x01(\tR\x05legal\x12\x1f\n" +
+	"\vfamily_name\x18\r \x01(\tR\n" +
+	"familyName\x12\x1d\n" +
+	"\n" +
+	"given_name\x18\x0e \x01(\tR\tgivenName\x12\x1d\n" +
+	"\n" +
+	"birth_date\x18\x0f \x01(\tR\tbirthDate\x12\x10\n" +
+	"\x03sex\x18\x10 \x01(\tR\x03sex\"\x9f\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x12\n" +

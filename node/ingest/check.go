@@ -52,6 +52,9 @@ func (r *run) checkRow(row *Row) (Item, []string, *RefusalError) {
 	if problem = checkCodes(row, &item); problem != nil {
 		return item, nil, problem
 	}
+	if item.Person, problem = r.person(row); problem != nil {
+		return item, nil, problem
+	}
 	var warnings []string
 	if r.KnownType != nil && !r.KnownType(row.Type) {
 		warnings = append(warnings, fmt.Sprintf("the type %q is not one that this node knows", clip(row.Type)))

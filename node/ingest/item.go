@@ -26,6 +26,14 @@ type Item struct {
 	Supersedes      federation.DocumentID // empty when it replaces nothing
 	Reference       string                // its id in the system that it comes from; empty when that is not known
 	Parts           []Part                // at least one, in order
+	Person          Person                // who the patient is said to be; its fields may be empty
+}
+
+// Person is who a patient is, as intake was told. Every field may be empty.
+type Person struct {
+	Family, Given string
+	Born          string // year-month-day
+	Sex           string // male, female, other, unknown
 }
 
 // Part is one file of a document.

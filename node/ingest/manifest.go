@@ -32,6 +32,10 @@ type Row struct {
 	Legal           string
 	Language        string
 	Supersedes      string
+	FamilyName      string
+	GivenName       string
+	BirthDate       string
+	Sex             string
 	Document        string
 	Part, Parts     string
 	PageCount       string // of a scanning bureau: what the file must have
@@ -67,6 +71,10 @@ func columns() []column {
 		{"legal", false, func(r *Row) *string { return &r.Legal }},
 		{"language", false, func(r *Row) *string { return &r.Language }},
 		{"supersedes", false, func(r *Row) *string { return &r.Supersedes }},
+		{"family_name", false, func(r *Row) *string { return &r.FamilyName }},
+		{"given_name", false, func(r *Row) *string { return &r.GivenName }},
+		{"birth_date", false, func(r *Row) *string { return &r.BirthDate }},
+		{"sex", false, func(r *Row) *string { return &r.Sex }},
 		{"document", false, func(r *Row) *string { return &r.Document }},
 		{"part", false, func(r *Row) *string { return &r.Part }},
 		{"parts", false, func(r *Row) *string { return &r.Parts }},

@@ -85,6 +85,10 @@ func (b *batch) agree() {
 			{"legal", first.Legal, row.Legal},
 			{"language", first.Language, row.Language},
 			{"supersedes", first.Supersedes, row.Supersedes},
+			{"family_name", first.FamilyName, row.FamilyName},
+			{"given_name", first.GivenName, row.GivenName},
+			{"birth_date", first.BirthDate, row.BirthDate},
+			{"sex", first.Sex, row.Sex},
 		} {
 			if f.a != f.b {
 				b.spoil(row, refuse(CodeParts, "the %s is not that of line %d, which is a part of the same document", f.name, first.Line))

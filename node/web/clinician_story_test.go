@@ -1,11 +1,14 @@
 package web_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -190,4 +193,33 @@ func TestLongDocumentTakesLittleMemory(t *testing.T) {
 	s.until("document.getElementById('picture2').alt.startsWith('Page 2 ') && document.getElementById('picture1').alt.startsWith('Page 1 ') && location.search.includes('page2=2')")
 	s.check("32-beside")
 	s.goTo(list)
+}
+
+func TestDarkFormAndPrint(t *testing.T) {
+	s := newStory(t)
+	s.signOn("Dr Amara Okafor")
+	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
+	s.until("document.querySelector('meta[name=color-scheme]').content === 'dark'")
+	s.click("main form button", "There is a problem")
+	s.check("40-dark-find")
+	s.find(s.patient.NHSNumber)
+	s.check("41-dark-timeline")
+	list := js[string](s, "location.href")
+	s.openNote()
+	s.check("42-dark-scan")
+	s.goTo(list)
+	js[bool](s, "(document.querySelector('.rw-emergency').click(), true)")
+	s.says("What is the emergency?")
+	s.check("43-dark-emergency")
+	s.goTo(list)
+	if err := chromedp.Do(s.ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+		return err
+	})); err != nil {
+		t.Fatal(err)
+	}
+	if !js[bool](s, "getComputedStyle(document.querySelector('.rw-printed')).display === 'block' && getComputedStyle(document.querySelector('.rw-facets')).display === 'none' && getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'") {
+		t.Error("a print does not say who printed it, or has what is for the screen")
+	}
+	s.shot("44-print", 1920)
 }

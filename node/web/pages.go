@@ -42,6 +42,7 @@ type frame struct {
 	Trial bool
 	Now   time.Time
 	Areas []link
+	Look  string // dark, light; empty: as the browser asks
 }
 
 // link leads to a part of the portal.
@@ -85,7 +86,7 @@ func loadPages(a *assets) (*pages, error) {
 
 // show sends a page whole, or a plain failure: half a page could hide that something is missing.
 func (p *Portal) show(w http.ResponseWriter, r *http.Request, s *session, status int, v view) {
-	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.personas != nil, Now: p.now()}
+	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.personas != nil, Now: p.now(), Look: lookOf(r)}
 	if s != nil {
 		f.User, f.Token, f.Role = &s.user, s.token, roleName(s.user.Role)
 		for _, a := range areasOf(s.user.Role) {

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+	"github.com/ridgeway-exchange/ridgeway/node/web"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// TestWhatTheNodeKeepsForThePortal shares one node: visits, views, and who patients are.
+func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	const patient = "9434765919"
+	t.Run("intake tells who a patient is", func(t *testing.T) {
+		item := textItem("One", "a letter")
+		item.Person = ingest.Person{Family: "O'Brien", Given: "Siân", Born: "1950-02-28", Sex: "female"}
+		if r, err := n.Take(t.Context(), item); err != nil || r.Note != "" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		found, err := n.FindPersons(t.Context(), web.Person{Family: "obrien", Born: "1950-02-28"})
+		if err != nil || len(found) != 1 || found[0].Number != patient || found[0].Given != "Siân" {
+			t.Errorf("found %+v, %v", found, err)
+		}
+		if found, err = n.FindPersons(t.Context(), web.Person{Family: "O'Brien", Given: "John", Born: "1950-02-28"}); err != nil || len(found) != 0 {
+			t.Errorf("by another given name: %+v, %v", found, err)
+		}
+		if _, err := n.FindPersons(t.Context(), web.Person{Family: "O'Brien"}); err == nil {
+			t.Error("a search without a date of birth is answered")
+		}
+		// Another date of birth is another person: nothing is taken in.
+		other := textItem("Two", "another letter")
+		other.Person = ingest.Person{Family: "O'Brien", Born: "1951-02-28"}
+		if _, err := n.Take(t.Context(), other); err == nil || !strings.Contains(err.Error(), "the date of birth is 1950-02-28, not 1951-02-28") {
+			t.Errorf("a contradiction: %v", err)
+		}
+		if docs, err := n.records.BySubject(t.Context(), n.records.Subject(mustNumber(t, patient)), 0, 10); err != nil || len(docs.Documents) != 1 {
+			t.Errorf("after a refusal %d documents are held, %v", len(docs.Documents), err)
+		}
+		// A new family name is taken, and said.
+		other.Person = ingest.Person{Family: "Jones", Given: "Siân", Born: "1950-02-28"}
+		if r, err := n.Take(t.Context(), other); err != nil || !strings.Contains(r.Note, "family name was O'Brien and is now Jones") {
+			t.Errorf("a new name: %+v, %v", r, err)
+		}
+		if p, err := n.Person(t.Context(), patient); err != nil || p.Family != "Jones" || p.Sex != "female" {
+			t.Errorf("the patient is %+v, %v", p, err)
+		}
+	})
+	t.Run("visits", func(t *testing.T) {
+		shown := web.NewVisit(time.Now(), []string{"a", "b"})
+		if before, err := n.Visit(t.Context(), patient, "a.okafor", shown); err != nil || !before.At.IsZero() {
+			t.Errorf("a first visit: %+v, %v", before, err)
+		}
+		if before, err := n.Visit(t.Context(), patient, "j.price", shown); err != nil || !before.At.IsZero() {
+			t.Errorf("of another user: %+v, %v", before, err)
+		}
+		before, err := n.Visit(t.Context(), patient, "a.okafor", web.NewVisit(time.Now(), []string{"a", "b", "c"}))
+		if err != nil || !before.Has("b") || before.Has("c") || !before.At.Equal(shown.At.UTC()) {
+			t.Errorf("a second visit: %+v, %v", before, err)
+		}
+	})
+	t.Run("views", func(t *testing.T) {
+		views := []web.View{{Name: "Heart", Query: "specialty=320"}}
+		if err := n.KeepViews(t.Context(), "a.okafor", views); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n.Views(t.Context(), "a.okafor"); err != nil || !slices.Equal(got, views) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if got, err := n.Views(t.Context(), "j.price"); err != nil || len(got) != 0 {
+			t.Errorf("of another user: %v, %v", got, err)
+		}
+	})
+	names, err := n.records.Settings(t.Context(), "portal/")
+	if err != nil || len(names) != 3 {
+		t.Errorf("%q, %v", names, err)
+	}
+	for _, name := range names {
+		if strings.Contains(name, "okafor") || strings.Contains(name, "price") || strings.Contains(name, patient) {
+			t.Errorf("the row %q names somebody", name)
+		}
+	}
+}
+
+func TestVisitsOfAUserAreBounded(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	var listed []string
+	for i := range 10_000 {
+		listed = append(listed, fmt.Sprint(i))
+	}
+	number := func(i int) string { return testNumber(t, i) }
+	for i := range 12 {
+		if _, err := n.Visit(t.Context(), number(i), "a.okafor", web.NewVisit(time.Now(), listed)); err != nil {
+			t.Fatalf("visit %d: %v", i, err)
+		}
+	}
+	if before, err := n.Visit(t.Context(), number(11), "a.okafor", web.Visit{}); err != nil || before.At.IsZero() {
+		t.Errorf("the last visit is forgotten: %v", err)
+	}
+	if before, err := n.Visit(t.Context(), number(0), "a.okafor", web.Visit{}); err != nil || !before.At.IsZero() {
+		t.Errorf("the first of many visits is kept: %v", err)
+	}
+}
+
+func mustNumber(t *testing.T, text string) record.NHSNumber {
+	t.Helper()
+	n, err := record.ParseNHSNumber(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// testNumber returns the i-th number of the range kept for tests that has a check digit.
+func testNumber(t *testing.T, i int) string {
+	t.Helper()
+	for base := 999000000; ; base++ {
+		for check := range 10 {
+			text := fmt.Sprintf("%d%d", base, check)
+			if _, err := record.ParseNHSNumber(text); err == nil {
+				if i == 0 {
+					return text
+				}
+				i--
+			}
+		}
+	}
+}
