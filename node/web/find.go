@@ -13,6 +13,7 @@ import (
 type findPage struct {
 	Number string // as it was typed
 	Recent []*patient
+	Named  namedSearch
 }
 
 func (p *Portal) showFind(w http.ResponseWriter, r *http.Request, s *session) {
@@ -21,6 +22,10 @@ func (p *Portal) showFind(w http.ResponseWriter, r *http.Request, s *session) {
 
 // find opens a patient. The number comes in the body of the request, so that it stands in no address, history or log.
 func (p *Portal) find(w http.ResponseWriter, r *http.Request, s *session) {
+	if r.PostFormValue("by") == "name" {
+		p.named(w, r, s)
+		return
+	}
 	typed := r.PostFormValue("number")
 	number, wrong := p.readNumber(typed)
 	if wrong != "" {
@@ -30,6 +35,7 @@ func (p *Portal) find(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	of := s.open(number, p.now())
+	s.recognise(of.Key, p.known(r, of))
 	http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
 }
 

@@ -21,6 +21,7 @@ type patient struct {
 	Relationship policy.RelationshipKind
 	Evidence     string
 	Opened       time.Time
+	Who          Person // as far as this trust knows
 }
 
 // Spaced returns the NHS number as people read it.
@@ -102,6 +103,20 @@ func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evi
 		}
 	}
 	return nil
+}
+
+// recognise keeps who a patient is.
+func (s *session) recognise(key string, who Person) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, p := range s.patients {
+		if p.Key == key {
+			next := *p
+			next.Who = who
+			s.patients = slices.Clone(s.patients)
+			s.patients[i] = &next
+		}
+	}
 }
 
 // choice is an answer that can be chosen.

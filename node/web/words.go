@@ -39,6 +39,7 @@ func wording(a *assets) template.FuncMap {
 		},
 		"purposeLabel":      func(v string) string { return labelOf(purposes(), v) },
 		"relationshipLabel": func(v policy.RelationshipKind) string { return labelOf(relationships(), string(v)) },
+		"age":               Person.age,
 		"add":               func(a, b int) int { return a + b },
 		"count":             countOf,
 		"typename":          typeName, "rolename": roleName, "size": sizeName, "digits": digitsOf,
