@@ -39,6 +39,18 @@ func TestSuspendedTrustIsTold(t *testing.T) {
 	p.fails(t, admin.CodeDenied, []string{"THIS TRUST IS SUSPENDED"}, "suspend", "--data", "d2", "RYJ", "--reason", "revenge")
 	p.json(t, "suspend", "--data", "d1", "RAS", "--lift")
 	p.until(t, "d2", "it is back", func(o object) bool { return o["suspended"] == nil && hasLeader(o) })
+
+	// A member of staff is the trust's own business.
+	nurse := []string{"suspend", "--data", "d1", "--user", "j.price"}
+	p.fails(t, admin.CodeBadInput, []string{"--by"}, append(nurse, "--reason", "badge stolen")...)
+	p.fails(t, admin.CodeDenied, []string{"governance-lead"}, append(nurse, "--reason", "badge stolen", "--by", "a.okafor", "--role", "doctor")...)
+	p.json(t, append(nurse, "--reason", "badge stolen", "--by", "n.ferreira")...)
+	p.fails(t, admin.CodeDenied, []string{"j.price is suspended by this trust"}, "locate", "--data", "d1", patient, "--user", "J.Price")
+	if o := p.json(t, "suspend", "--data", "d1", "--list", "--by", "n.ferreira"); len(o.list(t, "users")) != 1 || o.list(t, "users")[0]["reason"] != "badge stolen" {
+		t.Errorf("got %v", o)
+	}
+	p.json(t, append(nurse, "--lift", "--by", "d.banerjee")...)
+	p.run(t, "locate", "--data", "d1", patient, "--user", "j.price")
 }
 
 // TestSecondProposalJoinsTheFirst, and a proposal is approved by the beginning of its id.

@@ -266,7 +266,7 @@ func (p *Portal) compareVersions(w http.ResponseWriter, r *http.Request, s *sess
 	}
 	lines := diffOf(a.GetCedar(), b.GetCedar())
 	body := comparePage{A: fmt.Sprintf("version %d", a.GetVersion()), B: fmt.Sprintf("version %d", b.GetVersion()), Lines: lines, Same: a.GetCedar() == b.GetCedar()}
-	p.show(w, r, s, http.StatusOK, view{Name: "compare", Title: fmt.Sprintf("Versions %d and %d compared", a.GetVersion(), b.GetVersion()), Body: body})
+	p.show(w, r, s, http.StatusOK, view{Name: "compare", Title: fmt.Sprintf("Versions %d and %d compared", a.GetVersion(), b.GetVersion()), Body: body, Wide: true})
 }
 
 // proposal returns a proposal of this trust, with its text.

@@ -233,6 +233,11 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 	return out
 }
 
+// Who is who acted, as far as the entry says.
+func (e auditEntry) Who() string {
+	return strings.Join(slices.DeleteFunc([]string{e.User, e.Role, e.Trust}, func(x string) bool { return x == "" }), ", ")
+}
+
 func outcomeWords(code string) (words, colour string) {
 	switch code {
 	case "PERMIT":

@@ -126,7 +126,7 @@ func (d draft) page() draftPage {
 
 func (p *Portal) draftWith(w http.ResponseWriter, r *http.Request, s *session, status int, body draftPage, wrong []fault) {
 	body.Blocks = policy.Blocks()
-	p.show(w, r, s, status, view{Name: "draft", Title: "Write an agreement", Body: body, Error: wrong, Wait: "governance.js"})
+	p.show(w, r, s, status, view{Name: "draft", Title: "Write an agreement", Body: body, Error: wrong, Wait: "governance.js", Wide: true})
 }
 
 // readDraft reads the form; browsers write the ends of lines their own way.
@@ -289,7 +289,7 @@ func (p *Portal) proposalWith(w http.ResponseWriter, r *http.Request, s *session
 			body.Lines = diffOf(v.GetCedar(), body.Cedar)
 		}
 	}
-	p.show(w, r, s, status, view{Name: "proposal", Title: fmt.Sprintf("Agreement proposed by %s", m.GetBy()), Body: body, Error: wrong})
+	p.show(w, r, s, status, view{Name: "proposal", Title: fmt.Sprintf("Agreement proposed by %s", m.GetBy()), Body: body, Error: wrong, Wide: true})
 }
 
 // decideProposal approves or rejects, or simulates first. That the proposer does not approve is the node's own rule.

@@ -40,11 +40,7 @@ type documentLink struct {
 }
 
 // accessRow is who may do the same by the same rule.
-type accessRow struct {
-	Trust, Roles, Purposes   string
-	See, Open, Export, Glass bool
-	Relationships, Rule      string
-}
+type accessRow struct{ Trust, Roles, Purposes, May, Relationships, Rule string }
 
 func actions() []choice {
 	return []choice{{"open", "Open it", ""}, {"see", "See that there is one", ""}, {"export", "Keep a copy", ""}, {"break-glass", "Open it in an emergency", ""}}
@@ -87,7 +83,7 @@ func (p *Portal) showWhy(w http.ResponseWriter, r *http.Request, s *session) {
 	if len(wrong) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	p.show(w, r, s, status, view{Name: "why", Title: "Why, and who", Body: body, Error: wrong})
+	p.show(w, r, s, status, view{Name: "why", Title: "Why, and who", Body: body, Error: wrong, Wide: body.WhoAsked})
 }
 
 func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
@@ -114,40 +110,72 @@ func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
 
 // accessRows puts together who may do the same by the same rule.
 func (p *Portal) accessRows(all []*admin.Access) []accessRow {
-	type key struct {
-		trust, rule, links       string
-		see, open, export, glass bool
-	}
+	type key struct{ trust, rule, links, may string }
 	roles, purposes := make(map[key][]string), make(map[key][]string)
 	var order []key
 	for _, a := range all {
-		k := key{a.GetTrust(), a.GetRule(), strings.Join(a.GetRelationships(), ", "), a.GetSee(), a.GetOpen(), a.GetExport(), a.GetGlass()}
+		k := key{a.GetTrust(), a.GetRule(), strings.Join(a.GetRelationships(), ","), mayWords(a)}
 		if _, seen := roles[k]; !seen {
 			order = append(order, k)
 		}
-		if name := roleName(a.GetRole()); !slices.Contains(roles[k], name) {
-			roles[k] = append(roles[k], name)
+		if !slices.Contains(roles[k], a.GetRole()) {
+			roles[k] = append(roles[k], a.GetRole())
 		}
-		if name := purposeName(a.GetPurpose()); !slices.Contains(purposes[k], name) {
-			purposes[k] = append(purposes[k], name)
+		if !slices.Contains(purposes[k], a.GetPurpose()) {
+			purposes[k] = append(purposes[k], a.GetPurpose())
 		}
 	}
 	out := make([]accessRow, 0, len(order))
 	for _, k := range order {
-		trust := "Any other trust"
-		if k.trust != "" {
-			trust = p.trustName(k.trust)
-		}
-		links := make([]string, 0)
-		for l := range strings.SplitSeq(k.links, ", ") {
+		var links []string
+		for l := range strings.SplitSeq(k.links, ",") {
 			if l != "" {
 				links = append(links, labelOf(relationships(), l))
 			}
 		}
-		out = append(out, accessRow{trust, strings.Join(roles[k], ", "), strings.Join(purposes[k], ", "), k.see, k.open, k.export, k.glass, strings.Join(links, "; "), k.rule})
+		trust := "Any other trust"
+		if k.trust != "" {
+			trust = p.trustName(k.trust)
+		}
+		out = append(out, accessRow{trust, roleWords(roles[k]), purposeWords(purposes[k]), k.may, strings.Join(links, "; "), k.rule})
 	}
 	slices.SortStableFunc(out, func(a, b accessRow) int { return cmp.Compare(a.Trust, b.Trust) })
 	return out
+}
+
+func mayWords(a *admin.Access) string {
+	var out []string
+	for _, x := range []struct {
+		may   bool
+		words string
+	}{{a.GetSee(), "see"}, {a.GetOpen(), "open"}, {a.GetExport(), "keep a copy"}, {a.GetGlass(), "open in an emergency"}} {
+		if x.may {
+			out = append(out, x.words)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// roleWords names roles, and a group of them once.
+func roleWords(codes []string) string {
+	var out []string
+	for _, r := range policy.Roles() {
+		if slices.Contains(codes, r.Code) && (r.Group == "" || !slices.Contains(codes, r.Group)) {
+			out = append(out, r.Description)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func purposeWords(codes []string) string {
+	if len(codes) == len(policy.Purposes()) {
+		return "any purpose"
+	}
+	out := make([]string, 0, len(codes))
+	for _, c := range codes {
+		out = append(out, purposeName(c))
+	}
+	return strings.Join(out, ", ")
 }
 
 // findWhy finds a patient's documents, for whoever does not have a document's number. The NHS number stays out of the address.
