@@ -28,6 +28,8 @@ var axe string
 const (
 	reader federation.TrustID = "RAS"
 	holder federation.TrustID = "RYJ"
+
+	storySeed = 7 // of the invented patients
 )
 
 // story is a region of three trusts with a portal at one of them, and a browser.
@@ -64,7 +66,8 @@ func newStory(t *testing.T) *story {
 		Members: []testnet.Member{{Trust: holder, Name: "Imperial College Healthcare"}, {Trust: reader, Name: "The Hillingdon Hospitals"}, {Trust: "R1K", Name: "London North West University Healthcare"}},
 		Open: func(trust federation.TrustID, o *node.Options) {
 			if trust == reader {
-				o.Settings.Portal = node.PortalSettings{Listen: "127.0.0.1:0", Personas: node.DemoPersonas()}
+				patient := synth.New(storySeed).Patients(1)[0]
+				o.Settings.Portal = node.PortalSettings{Listen: "127.0.0.1:0", Personas: node.DemoPersonas(), PatientPersonas: []node.PatientPersona{{Number: patient.NHSNumber, Name: patient.Given + " " + patient.Family}}}
 			}
 		},
 	})
@@ -91,7 +94,7 @@ func newStory(t *testing.T) *story {
 // fill has the trusts take documents in.
 func (s *story) fill() {
 	s.t.Helper()
-	source := synth.New(7)
+	source := synth.New(storySeed)
 	people := source.Patients(2)
 	s.patient, s.other = people[0], people[1]
 	take := func(trust federation.TrustID, p synth.Patient, d synth.Document) federation.DocumentID {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,21 +198,24 @@ func (p *Portal) showMySharing(w http.ResponseWriter, r *http.Request, s *sessio
 
 // looksView is who has looked.
 type looksView struct {
-	Made    time.Time
-	Looks   []look
-	Glass   []look
-	Said    []look
-	Silent  []string // trusts that did not answer
-	Number  string
-	Refused int
+	Made   time.Time
+	Looks  []look
+	Glass  []look
+	Said   []look
+	Silent []string // trusts that did not answer
+	Number string
 }
 
 // look is one line of a report.
 type look struct {
-	At    time.Time
-	Text  string
-	Alert bool
+	At, Until time.Time
+	Times     int // that it happened, until then
+	Text      string
+	Alert     bool
 }
+
+// oneVisit is the time within which accesses of one kind are told of in one line.
+const oneVisit = time.Hour
 
 func (p *Portal) looks(r *http.Request, s *session) (v looksView, err error) {
 	report, err := p.config.Region.MyReport(r.Context(), s.patientNumber())
@@ -220,13 +224,24 @@ func (p *Portal) looks(r *http.Request, s *session) (v looksView, err error) {
 	}
 	v.Made, v.Number = time.UnixMicro(report.GetMade()), (&patient{Number: s.patientNumber()}).Spaced()
 	for _, a := range report.GetAccesses() {
-		v.Looks = append([]look{{time.UnixMicro(a.GetAt()), a.GetText(), a.GetBreakGlass() || a.GetOneSided() != ""}}, v.Looks...)
+		at := time.UnixMicro(a.GetAt())
+		if a.GetRole() == patientRoleName { // their own visits
+			continue
+		}
+		// Each page of a document is an access of its own: one line tells of those that follow each other.
+		if n := len(v.Looks); n > 0 && v.Looks[n-1].Text == a.GetText() && at.Sub(v.Looks[n-1].Until) < oneVisit {
+			v.Looks[n-1].Times++
+			v.Looks[n-1].Until = at
+			continue
+		}
+		v.Looks = append(v.Looks, look{At: at, Until: at, Times: 1, Text: a.GetText(), Alert: a.GetBreakGlass() || a.GetOneSided() != ""})
 	}
+	slices.Reverse(v.Looks)
 	for _, e := range report.GetEmergencies() {
-		v.Glass = append([]look{{time.UnixMicro(e.GetAt()), e.GetText(), true}}, v.Glass...)
+		v.Glass = append([]look{{At: time.UnixMicro(e.GetAt()), Text: e.GetText(), Alert: true}}, v.Glass...)
 	}
 	for _, d := range report.GetDirectives() {
-		v.Said = append([]look{{time.UnixMicro(d.GetAt()), d.GetText() + " " + choiceState(d.GetState()), false}}, v.Said...)
+		v.Said = append([]look{{At: time.UnixMicro(d.GetAt()), Text: d.GetText() + " " + choiceState(d.GetState())}}, v.Said...)
 	}
 	for _, x := range report.GetSites() {
 		if !x.GetAnswered() {

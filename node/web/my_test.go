@@ -49,7 +49,12 @@ func (f *fakeMine) MySharing(_ context.Context, patient string) (*Shares, error)
 func (f *fakeMine) MyReport(_ context.Context, patient string) (*admin.ReportReply, error) {
 	f.of(patient)
 	return &admin.ReportReply{
-		Accesses:    []*admin.ReportAccess{{At: 1e15, Text: "A doctor at Imperial opened “Letter <b>”, to treat you.", User: "a.okafor"}},
+		Accesses: []*admin.ReportAccess{
+			{At: 1e15, Text: "A doctor at Imperial opened “Letter <b>”, to treat you.", User: "a.okafor", Role: "doctor"},
+			{At: 1e15 + 60e6, Text: "A doctor at Imperial opened “Letter <b>”, to treat you.", User: "a.okafor", Role: "doctor"},
+			{At: 1e15 + 70e6, Text: "You asked.", Role: "patient"},
+			{At: 1e15 + 2*3600e6, Text: "A doctor at Imperial opened “Letter <b>”, to treat you.", User: "a.okafor", Role: "doctor"},
+		},
 		Emergencies: []*admin.ReportEmergency{{At: 1e15, Text: "A nurse at Imperial said that there was an emergency."}},
 		Sites:       []*admin.ReportSite{{Name: "Imperial", Answered: true}, {Name: "London North West"}},
 		Directives:  []*admin.DirectiveInfo{{Text: "Nobody may see them.", State: "in_force", By: "s.lindqvist"}},
@@ -104,6 +109,9 @@ func TestAPatientSeesTheirOwnRecordOnly(t *testing.T) {
 	b.get("/my/sharing").wants(t, 200, "Imperial &lt;i&gt;", "Letter &lt;script&gt;", "2 more that are extra private", "The Hillingdon Hospitals</strong>: doctors")
 	page := b.get("/my/looks")
 	page.wants(t, 200, "A doctor at Imperial opened", "London North West did not answer", "Emergencies")
+	if got := strings.Count(page.body, "A doctor at Imperial opened"); got != 2 || !strings.Contains(page.body, "(2 times, until 02:47)") || strings.Contains(page.body, "You asked.") {
+		t.Errorf("%d lines of one visit and another: %s", got, page.body)
+	}
 	if strings.Contains(page.body, "okafor") {
 		t.Error("a member of staff is named")
 	}

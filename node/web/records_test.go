@@ -243,15 +243,15 @@ func TestForgedAndHostileUploadsAreNotRead(t *testing.T) {
 func TestUploadsAreNotHeldInMemory(t *testing.T) {
 	g := newRig(t)
 	b, path, token := g.filer()
-	const size = 256 << 20
+	const size = 96 << 20
 	var peak uint64
 	sampled := &sampler{r: io.LimitReader(&endless{}, size), peak: &peak}
 	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "large.bin", sampled}).wants(t, 200, "1 in, 0 refused")
 	if g.region.bytes[0] != size {
 		t.Errorf("%d bytes came", g.region.bytes[0])
 	}
-	if peak > 96<<20 {
-		t.Errorf("%d MiB were in use while 256 MiB came", peak>>20)
+	if peak > 48<<20 {
+		t.Errorf("%d MiB were in use while 96 MiB came", peak>>20)
 	}
 }
 
@@ -264,7 +264,7 @@ type sampler struct {
 
 func (s *sampler) Read(b []byte) (int, error) {
 	n, err := s.r.Read(b)
-	if s.n>>25 != (s.n+int64(n))>>25 {
+	if s.n>>23 != (s.n+int64(n))>>23 {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		*s.peak = max(*s.peak, m.HeapInuse)

@@ -64,7 +64,7 @@ func TestTheRegionPageSaysAllOfTheStatus(t *testing.T) {
 		t.Error("words of the region reach the page as markup, or a style stands in it")
 	}
 	g.region.set(healthOf(g.clock.now(), false))
-	b.get("/region").wants(t, 200, "No answer from Imperial", "There is no leader", "<rect ")
+	b.get("/region").wants(t, 200, "No answer from Imperial", "led, and does not answer", "<rect ")
 	g.region.set(nil)
 	b.get("/region").wants(t, 502, "does not say how it is")
 	for who, status := range map[string]int{"s.lindqvist": 502, "n.ferreira": 502, "p.osei": 502, "a.okafor": 403, "j.price": 403} {
@@ -118,6 +118,9 @@ func (b *browser) stream() (next func() (name, data string), status int, end fun
 func TestTheStreamFollowsAndEndsWithTheSession(t *testing.T) {
 	g := newRig(t)
 	g.region.set(healthOf(g.clock.now(), true))
+	g.portal.lately.mu.Lock()
+	g.portal.lately.tick = 40 * time.Millisecond
+	g.portal.lately.mu.Unlock()
 	b := g.browser()
 	b.signOn("t.hughes")
 	next, _, end := b.stream()

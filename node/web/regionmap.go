@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -74,9 +75,13 @@ func mapOf(sites []regionSite) regionMap {
 
 func saysOf(sites []regionSite, up, leader int) string {
 	text := fmt.Sprintf("%d of %d nodes answer. ", up, len(sites))
-	if leader >= 0 {
+	lost := slices.IndexFunc(sites, func(s regionSite) bool { return s.Part == "Leader" && !s.Up })
+	switch {
+	case leader >= 0:
 		text += sites[leader].Name + " leads."
-	} else {
+	case lost >= 0:
+		text += sites[lost].Name + " led, and does not answer: the others choose another leader."
+	default:
 		text += "There is no leader."
 	}
 	var silent []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -32,7 +33,6 @@ type regionView struct {
 	OwnAt   time.Time
 	Advice  []string
 	Stopped bool
-	Quiet   bool // nothing is wrong
 }
 
 // fact is a line of what the node says of itself.
@@ -80,12 +80,17 @@ func (p *Portal) regionPart(h *Health) ([]byte, error) {
 
 func (p *Portal) regionOf(h *Health) regionView {
 	s := h.Status
-	v := regionView{Name: s.GetRegion(), Wishes: s.GetProposals(), Advice: s.GetWarnings(), Own: s.GetSuspended(), Stopped: s.GetReleasesStopped(), Quiet: len(s.GetWarnings()) == 0}
+	v := regionView{Name: s.GetRegion(), Wishes: s.GetProposals(), Own: s.GetSuspended(), Stopped: s.GetReleasesStopped()}
 	if v.Own.GetSince() > 0 {
 		v.OwnAt = time.UnixMicro(v.Own.GetSince())
 	}
 	if v.AsOf, v.Never = time.UnixMicro(s.GetAsOf()), s.GetAsOf() == 0; v.Never {
 		v.AsOf = time.Time{}
+	}
+	for _, text := range s.GetWarnings() {
+		if text != "" {
+			v.Advice = append(v.Advice, strings.ToUpper(text[:1])+text[1:])
+		}
 	}
 	v.Facts = p.factsOf(h)
 	for _, x := range s.GetSites() {
@@ -166,14 +171,14 @@ func (p *Portal) factsOf(h *Health) []fact {
 	out := []fact{
 		{"This trust's part", cmp.Or(part, s.GetState()), s.GetState() == "removed"},
 		leader,
-		{"Region's index", fmt.Sprintf("%s documents, entry %s of %s", countOf(int(s.GetPointers())), countOf(int(s.GetApplied())), countOf(int(s.GetCommitted()))), lag > fewBehind},
-		{"Held here", fmt.Sprintf("%s documents of %s patients", countOf(int(s.GetDocuments())), countOf(int(s.GetPatients()))), false},
+		{"Region's index", fmt.Sprintf("%s, entry %s of %s", numberOf(int(s.GetPointers()), "document"), countOf(int(s.GetApplied())), countOf(int(s.GetCommitted()))), lag > fewBehind},
+		{"Held here", numberOf(int(s.GetDocuments()), "document") + " of " + numberOf(int(s.GetPatients()), "patient"), false},
 		{"Waiting to be published", countOf(int(s.GetOutbox())), false},
 		{"Refused by the region", countOf(int(s.GetRejected())), s.GetRejected() > 0},
 		{"Audit log", countOf(int(s.GetAuditEntries())) + " entries", false},
 		{"Disk", diskText(s), s.GetDisk() != "ok"},
 		scrubFact(h.Scrub, p.now()),
-		{"Program", "Version " + s.GetVersion(), false},
+		{"Program", "Version " + cmp.Or(s.GetVersion(), "not known"), false},
 		{"Node", fmt.Sprintf("%s at UDP %s", clip(s.GetNode(), 13), s.GetAddress()), false},
 		{"State of the index", clip(s.GetRoot(), 16), false},
 	}
@@ -193,7 +198,7 @@ func scrubFact(x *Scrubbed, now time.Time) fact {
 	case x == nil:
 		return fact{"Last scrub", "None yet: run 'ridgeway scrub' to have everything read and checked", false}
 	case x.Damaged+x.Wrong > 0:
-		return fact{"Last scrub", fmt.Sprintf("%s: %d documents are damaged. 'ridgeway scrub' names them", ago(x.At, now), x.Damaged), true}
+		return fact{"Last scrub", fmt.Sprintf("%s: %s damaged. 'ridgeway scrub' says which", ago(x.At, now), numberOf(x.Damaged, "document")), true}
 	default:
 		return fact{"Last scrub", fmt.Sprintf("%s: %s documents, %s, nothing is damaged", ago(x.At, now), countOf(int(x.Documents)), sizeName(x.Bytes)), false}
 	}
@@ -205,4 +210,12 @@ func (p *Portal) nameOf(code string) string {
 		return ""
 	}
 	return cmp.Or(p.config.Names(federation.TrustID(code)), code)
+}
+
+// numberOf writes how many of something there are.
+func numberOf(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return countOf(n) + " " + noun
 }

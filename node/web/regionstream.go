@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,15 +51,23 @@ func (x *streams) enter(k sessionKey) (leave func()) {
 // lately keeps the changing part of the page for a moment, so that many streams cost what one costs.
 type lately struct {
 	mu   sync.Mutex
+	tick time.Duration // zero: streamTick
 	at   time.Time
 	part []byte
+}
+
+// every is how often streams look for what is new.
+func (l *lately) every() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return cmp.Or(l.tick, streamTick)
 }
 
 // regionLately returns the changing part of the page, at most a tick old.
 func (p *Portal) regionLately(ctx context.Context) ([]byte, error) {
 	p.lately.mu.Lock()
 	defer p.lately.mu.Unlock()
-	if p.lately.part != nil && time.Since(p.lately.at) < streamTick/2 {
+	if p.lately.part != nil && time.Since(p.lately.at) < cmp.Or(p.lately.tick, streamTick)/2 {
 		return p.lately.part, nil
 	}
 	h, err := p.config.Region.Health(ctx)
@@ -106,7 +115,7 @@ func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
 var errStreamEnds = errors.New("the stream ends")
 
 func (p *Portal) feed(r *http.Request, out eventStream) error {
-	tick := time.NewTicker(streamTick)
+	tick := time.NewTicker(p.lately.every())
 	defer tick.Stop()
 	end := time.NewTimer(streamLife)
 	defer end.Stop()

@@ -95,6 +95,11 @@ async function work () {
 
 function take (files) {
   outcome.hidden = false
+  // What was wrong with the form before is not wrong any more.
+  for (const old of document.querySelectorAll('.nhsuk-error-summary, .nhsuk-error-message')) old.remove()
+  for (const old of document.querySelectorAll('[class*="--error"]')) {
+    old.classList.remove('nhsuk-form-group--error', 'nhsuk-select--error', 'nhsuk-input--error')
+  }
   for (const file of files) {
     counts.waiting++
     queue.push({ file, at: row(file.name), body: bodyOf(file) })
