@@ -171,6 +171,7 @@ func (p *Portal) showFilingFault(w http.ResponseWriter, r *http.Request, s *sess
 		status, title, text = http.StatusForbidden, "You may not do this", "This is for health records staff. Nothing was changed."
 	case admin.CodeDiskFull:
 		title, text = "The disk of this trust's node is full", "Nothing can be taken in or changed until there is room. Tell the team that looks after the node."
+	default: // as above
 	}
 	p.show(w, r, s, status, view{Name: "message", Title: title, Of: of, Body: message{Text: []string{text}, Link: ownAddress(of), LinkText: "All documents of this patient here"}})
 }

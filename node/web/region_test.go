@@ -95,7 +95,7 @@ func short(t *testing.T) context.Context {
 func (b *browser) stream() (next func() (name, data string), status int, end func()) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
-	resp, err := b.client.Do(b.request("GET", "/region/events", nil).WithContext(ctx))
+	resp, err := b.client.Do(b.request("GET", "/region/events", nil).WithContext(ctx)) //nolint:bodyclose // the caller's end closes it
 	if err != nil {
 		b.t.Fatal(err)
 	}
