@@ -39,6 +39,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.HandleFunc("GET /patients/{key}/emergency", p.withPurpose(p.showEmergency))
 	mux.HandleFunc("POST /patients/{key}/emergency", p.withPurpose(p.declareEmergency))
 	mux.HandleFunc("POST /look", p.setLook)
+	mux.HandleFunc("GET /launch", p.startLaunch)
 	mux.HandleFunc("POST /patients/{key}/views", p.withPurpose(p.keepView))
 	mux.HandleFunc("GET /patients/{key}/documents/{document}/beside/{other}", p.withPurpose(p.showBeside))
 	p.regionRoutes(mux)

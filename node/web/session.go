@@ -181,6 +181,13 @@ func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	return x, x.locked || now.Sub(x.seen) >= s.idle
 }
 
+// find returns the session with an id that was just given out.
+func (s *sessions) find(id string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byKey[keyOf(id)]
+}
+
 // end ends a session at once.
 func (s *sessions) end(x *session) {
 	s.mu.Lock()

@@ -43,6 +43,7 @@ type SignOn struct {
 	Claims     Claims            `yaml:"claims,omitempty"`
 	Roles      map[string]string `yaml:"roles,omitempty"`     // what the provider calls a role, to what agreements call it
 	Assurance  []string          `yaml:"assurance,omitempty"` // values of acr that are enough; empty: any
+	Launch     Launch            `yaml:"launch,omitempty"`
 }
 
 // Claims name the claims of an ID token. A dot steps into an object, and lists are looked through.
@@ -156,6 +157,7 @@ func (o SignOn) check() []string {
 			add("roles: %s: there is no role %q", theirs, ours)
 		}
 	}
+	wrong = append(wrong, o.Launch.check()...)
 	slices.Sort(wrong)
 	return wrong
 }

@@ -36,6 +36,7 @@ type attempt struct {
 	state, nonce, verifier string
 	begun                  time.Time
 	fresh                  bool // the provider was told to ask the person again
+	launch                 bool // by a record system, at a patient
 }
 
 // signOn has people signed on by an OpenID Connect provider: authorization code with PKCE (RFC 7636), state and nonce.
@@ -109,17 +110,22 @@ func (s *signOn) discover(ctx context.Context) (*oidc.Provider, *oauth2.Config, 
 
 // start returns where to send the browser, and the id of the attempt for its cookie.
 func (s *signOn) start(ctx context.Context, again bool) (id, to string, err error) {
+	return s.startFor(ctx, again, launchRequest{})
+}
+
+// startFor is start for a record system that has opened the portal at a patient.
+func (s *signOn) startFor(ctx context.Context, again bool, x launchRequest) (id, to string, err error) {
 	_, client, err := s.discover(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	a := attempt{state: secret(), nonce: secret(), verifier: oauth2.GenerateVerifier(), begun: s.now(), fresh: again}
+	a := attempt{state: secret(), nonce: secret(), verifier: oauth2.GenerateVerifier(), begun: s.now(), fresh: again, launch: x.launch != ""}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier)}
 	if again { // a locked session wants the person, not the provider's memory of them
 		// With max_age a provider must say when the person was asked (OpenID Connect Core 1.0 section 3.1.2.1).
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
-	options = append(options, s.own.asks()...)
+	options = append(append(options, s.own.asks()...), x.options(client)...)
 	if len(s.settings.Assurance) > 0 {
 		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(s.settings.Assurance, " ")))
 	}
@@ -140,7 +146,8 @@ func (s *signOn) late(a attempt) bool { return s.now().Sub(a.begun) > signOnTime
 // arrival is somebody who came back from the provider.
 type arrival struct {
 	person
-	fresh bool // the person proved who they are since the attempt began: a locked session may go on
+	context *launched // that a record system has sent along; nil: none
+	fresh   bool      // the person proved who they are since the attempt began: a locked session may go on
 }
 
 // finish returns who came back from the provider. An attempt can be finished once, by the browser that started it.
@@ -200,7 +207,11 @@ func (s *signOn) finish(r *http.Request) (arrival, error) {
 		return arrival{}, fmt.Errorf("%w: the provider did not ask you again who you are", ErrSignOn)
 	}
 	who, err := s.identify(claims)
-	return arrival{who, a.fresh}, err
+	out := arrival{person: who, fresh: a.fresh}
+	if err == nil && a.launch {
+		out.context, err = s.settings.Launch.context(token.Extra, claims)
+	}
+	return out, err
 }
 
 // asked reports whether the provider says that the person proved who they are after a moment. What it does not say, it did not

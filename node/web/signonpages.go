@@ -32,23 +32,31 @@ func (p *Portal) showLocked(w http.ResponseWriter, r *http.Request) {
 // startSignOn sends the browser to the identity provider.
 func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
 	if !p.starts.allow(r) {
-		w.Header().Set("Retry-After", "5")
-		p.show(w, r, nil, http.StatusTooManyRequests, view{Name: "message", Title: "Too many people are signing on", Body: message{
-			Text: []string{"More sign-ons than usual come from your network. Wait a few seconds and try again."}, Link: "/sign-on", LinkText: "Try again",
-		}})
+		p.tooManySignOns(w, r)
 		return
 	}
 	s, _ := p.sessions.of(r, "")
 	id, to, err := p.signOn.start(r.Context(), s != nil)
 	if err != nil {
-		p.logger.Warn("the identity provider cannot be reached", slog.Any("error", err))
-		p.show(w, r, nil, http.StatusBadGateway, view{Name: "message", Title: "You cannot sign on at the moment", Body: message{
-			Text: []string{"The service that checks who you are does not answer. Try again in a few minutes."}, Link: "/sign-on", LinkText: "Try again",
-		}})
+		p.noProvider(w, r, err)
 		return
 	}
 	setCookie(w, signOnCookie, id, signOnTime)
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+func (p *Portal) tooManySignOns(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "5")
+	p.show(w, r, nil, http.StatusTooManyRequests, view{Name: "message", Title: "Too many people are signing on", Body: message{
+		Text: []string{"More sign-ons than usual come from your network. Wait a few seconds and try again."}, Link: "/sign-on", LinkText: "Try again",
+	}})
+}
+
+func (p *Portal) noProvider(w http.ResponseWriter, r *http.Request, err error) {
+	p.logger.Warn("the identity provider cannot be reached", slog.Any("error", err))
+	p.show(w, r, nil, http.StatusBadGateway, view{Name: "message", Title: "You cannot sign on at the moment", Body: message{
+		Text: []string{"The service that checks who you are does not answer. Try again in a few minutes."}, Link: "/sign-on", LinkText: "Try again",
+	}})
 }
 
 // finishSignOn begins a session, with an id that did not exist before. It leads to where a locked session was, which only the
@@ -78,6 +86,14 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	id, place := p.sessions.begin(who.person, old)
 	setCookie(w, sessionCookie, id, p.sessions.life)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
+	if who.context != nil {
+		if place, err = p.openLaunched(r, id, who.context); err != nil {
+			p.show(w, r, nil, http.StatusUnprocessableEntity, view{Name: "message", Title: "The patient could not be opened", Body: message{
+				Text: []string{"You are signed on, but the record system did not name a patient with a valid NHS number."}, Link: "/find", LinkText: "Find a patient",
+			}})
+			return
+		}
+	}
 	if place == "" {
 		place = beginning(who.Role)
 	}
