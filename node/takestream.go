@@ -66,7 +66,7 @@ func itemOf(doc *admin.Document) ingest.Item {
 	return ingest.Item{
 		Patient: doc.GetPatient(), Type: doc.GetType(), Title: doc.GetTitle(), Date: time.UnixMicro(doc.GetDate()).UTC(), Category: doc.GetCategory(), Specialty: doc.GetSpecialty(),
 		Author: doc.GetAuthor(), Confidentiality: doc.GetConfidentiality(), Language: doc.GetLanguage(), Supersedes: federation.DocumentID(doc.GetSupersedes()),
-		Sensitivity: doc.GetSensitivity(), Legal: doc.GetLegal(),
+		Sensitivity: doc.GetSensitivity(), Legal: doc.GetLegal(), Reference: doc.GetReference(),
 		Person: ingest.Person{Family: doc.GetFamilyName(), Given: doc.GetGivenName(), Born: doc.GetBirthDate(), Sex: doc.GetSex()},
 	}
 }

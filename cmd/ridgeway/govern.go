@@ -79,16 +79,16 @@ connections are closed and nothing is released to it or by it. A trust that
 suspends itself can only be let in again by another, so that takes --yes. What
 waits, since the region cannot be reached, the opposite takes back.
 
-With --user it suspends a member of this trust's own staff instead, at once: they
-cannot sign on, their sessions end, and this node does nothing for them. --list
-lists who is. A governance lead or a privacy officer does that, and it is
+With --user it suspends a member of this trust's own staff instead, at once:
+they cannot sign on, their sessions end, and this node does nothing for them.
+--list lists who is. A governance lead or a privacy officer does that, and it is
 audited; other trusts are not asked.
 
 JSON: proposal, in_force, approvals, needed, taken_back; with --user and --list
 users (user, reason, by, at).`,
 		Example: `  ridgeway suspend --data d1 RAS --reason "lost laptop"
   ridgeway suspend --data d1 RAS --lift
-  ridgeway suspend --data d1 --user j.price --reason "badge stolen" --by n.ferreira
+  ridgeway suspend --data d1 --user j.price --reason "lost card" --by n.ferreira
   ridgeway suspend --data d1 --user j.price --lift --by n.ferreira
   ridgeway suspend --data d1 --list --by n.ferreira`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -52,6 +52,8 @@ A manifest is CSV in UTF-8 with a header:
   title            required
   date             required  2026-03-01, or 2026-03-01T14:05:00Z
   category, specialty, author, language, supersedes             optional
+  reference        optional  its id where it comes from, such as a referral's:
+                             evidence of a relationship with the patient
   confidentiality  optional  N (the default), U, L, M, R or V
   sensitivity      optional  labels such as HIV, separated by spaces: sealed
   legal            optional  HFEA, GRA or ADOPTION: kept here, never shared
@@ -111,6 +113,7 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f.StringVar(&name, "name", "", "who the patient is: \"FAMILY, Given\"")
 	f.StringVar(&row.BirthDate, "birth-date", "", "the patient's date of birth, 1950-02-28")
 	f.StringVar(&row.Sex, "sex", "", "the patient's sex: male, female, other or unknown")
+	f.StringVar(&row.Reference, "reference", "", "its id where it comes from, such as a referral's: evidence of a relationship with the patient")
 	f.BoolVar(&check, "check", false, "check everything, take nothing in")
 	f.IntVar(&workers, "workers", 0, "documents at once (default 64)")
 	return cmd
@@ -123,7 +126,7 @@ func oneOrMany(cmd *cobra.Command, many bool, path string) error {
 	of := []string{"patient", "type", "title", "date"}
 	switch {
 	case many:
-		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "sensitivity", "legal", "language", "supersedes", "name", "birth-date", "sex") {
+		for _, name := range append(of, "category", "specialty", "author", "confidentiality", "sensitivity", "legal", "language", "supersedes", "reference", "name", "birth-date", "sex") {
 			if cmd.Flag(name).Changed {
 				return admin.Errorf(admin.CodeBadInput, "--%s is for one file, and --manifest says it of each: leave --%s out", name, name)
 			}

@@ -119,7 +119,7 @@ func (t *streamTaker) send(stream takeStream, item ingest.Item) error {
 	steps := []*admin.TakeRequest{{Step: &admin.TakeRequest_Document{Document: &admin.Document{
 		Patient: item.Patient, Type: item.Type, Title: item.Title, Date: item.Date.UnixMicro(), Category: item.Category, Specialty: item.Specialty,
 		Author: item.Author, Confidentiality: item.Confidentiality, Language: item.Language, Supersedes: string(item.Supersedes),
-		Sensitivity: item.Sensitivity, Legal: item.Legal,
+		Sensitivity: item.Sensitivity, Legal: item.Legal, Reference: item.Reference,
 		FamilyName: item.Person.Family, GivenName: item.Person.Given, BirthDate: item.Person.Born, Sex: item.Person.Sex,
 	}}}}
 	for _, p := range item.Parts {

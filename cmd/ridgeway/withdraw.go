@@ -58,15 +58,16 @@ func (a *app) eraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase DOCUMENT",
 		Short: "Destroy what this trust holds of a document that was withdrawn",
-		Long: `Destroys the description and the content of a document that was withdrawn before,
-for when its time of keeping is over or it should never have been made. It cannot
-be taken back. The audit log keeps that it was there, who saw it, and who erased
-it; the same file is not taken in again. Content that another document has too
-stays for that one; the rest leaves the disk within days, as space is given back.
+		Long: `Destroys the description and the content of a document that was withdrawn,
+for when its time of keeping is over or it should never have been made. It
+cannot be taken back. The audit log keeps that it was there, who saw it, and who
+erased it; the same file is not taken in again. Content that another document
+has too stays for that one; the rest leaves the disk within days, as space is
+given back.
 
 JSON: document, erased.`,
-		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "scanned for the wrong patient"
-  ridgeway erase --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "scanned for the wrong patient" --yes`,
+		Example: `  ridgeway withdraw --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient"
+  ridgeway erase --data d1 RYJ-4K7QZ2M9X1B3C5D7 --reason "wrong patient" --yes`,
 		Args: argument(1, "the id of one document"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {

@@ -1051,6 +1051,7 @@ type Document struct {
 	GivenName       string                 `protobuf:"bytes,14,opt,name=given_name,json=givenName,proto3" json:"given_name,omitempty"`
 	BirthDate       string                 `protobuf:"bytes,15,opt,name=birth_date,json=birthDate,proto3" json:"birth_date,omitempty"` // 1950-02-28
 	Sex             string                 `protobuf:"bytes,16,opt,name=sex,proto3" json:"sex,omitempty"`                              // male, female, other, unknown
+	Reference       string                 `protobuf:"bytes,17,opt,name=reference,proto3" json:"reference,omitempty"`                  // its id in the system that it comes from
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1193,6 +1194,13 @@ func (x *Document) GetBirthDate() string {
 func (x *Document) GetSex() string {
 	if x != nil {
 		return x.Sex
+	}
+	return ""
+}
+
+func (x *Document) GetReference() string {
+	if x != nil {
+		return x.Reference
 	}
 	return ""
 }
@@ -8790,7 +8798,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x04file\x18\x02 \x01(\v2\x17.ridgeway.admin.v1.FileH\x00R\x04file\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x12\x12\n" +
 	"\x03end\x18\x04 \x01(\bH\x00R\x03endB\x06\n" +
-	"\x04step\"\xc3\x03\n" +
+	"\x04step\"\xe1\x03\n" +
 	"\bDocument\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -8813,7 +8821,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"given_name\x18\x0e \x01(\tR\tgivenName\x12\x1d\n" +
 	"\n" +
 	"birth_date\x18\x0f \x01(\tR\tbirthDate\x12\x10\n" +
-	"\x03sex\x18\x10 \x01(\tR\x03sex\"\x9f\x01\n" +
+	"\x03sex\x18\x10 \x01(\tR\x03sex\x12\x1c\n" +
+	"\treference\x18\x11 \x01(\tR\treference\"\x9f\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x12\n" +

@@ -15,6 +15,8 @@ const (
 	maxTitle  = 512 // characters
 	maxParts  = 512
 	oldestDay = 1900 // year
+	// maxReference is in bytes.
+	maxReference = 256
 )
 
 // checkRow turns the particulars of a row into an item without parts. Warnings are for what is odd but no reason to refuse.
@@ -102,6 +104,9 @@ func checkCodes(row *Row, item *Item) *RefusalError {
 	}
 	if !plausibleLanguage(item.Language) {
 		return refuse(CodeField, "the language %q is not a tag like en-GB", clip(row.Language))
+	}
+	if item.Reference = strings.TrimSpace(row.Reference); len(item.Reference) > maxReference || strings.ContainsFunc(item.Reference, unicode.IsControl) {
+		return refuse(CodeField, "the reference %q is not one line of up to %d bytes", clip(row.Reference), maxReference)
 	}
 	if row.Supersedes != "" {
 		id, err := federation.ParseDocumentID(row.Supersedes)

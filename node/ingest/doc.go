@@ -19,6 +19,7 @@
 //	legal            optional  HFEA, GRA or ADOPTION: kept here and never shared
 //	language         optional  BCP 47, en-GB when empty
 //	supersedes       optional  id of the document that this one replaces
+//	reference        optional  its id in the system that it comes from, such as that of a referral: up to 256 bytes
 //	document         optional  any name: rows with the same one are the parts of one document
 //	part, parts      optional  this file is number part of parts
 //

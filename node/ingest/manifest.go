@@ -36,6 +36,7 @@ type Row struct {
 	GivenName       string
 	BirthDate       string
 	Sex             string
+	Reference       string
 	Document        string
 	Part, Parts     string
 	PageCount       string // of a scanning bureau: what the file must have
@@ -75,6 +76,7 @@ func columns() []column {
 		{"given_name", false, func(r *Row) *string { return &r.GivenName }},
 		{"birth_date", false, func(r *Row) *string { return &r.BirthDate }},
 		{"sex", false, func(r *Row) *string { return &r.Sex }},
+		{"reference", false, func(r *Row) *string { return &r.Reference }},
 		{"document", false, func(r *Row) *string { return &r.Document }},
 		{"part", false, func(r *Row) *string { return &r.Part }},
 		{"parts", false, func(r *Row) *string { return &r.Parts }},

@@ -89,6 +89,7 @@ func (b *batch) agree() {
 			{"given_name", first.GivenName, row.GivenName},
 			{"birth_date", first.BirthDate, row.BirthDate},
 			{"sex", first.Sex, row.Sex},
+			{"reference", first.Reference, row.Reference},
 		} {
 			if f.a != f.b {
 				b.spoil(row, refuse(CodeParts, "the %s is not that of line %d, which is a part of the same document", f.name, first.Line))

@@ -157,6 +157,27 @@ func TestGoodRowsGoInAndBadOnesAreListed(t *testing.T) {
 	}
 }
 
+// TestReferenceIsKeptAsItStands reads the id of a referral from a manifest, and refuses one that is none.
+func TestReferenceIsKeptAsItStands(t *testing.T) {
+	s := &store{}
+	m, err := ParseManifest(strings.NewReader("file,patient,type,title,date,reference\n" +
+		"a.txt,9991234560,373942005,T,2024-03-31, UBRN 0000 4983 1234 \n" +
+		"b.txt,9991234560,373942005,T,2024-03-31,\"two\nlines\"\n" +
+		"c.txt,9991234560,373942005,T,2024-03-31," + strings.Repeat("9", maxReference+1) + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Run(t.Context(), config(s), drop(t, map[string]string{"a.txt": "a", "b.txt": "b", "c.txt": "c"}), m)
+	if err != nil || len(s.items) != 1 || s.items[0].Reference != "UBRN 0000 4983 1234" {
+		t.Fatalf("%v, %+v", err, s.items)
+	}
+	for _, r := range report.Results[1:] {
+		if r.Outcome != Refused || r.Code != CodeField || !strings.Contains(r.Reason, "reference") {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
 func TestUnknownTypeIsOnlyWarnedOf(t *testing.T) {
 	r := take(t, config(&store{}), drop(t, map[string]string{"a.txt": "a"}), "a.txt,9991234560,local:odd,Title,2024-03-31,,,,,,\n").Results[0]
 	if r.Outcome != TakenIn || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `"local:odd"`) {
