@@ -223,3 +223,32 @@ func TestDarkFormAndPrint(t *testing.T) {
 	}
 	s.shot("44-print", 1920)
 }
+
+func TestFindByName(t *testing.T) {
+	s := newStory(t)
+	s.signOn("Dr Amara Okafor")
+	js[bool](s, "(document.querySelector('.rw-named summary').click(), true)")
+	s.fillIn("#family", s.patient.Family)
+	s.fillIn("#born-day", fmt.Sprint(s.patient.Born.Day()))
+	s.fillIn("#born-month", fmt.Sprint(int(s.patient.Born.Month())))
+	s.click(".rw-named form button", "Enter the date of birth in numbers")
+	s.check("50-named-wrong")
+	s.fillIn("#born-year", fmt.Sprint(s.patient.Born.Year()))
+	s.click(".rw-named form button", "of this trust")
+	s.until("document.querySelector('.rw-found')?.textContent.includes('" + s.patient.SpacedNumber() + "')")
+	s.check("51-named")
+	s.click(".rw-found button", "Why you need this record")
+	s.says(s.patient.Given)
+	js[bool](s, "document.getElementById('purpose').click() || document.getElementById('relationship-1').click() || true")
+	s.click("main form button", "newest first")
+	s.until("document.querySelector('.rw-banner__name').textContent.includes('years')")
+	s.check("52-banner")
+	if rows := js[int](s, "[...document.querySelectorAll('.rw-table tbody tr')].filter(r => r.getBoundingClientRect().bottom <= innerHeight).length"); rows < 20 {
+		t.Errorf("a screen of 1080 lines shows %d rows, at least 20 are wanted", rows)
+	}
+	// The CDA and the CT are the patient's, and say so.
+	list := js[string](s, "location.href")
+	s.goTo(js[string](s, "[...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === 'Structured').querySelector('.rw-doc a').href"))
+	s.says("are those of your patient")
+	s.goTo(list)
+}

@@ -64,6 +64,7 @@ type timelinePage struct {
 	Ago      string
 	Cut      bool // there are more than were read
 	Warnings []string
+	Swapped  bool // the list takes the place of another, beside choices whose counts have to follow
 	Views    []savedView
 	Before   time.Time // the user's last visit; zero: none
 	New      int       // documents that have come since
@@ -107,6 +108,7 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 		body.Clear = address(path, filter{Beside: f.Beside}.query(1))
 	}
 	body.choose(of, all)
+	body.Swapped = r.Header.Get("HX-Request") != ""
 	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body, Wait: "list.js"})
 }
 
@@ -184,8 +186,14 @@ func (p *Portal) entries(s *session, of *patient, reply *admin.LocateReply) []en
 	}
 	s.setReplaced(replaced)
 	out := make([]entry, 0, len(reply.GetDocuments()))
+	formats := make(map[string]string) // telling one takes longer than all else of an entry
 	for _, d := range reply.GetDocuments() {
-		e := p.entry(of, d)
+		format, known := formats[d.GetContentType()]
+		if !known {
+			format = formatName(d.GetContentType())
+			formats[d.GetContentType()] = format
+		}
+		e := p.entryOf(of, d, format)
 		e.Silent = quiet[d.GetCustodian()]
 		if by := replaced[d.GetDocument()]; by != "" {
 			e.ReplacedBy = documentPath(of, by)
@@ -203,9 +211,13 @@ func documentPath(of *patient, document string) string {
 }
 
 func (p *Portal) entry(of *patient, d *admin.Located) entry {
+	return p.entryOf(of, d, formatName(d.GetContentType()))
+}
+
+func (p *Portal) entryOf(of *patient, d *admin.Located, format string) entry {
 	e := entry{
 		Document: d.GetDocument(), Link: documentPath(of, d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Code: d.GetType(),
-		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Specialty: d.GetSpecialty(), SpecialtyName: p.specialtyName(d.GetSpecialty()), Format: formatName(d.GetContentType()),
+		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Specialty: d.GetSpecialty(), SpecialtyName: p.specialtyName(d.GetSpecialty()), Format: format,
 		Pages: d.GetPages(), Size: sizeName(d.GetBytes()), Sealed: d.GetSealed(),
 	}
 	if d.GetDate() != 0 {
