@@ -14,8 +14,13 @@ import (
 )
 
 const (
-	// sliceSize is how much is handed to the stream between two looks at the guard.
-	sliceSize = 32 << 10
+	// sliceSize is how much is handed to the stream between two looks at the guard. Each makes the transport wait. So behind
+	// quickRow slices in a row that were each taken within quickSlice, which no window takes in before the path has proven to be
+	// fast, the next may be largeSlice: by time the looks are as close together as on a slow stream.
+	sliceSize  = 32 << 10
+	largeSlice = 128 << 10
+	quickSlice = 20 * time.Millisecond
+	quickRow   = 32
 	// pathEvery is after how many chunks the requester is told of the path.
 	pathEvery = 4
 	// asksBeyond is how many chunks more than its selection has a requester may ask for on one stream.
@@ -39,6 +44,8 @@ type stream struct {
 	asks    chan ask      // closed when no more will come
 	receipt chan []byte   // has the receipt when asks is closed, if one came
 	sent    atomic.Int64
+	head    []byte // buffer of the first slice of each chunk
+	quick   int    // how many slices in a row were taken within quickSlice
 	chunks  int
 	failed  error // of reading from the peer; set before asks is closed
 }
@@ -162,7 +169,10 @@ func (s *stream) sendChunk(ctx context.Context, l loaded) error {
 	if l.err != nil {
 		return errors.Join(l.err, s.open(ctx))
 	}
-	b := append(make([]byte, 0, sliceSize+frameHeader+pathSize+frameHeader+chunkHeader), s.take()...)
+	if s.head == nil {
+		s.head = make([]byte, 0, sliceSize+frameHeader+pathSize+frameHeader+chunkHeader)
+	}
+	b := append(s.head[:0], s.take()...)
 	room := sliceSize - len(b)
 	if s.chunks++; s.chunks%pathEvery == 0 {
 		if p, ok := s.custodian.cfg.Path(s.conn); ok {
@@ -187,6 +197,9 @@ func (s *stream) count(n int) {
 func (s *stream) write(ctx context.Context, b []byte, done func(int)) error {
 	for len(b) > 0 {
 		n := min(len(b), sliceSize)
+		if s.quick >= quickRow {
+			n = min(len(b), largeSlice)
+		}
 		if err := s.slice(ctx, b[:n]); err != nil {
 			return err
 		}
@@ -202,7 +215,8 @@ func (s *stream) slice(ctx context.Context, b []byte) error {
 	if refusal != nil {
 		return refusal
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(min(s.custodian.limits.SliceTimeout, left))); err != nil {
+	began := time.Now()
+	if err := s.conn.SetWriteDeadline(began.Add(min(s.custodian.limits.SliceTimeout, left))); err != nil {
 		return fmt.Errorf("deadline of a slice: %w", err)
 	}
 	if _, err := s.conn.Write(b); err != nil {
@@ -213,6 +227,12 @@ func (s *stream) slice(ctx context.Context, b []byte) error {
 			return s.guard.fail(refuse(policy.StalePolicy, err))
 		}
 		return fmt.Errorf("send: %w", err)
+	}
+	if len(b) < sliceSize {
+		return nil // the transport may only have kept it
+	}
+	if s.quick++; time.Since(began) >= quickSlice {
+		s.quick = 0
 	}
 	return nil
 }

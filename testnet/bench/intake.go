@@ -23,7 +23,7 @@ const (
 	opIntake  = "take in 64 KiB scans: durable, hashed, sealed, deduplicated, indexed"
 	opPublish = "the same until the region has agreed on all of them"
 	opAudit   = "audit entry, one writer, synced, against one fdatasync of 4 KiB"
-	takers    = 128 // a document waits for two groups of writes most of the time, and those that wait together share them
+	takers    = 256 // a document waits for two groups of writes most of the time, and those that wait together share them
 )
 
 // benchIntake takes folders of scans in, with the same path as the command line.
