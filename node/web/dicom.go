@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"github.com/ridgeway-exchange/ridgeway/node/media"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"math"
+
+	"github.com/ridgeway-exchange/ridgeway/node/media"
 )
 
 // The transfer syntaxes whose pixels are read: PS3.5 annex A. Big-endian and every other compression are for a DICOM viewer.

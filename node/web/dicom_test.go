@@ -29,8 +29,10 @@ func scan(t testing.TB, pixels dicom.PixelDataInfo, change map[tag.Tag]any) []by
 		elements[k] = v
 	}
 	var set dicom.Dataset
-	order := []tag.Tag{tag.MediaStorageSOPClassUID, tag.MediaStorageSOPInstanceUID, tag.TransferSyntaxUID, tag.PatientID, tag.SamplesPerPixel, tag.PhotometricInterpretation, tag.PlanarConfiguration, tag.NumberOfFrames,
-		tag.Rows, tag.Columns, tag.BitsAllocated, tag.BitsStored, tag.HighBit, tag.PixelRepresentation, tag.WindowCenter, tag.WindowWidth, tag.RescaleIntercept, tag.RescaleSlope}
+	order := []tag.Tag{
+		tag.MediaStorageSOPClassUID, tag.MediaStorageSOPInstanceUID, tag.TransferSyntaxUID, tag.PatientID, tag.SamplesPerPixel, tag.PhotometricInterpretation, tag.PlanarConfiguration, tag.NumberOfFrames,
+		tag.Rows, tag.Columns, tag.BitsAllocated, tag.BitsStored, tag.HighBit, tag.PixelRepresentation, tag.WindowCenter, tag.WindowWidth, tag.RescaleIntercept, tag.RescaleSlope,
+	}
 	for _, k := range order {
 		if v := elements[k]; v != nil {
 			e, err := dicom.NewElement(k, v)

@@ -90,7 +90,7 @@ func (s *session) recent() []*patient {
 }
 
 // explain keeps why the user asks about a patient.
-func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evidence string) *patient {
+func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evidence string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, p := range s.patients {
@@ -99,10 +99,9 @@ func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evi
 			next.Purpose, next.Relationship, next.Evidence = purpose, kind, evidence
 			s.patients = slices.Clone(s.patients)
 			s.patients[i] = &next
-			return &next
+			return
 		}
 	}
-	return nil
 }
 
 // recognise keeps who a patient is.

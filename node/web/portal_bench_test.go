@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -38,8 +39,8 @@ const (
 // -run=NONE -bench=Portal -benchtime=1x ./node/web.
 func BenchmarkPortal(b *testing.B) {
 	exe, err := exec.LookPath("chromium")
-	if err != nil {
-		b.Skip("there is no Chromium on this machine")
+	if err != nil || os.Getenv("RIDGEWAY_BROWSER") == "" {
+		b.Skip("a browser over a whole region takes its time: RIDGEWAY_BROWSER=1, and Chromium")
 	}
 	region, err := testnet.NewRegion(b.Context(), testnet.RegionOptions{
 		Dir: b.TempDir(), Small: true, Seed: 1,
@@ -197,7 +198,8 @@ func benchClinicians(b *testing.B, origin string, p synth.Patient) {
 			b.Fatal(err)
 		}
 		client := &http.Client{Jar: jar, Transport: transport}
-		body := func(resp *http.Response, err error) string {
+		body := func(r *http.Request) string {
+			resp, err := client.Do(r)
 			if err != nil {
 				if ctx.Err() == nil {
 					b.Error(err)
@@ -215,14 +217,14 @@ func benchClinicians(b *testing.B, origin string, p synth.Patient) {
 			}
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Origin", origin)
-			return body(client.Do(r))
+			return body(r)
 		}
 		get := func(path string) string {
 			r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+path, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
-			return body(client.Do(r))
+			return body(r)
 		}
 		picker := get("/sign-on/start")
 		find := post("/personas", url.Values{"request": {request.FindStringSubmatch(picker)[1]}, "persona": {people[i%2]}})
