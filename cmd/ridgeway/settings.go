@@ -57,6 +57,14 @@ portal   listen: TCP address, host:port; certificate, key: PEM files
          A dot steps into an object: nrbac_roles.role_code
          sign_on roles: what the provider calls a role, to what agreements
          call it, such as Consultant: doctor
+         sign_on launch, for record systems that open the portal at a patient
+         (SMART EHR launch): from (a list of their FHIR addresses), number
+         (patient: what has the NHS number), purpose (TREAT), relationship
+         (self-claimed), purpose_claim, relationship_claim
+         patients, their own provider, shaped like NHS login: issuer,
+         client_id, client_key_file or client_secret_file, ca_file, scopes,
+         vectors (of trust, a list; proofed to P9 each). Without it patients
+         have no pages
 
 Only in the file, about what documents are; 'ridgeway label --help' says more:
 sealed_types, sealed_specialties  lists of codes: the index says only that there
