@@ -116,6 +116,7 @@ func each(n int, fn func(i int) error) error {
 // during has n clients call fn over and over for a time, and returns how often it was called a second and how long the
 // calls took, in milliseconds. After each call a client gives way, as one does that waits for its answer to arrive: calls that
 // never wait keep a processor for 10 ms otherwise, and whoever is cut off in the middle of one waits for all others to have theirs.
+// How long a client waits for its next turn is no part of a call; paced counts that.
 func during(d time.Duration, n int, fn func(client, call int) error) (rate float64, took series, err error) {
 	began := time.Now()
 	all := make([]series, n)
