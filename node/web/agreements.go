@@ -124,10 +124,14 @@ func standingOf(state string) standing {
 }
 
 func proposalRow(m *admin.AgreementProposal) agreementRow {
-	return agreementRow{
+	out := agreementRow{
 		Version: m.GetVersion(), Link: "/agreements/proposals/" + url.PathEscape(m.GetId()), Standing: standingOf(m.GetState()), From: moment(m.GetEffective()), To: moment(m.GetExpires()),
 		By: m.GetBy(), Second: m.GetDecidedBy(), Note: m.GetNote(),
 	}
+	if m.GetState() == "approved" && m.GetCommitted() {
+		out.Standing = standing{"Approved", "green"}
+	}
+	return out
 }
 
 // rule is one rule of an agreement as its author has described it.

@@ -201,7 +201,7 @@ func TestAgreementIsWrittenCheckedProposedAndApproved(t *testing.T) {
 	second.signOn("d.banerjee")
 	second.get(to).wants(t, 200, "You are the second person", `value="approve"`)
 	second.post(to, url.Values{"token": {second.token()}, "do": {"reject"}}).wants(t, 422, "Say why you reject it")
-	second.follow(second.post(to, url.Values{"token": {second.token()}, "do": {"approve"}, "note": {"agreed"}})).wants(t, 200, "d.banerjee", "See version 2")
+	second.follow(second.post(to, url.Values{"token": {second.token()}, "do": {"approve"}, "note": {"agreed"}})).wants(t, 200, "d.banerjee", "See version 2", ">Approved<")
 	b.post("/agreements/versions/1", url.Values{"token": {token}}).wants(t, 422, "Say why this version is wanted again")
 	b.post("/agreements/versions/1", url.Values{"token": {token}, "note": {"the new one was wrong"}}).wants(t, 303)
 	if got := f.proposals[len(f.proposals)-1]; got.GetRollback() != 1 {

@@ -34,7 +34,7 @@ func (s *story) press(button, wanted string) {
 	s.says(wanted)
 }
 
-func TestGovernanceLeadEndToEnd(t *testing.T) {
+func TestAgreementIsWrittenByOneAndApprovedByAnother(t *testing.T) {
 	s := newStory(t)
 	s.become("Nadia Ferreira", "What this trust shares")
 	s.check("gov-1-agreements")
@@ -54,6 +54,24 @@ func TestGovernanceLeadEndToEnd(t *testing.T) {
 	s.goTo("/agreements/versions/1")
 	s.says("Roll back")
 	s.check("gov-10-version")
+	s.goTo("/agreements/compare?a=1&b=2")
+	s.dark()
+	s.check("gov-28-dark-compared")
+	s.goTo("/agreements/draft?from=2")
+	s.press("Who gains and who loses", "Nobody gains and nobody loses")
+	s.check("gov-29-dark-draft")
+}
+
+// dark asks for the dark form.
+func (s *story) dark() {
+	s.t.Helper()
+	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
+	s.until("document.querySelector('meta[name=color-scheme]').content === 'dark'")
+}
+
+func TestGovernanceLeadLooksAfterWishesReviewsAndEvidence(t *testing.T) {
+	s := newStory(t)
+	s.become("Philippa Osei", "What this trust shares")
 	s.recordWish()
 	s.judge()
 	s.evidence()
@@ -186,6 +204,7 @@ func (s *story) suspendAndAsk() {
 	if !s.region.Node(reader).ShutOut("j.price") {
 		s.t.Error("the node does not know of the suspension")
 	}
+	s.become("Dr Dev Banerjee", "What this trust shares") // a privacy officer may not know of every document
 	s.goTo("/why")
 	s.fillIn("#number", s.patient.NHSNumber)
 	s.press("List them", "Documents of")
@@ -197,4 +216,9 @@ func (s *story) suspendAndAsk() {
 	js[bool](s, "document.querySelector('button[name=ask]').click() || true")
 	s.says("in the order in which they counted")
 	s.check("gov-27-why")
+	s.dark()
+	s.goTo("/wishes")
+	s.fillIn("#number", s.patient.NHSNumber+"\r")
+	s.says("History")
+	s.check("gov-30-dark-wishes")
 }
