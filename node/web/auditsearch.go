@@ -188,7 +188,7 @@ func (p *Portal) searchAudit(w http.ResponseWriter, r *http.Request, s *session)
 			q.Set(name, v)
 		}
 	}
-	http.Redirect(w, r, address("/audit", q), http.StatusSeeOther)
+	http.Redirect(w, r, address("/audit", q)+"#results", http.StatusSeeOther)
 }
 
 func (p *Portal) typedAudit(r *http.Request, s *session) (auditPage, []fault) {
