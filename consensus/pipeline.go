@@ -11,6 +11,11 @@ import (
 // later and no more frequent.
 const inFlight = 2
 
+// answered is how many answers wait for raft. It takes them one by one, but for those after a rejection: then it takes no more, and
+// notices only between two requests that the pipeline is to end. The answers in between must not stop the requests, or each
+// would wait for the other for ever.
+const answered = 64
+
 // pipeline sends AppendEntries without waiting for the answers to those before.
 type pipeline struct {
 	t    *transport
@@ -33,7 +38,7 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, _ raft.ServerAddress
 		return nil, err
 	}
 	p := &pipeline{
-		t: t, to: ID(id), s: s, sent: make(chan *appendFuture, inFlight-1), done: make(chan raft.AppendFuture, inFlight-1),
+		t: t, to: ID(id), s: s, sent: make(chan *appendFuture, inFlight-1), done: make(chan raft.AppendFuture, answered),
 		closed: make(chan struct{}),
 	}
 	go p.read()
@@ -53,10 +58,14 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 	if err := writeFrame(p.s.w, frameAppend, encodeAppend(args)); err != nil {
 		return nil, err
 	}
+	late := time.NewTimer(rpcTimeout)
+	defer late.Stop()
 	select {
 	case p.sent <- f:
 		return f, nil
 	case <-p.closed:
+		return nil, raft.ErrPipelineShutdown
+	case <-late.C:
 		return nil, raft.ErrPipelineShutdown
 	}
 }

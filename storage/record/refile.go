@@ -1,8 +1,10 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -12,7 +14,8 @@ import (
 
 // Refile adds a document and withdraws the one whose place it takes, in one durable transaction: there is no moment, and no crash,
 // after which both are shared or neither is. It is for what was filed under the wrong patient, or as the wrong type. The reason
-// goes to the region with the withdrawal. A document that is held already and was withdrawn is shared again.
+// goes to the region with the withdrawal. A document that is held already and was withdrawn is shared again, with the new one's marks;
+// one that is held and shared keeps its own where they are stricter.
 //
 //  1. storage.ErrNotFound and ErrErased: the old one is not here. 2. ErrDocument: the new one is the same, or not described well
 //     enough. 3. The errors of Add.
@@ -33,7 +36,10 @@ func (s *Store) Refile(ctx context.Context, old federation.DocumentID, reason st
 		if added, err = s.insert(txn, t, a); err != nil {
 			return err
 		}
-		if added.Held && added.State.Phase == Withdrawn {
+		if added.Held && added.State.Phase == Erased {
+			return fmt.Errorf("document %s: %w", added.ID, ErrErased)
+		}
+		if added.Held {
 			if err := s.readmit(txn, t, a); err != nil {
 				return err
 			}
@@ -43,7 +49,7 @@ func (s *Store) Refile(ctx context.Context, old federation.DocumentID, reason st
 	return added, err
 }
 
-// readmit queues a document that was withdrawn to be published again.
+// readmit queues a document that is held already to be published with the marks of the one that is filed in its place.
 func (s *Store) readmit(txn *badger.Txn, t *totals, a *addition) error {
 	st, found, err := s.state(txn, a.key)
 	if err != nil || !found {
@@ -53,10 +59,27 @@ func (s *Store) readmit(txn *badger.Txn, t *totals, a *addition) error {
 	if err != nil {
 		return err
 	}
+	kind, untold := federation.KindPublish, st.Phase == Withdrawn
+	marks := Marks{a.doc.Confidentiality, a.doc.Labels, a.doc.Legal}
+	if !untold { // it is shared: what was said of it there counts as well
+		marks.Confidentiality, marks.Legal = max(marks.Confidentiality, kept.Confidentiality), cmp.Or(kept.Legal, marks.Legal)
+		for _, l := range kept.Labels {
+			if !slices.Contains(marks.Labels, l) {
+				marks.Labels = append(slices.Clone(marks.Labels), l)
+			}
+		}
+	}
+	kept.Confidentiality, kept.Labels, kept.Legal = marks.Confidentiality, marks.Labels, marks.Legal
+	if err := s.put(txn, documentKey(rowDocument, a.key), kept.encode()); err != nil {
+		return err
+	}
+	if kept.Legal != "" {
+		kind = federation.KindWithdraw
+	}
 	t.setPhase(&st, Queued)
 	st.At, st.Reason = s.now().UTC(), ""
-	if kept.Legal == "" {
-		if err := s.announce(txn, t, a.key, &st, federation.KindPublish, ""); err != nil {
+	if kept.Legal == "" || !untold {
+		if err := s.announce(txn, t, a.key, &st, kind, ""); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -85,4 +86,81 @@ func TestAmendKeepsTheDocument(t *testing.T) {
 		t.Errorf("a withdrawn one: %v", err)
 	}
 	clean(t, s)
+}
+
+// TestRefileBackKeepsTheMarksOfNow moves a document, has it marked there, and moves it back: the old row knows nothing of that.
+func TestRefileBackKeepsTheMarksOfNow(t *testing.T) {
+	right, err := ParseNHSNumber("9990000026")
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := func(label, legal string, c federation.Confidentiality) Document {
+		d := letter(1)
+		d.Confidentiality, d.Legal = c, legal
+		if label != "" {
+			d.Labels = []string{label}
+		}
+		return d
+	}
+	for name, want := range map[string]Document{
+		"sealed": marked("HIV", "", federation.VeryRestricted), "barred by law": marked("", "GRA", federation.Normal),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fresh(t)
+			old := add(t, s, patient, letter(1))
+			moved, err := s.Refile(ctx, old, "filed elsewhere", Item{Patient: right, Document: letter(1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Refile(ctx, moved.ID, "it was right", Item{Patient: patient, Document: want}); err != nil {
+				t.Fatal(err)
+			}
+			got := document(t, s, old)
+			if got.Confidentiality != want.Confidentiality || len(got.Labels) != len(want.Labels) || got.Legal != want.Legal {
+				t.Errorf("shared with %v %v %q", got.Confidentiality, got.Labels, got.Legal)
+			}
+			pending, err := s.Pending(ctx, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range pending {
+				if want.Legal != "" && e.Document == old && e.Kind == federation.KindPublish {
+					t.Errorf("what the law keeps here is published: %+v", e)
+				}
+			}
+			clean(t, s)
+		})
+	}
+	t.Run("on one that is shared", func(t *testing.T) {
+		s := fresh(t)
+		strict := marked("HIV", "", federation.VeryRestricted)
+		kept := add(t, s, right, strict)
+		other := add(t, s, patient, letter(1))
+		if _, err := s.Refile(ctx, other, "the same", Item{Patient: right, Document: letter(1)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := document(t, s, kept); got.Confidentiality != strict.Confidentiality || !slices.Contains(got.Labels, "HIV") {
+			t.Errorf("shared with %v %v", got.Confidentiality, got.Labels)
+		}
+		clean(t, s)
+	})
+	t.Run("on one that was erased", func(t *testing.T) {
+		s := fresh(t)
+		old := add(t, s, patient, letter(1))
+		settle(t, s, 2, federation.KindPublish)
+		moved, err := s.Refile(ctx, old, "filed elsewhere", Item{Patient: right, Document: letter(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(t, s, 3, federation.KindWithdraw)
+		if err := s.Erase(ctx, old); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Refile(ctx, moved.ID, "it was right", Item{Patient: patient, Document: letter(1)}); !errors.Is(err, ErrErased) {
+			t.Errorf("moved to where nothing can be: %v", err)
+		}
+		if d := document(t, s, moved.ID); d.State.Phase == Withdrawn {
+			t.Error("the document is nowhere any more")
+		}
+	})
 }
