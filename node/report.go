@@ -84,15 +84,17 @@ func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, e
 		return "", nil
 	}
 	if id.Custodian() == n.Trust() {
-		if doc, err := n.records.Document(ctx, id); err == nil {
+		if doc, err := n.records.Document(ctx, id); err == nil && doc.State.Phase != record.Withdrawn {
 			return doc.Title, nil
 		}
-		return "", nil // erased or damaged: the report goes on without its title
+		return "", nil // erased, damaged, or moved to another patient: the report goes on without its title
 	}
 	var title string
 	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		p, _, _, err := index.Pointer(r, id)
-		title = p.Title
+		p, withdrawn, _, err := index.Pointer(r, id)
+		if !withdrawn {
+			title = p.Title
+		}
 		return err
 	})
 	return title, err

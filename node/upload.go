@@ -104,7 +104,7 @@ func (n *Node) isFiler(ctx context.Context, by *admin.Asker, what string) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return governor(by, what, filers)
+	return n.governs(ctx, by, what, filers)
 }
 
 // inspect says what a stored file is.

@@ -70,7 +70,9 @@ func parseDICOM(data []byte) (*elements, error) {
 		case int64(length) > int64(len(e.data)-e.at):
 			err = errDICOM
 		default:
-			e.values[tag] = e.data[e.at : e.at+int(length)]
+			if wanted(tag) { // a file may have millions of others
+				e.values[tag] = e.data[e.at : e.at+int(length)]
+			}
 			e.at += int(length)
 		}
 		if err != nil {
@@ -152,12 +154,23 @@ func (e *elements) readFragments() error {
 		case tag != tagItem || int64(length) > int64(len(e.data)-e.at):
 			return errDICOM
 		}
+		if n > maxFragments {
+			return errDICOM
+		}
 		if n > 0 {
 			e.fragments = append(e.fragments, e.data[e.at:e.at+int(length)])
 		}
 		e.at += int(length)
 	}
 	return errDICOM
+}
+
+// maxFragments is how many pieces the picture of a file may be in.
+const maxFragments = 1 << 16
+
+// wanted reports whether an element is one that a picture, or whose it is, depends on.
+func wanted(tag uint32) bool {
+	return tag == tagSyntax || tag == tagPixels || tag>>16 == tagPatientName>>16 && tag <= tagBirthDate || tag>>16 == tagRows>>16 && tag <= tagSlope
 }
 
 // word returns the first value of an element that is text; empty when there is none.

@@ -71,6 +71,8 @@ func (p *Portal) takeDocuments(w http.ResponseWriter, r *http.Request) {
 	case locked:
 		p.elsewhere(w, r, "/locked")
 		return
+	case p.suspended(w, r, s.user.ID):
+		return
 	}
 	p.allowed(func(w http.ResponseWriter, r *http.Request, s *session) {
 		of := s.patient(r.PathValue("key"))

@@ -92,6 +92,8 @@ func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
 	case locked:
 		p.elsewhere(w, r, "/locked")
 		return
+	case p.suspended(w, r, s.user.ID):
+		return
 	}
 	if a, found := areaOf(regionPath); !found || !a.may(s.user.Role) {
 		http.Error(w, "This page is not for your role.", http.StatusForbidden)
@@ -126,6 +128,8 @@ func (p *Portal) feed(r *http.Request, out eventStream) error {
 			return errors.Join(errStreamEnds, out.send("gone", []byte("/sign-on")))
 		case locked:
 			return errors.Join(errStreamEnds, out.send("gone", []byte("/locked")))
+		case p.config.Region.ShutOut(s.user.ID):
+			return errors.Join(errStreamEnds, out.send("gone", []byte("/sign-on")))
 		}
 		part, err := p.regionLately(r.Context())
 		switch {

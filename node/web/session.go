@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -200,7 +201,7 @@ func (s *sessions) endAll(user string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, x := range s.byKey {
-		if x.user.ID == user {
+		if strings.EqualFold(x.user.ID, strings.TrimSpace(user)) { // as suspensions name them
 			delete(s.byKey, k)
 			n++
 		}
