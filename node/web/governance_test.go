@@ -384,6 +384,27 @@ func TestASessionEndsWhenItsUserIsSuspended(t *testing.T) {
 	b.get(path).wants(t, 303) // the session does not come to life again
 }
 
+// What does not go through the ordinary door asks by itself: uploads, and pages that are kept up to date.
+func TestSuspendedStaffTakeNothingInAndSeeNothingLive(t *testing.T) {
+	for name, ask := range map[string]func(b *browser, path, token string) visit{
+		"an upload": func(b *browser, path, token string) visit {
+			return b.upload(path+"/take", nil, say("token", token), say("type", "373942005"), say("date", "2026-03-01"), part{"files", "a.txt", strings.NewReader("x")})
+		},
+		"the live page": func(b *browser, _, _ string) visit { return b.get("/region/events") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := governed(t)
+			b, path, token := g.filer()
+			g.region.govern.Lock()
+			g.region.shut = map[string]string{"s.lindqvist": "made at the command line"}
+			g.region.govern.Unlock()
+			if got := ask(b, path, token); got.StatusCode != http.StatusForbidden && got.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s answers %d: %.200s", path, got.StatusCode, got.body)
+			}
+		})
+	}
+}
+
 func TestATrustIsSuspendedByProposal(t *testing.T) {
 	g := governed(t)
 	f := &g.region.fakeGoverning
