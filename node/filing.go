@@ -142,6 +142,11 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 		item.Date = old.Date // a date keeps the hour that its form does not show
 	}
 	was := strings.Join(differences(&old, item), "; ")
+	if item.Type != old.Type || item.Title != old.Title || !item.Date.Equal(old.Date) {
+		if err := n.unnamed(ctx, &old); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case was == "":
 		return nil, admin.Errorf(admin.CodeBadInput, "nothing is different: nothing was changed")
@@ -157,6 +162,25 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 		return nil, n.filingProblem(err)
 	}
 	return n.whenTold(ctx, old.ID, old.ID)
+}
+
+// unnamed refuses a document that the patient has named in what they said: a corrected one has another id, and what they wish
+// would say nothing of it.
+func (n *Node) unnamed(ctx context.Context, d *record.Document) error {
+	all, err := n.allSaid(ctx, d.Subject)
+	if err != nil {
+		return err
+	}
+	names := func(s federation.Scope) bool { return s.Document == d.ID }
+	for _, s := range all {
+		switch s.state(time.Now()) {
+		case "in_force", "here", "waiting":
+			if names(s.Scope) || slices.ContainsFunc(s.Except, names) {
+				return admin.Errorf(admin.CodeBadInput, "the patient has said who may see this very document, and a corrected one would not be covered: change only author and specialty, or have their wish recorded anew first")
+			}
+		}
+	}
+	return nil
 }
 
 // differences says what a correction changes, as it was.
