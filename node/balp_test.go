@@ -154,6 +154,13 @@ func TestRolesAreThoseOfBALP(t *testing.T) {
 			t.Errorf("%s: the user is %v", name, user)
 		}
 	}
+	nobody := balpEntry(audit.Search, "RYJ", "RYJ")
+	nobody.Subject = federation.Subject{}
+	for _, e := range made(t, nobody)["entity"].([]any) {
+		if query := e.(map[string]any)["query"]; query != nil {
+			t.Errorf("a search by name is told of as one of the patient %v", query)
+		}
+	}
 	v := made(t, balpEntry(audit.Search, "RYJ", "RYJ"))
 	for _, x := range v["entity"].([]any) {
 		if entity := x.(map[string]any); entity["query"] != nil {

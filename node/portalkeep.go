@@ -16,7 +16,9 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/web"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -131,8 +133,11 @@ func personOf(number record.NHSNumber, p record.Person) web.Person {
 }
 
 // FindPersons returns this trust's own patients of a family name who were born on a day; those only whose given name begins
-// like the one asked for, where one is.
-func (n *Node) FindPersons(ctx context.Context, q web.Person) ([]web.Person, error) {
+// like the one asked for, where one is. That somebody searched is written down before they are told; the name is not.
+func (n *Node) FindPersons(ctx context.Context, q web.Person, by *admin.Asker) ([]web.Person, error) {
+	if err := n.admitUser(ctx, by); err != nil {
+		return nil, err
+	}
 	if err := (record.Person{Family: q.Family, Given: q.Given, Born: q.Born}).Check(); err != nil || q.Family == "" || q.Born == "" {
 		return nil, admin.Errorf(admin.CodeBadInput, "a family name and a date of birth are needed: %v", errors.Join(err, record.ErrPerson))
 	}
@@ -145,6 +150,12 @@ func (n *Node) FindPersons(ctx context.Context, q web.Person) ([]web.Person, err
 		if strings.HasPrefix(record.FoldName(p.Given), record.FoldName(q.Given)) {
 			out = append(out, personOf(p.Number, p.Person))
 		}
+	}
+	if err := n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: by.GetUser(), Role: by.GetRole(), Purpose: by.GetPurpose(),
+		Outcome: policy.Permit.String(), Detail: fmt.Sprintf("searched this trust's patients by name and date of birth, %d found", len(out)),
+	}); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

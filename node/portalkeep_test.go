@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/node/web"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -17,20 +19,21 @@ func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, nil)
 	const patient = "9434765919"
+	doctor := &admin.Asker{User: "a.okafor", Role: "doctor"}
 	t.Run("intake tells who a patient is", func(t *testing.T) {
 		item := textItem("One", "a letter")
 		item.Person = ingest.Person{Family: "O'Brien", Given: "Siân", Born: "1950-02-28", Sex: "female"}
 		if r, err := n.Take(t.Context(), item); err != nil || r.Note != "" {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		found, err := n.FindPersons(t.Context(), web.Person{Family: "obrien", Born: "1950-02-28"})
+		found, err := n.FindPersons(t.Context(), web.Person{Family: "obrien", Born: "1950-02-28"}, doctor)
 		if err != nil || len(found) != 1 || found[0].Number != patient || found[0].Given != "Siân" {
 			t.Errorf("found %+v, %v", found, err)
 		}
-		if found, err = n.FindPersons(t.Context(), web.Person{Family: "O'Brien", Given: "John", Born: "1950-02-28"}); err != nil || len(found) != 0 {
+		if found, err = n.FindPersons(t.Context(), web.Person{Family: "O'Brien", Given: "John", Born: "1950-02-28"}, doctor); err != nil || len(found) != 0 {
 			t.Errorf("by another given name: %+v, %v", found, err)
 		}
-		if _, err := n.FindPersons(t.Context(), web.Person{Family: "O'Brien"}); err == nil {
+		if _, err := n.FindPersons(t.Context(), web.Person{Family: "O'Brien"}, doctor); err == nil {
 			t.Error("a search without a date of birth is answered")
 		}
 		// Another date of birth is another person: nothing is taken in.
@@ -84,6 +87,45 @@ func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
 		if strings.Contains(name, "okafor") || strings.Contains(name, "price") || strings.Contains(name, patient) {
 			t.Errorf("the row %q names somebody", name)
 		}
+	}
+}
+
+func TestASearchByNameIsWrittenDownFirst(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	item := textItem("One", "a letter")
+	item.Person = ingest.Person{Family: "O'Brien", Given: "Siân", Born: "1950-02-28"}
+	if _, err := n.Take(t.Context(), item); err != nil {
+		t.Fatal(err)
+	}
+	find := func(given, user string) ([]web.Person, error) {
+		return n.FindPersons(t.Context(), web.Person{Family: "O'Brien", Given: given, Born: "1950-02-28"}, &admin.Asker{User: user, Role: "nurse"})
+	}
+	for _, given := range []string{"Siân", "John"} {
+		if _, err := find(given, "j.price"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := suspendUser(n, "a.okafor", "badge stolen", "n.ferreira", "governance-lead", false); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := find("", "a.okafor"); admin.CodeOf(err) != admin.CodeDenied || found != nil {
+		t.Errorf("a suspended user finds %v, %v", found, err)
+	}
+	page, err := n.audit.Search(t.Context(), audit.Filter{Kinds: []audit.Kind{audit.Search}}, 0, 10)
+	if err != nil || len(page.Records) != 2 {
+		t.Fatalf("%d searches in the log, %v", len(page.Records), err)
+	}
+	for i, want := range []string{"1 found", "0 found"} {
+		if e := page.Records[i].Entry; e.User != "j.price" || e.Role != "nurse" || e.Detail != "searched this trust's patients by name and date of birth, "+want {
+			t.Errorf("entry %d: %+v", i, e)
+		}
+	}
+	if err := n.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := find("", "j.price"); admin.CodeOf(err) != admin.CodeUnavailable || found != nil {
+		t.Errorf("without a log %v are found, %v", found, err)
 	}
 }
 

@@ -18,6 +18,7 @@ type fakeKeeping struct {
 	people  map[string]Person
 	keepErr error
 	visited int
+	finders []*admin.Asker // who searched by name
 }
 
 func (f *fakeKeeping) Visit(_ context.Context, patient, user string, shown Visit) (Visit, error) {
@@ -57,9 +58,10 @@ func (f *fakeKeeping) Person(_ context.Context, patient string) (Person, error) 
 	return f.people[patient], f.keepErr
 }
 
-func (f *fakeKeeping) FindPersons(_ context.Context, q Person) ([]Person, error) {
+func (f *fakeKeeping) FindPersons(_ context.Context, q Person, by *admin.Asker) ([]Person, error) {
 	f.keepMu.Lock()
 	defer f.keepMu.Unlock()
+	f.finders = append(f.finders, by)
 	if q.Family == "" || q.Born == "" {
 		return nil, admin.Errorf(admin.CodeBadInput, "no")
 	}

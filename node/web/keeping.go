@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 // Keeping is what the node keeps for clinicians' pages: what each user was shown, how they like their lists, and who the
@@ -22,8 +24,8 @@ type Keeping interface {
 	// Person returns what this trust was told of who a patient is; the zero Person when nothing.
 	Person(ctx context.Context, patient string) (Person, error)
 	// FindPersons returns this trust's own patients of a family name who were born on a day, and what is like the given name
-	// where there is one.
-	FindPersons(ctx context.Context, q Person) ([]Person, error)
+	// where there is one. That it was asked by somebody is written down first.
+	FindPersons(ctx context.Context, q Person, by *admin.Asker) ([]Person, error)
 }
 
 // Sharing is what the region has agreed on about documents being shared.

@@ -53,7 +53,7 @@ func (p *Portal) named(w http.ResponseWriter, r *http.Request, s *session) {
 	}
 	if len(wrong) == 0 {
 		var err error
-		q.Found, err = p.config.Region.FindPersons(r.Context(), Person{Family: q.Family, Given: q.Given, Born: born})
+		q.Found, err = p.config.Region.FindPersons(r.Context(), Person{Family: q.Family, Given: q.Given, Born: born}, &admin.Asker{User: s.user.ID, Role: s.user.Role})
 		if admin.CodeOf(err) == admin.CodeBadInput {
 			wrong = append(wrong, fault{"family", "Enter the family name in letters"})
 		} else if err != nil {

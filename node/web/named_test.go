@@ -19,6 +19,9 @@ func TestPatientsAreFoundByNameAndBirth(t *testing.T) {
 		return b.post("/find", url.Values{"token": {token}, "by": {"name"}, "family": {family}, "given": {given}, "born-day": {day}, "born-month": {month}, "born-year": {year}})
 	}
 	search("hart", "", "15", "03", "1984").wants(t, 200, "2 patients of this trust", "HART, Ann Mary", "999 000 0018", "HART, Bob")
+	if by := g.region.finders; len(by) != 1 || by[0].GetUser() != "a.okafor" || by[0].GetRole() != "doctor" {
+		t.Errorf("asked by %v", by)
+	}
 	one := search(" hart ", "ann", "15", "3", "1984")
 	one.wants(t, 200, "1 patient of this trust", "HART, Ann Mary", "15 March 1984")
 	if strings.Contains(one.body, "Bob") {
