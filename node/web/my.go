@@ -26,11 +26,11 @@ func (p *Portal) patientRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET "+myPath, p.mine(p.showMy))
 	mux.HandleFunc("GET "+myPath+"/sharing", p.mine(p.showMySharing))
-	mux.HandleFunc("GET "+myPath+"/looks", p.mine(p.showMyLooks))
-	mux.HandleFunc("GET "+myPath+"/looks/copy", p.mine(p.sendMyCopy))
+	mux.HandleFunc("GET "+myPath+"/looks", p.mine(p.paced(p.showMyLooks)))
+	mux.HandleFunc("GET "+myPath+"/looks/copy", p.mine(p.paced(p.sendMyCopy)))
 	mux.HandleFunc("GET "+myPath+"/choices", p.mine(p.showMyChoices))
 	mux.HandleFunc("GET "+myPath+"/choices/new", p.mine(p.showMyChoice))
-	mux.HandleFunc("POST "+myPath+"/choices/new", p.mine(p.makeMyChoice))
+	mux.HandleFunc("POST "+myPath+"/choices/new", p.mine(p.paced(p.makeMyChoice)))
 	mux.HandleFunc("GET "+myPath+"/choices/{directive}", p.mine(p.showMyReceipt))
 	mux.HandleFunc("GET "+myPath+"/choices/{directive}/undo", p.mine(p.undoMyChoice))
 	mux.HandleFunc("POST "+myPath+"/choices/{directive}/undo", p.mine(p.undoMyChoice))
@@ -53,6 +53,18 @@ func (p *Portal) mine(next sessionHandler) http.HandlerFunc {
 		default:
 			next(w, r, s)
 		}
+	}
+}
+
+// paced lets each patient through as often as a person reads, in all their sessions together: all trusts are asked each time.
+func (p *Portal) paced(next sessionHandler) sessionHandler {
+	return func(w http.ResponseWriter, r *http.Request, s *session) {
+		if !p.patients.asks.allowed(s.patientNumber()) {
+			w.Header().Set("Retry-After", "5")
+			p.myMessage(w, r, s, http.StatusTooManyRequests, "Please wait a moment", "You have asked many times in a short while. Nothing was changed. Please wait a few seconds and try again.")
+			return
+		}
+		next(w, r, s)
 	}
 }
 

@@ -164,6 +164,7 @@ func TestAChoiceIsReadBackBeforeItCounts(t *testing.T) {
 			t.Fatalf("%s: it was recorded", name)
 		}
 	}
+	g.clock.move(asksAtOnce * asksEvery) // what was refused counts too
 	done := b.post("/my/choices/new", form("kind", "not-there", "trust", "RYJ", "seen", "Nobody may see your records. Staff may not know things that matter.", "patient", numberB))
 	if len(g.region.said) != 1 || g.region.said[0].GetPatient() != numberA || g.region.said[0].GetScope().GetTrust() != "RYJ" || g.region.said[0].GetPermit() {
 		t.Fatalf("recorded %v", g.region.said)
@@ -343,4 +344,35 @@ func TestThePortalProvesItselfWithItsKey(t *testing.T) {
 	if _, err := (&patientSignOn{settings: PatientSignOn{KeyFile: name}}).proof(client, c.now()); err == nil {
 		t.Error("a key that is none is used")
 	}
+}
+
+func TestAPatientAsksAllTrustsNowAndThenOnly(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	token := field(t, tokenField, b.signOnAsPatient(numberA).body)
+	for range asksAtOnce {
+		b.get("/my/looks").wants(t, 200)
+	}
+	again := g.browser() // another session is the same patient
+	again.signOnAsPatient(numberA)
+	asked := len(g.region.fakeMine.asked)
+	for name, refused := range map[string]visit{
+		"looks": b.get("/my/looks"), "in another session": again.get("/my/looks"), "copy": b.get("/my/looks/copy"),
+		"choice": b.post("/my/choices/new", url.Values{"token": {token}, "kind": {"nobody"}}),
+	} {
+		refused.wants(t, 429, "Please wait a few seconds")
+		if refused.Header.Get("Retry-After") != "5" {
+			t.Errorf("%s: told to wait %q", name, refused.Header.Get("Retry-After"))
+		}
+	}
+	if got := len(g.region.fakeMine.asked); got != asked {
+		t.Errorf("the node was asked %d times more", got-asked)
+	}
+	b.get("/my").wants(t, 200)
+	other := g.browser()
+	other.signOnAsPatient(numberB)
+	other.get("/my/looks").wants(t, 200)
+	g.clock.move(asksEvery)
+	b.get("/my/looks").wants(t, 200)
+	b.get("/my/looks").wants(t, 429)
 }

@@ -199,6 +199,7 @@ type patientDoor struct {
 	signOn   *signOn
 	sessions *sessions
 	starts   *limiter
+	asks     *limiter
 	personas *personas // nil but in demonstrations
 }
 
@@ -208,7 +209,7 @@ func newPatientDoor(c Config, origin func() string) (*patientDoor, error) {
 	if o.Issuer == "" && len(c.Settings.PatientPersonas) == 0 {
 		return nil, nil
 	}
-	d := &patientDoor{sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now)}
+	d := &patientDoor{sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), asks: newAsks(c.Now)}
 	d.sessions.cookie = patientCookie
 	if len(o.Scopes) == 0 {
 		o.Scopes = []string{"profile"}

@@ -15,15 +15,20 @@ const (
 	startsAtOnce  = 100 // after a quiet time
 	maxAddresses  = 10_000
 	addressTime   = time.Minute // without a start, after which an address is forgotten: its allowance is full again by then
+
+	asksEvery  = 5 * time.Second // that one patient may ask what all trusts have to answer or to hear
+	asksAtOnce = 10              // after a quiet time
 )
 
-// limiter bounds how often each network address may do something, so that nobody displaces the sign-ons of others. It is safe
-// for concurrent use.
+// limiter bounds how often each network address may do something, so that nobody displaces the sign-ons of others, or how often
+// each patient may. It is safe for concurrent use.
 type limiter struct {
-	now func() time.Time
+	now    func() time.Time
+	each   rate.Limit
+	atOnce int
 
 	mu   sync.Mutex
-	seen map[netip.Prefix]*allowance
+	seen map[string]*allowance
 }
 
 type allowance struct {
@@ -32,12 +37,22 @@ type allowance struct {
 }
 
 func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, seen: make(map[netip.Prefix]*allowance)}
+	return &limiter{now: now, each: startsASecond, atOnce: startsAtOnce, seen: make(map[string]*allowance)}
+}
+
+// newAsks returns a limiter of what each patient asks.
+func newAsks(now func() time.Time) *limiter {
+	return &limiter{now: now, each: rate.Every(asksEvery), atOnce: asksAtOnce, seen: make(map[string]*allowance)}
 }
 
 // allow reports whether the address that a request comes from may go on. What cannot be read counts as one address.
 func (l *limiter) allow(r *http.Request) bool {
-	now, from := l.now(), networkOf(r.RemoteAddr)
+	return l.allowed(networkOf(r.RemoteAddr).String())
+}
+
+// allowed reports whether an address or a patient may go on.
+func (l *limiter) allowed(from string) bool {
+	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.seen[from]
@@ -45,7 +60,7 @@ func (l *limiter) allow(r *http.Request) bool {
 		if len(l.seen) >= maxAddresses {
 			l.forget(now)
 		}
-		a = &allowance{bucket: rate.NewLimiter(startsASecond, startsAtOnce)}
+		a = &allowance{bucket: rate.NewLimiter(l.each, l.atOnce)}
 		l.seen[from] = a
 	}
 	a.last = now
