@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +37,10 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	long1, short1 := p.ingest(t, "d1", patient, "long.txt"), p.ingest(t, "d1", patient, "short.pdf")
 	p.listed(t, "d3", 2)
 	p.json(t, "fetch", "--data", "d3", short1, "--out", "before.pdf")
+	for last := int64(-1); last != wire.total(); { // what widens the connection's window after its first document has come
+		last = wire.total()
+		<-time.After(500 * time.Millisecond)
+	}
 
 	size := func() int64 {
 		info, err := os.Stat(p.path("got.pdf.part"))
@@ -64,13 +67,13 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	if left := lease + time.Second - time.Since(stopped); left > 0 {
 		<-time.After(left) // the promise is about what leaves after this
 	}
-	wire.large.Store(0)
+	wire.watch()
 	paused.signal(syscall.SIGCONT)
 	if e := p.run(t, "fetch", "--data", "d3", short1, "--out", "after.pdf", "--json"); e.status == 0 {
 		t.Errorf("a document that was revoked came after the pause: %v", e)
 	}
 	e := reader.wait(t)
-	if n := wire.large.Load(); e.status == 0 || n > 8<<10 {
+	if n := wire.left(); e.status == 0 || n > slack {
 		t.Errorf("%d bytes left after the pause: %v", n, e)
 	}
 	p.until(t, "d1", "it is back", func(o object) bool { return hasLeader(o) && o["outbox"] == float64(0) })
@@ -79,12 +82,63 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	}
 }
 
-// relay passes datagrams on to a node, and what it answers back, each sender over a socket of its own. It counts the bytes of
-// the datagrams that came from the node and can be content: long ones, after the handshake (RFC 9000 section 17.3).
+// relay passes datagrams on to a node, and what it answers back, each sender over a socket of its own. It counts what came from the
+// node by the connection, whose id such a packet begins with (RFC 9000 section 17.3), and, once it watches, the long packets of those
+// that have carried much: new connections have long packets too, which look for how much the path takes.
 type relay struct {
 	front net.PacketConn
 	to    string
-	large atomic.Int64
+
+	mu       sync.Mutex
+	sent     map[[idLength]byte]int64
+	watching bool
+	large    int64
+}
+
+const (
+	idLength = 8
+	much     = 256 << 10
+	// slack is for the packets with which a connection still looks for how much its path takes.
+	slack = 16 << 10
+)
+
+// total returns the bytes of all long packets so far.
+func (r *relay) total() (n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, sent := range r.sent {
+		n += sent
+	}
+	return n
+}
+
+// watch counts from now on.
+func (r *relay) watch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watching = true
+}
+
+// left returns the bytes that were counted.
+func (r *relay) left() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.large
+}
+
+func (r *relay) count(packet []byte) {
+	if len(packet) < 1000 || packet[0]&0x80 != 0 {
+		return
+	}
+	id := [idLength]byte(packet[1 : 1+idLength])
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !r.watching:
+		r.sent[id] += int64(len(packet))
+	case r.sent[id] > much:
+		r.large += int64(len(packet))
+	}
 }
 
 func newRelay(t *testing.T) *relay {
@@ -93,7 +147,7 @@ func newRelay(t *testing.T) *relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{front: front}
+	r := &relay{front: front, sent: make(map[[idLength]byte]int64)}
 	var running sync.WaitGroup
 	running.Go(func() { r.run(t, &running) })
 	t.Cleanup(func() { _ = front.Close(); running.Wait() })
@@ -137,9 +191,7 @@ func (r *relay) back(from net.Conn, to net.Addr) {
 			}
 			continue // nobody listens there at the moment
 		}
-		if n >= 1000 && b[0]&0x80 == 0 {
-			r.large.Add(int64(n))
-		}
+		r.count(b[:n])
 		_, _ = r.front.WriteTo(b[:n], to)
 	}
 }
