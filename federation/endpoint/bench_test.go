@@ -83,22 +83,7 @@ func pour(w io.Writer) {
 func ours(b *testing.B) func(int) (io.Reader, func(), error) {
 	b.Helper()
 	client, server := pair(b, plain)
-	l, err := server.Listen(LaneDocument, echo)
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				pour(c)
-			}()
-		}
-	}()
+	listen(b, server, LaneDocument, echo, func(c net.Conn) { pour(c) })
 	return func(stripe int) (io.Reader, func(), error) {
 		c, err := client.DialStriped(context.Background(), echo, server.ID(), stripe)
 		if err != nil {
@@ -177,22 +162,7 @@ func bare(b *testing.B, stripes int) func(int) (io.Reader, func(), error) {
 // connection.
 func BenchmarkOpen(b *testing.B) {
 	client, server := pair(b, plain)
-	l, err := server.Listen(LaneDocument, echo)
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.CopyN(c, c, 1)
-			}()
-		}
-	}()
+	listen(b, server, LaneDocument, echo, func(c net.Conn) { _, _ = io.CopyN(c, c, 1) })
 	for b.Loop() {
 		c, err := client.Dial(context.Background(), LaneDocument, echo, server.ID())
 		if err != nil {

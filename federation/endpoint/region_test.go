@@ -173,7 +173,7 @@ func (r *region) node(host byte, opts ...func(*Config)) *Endpoint {
 }
 
 // listen serves every stream of a service until the endpoint closes.
-func listen(t *testing.T, e *Endpoint, lane Lane, service Service, handle func(net.Conn)) {
+func listen(t testing.TB, e *Endpoint, lane Lane, service Service, handle func(net.Conn)) {
 	t.Helper()
 	l, err := e.Listen(lane, service)
 	if err != nil {

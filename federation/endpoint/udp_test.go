@@ -67,20 +67,7 @@ func TestAnyPacketConnWorks(t *testing.T) {
 			slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil))) // takes what the standard log gets, too
 			defer slog.SetDefault(before)
 			a, b := pair(t, tc.wrap)
-			l, err := b.Listen(LaneDocument, echo)
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(c, c)
-					_ = c.Close()
-				}
-			}()
+			listen(t, b, LaneDocument, echo, func(c net.Conn) { _, _ = io.Copy(c, c) })
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
 			c, err := a.Dial(ctx, LaneDocument, echo, b.ID())

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,16 +277,7 @@ func TestRingIsUsedAgainManyTimes(t *testing.T) {
 
 func TestEntriesWaitInTheWriteAheadFileForSpace(t *testing.T) {
 	dir := t.TempDir()
-	var full atomic.Bool
-	space, err := storage.NewSpace(storage.SpaceConfig{Dir: dir, Reserve: -1, Statfs: func(string) (uint64, uint64, error) {
-		if full.Load() {
-			return 1 << 40, 1 << 20, nil
-		}
-		return 1 << 40, 1 << 39, nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	space, full := fillable(t, dir)
 	opt := testOptions(filepath.Join(dir, "log"))
 	opt.Space, opt.lag = space, time.Hour
 	l := open(t, opt)

@@ -140,8 +140,9 @@ func TestFailedSyncIsStickyUntilReopened(t *testing.T) {
 	}
 }
 
-func TestFullDiskRefusesWithoutFailingTheLog(t *testing.T) {
-	dir := t.TempDir()
+// fillable returns the space of a folder whose disk is full when the test says so.
+func fillable(t *testing.T, dir string) (*storage.Space, *atomic.Bool) {
+	t.Helper()
 	var full atomic.Bool
 	space, err := storage.NewSpace(storage.SpaceConfig{Dir: dir, Reserve: -1, Statfs: func(string) (uint64, uint64, error) {
 		if full.Load() {
@@ -152,6 +153,12 @@ func TestFullDiskRefusesWithoutFailingTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return space, &full
+}
+
+func TestFullDiskRefusesWithoutFailingTheLog(t *testing.T) {
+	dir := t.TempDir()
+	space, full := fillable(t, dir)
 	opt := testOptions(filepath.Join(dir, "log"))
 	opt.Space = space
 	l := open(t, opt)
