@@ -7,6 +7,9 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
+// StarterBlocks are the usual building blocks of an agreement's form, for people to begin with.
+const StarterBlocks = policy.StarterBlocks
+
 // ScopeFields is the scope of a directive as people write it, field by field.
 type ScopeFields = policy.ScopeFields
 

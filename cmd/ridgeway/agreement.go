@@ -61,23 +61,7 @@ description: Why this agreement is made, and who agreed to it.   # optional
 # effective: 2027-01-01       # optional: from when on, from the day's beginning in UTC
 # expires: 2028-01-01         # optional: until then; from then on nothing is shared
 
-blocks:
-  # Our own staff work with our own records.
-  - block: own-records
-
-  # Clinicians of these trusts see and open documents for direct care. Name them by
-  # ODS code, such as [RAS, R1H], or say "all".
-  - block: direct-care
-    trusts: all
-    up-to: N                  # most confidential that is shared: L, M, N, R or V
-
-  # Clinicians may open a record in an emergency, with a reason; it is reviewed.
-  - block: break-glass
-    up-to: R
-
-  # Never for research or marketing, whatever another block gives.
-  - block: research-never
-
+` + node.StarterBlocks + `
   # More, to be taken up by removing the '#':
   # - block: pharmacist-medications       # pharmacists see medication documents
   #   types: ["373942005"]

@@ -21,23 +21,7 @@ const maxDrafts = 50
 const starter = `name: Direct care in our region
 # description: Why this agreement is made, and who agreed to it.
 
-blocks:
-  # Our own staff work with our own records.
-  - block: own-records
-
-  # Clinicians of these trusts see and open documents for direct care. Name them by
-  # ODS code, such as [RAS, R1H], or say "all".
-  - block: direct-care
-    trusts: all
-    up-to: N                  # most confidential that is shared: L, M, N, R or V
-
-  # Clinicians may open a record in an emergency, with a reason; it is reviewed.
-  - block: break-glass
-    up-to: R
-
-  # Never for research or marketing, whatever another block gives.
-  - block: research-never
-`
+` + policy.StarterBlocks
 
 // draft is what one person writes, until it is proposed.
 type draft struct {
