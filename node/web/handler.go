@@ -107,11 +107,7 @@ func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s, locked := p.sessions.of(r, placeOf(r))
 		switch {
-		case s == nil:
-			p.elsewhere(w, r, "/sign-on")
-		case locked:
-			p.elsewhere(w, r, "/locked")
-		case p.suspended(w, r, s.user.ID):
+		case p.turnedAway(w, r, s, locked):
 		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
 			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This form is out of date", Body: message{
 				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/", LinkText: "Go to your first page",
@@ -120,6 +116,20 @@ func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 			p.allowed(next)(w, r, s)
 		}
 	}
+}
+
+// turnedAway tells whether a request has been answered already: nobody is signed on, the session is locked, or its user is
+// suspended.
+func (p *Portal) turnedAway(w http.ResponseWriter, r *http.Request, s *session, locked bool) bool {
+	switch {
+	case s == nil:
+		p.elsewhere(w, r, "/sign-on")
+	case locked:
+		p.elsewhere(w, r, "/locked")
+	default:
+		return p.suspended(w, r, s.user.ID)
+	}
+	return true
 }
 
 // elsewhere sends a browser to another page of the portal; a script is told that it must go there.

@@ -6,8 +6,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -44,7 +42,7 @@ func (s subject) compare(number string, known Person) []difference {
 	if s.born != "" && known.Born != "" && s.born != known.Born {
 		out = append(out, difference{"Date of birth", longDay(known.Born), longDay(s.born)})
 	}
-	if said := s.words(); len(said) > 0 && known.Family != "" && known.Given != "" && !slices.Contains(said, letters(known.Family)) && !overlap(said, split(known.Given)) && !overlap(said, split(known.Family)) {
+	if said := s.words(); len(said) > 0 && known.Family != "" && known.Given != "" && !slices.Contains(said, record.FoldName(known.Family)) && !overlap(said, split(known.Given)) && !overlap(said, split(known.Family)) {
 		out = append(out, difference{"Name", known.Name(), s.whole()})
 	}
 	return out
@@ -76,7 +74,7 @@ func (s subject) whole() string {
 func (s subject) words() []string {
 	out := split(s.name + " " + s.family + " " + s.given)
 	if s.family != "" {
-		out = append(out, letters(s.family))
+		out = append(out, record.FoldName(s.family))
 	}
 	return out
 }
@@ -86,21 +84,11 @@ func split(name string) []string {
 	for _, w := range strings.FieldsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || r == '-' || r == ',' || r == '(' || r == ')' || r == '.'
 	}) {
-		if w = letters(w); w != "" && !slices.Contains([]string{"MR", "MRS", "MS", "MISS", "DR", "MX", "PROF", "SIR"}, w) {
+		if w = record.FoldName(w); w != "" && !slices.Contains([]string{"MR", "MRS", "MS", "MISS", "DR", "MX", "PROF", "SIR"}, w) {
 			out = append(out, w)
 		}
 	}
 	return out
-}
-
-// letters writes a name in capital letters without accents and what is no letter.
-func letters(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) {
-			return -1
-		}
-		return unicode.ToUpper(r)
-	}, norm.NFKD.String(name))
 }
 
 // longDay writes a date as people read it.

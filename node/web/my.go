@@ -84,7 +84,7 @@ func (p *Portal) showPatient(w http.ResponseWriter, r *http.Request, s *session,
 		return
 	}
 	var out bytes.Buffer
-	if err := t.ExecuteTemplate(&out, "partsmy.html", f); err != nil {
+	if err := t.ExecuteTemplate(&out, "layout-my.html", f); err != nil {
 		p.fail(w, err)
 		return
 	}
@@ -181,7 +181,9 @@ func (p *Portal) showPatientPersonas(w http.ResponseWriter, r *http.Request) {
 		p.myMessage(w, r, nil, http.StatusBadRequest, "This is not a sign-in", "Begin at the start page.")
 		return
 	}
-	p.showPatient(w, r, nil, http.StatusOK, view{Name: "mypersonas", Title: "Choose who you are", Body: personaChoice{Request: request, People: p.patients.personas.people}})
+	p.showPatient(w, r, nil, http.StatusOK, view{Name: "personas", Title: "Choose who you are", Body: personaChoice{
+		Request: request, People: p.patients.personas.people, To: myPersonaPath, Instead: "The real service asks NHS login instead.",
+	}})
 }
 
 func (p *Portal) choosePatientPersona(w http.ResponseWriter, r *http.Request) {

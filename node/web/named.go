@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // namedSearch is a search by name and date of birth, as it was typed, and what it found.
@@ -44,7 +45,7 @@ func (p *Portal) named(w http.ResponseWriter, r *http.Request, s *session) {
 		*f.to = clip(strings.Join(strings.Fields(r.PostFormValue(f.name)), " "), 128)
 	}
 	var wrong []fault
-	if q.Family == "" || letters(q.Family) == "" {
+	if q.Family == "" || record.FoldName(q.Family) == "" {
 		wrong = append(wrong, fault{"family", "Enter the family name"})
 	}
 	born, text := q.born(p.now())

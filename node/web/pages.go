@@ -62,14 +62,14 @@ func loadPages(a *assets) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	layout, err := template.New("layout.html").Funcs(wording(a)).Funcs(governanceWords()).ParseFS(embedded, "templates/layout.html", "templates/parts*.html", "templates/reader.html")
+	layout, err := template.New("layout.html").Funcs(wording(a)).Funcs(governanceWords()).ParseFS(embedded, "templates/layout*.html", "templates/parts*.html", "templates/reader.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the layout: %w", err)
 	}
 	p := &pages{byName: make(map[string]*template.Template)}
 	for _, f := range files {
 		name := strings.TrimSuffix(path.Base(f), ".html")
-		if name == "layout" || strings.HasPrefix(name, "parts") || name == "reader" {
+		if strings.HasPrefix(name, "layout") || strings.HasPrefix(name, "parts") || name == "reader" {
 			continue
 		}
 		own, err := layout.Clone()

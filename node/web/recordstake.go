@@ -64,14 +64,7 @@ func (p *Portal) showTake(w http.ResponseWriter, r *http.Request, s *session, of
 // file is read; and of no file more than a piece is in memory.
 func (p *Portal) takeDocuments(w http.ResponseWriter, r *http.Request) {
 	s, locked := p.sessions.of(r, "")
-	switch {
-	case s == nil:
-		p.elsewhere(w, r, "/sign-on")
-		return
-	case locked:
-		p.elsewhere(w, r, "/locked")
-		return
-	case p.suspended(w, r, s.user.ID):
+	if p.turnedAway(w, r, s, locked) {
 		return
 	}
 	p.allowed(func(w http.ResponseWriter, r *http.Request, s *session) {

@@ -85,14 +85,7 @@ func (p *Portal) regionLately(ctx context.Context) ([]byte, error) {
 // session: it locks and ends as any other, and the stream with it.
 func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
 	s, locked := p.sessions.look(r)
-	switch {
-	case s == nil:
-		p.elsewhere(w, r, "/sign-on")
-		return
-	case locked:
-		p.elsewhere(w, r, "/locked")
-		return
-	case p.suspended(w, r, s.user.ID):
+	if p.turnedAway(w, r, s, locked) {
 		return
 	}
 	if a, found := areaOf(regionPath); !found || !a.may(s.user.Role) {

@@ -124,6 +124,8 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 type personaChoice struct {
 	Request string
 	People  []Persona
+	To      string
+	Instead string // what a portal that is none of a demonstration does
 }
 
 // showPersonas is the sign-on page of the provider of a demonstration.
@@ -135,7 +137,9 @@ func (p *Portal) showPersonas(w http.ResponseWriter, r *http.Request) {
 		}})
 		return
 	}
-	p.show(w, r, nil, http.StatusOK, view{Name: "personas", Title: "Choose who you are", Body: personaChoice{Request: request, People: p.personas.people}})
+	p.show(w, r, nil, http.StatusOK, view{Name: "personas", Title: "Choose who you are", Body: personaChoice{
+		Request: request, People: p.personas.people, To: personaPath, Instead: "A real portal asks the trust's own sign-on service instead.",
+	}})
 }
 
 // choosePersona signs a visitor on as somebody invented.
