@@ -46,6 +46,10 @@ type openLog struct {
 	logName
 	logState
 	f *os.File
+
+	// tables is the list of tables as read last while this was the memtable log that Badger appends to: what it holds is in none of
+	// them. As long as the list is the same, Badger has not put it into a table.
+	tables manifestState
 }
 
 func openLogFile(dir string, name logName, state logState) (*openLog, error) {
@@ -122,7 +126,10 @@ func (g *guard) followMems() error {
 			if err != nil {
 				return err
 			}
-			found = found || ok
+			if ok { // it was appended to after the list was read, by the mark before
+				l.tables = g.manifest
+				found = true
+			}
 		}
 		return nil
 	}
@@ -180,6 +187,7 @@ func (g *guard) discoverMems() error {
 			_ = l.f.Close() // read only
 			return err
 		}
+		l.tables = g.manifest // all that has been committed since that was read, is in the logs
 		g.mems = append(g.mems, l)
 	}
 	return nil
@@ -243,10 +251,10 @@ func (g *guard) writeMark(flags byte) error {
 	m.flags, m.sealedGen, m.manifest = flags, g.sealed.gen, g.manifest
 	m.logs = m.logs[:0]
 	for _, l := range g.mems {
-		m.logs = append(m.logs, markedLog{l.logName, l.logState})
+		m.logs = append(m.logs, markedLog{logName: l.logName, logState: l.logState, leaving: l.tables != g.manifest})
 	}
 	if g.values != nil {
-		m.logs = append(m.logs, markedLog{g.values.logName, g.values.logState})
+		m.logs = append(m.logs, markedLog{logName: g.values.logName, logState: g.values.logState})
 	}
 	b, err := m.encode()
 	if err != nil {

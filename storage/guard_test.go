@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,6 +168,36 @@ func TestAcknowledgedWritesSurviveKill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLogThatLeftWhileTheMarkWasWrittenIsNotMissed has Badger put a memtable log into a table, and remove it, after the guard has
+// seen the log and before it reads the list of tables for the same mark.
+func TestLogThatLeftWhileTheMarkWasWrittenIsNotMissed(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 1, 100)
+	first := *db.guard.mems[0]
+	if first.end <= logHeaderSize || first.tables != db.guard.manifest {
+		t.Fatalf("%s: %d bytes, beside the tables of %v, which are now %v", first.logName, first.end, first.tables, db.guard.manifest)
+	}
+	n := 1
+	for ; slices.ContainsFunc(db.guard.mems, func(l *openLog) bool { return l.logName == first.logName }); n++ {
+		put(t, db, fmt.Sprintf("key%05d", n), strings.Repeat(fmt.Sprintf("value%05d", n), 1000))
+	}
+	db.guard.mems = slices.Insert(db.guard.mems, 0, &first)
+	if err := db.guard.writeMark(0); err != nil {
+		t.Fatal(err)
+	}
+	mustHave(t, copyDir(t, dir), Records, n)
+
+	first.tables = db.guard.manifest // as if what it holds were in no table
+	if err := db.guard.writeMark(0); err != nil {
+		t.Fatal(err)
+	}
+	if de := wantDamage(t, copyDir(t, dir), Records); de.Damage[0].File != first.String() {
+		t.Fatalf("got %v", de)
+	}
+	db.guard.mems = slices.Delete(db.guard.mems, 0, 1)
 }
 
 func TestReopenAfterCloseHasEverything(t *testing.T) {
@@ -350,7 +381,7 @@ func FuzzWalkLogNeverFailsOrRunsOver(f *testing.F) {
 }
 
 func FuzzDecodeMark(f *testing.F) {
-	m := mark{gen: 3, logs: []markedLog{{logName{'m', 1}, logState{20, 7}}}}
+	m := mark{gen: 3, logs: []markedLog{{logName: logName{'m', 1}, logState: logState{20, 7}}, {logName: logName{'m', 2}, leaving: true}}}
 	b, err := m.encode()
 	if err != nil {
 		f.Fatal(err)

@@ -39,6 +39,8 @@ const (
 //	+----------+------------------------------------------------------+-------------------+
 //	| count, 2 | logs: kind 1, number 4, good length 8, checksum 4    | CRC-32C of it all |
 //	+----------+------------------------------------------------------+-------------------+
+//
+// A kind is 'v', a value log file, 'm', a memtable log, or 'l', one that Badger may have put into a table already and removed.
 type mark struct {
 	gen       uint64
 	id        [16]byte
@@ -72,7 +74,10 @@ func (n logName) String() string {
 type markedLog struct {
 	logName
 	logState
+	leaving bool // a memtable log whose content may lie in the tables that are marked
 }
+
+const kindLeaving = 'l'
 
 func (m *mark) encode() ([]byte, error) {
 	if len(m.logs) > maxMarkLogs {
@@ -90,7 +95,11 @@ func (m *mark) encode() ([]byte, error) {
 	b = binary.BigEndian.AppendUint32(b, m.manifest.head)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(m.logs)))
 	for _, l := range m.logs {
-		b = append(b, l.kind)
+		kind := l.kind
+		if l.leaving {
+			kind = kindLeaving
+		}
+		b = append(b, kind)
 		b = binary.BigEndian.AppendUint32(b, l.fid)
 		b = binary.BigEndian.AppendUint64(b, uint64(l.end))
 		b = binary.BigEndian.AppendUint32(b, l.sum)
@@ -124,6 +133,9 @@ func decodeMark(b []byte) (*mark, error) {
 		l := markedLog{
 			logName:  logName{kind: b[at], fid: binary.BigEndian.Uint32(b[at+1:])},
 			logState: logState{end: int64(binary.BigEndian.Uint64(b[at+5:])), sum: binary.BigEndian.Uint32(b[at+13:])},
+		}
+		if l.kind == kindLeaving {
+			l.kind, l.leaving = 'm', true
 		}
 		if (l.kind != 'm' && l.kind != 'v') || l.end < 0 {
 			return nil, errNoMark

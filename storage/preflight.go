@@ -128,6 +128,7 @@ func (g *guard) adopt(p *preflight) error {
 		if err != nil {
 			return err
 		}
+		l.tables = p.manifest // Badger adds a table to these before it removes the log
 		g.mems = append(g.mems, l)
 	}
 	return nil
@@ -241,7 +242,7 @@ func (p *preflight) checkMems() error {
 		return err
 	}
 	return p.checkOpen('m', names, func(l markedLog) string {
-		if l.end <= logHeaderSize || p.manifest != p.mark.manifest {
+		if l.end <= logHeaderSize || l.leaving || p.manifest != p.mark.manifest {
 			return ""
 		}
 		return "the file is gone and its entries are in no table"
