@@ -37,12 +37,15 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, _ raft.ServerAddress
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{
-		t: t, to: ID(id), s: s, sent: make(chan *appendFuture, inFlight-1), done: make(chan raft.AppendFuture, answered),
-		closed: make(chan struct{}),
-	}
+	p := newPipeline(t, ID(id), s)
 	go p.read()
 	return p, nil
+}
+
+func newPipeline(t *transport, to ID, s *stream) *pipeline {
+	return &pipeline{
+		t: t, to: to, s: s, sent: make(chan *appendFuture, inFlight-1), done: make(chan raft.AppendFuture, answered), closed: make(chan struct{}),
+	}
 }
 
 // AppendEntries sends as many of the entries as one frame carries; raft goes on after the last one in args.
