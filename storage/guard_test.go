@@ -327,7 +327,7 @@ func TestTornSlotFallsBackToTheMarkBefore(t *testing.T) {
 }
 
 func TestFailedSyncIsFatalForTheStore(t *testing.T) {
-	for _, victim := range []string{markFile, ".vlog"} {
+	for _, victim := range []string{markFile, ".vlog", badger.ManifestFilename} {
 		t.Run(victim, func(t *testing.T) {
 			failing := false
 			broken := errors.New("input/output error")
@@ -345,7 +345,18 @@ func TestFailedSyncIsFatalForTheStore(t *testing.T) {
 			fill(t, db, 5, 10000)
 			failing = true
 			write := func(txn *badger.Txn) error { return txn.Set([]byte("new"), make([]byte, 10000)) }
-			if err := db.Update(t.Context(), write); !errors.Is(err, ErrFailed) || !errors.Is(err, broken) {
+			err = db.Update(t.Context(), write)
+			for i := 0; err == nil && victim == badger.ManifestFilename && i < 1000; i++ { // until a table is written
+				err = db.Update(t.Context(), func(txn *badger.Txn) error {
+					for j := range 200 {
+						if err := txn.Set(fmt.Appendf(nil, "more%05d%05d", i, j), make([]byte, 500)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			if !errors.Is(err, ErrFailed) || !errors.Is(err, broken) {
 				t.Fatalf("got %v", err)
 			}
 			failing = false

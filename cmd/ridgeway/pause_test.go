@@ -75,6 +75,7 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	e := reader.wait(t)
 	if n := wire.left(); e.status == 0 || n > slack {
 		t.Errorf("%d bytes left after the pause: %v", n, e)
+		t.Log(strings.Join(wire.after, "\n"))
 	}
 	p.until(t, "d1", "it is back", func(o object) bool { return hasLeader(o) && o["outbox"] == float64(0) })
 	if e := p.run(t, "fetch", "--data", "d3", short1, "--out", "after.pdf", "--json"); e.status == 0 {
@@ -93,6 +94,8 @@ type relay struct {
 	sent     map[[idLength]byte]int64
 	watching bool
 	large    int64
+	since    time.Time
+	after    []string // what was counted: connection, size, how long after watch
 }
 
 const (
@@ -116,7 +119,7 @@ func (r *relay) total() (n int64) {
 func (r *relay) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watching = true
+	r.watching, r.since = true, time.Now()
 }
 
 // left returns the bytes that were counted.
@@ -138,6 +141,7 @@ func (r *relay) count(packet []byte) {
 		r.sent[id] += int64(len(packet))
 	case r.sent[id] > much:
 		r.large += int64(len(packet))
+		r.after = append(r.after, fmt.Sprintf("%x %d %v", id, len(packet), time.Since(r.since)))
 	}
 }
 
