@@ -102,7 +102,7 @@ const (
 	idLength = 8
 	much     = 256 << 10
 	// slack is for the packets with which a connection still looks for how much its path takes.
-	slack = 16 << 10
+	slack = 8 << 10
 )
 
 // total returns the bytes of all long packets so far.

@@ -11,20 +11,25 @@ const (
 	// pulseGap is how long the process may have stood still unnoticed: bytes that were let through before may leave so much
 	// later. It is within the second that the promise gives beyond a lease.
 	pulseGap = 750 * time.Millisecond
+	// pulseRest is how long nothing leaves after all was looked at. It is more than a beat: ticks that were due come at once when the
+	// process goes on.
+	pulseRest = 3 * pulseBeat
 )
 
 // pulse notices that the process or the machine has stood still. What the guard has let through is then still in the
 // transport's hands, and would leave when it goes on, however long that was. So nothing leaves the socket until every release
-// has been looked at again, and for one beat more, in which packets that were made before come to the socket and are dropped.
+// has been looked at again, and for a rest, in which packets that were made before come to the socket and are dropped.
 //
-//	beat   beat ........ stopped ........ goes on   look at all    beat
-//	 |      |                              |           |            |
-//	 open ──────────────────────────────── held ──────────────────── open
+//	beat   beat ........ stopped ........ goes on   look at all   beat   beat   beat
+//	 |      |                              |           |<─────────── rest ────────>|
+//	 open ──────────────────────────────── held ────────────────────────────────── open
 type pulse struct {
 	clock Clock
 	beats atomic.Bool // somebody beats; nobody does before the start and after the end
 	last  atomic.Pointer[Instant]
-	shut  atomic.Bool // since it was noticed, until the next beat that comes in time
+	shut  atomic.Bool // since it was noticed, until the rest is over
+
+	settled Instant // when all was looked at last; for beat alone
 }
 
 // held reports whether nothing may leave now.
@@ -56,7 +61,9 @@ func (p *pulse) beat(look func()) {
 	}
 	now := p.clock.Now()
 	p.last.Store(&now)
-	if !stood {
+	if stood {
+		p.settled = now
+	} else if rest, _ := now.since(p.settled); rest >= pulseRest {
 		p.shut.Store(false)
 	}
 }

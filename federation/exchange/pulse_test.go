@@ -40,9 +40,15 @@ func TestNothingLeavesAfterAPauseBeforeAllWasLookedAt(t *testing.T) {
 			if !p.held() || looks != 1 {
 				t.Fatalf("open at once after %d looks: packets that were made before come still", looks)
 			}
-			clock.pass(pulseBeat)
+			for _, passed := range []time.Duration{0, pulseRest - 1} { // a tick that was due comes at once
+				clock.pass(passed)
+				if p.beat(look); !p.held() {
+					t.Fatalf("open %v after the look: packets that were made before come still", passed)
+				}
+			}
+			clock.pass(1)
 			if p.beat(look); p.held() || looks != 1 {
-				t.Fatalf("not open after the next beat, %d looks", looks)
+				t.Fatalf("not open after the rest, %d looks", looks)
 			}
 			pause(clock)
 			if end(); p.held() {
