@@ -97,7 +97,10 @@ func (h held) Document(ctx context.Context, id federation.DocumentID) (policy.Do
 	if err != nil {
 		return policy.Document{}, err
 	}
-	return descriptionOf(&doc), nil
+	if doc.Supersedes == "" && doc.State.SupersededBy == "" {
+		return descriptionOf(&doc), nil
+	}
+	return h.n.withVersions(ctx, descriptionOf(&doc))
 }
 
 // descriptionOf is a document as decisions look at it.
@@ -118,7 +121,7 @@ func (h held) Manifest(ctx context.Context, id federation.DocumentID) ([]byte, e
 func (h held) Unpublished(ctx context.Context, id federation.DocumentID) (federation.Pointer, bool, error) {
 	doc, err := h.n.records.Document(ctx, id)
 	switch {
-	case isAbsent(err), errors.Is(err, record.ErrErased):
+	case isGone(err):
 		return federation.Pointer{}, false, nil
 	case err != nil:
 		return federation.Pointer{}, false, err
@@ -252,3 +255,6 @@ func (n *Node) leaseLimit() time.Duration {
 
 // isAbsent reports whether err says that something is not there, rather than that it could not be read.
 func isAbsent(err error) bool { return errors.Is(err, storage.ErrNotFound) }
+
+// isGone is isAbsent, or says that it was erased.
+func isGone(err error) bool { return isAbsent(err) || errors.Is(err, record.ErrErased) }

@@ -126,10 +126,14 @@ func (n *Node) mayKnow(ctx context.Context, who *admin.Asker, id federation.Docu
 	if err != nil || !found {
 		return false
 	}
+	doc, err := n.documentOf(ctx, p)
+	if err != nil {
+		return false
+	}
 	link := n.relationship(ctx, []federation.Subject{p.Subject}, who.GetRelationship())
 	q := policy.Request{
 		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.Open, Purpose: who.GetPurpose(),
-		Relationship: who.GetRelationship(), Link: link, Document: policy.DocumentOf(p), BreakGlass: glass, Now: time.Now().UTC(),
+		Relationship: who.GetRelationship(), Link: link, Document: doc, BreakGlass: glass, Now: time.Now().UTC(),
 	}
 	facts, err := n.factsNow(ctx, q, 0)
 	if err != nil {

@@ -25,6 +25,9 @@ const (
 	mostChanges = 200  // of one document that are told
 	wrongPlace  = "it was filed in the wrong place"
 	wrongType   = "it was filed as another type"
+
+	namedNotCorrected = "the patient has said who may see this very document, or a version of it, and a corrected one would not be covered: change only author and specialty, or have their wish recorded anew first"
+	namedNotMoved     = "the patient has said who may see this very document, or a version of it, and what they said would not hold for it in another patient's record: withdraw it now if it must not be seen here, have their wish withdrawn ('ridgeway consent list'), and then move it"
 )
 
 // OwnDocuments lists what this trust itself holds of a patient, withdrawn documents too, newest first.
@@ -143,7 +146,7 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 	}
 	was := strings.Join(differences(&old, item), "; ")
 	if item.Type != old.Type || item.Title != old.Title || !item.Date.Equal(old.Date) {
-		if err := n.unnamed(ctx, &old); err != nil {
+		if err := n.unnamed(ctx, &old, namedNotCorrected); err != nil {
 			return nil, err
 		}
 	}
@@ -162,25 +165,6 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 		return nil, n.filingProblem(err)
 	}
 	return n.whenTold(ctx, old.ID, old.ID)
-}
-
-// unnamed refuses a document that the patient has named in what they said: a corrected one has another id, and what they wish
-// would say nothing of it.
-func (n *Node) unnamed(ctx context.Context, d *record.Document) error {
-	all, err := n.allSaid(ctx, d.Subject)
-	if err != nil {
-		return err
-	}
-	names := func(s federation.Scope) bool { return s.Document == d.ID }
-	for _, s := range all {
-		switch s.state(time.Now()) {
-		case "in_force", "here", "waiting":
-			if names(s.Scope) || slices.ContainsFunc(s.Except, names) {
-				return admin.Errorf(admin.CodeBadInput, "the patient has said who may see this very document, and a corrected one would not be covered: change only author and specialty, or have their wish recorded anew first")
-			}
-		}
-	}
-	return nil
 }
 
 // differences says what a correction changes, as it was.
@@ -238,6 +222,9 @@ func (n *Node) Move(ctx context.Context, q *web.Moving) (*web.Filed, error) {
 	if n.records.Subject(number) == old.Subject {
 		return nil, admin.Errorf(admin.CodeBadInput, "the document is this patient's already: nothing was changed")
 	}
+	if err := n.unnamed(ctx, &old, namedNotMoved); err != nil {
+		return nil, err
+	}
 	item := ingest.Item{
 		Type: old.Type, Title: old.Title, Date: old.Date, Category: old.Category, Specialty: old.Specialty, Author: old.Author, Language: old.Language,
 		Confidentiality: old.Confidentiality.String(), Sensitivity: old.Labels, Legal: old.Legal, Reference: old.SourceID,
@@ -259,6 +246,9 @@ type refiling struct {
 func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 	doc, err := n.again(ctx, &r.old, r.item)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := n.covered(ctx, record.Item{Patient: r.number, Document: doc}); err != nil {
 		return nil, err
 	}
 	if err := n.noteFiling(ctx, r.by, &r.old, fmt.Sprintf("is being %s: %s", r.what, r.reason)); err != nil {
@@ -293,7 +283,7 @@ func (n *Node) filed(ctx context.Context, document string, by *admin.Asker, reas
 		return record.Document{}, admin.Errorf(admin.CodeNotFound, "this trust holds no document %q", document)
 	}
 	doc, err := n.records.Document(ctx, id)
-	if isAbsent(err) || errors.Is(err, record.ErrErased) {
+	if isGone(err) {
 		return doc, admin.Errorf(admin.CodeNotFound, "this trust holds no document %s", id)
 	} else if err != nil {
 		return doc, n.storeProblem(err)

@@ -131,7 +131,7 @@ func (n *Node) glassPermitted(ctx context.Context, who *admin.Asker, subject fed
 	local := n.refusalsBefore(ctx, subject)
 	err := n.replica.View(ctx, consensus.Local(), func(view consensus.Reader) (err error) {
 		permitted = n.anyGlass(view, who, r)
-		custodians, err = n.glassHolders(view, who, subject, local)
+		custodians, err = n.glassHolders(ctx, view, who, subject, local)
 		return err
 	})
 	if err != nil {
@@ -179,9 +179,9 @@ func glassRequest(who *admin.Asker, trust federation.TrustID, doc policy.Documen
 
 // glassHolders returns the own trust, and those that hold documents of the patient which the user may know of once the glass
 // is broken.
-func (n *Node) glassHolders(view consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) ([]federation.TrustID, error) {
+func (n *Node) glassHolders(ctx context.Context, view consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) ([]federation.TrustID, error) {
 	link, _ := policy.ParseRelationship(who.GetRelationship()) // checkAsker has read it
-	may := n.sightWith(view, who, link, subject, saidBy(view, local, subject), true)
+	may := n.sightWith(ctx, view, who, link, subject, saidBy(view, local, subject), true)
 	out := []federation.TrustID{n.Trust()}
 	seen := map[federation.TrustID]bool{n.Trust(): true}
 	var cursor index.Cursor

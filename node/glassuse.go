@@ -14,7 +14,6 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
-	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 // settingGlassSeen is how far the region's log has been read for emergencies that name this trust.
@@ -43,7 +42,7 @@ func (n *Node) subjectOf(ctx context.Context, id federation.DocumentID) (federat
 		return federation.Subject{}, false, nil
 	}
 	doc, err := n.records.Document(ctx, id)
-	if isAbsent(err) || errors.Is(err, record.ErrErased) {
+	if isGone(err) {
 		return federation.Subject{}, false, nil
 	}
 	return doc.Subject, err == nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -77,7 +78,15 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	if err := n.checkPerson(ctx, number, person); err != nil {
 		return ingest.Receipt{}, err
 	}
-	added, err := n.records.Add(ctx, record.Item{Patient: number, Document: documentOf(item, parts)})
+	taken := record.Item{Patient: number, Document: documentOf(item, parts)}
+	said, err := n.covered(ctx, taken)
+	switch {
+	case admin.CodeOf(err) == admin.CodeBadInput:
+		return ingest.Receipt{}, refuseItem(ingest.CodeField, err)
+	case err != nil:
+		return ingest.Receipt{}, err
+	}
+	added, err := n.records.Add(ctx, taken)
 	switch {
 	case errors.Is(err, record.ErrDocument), errors.Is(err, record.ErrSupersedes):
 		// One document is asked for, so that its place among several means nothing.
@@ -93,7 +102,12 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: strings.TrimSpace(withdrawnNote(added) + " " + changed)}, nil
+	notes := []string{withdrawnNote(added), changed}
+	if !added.Held {
+		notes = append(notes, said, n.moreOpen(ctx, &taken.Document))
+	}
+	notes = slices.DeleteFunc(notes, func(s string) bool { return s == "" })
+	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: strings.Join(notes, "; ")}, nil
 }
 
 func documentOf(item ingest.Item, parts []federation.Part) record.Document {

@@ -209,9 +209,19 @@ func (p *labelPlan) one(ctx context.Context, d *record.Document, listed *federat
 		return nil
 	}
 	was, is := labelled(d), labelled(&after)
+	if d.Supersedes != "" || d.State.SupersededBy != "" {
+		held, err := p.n.withVersions(ctx, was.Held)
+		if err != nil {
+			return err
+		}
+		for _, x := range []*policy.Document{&was.Held, &was.Listed, &is.Held, &is.Listed} {
+			x.Versions, x.MoreVersions = held.Versions, held.MoreVersions
+		}
+	}
 	sealed := d.Sealed()
 	if listed != nil && d.Legal == "" {
 		was.Listed, sealed = policy.DocumentOf(*listed), listed.Sealed()
+		was.Listed.Versions, was.Listed.MoreVersions = was.Held.Versions, was.Held.MoreVersions
 		was.Held.Confidentiality = max(d.Confidentiality, listed.Confidentiality)
 	}
 	switch {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -104,7 +103,7 @@ func (n *Node) chooseNamed(ctx context.Context, ids []string, problem namedProbl
 		}
 		doc, err := n.records.Document(ctx, id)
 		switch {
-		case isAbsent(err), errors.Is(err, record.ErrErased):
+		case isGone(err):
 			problem(text, admin.CodeNotFound, "%s holds no document %s: 'ridgeway locate' lists the ids", n.Trust(), id)
 		case err != nil && ctx.Err() != nil:
 			return ctx.Err()

@@ -188,7 +188,11 @@ func (n *Node) sharedBy(ctx context.Context, t federation.Trust, held []federati
 			continue
 		}
 		kinds[kind] = true
-		if err := n.openTo(ctx, policy.DocumentOf(p), with); err != nil {
+		doc, err := n.documentOf(ctx, p)
+		if err == nil {
+			err = n.openTo(ctx, doc, with)
+		}
+		if err != nil {
 			return out, err
 		}
 	}

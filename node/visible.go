@@ -300,19 +300,20 @@ type sight func(federation.Pointer) bool
 func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
 	said := saidBy(r, local, subject)
 	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), said.subjects, time.Now())
-	return n.sightWith(r, who, n.relationship(ctx, said.subjects, who.GetRelationship()), subject, said, glass)
+	return n.sightWith(ctx, r, who, n.relationship(ctx, said.subjects, who.GetRelationship()), subject, said, glass)
 }
 
 // sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.
-func (n *Node) sightWith(r consensus.Reader, who *admin.Asker, link policy.Relationship, subject federation.Subject, said words, glass bool) sight {
+func (n *Node) sightWith(ctx context.Context, r consensus.Reader, who *admin.Asker, link policy.Relationship, subject federation.Subject, said words, glass bool) sight {
 	now := time.Now().UTC()
 	request := policy.Request{
 		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Link: link, BreakGlass: glass, Now: now,
 	}
 	custodians := make(map[federation.TrustID]*policy.Sight)
+	names := newNaming(n, r, said)
 	return func(p federation.Pointer) bool {
-		d := policy.DocumentOf(p)
+		d := names.describe(ctx, p)
 		s := custodians[d.Custodian]
 		if s == nil {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -102,7 +101,7 @@ func (n *Node) described(ctx context.Context, id federation.DocumentID) (doc pol
 	if id.Custodian() == n.Trust() {
 		kept, err := n.records.Document(ctx, id)
 		switch {
-		case isAbsent(err), errors.Is(err, record.ErrErased):
+		case isGone(err):
 			return doc, false, admin.Errorf(admin.CodeNotFound, "%s holds no document %s", n.Trust(), id)
 		case err != nil:
 			return doc, false, n.storeProblem(err)
@@ -110,13 +109,15 @@ func (n *Node) described(ctx context.Context, id federation.DocumentID) (doc pol
 		doc, err = held{n}.Document(ctx, id)
 		return doc, kept.State.Phase == record.Withdrawn, err
 	}
+	var p federation.Pointer
 	var found bool
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		var p federation.Pointer
 		p, gone, found, err = index.Pointer(r, id)
-		doc = policy.DocumentOf(p)
 		return err
 	})
+	if err == nil && found {
+		doc, err = n.documentOf(ctx, p)
+	}
 	if err == nil && !found {
 		err = admin.Errorf(admin.CodeNotFound, "the region knows no document %s", id)
 	}

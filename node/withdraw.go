@@ -33,7 +33,7 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 		return nil, err
 	}
 	if err := change(); err != nil {
-		if isAbsent(err) || errors.Is(err, record.ErrErased) {
+		if isGone(err) {
 			return nil, admin.Errorf(admin.CodeNotFound, "this trust holds no document %s", id)
 		}
 		return nil, n.storeProblem(err)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -180,7 +181,7 @@ func aboutDocument(s *federation.Scope, except []federation.Scope) bool {
 // cover says whether s covers r. It looks first at what most scopes differ in.
 func cover(s *federation.Scope, r *Request) coverage {
 	d := &r.Document
-	if s.Trust != "" && s.Trust != r.User.Trust || s.Custodian != "" && s.Custodian != d.Custodian || s.Document != "" && s.Document != d.ID {
+	if s.Trust != "" && s.Trust != r.User.Trust || s.Custodian != "" && s.Custodian != d.Custodian {
 		return outside
 	}
 	if s.Person != "" && s.Trust != "" && s.Person != r.User.ID {
@@ -194,7 +195,20 @@ func cover(s *federation.Scope, r *Request) coverage {
 	if c == outside {
 		return outside
 	}
-	return min(c, coverDate(s, d.Date), coverLabel(s.Sensitivity, d))
+	return min(c, coverDocument(s.Document, d), coverDate(s, d.Date), coverLabel(s.Sensitivity, d))
+}
+
+// coverDocument looks for the document that a scope names. Another version of it may be covered: the patient has not seen what was
+// changed, so that what they refuse holds for all versions, and what they permit for the one that they know.
+func coverDocument(want federation.DocumentID, d *Document) coverage {
+	switch {
+	case want == "" || want == d.ID:
+		return inside
+	case slices.Contains(d.Versions, want), d.MoreVersions && want.Custodian() == d.Custodian:
+		return perhaps
+	default:
+		return outside
+	}
 }
 
 func coverRole(want, have string) coverage {

@@ -65,6 +65,9 @@ func TestEachFieldOfAScopeCoversWhatItSays(t *testing.T) {
 		{"a document's label that this program does not know", federation.Scope{Sensitivity: "HIV"}, func(r *Request) { r.Document.Sensitivity = []string{"X"} }, perhaps},
 		{"document", federation.Scope{Document: base.Document.ID}, nil, inside},
 		{"another document", federation.Scope{Document: other}, nil, outside},
+		{"another version", federation.Scope{Document: other}, func(r *Request) { r.Document.Versions = []federation.DocumentID{other} }, perhaps},
+		{"versions not known", federation.Scope{Document: other}, func(r *Request) { r.Document.MoreVersions = true }, perhaps},
+		{"versions not known, of another custodian", federation.Scope{Document: federation.NewDocumentID("RXX", federation.DocumentKey{9})}, func(r *Request) { r.Document.MoreVersions = true }, outside},
 		{"from the day", federation.Scope{From: now}, nil, inside},
 		{"from later", federation.Scope{From: day(1)}, nil, outside},
 		{"until later", federation.Scope{To: day(1)}, nil, inside},
@@ -408,6 +411,8 @@ func drawScopedRequest(t *rapid.T) Request {
 	r.Document.Type, r.Document.Category = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "type"), rapid.SampledFrom([]string{"", "c"}).Draw(t, "category")
 	r.Document.Sensitivity = rapid.SampledFrom([][]string{nil, {"HIV"}, {"PSY"}, {"ETHUD", "HIV"}, {"ODD"}}).Draw(t, "labels")
 	r.Document.Sealed = rapid.Bool().Draw(t, "sealed")
+	r.Document.Versions = rapid.SampledFrom([][]federation.DocumentID{nil, nil, {federation.NewDocumentID("RYJ", federation.DocumentKey{2})}}).Draw(t, "versions")
+	r.Document.MoreVersions = rapid.IntRange(0, 7).Draw(t, "more versions") == 0
 	if rapid.Bool().Draw(t, "dated") {
 		r.Document.Date = now
 	}

@@ -39,7 +39,11 @@ func naiveCovers(s federation.Scope, r Request) string {
 		say(s.Custodian == r.Document.Custodian)
 	}
 	if s.Document != "" {
-		say(s.Document == r.Document.ID)
+		if s.Document != r.Document.ID && (slices.Contains(r.Document.Versions, s.Document) || r.Document.MoreVersions && strings.HasPrefix(string(s.Document), string(r.Document.Custodian)+"-")) {
+			maybe()
+		} else {
+			say(s.Document == r.Document.ID)
+		}
 	}
 	if s.Role != "" {
 		if s.Role == "healer" {

@@ -55,6 +55,11 @@ type Document struct {
 	Sealed            bool      // only what a sealed pointer says is known: what is empty above is unknown, Sensitivity too
 	LegalClass        string    // a code of LegalClasses, empty for none; any other is taken for one
 	LegallyRestricted bool      // of a class that statute keeps from sharing, whichever it is
+
+	// Versions are the documents that it has replaced and that have replaced it, one after the other. What a patient refuses of one
+	// of them they refuse of all; what they permit of one they permit of that one.
+	Versions     []federation.DocumentID
+	MoreVersions bool // there may be versions that Versions does not name
 }
 
 // Restricted reports whether statute keeps the document from being shared.

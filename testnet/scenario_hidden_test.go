@@ -32,8 +32,12 @@ func TestOtherTrustsTellNothingOfHiddenDocuments(t *testing.T) {
 			}
 			return id
 		}
+		named := s.version(custodian, patient, "", "N")
+		s.must(s.names(custodian, patient, named))
 		s.must(s.r.Converged(s.ctx))
 		before := s.told(ras, patient)
+		later := s.version(custodian, patient, named, "N") // of what the patient has named
+		versions := []federation.DocumentID{named, later, s.version(custodian, patient, later, "R")}
 		hidden := []federation.DocumentID{s.secret(custodian, patient)}
 		for i := range 4 {
 			hidden = append(hidden, hide(i, func(q *admin.RelabelRequest) { q.Confidentiality = "V" }),
@@ -45,7 +49,7 @@ func TestOtherTrustsTellNothingOfHiddenDocuments(t *testing.T) {
 			s.Errorf("what is hidden shows in an answer:\nwithout %s\nwith    %s", before, after)
 		}
 		absent := federation.NewDocumentID(custodian, federation.DocumentKey{5})
-		s.sameFetches(ras, absent, hidden)
+		s.sameFetches(ras, absent, append(versions, hidden...))
 		// An emergency opens what its agreement lets it, and neither V nor what the law bars; nothing more is told of these.
 		s.must(err2(s.glass(ras, doctor("dr1"), patient)))
 		for i, id := range hidden[1:] {
@@ -56,7 +60,7 @@ func TestOtherTrustsTellNothingOfHiddenDocuments(t *testing.T) {
 			s.fetchAs(doctor("dr1"), ras, id, want)
 		}
 		s.must(s.r.Stop(custodian))
-		s.sameFetches(ras, absent, hidden[:4])
+		s.sameFetches(ras, absent, append(versions, hidden[:4]...))
 		s.must(s.r.Restart(s.ctx, custodian))
 		s.must(s.soon(time.Minute, "the region to be complete", s.r.Ready))
 		// What is no longer hidden is there again; the stage opens every document that was published, when it ends.
@@ -76,6 +80,24 @@ func (s *stage) keeps(at federation.TrustID, patient synth.Patient, kind string)
 		Patient: patient.NHSNumber, Scope: &admin.DirectiveScope{Type: kind}, By: "rn1", Evidence: "in person", Confirm: true, Asker: &admin.Asker{User: "rn1", Role: "nurse"},
 	})
 	return err
+}
+
+// names records that a patient keeps one document from the staff of other trusts.
+func (s *stage) names(at federation.TrustID, patient synth.Patient, id federation.DocumentID) error {
+	_, err := s.r.Node(at).RecordDirective(s.ctx, &admin.RecordDirectiveRequest{
+		Patient: patient.NHSNumber, Scope: &admin.DirectiveScope{Document: string(id)}, By: "rn1", Evidence: "in person", Confirm: true, Asker: &admin.Asker{User: "rn1", Role: "nurse"},
+	})
+	return err
+}
+
+// version takes in a document that replaces another, unless that is empty.
+func (s *stage) version(at federation.TrustID, patient synth.Patient, old federation.DocumentID, confidentiality string) federation.DocumentID {
+	s.Helper()
+	item := s.item(patient, s.content(2000))
+	item.Supersedes, item.Confidentiality = old, confidentiality
+	receipt, err := s.r.Take(s.ctx, at, item)
+	s.must(err)
+	return receipt.Document
 }
 
 // secret takes in a document of the type that the patient keeps to their trust.

@@ -72,7 +72,8 @@ func (a *app) locateCommand() *cobra.Command {
 		Short: "Find a patient's documents at every trust of the region",
 		Long: `Finds the documents of a patient that you may know of, newest first, from this
 node's own copy of the region's index. The answer says how old that copy is and
-which trusts cannot be reached now.
+which trusts cannot be reached now. A document is marked as superseded when you
+may see what has replaced it: one that is not marked is the latest for you.
 
 JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
 as_of, sites (trust, reachable, as_of, suspension), warnings (why the list may
@@ -131,6 +132,7 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 			rows = append(rows, []string{orDash(d.Date), d.Document, d.Custodian, title, orDash(number(d.Pages)), orDash(amount(d.Bytes))})
 		}
 		table(a.out, 3, rows)
+		a.say("What you may not see is left out, and can be a later version of what is listed.")
 	}
 	for _, w := range reply.GetWarnings() {
 		a.say("Warning: %s", w)

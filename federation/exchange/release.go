@@ -184,6 +184,7 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 	doc, missing := c.cfg.Records.Document(ctx, a.Document)
 	if missing != nil {
 		doc = policy.DocumentOf(pointer)
+		doc.MoreVersions = true // which it replaced cannot be told
 	}
 	doc.ID, doc.Custodian, doc.Subject = a.Document, c.cfg.Trust, pointer.Subject
 	doc.Confidentiality = max(doc.Confidentiality, pointer.Confidentiality) // raised here, not agreed on yet: counts

