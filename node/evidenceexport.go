@@ -72,7 +72,11 @@ func (n *Node) ExportAudit(ctx context.Context, q *admin.ExportAuditRequest, sen
 		}
 		return send(line)
 	}
-	left := int(q.GetFilter().GetLimit())
+	return n.exportAll(ctx, f, int(q.GetFilter().GetLimit()), head, send)
+}
+
+// exportAll sends every entry that a filter lets through, at most so many when left is not zero.
+func (n *Node) exportAll(ctx context.Context, f audit.Filter, left int, head ExportHead, send func(line []byte) error) error {
 	for from := audit.Ref(0); ; {
 		page, err := n.audit.Search(ctx, f, from, searchLimit)
 		if err != nil {

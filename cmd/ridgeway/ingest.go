@@ -30,15 +30,8 @@ type takenRow struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-func (a *app) ingestCommand() *cobra.Command {
-	var row ingest.Row
-	var manifest, name string
-	var check bool
-	var workers int
-	cmd := &cobra.Command{
-		Use:   "ingest [FILE | --manifest CSV FOLDER]",
-		Short: "Take records in",
-		Long: `Takes one file in, or all that a manifest lists. A document is encrypted and on
+// ingestHelp tells what a manifest has, and what becomes of its rows.
+const ingestHelp = `Takes one file in, or all that a manifest lists. A document is encrypted and on
 the disk when its row says taken_in; it is published as soon as the region can
 be reached. Running the same thing again changes nothing: what is held is not
 stored twice. The good rows of a manifest go in, the bad ones are listed with
@@ -68,7 +61,17 @@ The metadata.csv of a scanning bureau is taken as well.
 JSON: documents (document, outcome, reason, code, file, line, warnings),
 taken_in, already_held, refused, checked, not_reached, bytes, pages, and error
 when anything was refused or not reached.
-Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
+Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`
+
+func (a *app) ingestCommand() *cobra.Command {
+	var row ingest.Row
+	var manifest, name string
+	var check bool
+	var workers int
+	cmd := &cobra.Command{
+		Use:   "ingest [FILE | --manifest CSV FOLDER]",
+		Short: "Take records in",
+		Long:  ingestHelp,
 		Example: `  ridgeway ingest --data d1 --patient 9434765919 --type 373942005 \
     --title "Discharge summary" --date 2026-03-01 letter.pdf
   ridgeway ingest --data d1 --manifest records.csv folder/`,
@@ -98,6 +101,16 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&manifest, "manifest", "", "take in what this CSV file lists, from the folder named")
+	f.StringVar(&name, "name", "", "who the patient is: \"FAMILY, Given\"")
+	rowFlags(cmd, &row)
+	f.BoolVar(&check, "check", false, "check everything, take nothing in")
+	f.IntVar(&workers, "workers", 0, "documents at once (default 64)")
+	return cmd
+}
+
+// rowFlags are what a row of a manifest says, for the one file that is named.
+func rowFlags(cmd *cobra.Command, row *ingest.Row) {
+	f := cmd.Flags()
 	f.StringVar(&row.Patient, "patient", "", "NHS number")
 	f.StringVar(&row.Type, "type", "", "SNOMED CT concept of the document's type, or local:CODE")
 	f.StringVar(&row.Title, "title", "", "title")
@@ -110,13 +123,9 @@ Outcomes: taken_in, already_held, refused, checked (--check), not_reached.`,
 	f.StringVar(&row.Legal, "legal", "", "HFEA, GRA or ADOPTION: kept here and never shared")
 	f.StringVar(&row.Language, "language", "", "language, such as en-GB")
 	f.StringVar(&row.Supersedes, "supersedes", "", "id of the document that this one replaces")
-	f.StringVar(&name, "name", "", "who the patient is: \"FAMILY, Given\"")
 	f.StringVar(&row.BirthDate, "birth-date", "", "the patient's date of birth, 1950-02-28")
 	f.StringVar(&row.Sex, "sex", "", "the patient's sex: male, female, other or unknown")
 	f.StringVar(&row.Reference, "reference", "", "its id where it comes from, such as a referral's: evidence of a relationship with the patient")
-	f.BoolVar(&check, "check", false, "check everything, take nothing in")
-	f.IntVar(&workers, "workers", 0, "documents at once (default 64)")
-	return cmd
 }
 
 // oneOrMany checks that the flags are those of one file, or those of a manifest.

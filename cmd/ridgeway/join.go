@@ -62,13 +62,7 @@ JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 			if !noWait {
 				o.Waiting = func(p node.Approval) { a.sayWaiting(offer, p) }
 			}
-			joined, err := node.Join(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			a.warnDevKeys(settings)
-			a.noteVariables()
-			return a.showJoined(settings, joined)
+			return a.join(cmd.Context(), o)
 		},
 	}
 	s.flags(cmd)
@@ -76,6 +70,16 @@ JSON: region, trust, node, data, listen, pending, approvals, needed.`,
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for the approval of other trusts")
 	cmd.Flags().StringVar(&trust, "trust", "", "your ODS code: refuse an invitation for another trust")
 	return cmd
+}
+
+func (a *app) join(ctx context.Context, o node.JoinOptions) error {
+	joined, err := node.Join(ctx, o)
+	if err != nil {
+		return err
+	}
+	a.warnDevKeys(o.Settings)
+	a.noteVariables()
+	return a.showJoined(o.Settings, joined)
 }
 
 // sayWaiting says what a join waits for. It goes to standard error: it is no part of the answer.

@@ -18,16 +18,8 @@ import (
 // problemsShown is how many documents that cannot be labelled the text for people names; JSON has up to 1,000.
 const problemsShown = 10
 
-func (a *app) labelCommand() *cobra.Command {
-	var who inquirer
-	var preview, yes bool
-	var manifest string
-	choice := &admin.DocumentChoice{}
-	q := &admin.RelabelRequest{Choice: choice}
-	cmd := &cobra.Command{
-		Use:   "label [DOCUMENT...]",
-		Short: "Change who may see documents, many at a time",
-		Long: `Sets the confidentiality of documents of this trust, and adds or takes away
+// labelHelp tells what is chosen, what a change of labels does, and when.
+const labelHelp = `Sets the confidentiality of documents of this trust, and adds or takes away
 sensitivity labels. Which: ids, --manifest with a file of ids (one a line, or a
 CSV with a column "document"), or all that fit every
 one given of --patient, --type, --category, --specialty, --author, --from, --to,
@@ -51,7 +43,18 @@ Ends with 10 when some of the documents that were named cannot be labelled.
 JSON: chosen, changed, unchanged, done, committed, sealed, unsealed, barred (by
 law), admitted, unexamined, plan, problems (document, code, message), impact
 (gained, lost, counts (by, value, gained, lost), examples), in documents; impact
-is of a preview only.`,
+is of a preview only.`
+
+func (a *app) labelCommand() *cobra.Command {
+	var who inquirer
+	var preview, yes bool
+	var manifest string
+	choice := &admin.DocumentChoice{}
+	q := &admin.RelabelRequest{Choice: choice}
+	cmd := &cobra.Command{
+		Use:   "label [DOCUMENT...]",
+		Short: "Change who may see documents, many at a time",
+		Long:  labelHelp,
 		Example: `  ridgeway label --data d1 --type 824321000000109 --confidentiality R --preview
   ridgeway label --data d1 RYJ-4K7QZ2M9X1B3C5D7 --add HIV --yes
   ridgeway label --data d1 --manifest ids.csv --remove MH --reason "reviewed"

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -46,18 +48,8 @@ JSON: persons (patient, kind, staff, reason, by, at): of that person, or all.`,
 			if who.role == "" {
 				who.role = "governance-lead"
 			}
-			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.Protect(cmd.Context(), &admin.ProtectRequest{
-					Patient: joined(args), Reason: reason, Staff: staff, Near: near, Lift: lift, Asker: who.message(),
-				})
-				if err != nil {
-					return err
-				}
-				if lift && !a.json && len(reply.GetPersons()) == 0 {
-					a.say("Lifted: that person bears no mark any more.")
-					return nil
-				}
-				return a.showMarks(reply.GetPersons())
+			return a.protect(cmd.Context(), &admin.ProtectRequest{
+				Patient: joined(args), Reason: reason, Staff: staff, Near: near, Lift: lift, Asker: who.message(),
 			})
 		},
 	}
@@ -69,6 +61,20 @@ JSON: persons (patient, kind, staff, reason, by, at): of that person, or all.`,
 	cmd.Flags().BoolVar(&lift, "lift", false, "take marks back")
 	cmd.Flags().BoolVar(&list, "list", false, "show all marks")
 	return cmd
+}
+
+func (a *app) protect(ctx context.Context, q *admin.ProtectRequest) error {
+	return a.ask(ctx, func(c admin.AdminClient) error {
+		reply, err := c.Protect(ctx, q)
+		if err != nil {
+			return err
+		}
+		if q.GetLift() && !a.json && len(reply.GetPersons()) == 0 {
+			a.say("Lifted: that person bears no mark any more.")
+			return nil
+		}
+		return a.showMarks(reply.GetPersons())
+	})
 }
 
 func (a *app) showMarks(list []*admin.ProtectedPerson) error {

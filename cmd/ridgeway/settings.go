@@ -2,11 +2,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-func settingsTopic() *cobra.Command {
-	return &cobra.Command{
-		Use:   "settings",
-		Short: "What can stand in ridgeway.yaml and in variables",
-		Long: `Settings are in ridgeway.yaml in the data folder, or in the file of --config. A
+// settingsHelp has every key and variable.
+const settingsHelp = `Settings are in ridgeway.yaml in the data folder, or in the file of --config. A
 variable overrides the file for one run, and a flag overrides both. The name of
 a variable is the key in capitals after RIDGEWAY_, such as RIDGEWAY_LOG_LEVEL.
 A key or a variable that is misspelt is refused.
@@ -88,6 +85,12 @@ Example of a file:
     smtp:
       server: mail.example.nhs.uk:587
       from: ridgeway@example.nhs.uk
-      to: [privacy@example.nhs.uk]`,
+      to: [privacy@example.nhs.uk]`
+
+func settingsTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "settings",
+		Short: "What can stand in ridgeway.yaml and in variables",
+		Long:  settingsHelp,
 	}
 }

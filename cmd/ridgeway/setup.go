@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -146,24 +147,9 @@ JSON: region, trust, node, data, listen.`,
 			case cmd.Flag("approvals").Changed && (approvals < 1 || approvals > 16):
 				return admin.Errorf(admin.CodeBadInput, "--approvals %d: give 1 to 16", approvals)
 			}
-			if err := settings.Check(a.data); err != nil {
-				return err
-			}
-			if err := node.CheckListen(cmd.Context(), settings.Listen); err != nil {
-				return err
-			}
-			id, err := node.Init(cmd.Context(), node.InitOptions{Data: a.data, Settings: settings, Keep: keep, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now()})
-			if err != nil {
-				return err
-			}
-			a.warnDevKeys(settings)
-			a.noteVariables()
-			if a.json {
-				return a.emit(map[string]any{"region": region, "trust": code, "node": id.String(), "data": a.data, "listen": settings.Listen})
-			}
-			a.say("Founded the region %q with %s (%s), node %s.", region, code, name, id.Short())
-			a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(settings))
-			return nil
+			return a.found(cmd.Context(), node.InitOptions{
+				Data: a.data, Settings: settings, Keep: keep, Region: region, Trust: code, Name: name, Voters: voters, Approvals: approvals, Now: time.Now(),
+			})
 		},
 	}
 	s.flags(cmd)
@@ -173,6 +159,27 @@ JSON: region, trust, node, data, listen.`,
 	cmd.Flags().IntVar(&voters, "voters", 0, "most voters that agree on the index: 3, 5 or 7 (default 5)")
 	cmd.Flags().IntVar(&approvals, "approvals", 0, "how many trusts must agree to admit or suspend one (default 1)")
 	return cmd
+}
+
+func (a *app) found(ctx context.Context, o node.InitOptions) error {
+	if err := o.Settings.Check(o.Data); err != nil {
+		return err
+	}
+	if err := node.CheckListen(ctx, o.Settings.Listen); err != nil {
+		return err
+	}
+	id, err := node.Init(ctx, o)
+	if err != nil {
+		return err
+	}
+	a.warnDevKeys(o.Settings)
+	a.noteVariables()
+	if a.json {
+		return a.emit(map[string]any{"region": o.Region, "trust": o.Trust, "node": id.String(), "data": o.Data, "listen": o.Settings.Listen})
+	}
+	a.say("Founded the region %q with %s (%s), node %s.", o.Region, o.Trust, o.Name, id.Short())
+	a.say("Start it:  ridgeway serve --data %s%s", o.Data, devFlag(o.Settings))
+	return nil
 }
 
 func (a *app) warnDevKeys(s node.Settings) {

@@ -22,8 +22,8 @@ const (
 // ellipse of a head phantom: centre and half axes in pixels, and what it adds in Hounsfield units.
 type ellipse struct{ cx, cy, rx, ry, add int }
 
-// tomogram is one CT slice of a head phantom (after Shepp and Logan) with the notice burnt in.
-func tomogram(p Patient, s *sheet) []byte {
+// headSlice draws a slice through a head, in shades of the Hounsfield scale.
+func headSlice(s *sheet) *frame.NativeFrame[uint16] {
 	f := frame.NewNativeFrame[uint16](16, slice, slice, slice*slice, 1)
 	j := func(n int) int { return n + s.between(-6, 6) }
 	shapes := []ellipse{{256, 256, 186, 226, 1900}, {256, 258, 170, 208, -864}, // skull, and in it the brain
@@ -43,6 +43,12 @@ func tomogram(p Patient, s *sheet) []byte {
 		}
 	}
 	burn(f.RawData, "SYNTHETIC")
+	return f
+}
+
+// tomogram is one CT slice of a head phantom (after Shepp and Logan) with the notice burnt in.
+func tomogram(p Patient, s *sheet) []byte {
+	f := headSlice(s)
 	instance := s.uid()
 	e := elements{}
 	e.add(tag.MediaStorageSOPClassUID, []string{ctImageSOP})
