@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	_ "time/tzdata" // whatever the machine has
 
 	cedar "github.com/cedar-policy/cedar-go"
 	"pgregory.net/rapid"
@@ -195,10 +196,10 @@ func TestOutOfHours(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.at, got, tt.want)
 		}
 	}
-	// The rule agrees with the zone database where there is one.
+	// The rule agrees with the zone database.
 	london, err := time.LoadLocation("Europe/London")
 	if err != nil {
-		t.Skip("no time zone database")
+		t.Fatal(err)
 	}
 	for at := time.Date(2024, 1, 1, 0, 30, 0, 0, time.UTC); at.Year() < 2032; at = at.Add(time.Hour) {
 		if got, want := inLondon(at).Format(time.DateTime), at.In(london).Format(time.DateTime); got != want {

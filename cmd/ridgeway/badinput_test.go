@@ -74,7 +74,7 @@ func TestBadFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "not readable" && os.Geteuid() == 0 {
-				t.Skip("root may read everything")
+				t.Skip("root may read everything: go test -run TestBadFiles ./cmd/ridgeway as an ordinary user, or .ci/run nobody")
 			}
 			p.fails(t, admin.CodeBadInput, c.words, append([]string{"ingest", "--data", "d1", c.file}, particulars(patient)...)...)
 		})

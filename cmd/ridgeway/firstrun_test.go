@@ -136,7 +136,7 @@ func (p *place) appears(r *running, name string) {
 func TestFolderOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can run a process as another user")
+		t.Skip("only root can run a process as another user: sudo go test -run TestFolderOfAnotherUser ./cmd/ridgeway")
 	}
 	p := newPlace(t, quick)
 	p.init(t, "d1")
@@ -150,7 +150,7 @@ func TestFolderOfAnotherUser(t *testing.T) {
 	program := filepath.Join(open, "ridgeway")
 	for _, err := range []error{os.Chmod(filepath.Dir(open), 0o755), os.Chmod(open, 0o755), os.Link(self, program), os.Chmod(program, 0o755)} {
 		if err != nil {
-			t.Skipf("the program cannot be put where all may run it: %v", err)
+			t.Skipf("the program cannot be put where all may run it (%v): sudo env TMPDIR=/tmp go test -run TestFolderOfAnotherUser ./cmd/ridgeway", err)
 		}
 	}
 	data := filepath.Join(open, "d1")
@@ -168,7 +168,7 @@ func TestFolderOfAnotherUser(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		_ = cmd.Run() // the status is in ProcessState
 		if cmd.ProcessState == nil {
-			t.Skip("a process of another user cannot be started here")
+			t.Skip("a process of another user cannot be started: outside a user namespace, sudo go test -run TestFolderOfAnotherUser ./cmd/ridgeway")
 		}
 		return ended{args: args, status: cmd.ProcessState.ExitCode(), out: out.String(), errOut: errOut.String()}
 	}

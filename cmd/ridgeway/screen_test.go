@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -62,12 +64,21 @@ func TestTitlesFromOtherTrustsForgeNothingOnTheScreen(t *testing.T) {
 	}
 }
 
+// noTerminal says what the tests on a terminal need.
+const noTerminal = "no terminal (%v): where /dev/ptmx and /dev/pts are, go test -run TestOnTerminal ./cmd/ridgeway"
+
 // pty runs ridgeway on a terminal of 80 columns, and returns what it drew there.
 func (p *place) pty(t *testing.T, args ...string) (status int, screen string) {
 	t.Helper()
+	return p.ptyTo(t, nil, args...)
+}
+
+// ptyTo is pty with standard output elsewhere when out is not nil.
+func (p *place) ptyTo(t *testing.T, out io.Writer, args ...string) (status int, screen string) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf(noTerminal, err)
 	}
 	defer master.Close()
 	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
@@ -78,14 +89,17 @@ func (p *place) pty(t *testing.T, args ...string) (status int, screen string) {
 		err = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: screenWidth})
 	}
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf(noTerminal, err)
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf(noTerminal, err)
 	}
 	cmd := p.command(args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	if out != nil {
+		cmd.Stdout = out
+	}
 	var drawn bytes.Buffer
 	var reading sync.WaitGroup
 	if err := cmd.Start(); err != nil {
@@ -96,6 +110,14 @@ func (p *place) pty(t *testing.T, args ...string) (status int, screen string) {
 	_ = cmd.Wait()
 	reading.Wait()
 	return cmd.ProcessState.ExitCode(), drawn.String()
+}
+
+// reluctant takes nothing until a bar must have begun, so that no fetch is too fast for one.
+type reluctant struct{ once sync.Once }
+
+func (r *reluctant) Write(b []byte) (int, error) {
+	r.once.Do(func() { <-time.After(2 * meterStart) })
+	return len(b), nil
 }
 
 // widest returns the most columns that any line of a screen takes.
@@ -119,9 +141,15 @@ func TestOnTerminal(t *testing.T) {
 			t.Errorf("status %d, %d columns:\n%s", status, n, screen)
 		}
 	})
-	t.Run("a bar while it runs and a line when it is done", func(t *testing.T) {
+	t.Run("a bar while it runs", func(t *testing.T) {
+		status, screen := p.ptyTo(t, &reluctant{}, "fetch", "--data", "d1", document, "--out", "-")
+		if status != 0 || !strings.Contains(screen, "fetch") || !strings.Contains(screen, "%") {
+			t.Errorf("status %d:\n%q", status, screen)
+		}
+	})
+	t.Run("a line when it is done", func(t *testing.T) {
 		status, screen := p.pty(t, "fetch", "--data", "d1", document, "--out", "terminal-got.bin")
-		if status != 0 || !strings.Contains(screen, "fetch") || !strings.Contains(screen, "%") || !strings.Contains(screen, "terminal-got.bin: 24.0 MiB from RYJ, verified") {
+		if status != 0 || !strings.Contains(screen, "terminal-got.bin: 24.0 MiB from RYJ, verified") {
 			t.Errorf("status %d:\n%q", status, screen)
 		}
 		if n := widest(screen); n > screenWidth+10 { // with what sets the colour and clears the line

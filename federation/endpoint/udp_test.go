@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// noLoopback says what the tests on real sockets need.
+const noLoopback = "no UDP on 127.0.0.1 (%v): with a loopback interface, go test ./federation/endpoint"
+
 // pair starts two endpoints on loopback, each the other's peer.
 func pair(t testing.TB, wrap func(*net.UDPConn) net.PacketConn) (a, b *Endpoint) {
 	t.Helper()
@@ -26,7 +29,7 @@ func pair(t testing.TB, wrap func(*net.UDPConn) net.PacketConn) (a, b *Endpoint)
 	for i := range made {
 		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
-			t.Skipf("no loopback: %v", err)
+			t.Skipf(noLoopback, err)
 		}
 		e, err := New(Config{
 			Conn:    wrap(udp),

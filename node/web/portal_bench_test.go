@@ -40,7 +40,7 @@ const (
 func BenchmarkPortal(b *testing.B) {
 	exe, err := exec.LookPath("chromium")
 	if err != nil || os.Getenv("RIDGEWAY_BROWSER") == "" {
-		b.Skip("a browser over a whole region takes its time: RIDGEWAY_BROWSER=1, and Chromium")
+		b.Skip("a browser over a whole region takes its time: with Chromium, RIDGEWAY_BROWSER=1 go test -run=NONE -bench=Portal -benchtime=1x -timeout 5m ./node/web")
 	}
 	region, err := testnet.NewRegion(b.Context(), testnet.RegionOptions{
 		Dir: b.TempDir(), Small: true, Seed: 1,

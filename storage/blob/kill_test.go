@@ -27,7 +27,7 @@ func killText(seed uint64) []byte { return text(seed, 20000+int(seed%7)*50000) }
 func TestKillChild(t *testing.T) {
 	dir := os.Getenv(killDirVar)
 	if dir == "" {
-		t.Skip("runs only as the child of another test")
+		t.Skip("runs only as the child of another: go test -run TestKilledProcessLosesNoAcknowledgedPut ./storage/blob")
 	}
 	s, err := Open(killOptions(dir))
 	if err != nil {

@@ -159,7 +159,7 @@ func TestMissingOrDamagedRowsAreNeverAnEmptyAnswer(t *testing.T) {
 				}
 				k := c.key(id)
 				if how != "missing" && k[0] == rowReference {
-					t.Skip("has no value")
+					return // a reference has no value that could be damaged
 				}
 				raw(t, s, func(txn *badger.Txn) error {
 					item, err := txn.Get(k)
