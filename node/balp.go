@@ -97,6 +97,9 @@ func (m eventMaker) event() fhir {
 	alert := func(code, display string) pattern {
 		return pattern{"", coding(fhirDICOM, "110113", "Security Alert"), coding(fhirDICOM, code, display), "E", true}
 	}
+	authentication := func(code, display string) pattern {
+		return pattern{"", coding(fhirDICOM, "110114", "User Authentication"), coding(fhirDICOM, code, display), "E", true}
+	}
 	switch e.Kind {
 	case audit.Intent, audit.Refusal:
 		return m.decision()
@@ -116,6 +119,10 @@ func (m eventMaker) event() fhir {
 		p := alert("", "")
 		p.kind, p.subtype, p.action = coding(fhirDICOM, "110101", "Audit Log Used"), nil, "R"
 		return m.access(p)
+	case audit.SignOn:
+		return m.access(authentication("110122", "Login"))
+	case audit.SignOut:
+		return m.access(authentication("110123", "Logout"))
 	default:
 		return m.access(alert("110126", "Node Authentication"))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -152,6 +153,13 @@ func TestRolesAreThoseOfBALP(t *testing.T) {
 		user := agentOf(v, "IRCP")
 		if user["requestor"] != true || whoOf(user) != "c.jones" || user["purposeOfUse"].([]any)[0].(map[string]any)["coding"].([]any)[0].(map[string]any)["code"] != "TREAT" {
 			t.Errorf("%s: the user is %v", name, user)
+		}
+	}
+	for kind, subtype := range map[audit.Kind]string{audit.SignOn: "110122", audit.SignOut: "110123"} {
+		e := balpEntry(kind, "RYJ", "RYJ")
+		e.Outcome = policy.Denied.String()
+		if v := made(t, e); v["type"].(map[string]any)["code"] != "110114" || v["subtype"].([]any)[0].(map[string]any)["code"] != subtype || v["outcome"] != "8" {
+			t.Errorf("%s: %v", kind, v)
 		}
 	}
 	nobody := balpEntry(audit.Search, "RYJ", "RYJ")

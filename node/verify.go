@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -23,13 +22,13 @@ type testified struct {
 
 // VerifyAudit verifies this node's audit log against the checkpoint of it that the region has committed: as this node's own
 // copy of the agreed state has it and, where the region is to be asked, as the copies of the other trusts have it. Whoever can
-// rewrite this node's log may have rewritten its own copy too; theirs are out of reach.
+// rewrite this node's log may have rewritten its own copy too; theirs are out of reach. Who had it verified is an entry itself.
 func (n *Node) VerifyAudit(ctx context.Context, q *admin.VerifyAuditRequest) (*admin.VerifyAuditReply, error) {
 	how := "verified the audit log"
 	if q.GetRegion() {
 		how += " against what the other trusts have of it"
 	}
-	if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), Detail: how}); err != nil {
+	if err := n.admitReader(ctx, evidenceReader(q.GetAsker()), federation.Subject{}, "", how); err != nil {
 		return nil, err
 	}
 	own, err := n.witnessedHere(ctx, n.ID())

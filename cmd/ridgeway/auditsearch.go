@@ -24,7 +24,7 @@ func (q *auditQuery) flags(cmd *cobra.Command) {
 	f.StringVar(&q.filter.User, "user", "", "what this member of staff did (staff id)")
 	f.StringVar(&q.filter.Trust, "trust", "", "what staff of this trust did (ODS code)")
 	f.StringVar(&q.filter.Outcome, "outcome", "", "permit, denied, not_found, stale_policy, ...")
-	f.StringVar(&q.filter.Kind, "kind", "", "refusal, completion, search, directive, ... (several: a,b)")
+	f.StringVar(&q.filter.Kind, "kind", "", "refusal, completion, search, sign-on, ... (several: a,b)")
 	f.StringVar(&q.since, "since", "", "from this day or time on, or so long ago: 2026-03-01, 48h, 30d")
 	f.StringVar(&q.until, "until", "", "before this day or time")
 	f.BoolVar(&q.filter.BreakGlass, "break-glass", false, "emergencies only")
@@ -85,6 +85,7 @@ patient (a pseudonym), document, custodian, outcome, chain, state, lease_age_ms,
 bytes, break_glass, detail, leaf, of, request, transfer), damaged, next.`,
 		Example: `  ridgeway audit search --data d1 --patient 9434765919 --since 30d
   ridgeway audit search --data d1 --kind refusal --trust RAS
+  ridgeway audit search --data d1 --kind sign-on,sign-out --user a.okafor
   ridgeway audit search --data d1 --break-glass --json`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -8,6 +8,7 @@ import (
 
 func (a *app) auditVerifyCommand() *cobra.Command {
 	var region bool
+	var who asking
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Verify this node's audit log, alone or against the region",
@@ -21,6 +22,8 @@ A log that was cut off, rewritten or put in place of another is named with the
 entries that it is about and what to do. Ends with status 6 when anything does
 not fit, and with --region with 10 when a trust did not answer.
 
+That the log was verified, and by whom, is an entry of the log itself.
+
 JSON: ok, entries, root, damaged, checkpoints, findings, next, sites (trust,
 answered, problem, entries: how many its checkpoint has).`,
 		Example: `  ridgeway audit verify --data d1
@@ -28,7 +31,7 @@ answered, problem, entries: how many its checkpoint has).`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-				reply, err := c.VerifyAudit(cmd.Context(), &admin.VerifyAuditRequest{Region: region})
+				reply, err := c.VerifyAudit(cmd.Context(), &admin.VerifyAuditRequest{Region: region, Asker: who.message()})
 				if err != nil {
 					return err
 				}
@@ -37,6 +40,7 @@ answered, problem, entries: how many its checkpoint has).`,
 		},
 	}
 	cmd.Flags().BoolVar(&region, "region", false, "also ask every other trust for what it has of this log")
+	reviewFlags(cmd, &who)
 	return cmd
 }
 

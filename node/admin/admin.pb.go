@@ -2711,6 +2711,7 @@ func (x *ProposalReply) GetTakenBack() bool {
 type VerifyAuditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Region        bool                   `protobuf:"varint,1,opt,name=region,proto3" json:"region,omitempty"` // ask the other trusts for what they have of this log
+	Asker         *Asker                 `protobuf:"bytes,2,opt,name=asker,proto3" json:"asker,omitempty"`    // who has it verified
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2750,6 +2751,13 @@ func (x *VerifyAuditRequest) GetRegion() bool {
 		return x.Region
 	}
 	return false
+}
+
+func (x *VerifyAuditRequest) GetAsker() *Asker {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
 }
 
 type VerifyAuditReply struct {
@@ -8946,9 +8954,10 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\tapprovals\x18\x03 \x01(\rR\tapprovals\x12\x16\n" +
 	"\x06needed\x18\x04 \x01(\rR\x06needed\x12\x1d\n" +
 	"\n" +
-	"taken_back\x18\x05 \x01(\bR\ttakenBack\",\n" +
+	"taken_back\x18\x05 \x01(\bR\ttakenBack\"\\\n" +
 	"\x12VerifyAuditRequest\x12\x16\n" +
-	"\x06region\x18\x01 \x01(\bR\x06region\"\xf1\x01\n" +
+	"\x06region\x18\x01 \x01(\bR\x06region\x12.\n" +
+	"\x05asker\x18\x02 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x05asker\"\xf1\x01\n" +
 	"\x10VerifyAuditReply\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x18\n" +
 	"\aentries\x18\x02 \x01(\x04R\aentries\x12\x12\n" +
@@ -9659,142 +9668,143 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	0,   // 16: ridgeway.admin.v1.EraseRequest.by:type_name -> ridgeway.admin.v1.Asker
 	0,   // 17: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
 	0,   // 18: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
-	98,  // 19: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	37,  // 20: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
-	42,  // 21: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	47,  // 22: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	50,  // 23: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	47,  // 24: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 25: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	53,  // 26: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	53,  // 27: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	54,  // 28: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	55,  // 29: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	47,  // 30: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 31: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 32: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	50,  // 33: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	61,  // 34: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	58,  // 35: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,   // 36: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 37: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 38: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	66,  // 39: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	67,  // 40: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
-	0,   // 41: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
-	70,  // 42: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
-	53,  // 43: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	71,  // 44: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	71,  // 45: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 46: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 47: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	76,  // 48: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 49: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 50: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80,  // 51: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 52: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 53: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 54: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 55: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	87,  // 56: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 57: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88,  // 58: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	87,  // 59: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 60: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 61: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	97,  // 62: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	76,  // 63: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	98,  // 64: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	95,  // 65: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	96,  // 66: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 67: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	101, // 68: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	98,  // 69: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 70: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	104, // 71: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	0,   // 72: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	107, // 73: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
-	2,   // 74: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 75: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 76: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 77: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 78: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 79: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 80: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 81: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 82: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
-	30,  // 83: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	31,  // 84: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	33,  // 85: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	38,  // 86: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	45,  // 87: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	40,  // 88: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	43,  // 89: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	48,  // 90: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	51,  // 91: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	56,  // 92: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	57,  // 93: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	59,  // 94: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	62,  // 95: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	64,  // 96: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	68,  // 97: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	72,  // 98: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	74,  // 99: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	77,  // 100: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	78,  // 101: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	81,  // 102: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	83,  // 103: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	86,  // 104: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	89,  // 105: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	91,  // 106: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	93,  // 107: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	99,  // 108: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	35,  // 109: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	102, // 110: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	105, // 111: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
-	3,   // 112: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 113: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 114: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 115: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 116: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 117: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 118: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 119: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29,  // 120: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
-	32,  // 121: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 122: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	34,  // 123: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	39,  // 124: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	46,  // 125: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	41,  // 126: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	44,  // 127: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	49,  // 128: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	52,  // 129: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	58,  // 130: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 131: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	60,  // 132: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	63,  // 133: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	65,  // 134: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	69,  // 135: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	73,  // 136: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	75,  // 137: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	73,  // 138: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	79,  // 139: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	82,  // 140: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	84,  // 141: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	85,  // 142: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	90,  // 143: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	92,  // 144: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	94,  // 145: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	100, // 146: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	36,  // 147: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	103, // 148: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	106, // 149: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
-	112, // [112:150] is the sub-list for method output_type
-	74,  // [74:112] is the sub-list for method input_type
-	74,  // [74:74] is the sub-list for extension type_name
-	74,  // [74:74] is the sub-list for extension extendee
-	0,   // [0:74] is the sub-list for field type_name
+	0,   // 19: ridgeway.admin.v1.VerifyAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	98,  // 20: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	37,  // 21: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	42,  // 22: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	47,  // 23: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	50,  // 24: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	47,  // 25: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 26: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	53,  // 27: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	53,  // 28: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	54,  // 29: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	55,  // 30: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	47,  // 31: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 32: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 33: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	50,  // 34: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	61,  // 35: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	58,  // 36: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 37: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 38: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 39: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	66,  // 40: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	67,  // 41: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 42: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	70,  // 43: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	53,  // 44: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	71,  // 45: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	71,  // 46: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 47: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 48: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	76,  // 49: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 50: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 51: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80,  // 52: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 53: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 54: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 55: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 56: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	87,  // 57: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 58: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88,  // 59: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	87,  // 60: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 61: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 62: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	97,  // 63: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	76,  // 64: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	98,  // 65: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	95,  // 66: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	96,  // 67: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 68: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	101, // 69: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	98,  // 70: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 71: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	104, // 72: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 73: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	107, // 74: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 75: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 76: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 77: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 78: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 79: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 80: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 81: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 82: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 83: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
+	30,  // 84: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	31,  // 85: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	33,  // 86: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	38,  // 87: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	45,  // 88: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	40,  // 89: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	43,  // 90: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	48,  // 91: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	51,  // 92: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	56,  // 93: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	57,  // 94: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	59,  // 95: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	62,  // 96: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	64,  // 97: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	68,  // 98: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	72,  // 99: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	74,  // 100: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	77,  // 101: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	78,  // 102: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	81,  // 103: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	83,  // 104: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	86,  // 105: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	89,  // 106: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	91,  // 107: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	93,  // 108: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	99,  // 109: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	35,  // 110: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	102, // 111: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	105, // 112: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 113: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 114: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 115: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 116: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 117: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 118: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 119: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 120: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29,  // 121: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
+	32,  // 122: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 123: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	34,  // 124: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	39,  // 125: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	46,  // 126: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	41,  // 127: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	44,  // 128: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	49,  // 129: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	52,  // 130: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	58,  // 131: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 132: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	60,  // 133: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	63,  // 134: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	65,  // 135: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	69,  // 136: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	73,  // 137: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	75,  // 138: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	73,  // 139: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	79,  // 140: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	82,  // 141: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	84,  // 142: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	85,  // 143: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	90,  // 144: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	92,  // 145: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	94,  // 146: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	100, // 147: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	36,  // 148: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	103, // 149: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	106, // 150: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	113, // [113:151] is the sub-list for method output_type
+	75,  // [75:113] is the sub-list for method input_type
+	75,  // [75:75] is the sub-list for extension type_name
+	75,  // [75:75] is the sub-list for extension extendee
+	0,   // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }

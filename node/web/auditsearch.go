@@ -71,6 +71,7 @@ func auditKinds() []choice {
 		{"directive", "Patients' wishes", ""},
 		{"agreement", "Agreements", ""},
 		{"review", "Reviews, and looks at this log", ""},
+		{"sign-on,sign-out", "Sign-ons and sign-outs", ""},
 		{"admin", "Administration", ""},
 	}
 }
@@ -260,7 +261,7 @@ func outcomeWords(code string) (words, colour string) {
 func entryKind(kind string) string {
 	names := map[string]string{
 		"intent": "About to be sent", "completion": "Sent", "receipt": "Received", "refusal": "Refused", "search": "Looked up", "view": "Looked at", "break-glass": "Emergency", "break_glass": "Emergency",
-		"directive": "Patient's wish", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in",
+		"directive": "Patient's wish", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "sign-on": "Sign-on", "sign-out": "Sign-out",
 	}
 	return cmp.Or(names[kind], kind)
 }
@@ -302,7 +303,7 @@ func (p *Portal) checkAudit(w http.ResponseWriter, r *http.Request, s *session) 
 	var wrong []fault
 	switch body.Did {
 	case "own", "region":
-		reply, err := p.config.Region.VerifyAudit(r.Context(), &admin.VerifyAuditRequest{Region: body.Did == "region"})
+		reply, err := p.config.Region.VerifyAudit(r.Context(), &admin.VerifyAuditRequest{Region: body.Did == "region", Asker: s.governor(ownDuties)})
 		if err != nil {
 			p.problem(w, r, s, err)
 			return

@@ -14,25 +14,30 @@ const (
 	maxName    = 200
 )
 
-// identify reads who signed on out of the claims of a verified ID token. What is missing, or of another trust, refuses.
+// identify reads who signed on out of the claims of a verified ID token. What is missing, or of another trust, refuses; the id comes
+// along where there is one, so that it can be written down who was refused.
 func (o SignOn) identify(claims map[string]any, trust federation.TrustID) (person, error) {
 	names := o.Claims.withDefaults()
+	id := first(values(claims, names.User))
+	if len(id) > maxStaffID || strings.ContainsFunc(id, func(r rune) bool { return !federation.TextRune(r) || r < 0x20 }) {
+		id = ""
+	}
+	who := person{ID: id}
 	if len(o.Assurance) > 0 && !overlap(o.Assurance, values(claims, "acr")) {
-		return person{}, fmt.Errorf("%w: the provider did not check who you are as strictly as this portal asks", ErrSignOn)
+		return who, fmt.Errorf("%w: the provider did not check who you are as strictly as this portal asks", ErrSignOn)
 	}
 	if names.Organisation != noOrganisation && !slices.Contains(values(claims, names.Organisation), string(trust)) {
-		return person{}, fmt.Errorf("%w: you are not signed on as staff of %s", ErrSignOn, trust)
+		return who, fmt.Errorf("%w: you are not signed on as staff of %s", ErrSignOn, trust)
 	}
-	id := first(values(claims, names.User))
-	if id == "" || len(id) > maxStaffID || strings.ContainsFunc(id, func(r rune) bool { return !federation.TextRune(r) || r < 0x20 }) {
-		return person{}, fmt.Errorf("%w: the provider did not say which member of staff you are", ErrSignOn)
+	if id == "" {
+		return who, fmt.Errorf("%w: the provider did not say which member of staff you are", ErrSignOn)
 	}
 	for _, theirs := range values(claims, names.Role) {
 		if ours, known := o.Roles[theirs]; known {
 			return person{ID: id, Name: clip(first(values(claims, names.Name)), maxName), Role: ours}, nil
 		}
 	}
-	return person{}, fmt.Errorf("%w: your role is not one that may use this portal", ErrSignOn)
+	return who, fmt.Errorf("%w: your role is not one that may use this portal", ErrSignOn)
 }
 
 // values returns the text found at a path of claims. A list on the way is looked through.

@@ -330,6 +330,9 @@ func TestAuditIsSearchedProvenAndExported(t *testing.T) {
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"region"}}).wants(t, 200, "The log is not whole", "entry 7 was rewritten")
 	f.broken = false
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"own"}}).wants(t, 200, "The log is whole", "1,234 entries")
+	if a := f.governed[len(f.governed)-1]; a.GetUser() != "p.osei" || a.GetRole() != "privacy-officer" || a.GetPurpose() != ownDuties {
+		t.Errorf("verified for %v", a)
+	}
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"region"}}).wants(t, 200, "whole as far as it was compared", "did not answer", "1,200 entries")
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"reconcile"}, "days": {"x"}}).wants(t, 422, "Enter a number of days")
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"reconcile"}, "days": {"7"}}).wants(t, 200, "1 read was found at one end only", "the other end has no entry")

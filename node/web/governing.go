@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -135,7 +136,9 @@ func (p *Portal) suspended(w http.ResponseWriter, r *http.Request, user string) 
 	if !p.config.Region.ShutOut(user) {
 		return false
 	}
-	p.sessions.endAll(user)
+	if n := p.sessions.endAll(user); n > 0 {
+		p.left(r, &session{user: person{ID: user}}, fmt.Sprintf("signed out: their access is suspended, and %d sessions were ended", n))
+	}
 	setCookie(w, sessionCookie, "", 0)
 	if fragment(r) {
 		p.elsewhere(w, r, "/sign-on")

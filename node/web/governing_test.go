@@ -219,7 +219,7 @@ func (f *fakeGoverning) VerifyAudit(_ context.Context, q *admin.VerifyAuditReque
 	if q.GetRegion() {
 		reply.Sites = []*admin.ReportSite{{Trust: "RYJ", Answered: true, Entries: 1200}, {Trust: "R1K", Problem: "did not answer"}}
 	}
-	return reply, f.refusal
+	return reply, f.asked(q.GetAsker())
 }
 
 func (f *fakeGoverning) Reconcile(_ context.Context, q *admin.ReconcileRequest) (*admin.ReconcileReply, error) {

@@ -48,6 +48,7 @@ type fakeRegion struct {
 	fakeMine
 	fakeKeeping
 	fakeGoverning
+	fakeAttending
 	mu      sync.Mutex
 	docs    map[string]*stored
 	sites   []*admin.Site

@@ -33,7 +33,7 @@ func (p *Portal) patientRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+myPath+"/choices/new", p.mine(p.paced(p.makeMyChoice)))
 	mux.HandleFunc("GET "+myPath+"/choices/{directive}", p.mine(p.showMyReceipt))
 	mux.HandleFunc("GET "+myPath+"/choices/{directive}/undo", p.mine(p.undoMyChoice))
-	mux.HandleFunc("POST "+myPath+"/choices/{directive}/undo", p.mine(p.undoMyChoice))
+	mux.HandleFunc("POST "+myPath+"/choices/{directive}/undo", p.mine(p.paced(p.undoMyChoice)))
 	mux.HandleFunc("GET "+myPath+"/", p.mine(p.myMissing))
 }
 
@@ -149,7 +149,16 @@ func (p *Portal) finishMySignOn(w http.ResponseWriter, r *http.Request) {
 			kind, why = plainSignOn(err), "We did not sign you in: "+plainSignOn(err)+"."
 		}
 		p.logger.Info("a patient's sign-on was refused", slog.String("why", kind))
+		if who.begun && errors.Is(err, ErrSignOn) {
+			p.refused(r, Attendance{Own: true}, kind)
+		}
 		p.myMessage(w, r, nil, http.StatusForbidden, "You are not signed in", why)
+		return
+	}
+	if err := p.arrived(r, who, false); err != nil {
+		v := notWritten(myPath + "/sign-on")
+		v.Title = "You cannot sign in now"
+		p.showPatient(w, r, nil, http.StatusServiceUnavailable, v)
 		return
 	}
 	old, _ := p.patients.sessions.of(r, "")
@@ -170,6 +179,7 @@ func (p *Portal) myLogOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.patients.sessions.end(s)
+	p.left(r, s, "signed out")
 	setCookie(w, patientCookie, "", 0)
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	http.Redirect(w, r, myPath+"/sign-on?left=1", http.StatusSeeOther)

@@ -358,7 +358,7 @@ func TestAPatientAsksAllTrustsNowAndThenOnly(t *testing.T) {
 	asked := len(g.region.fakeMine.asked)
 	for name, refused := range map[string]visit{
 		"looks": b.get("/my/looks"), "in another session": again.get("/my/looks"), "copy": b.get("/my/looks/copy"),
-		"choice": b.post("/my/choices/new", url.Values{"token": {token}, "kind": {"nobody"}}),
+		"choice": b.post("/my/choices/new", url.Values{"token": {token}, "kind": {"nobody"}}), "undo": b.post("/my/choices/d1/undo", url.Values{"token": {token}}),
 	} {
 		refused.wants(t, 429, "Please wait a few seconds")
 		if refused.Header.Get("Retry-After") != "5" {

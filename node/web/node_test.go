@@ -1,11 +1,15 @@
 package web_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/web"
 	"github.com/ridgeway-exchange/ridgeway/testnet"
 	"github.com/ridgeway-exchange/ridgeway/testnet/synth"
 )
@@ -92,4 +96,69 @@ func TestNodeTellsOfOnePatientsDocuments(t *testing.T) {
 		t.Errorf("with the glass broken: %v, %v", got, err)
 	}
 	filing(t, r, people)
+	attending(t, n, people[0].NHSNumber)
+}
+
+// attending has the node write down who comes and goes, and finds it again as the command line does.
+func attending(t *testing.T, n *node.Node, number string) {
+	for _, a := range []*web.Attendance{
+		{User: "a.okafor", Role: "doctor", What: "signed on"},
+		{User: "x.other", Refused: true, What: "refused: not staff of this trust"},
+		{Own: true, Patient: number, What: "signed on"},
+		{Own: true, Refused: true, What: "refused: no papers"},
+		{User: "a.okafor", Role: "doctor", Out: true, What: "signed out"},
+	} {
+		if err := n.Attend(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lead := &admin.Asker{User: "n.ferreira", Role: "governance-lead", Purpose: "HOPERAT"}
+	find := func(f *admin.AuditFilter) (out []string) {
+		reply, err := n.SearchAudit(t.Context(), &admin.SearchAuditRequest{Filter: f, Asker: lead})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range reply.GetEntries() {
+			out = append(out, e.GetKind()+" "+e.GetUser()+" "+e.GetOutcome())
+			if text := e.String(); strings.Contains(text, number) {
+				t.Errorf("the log has the patient's number: %s", text)
+			}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		filter *admin.AuditFilter
+		want   []string
+	}{
+		{&admin.AuditFilter{Kind: "sign-on,sign-out"}, []string{"sign-out a.okafor PERMIT", "sign-on patient DENIED", "sign-on patient PERMIT", "sign-on x.other DENIED", "sign-on a.okafor PERMIT"}},
+		{&admin.AuditFilter{Kind: "sign-on", Patient: number}, []string{"sign-on patient PERMIT"}},
+		{&admin.AuditFilter{Kind: "sign-out", User: "a.okafor"}, []string{"sign-out a.okafor PERMIT"}},
+	} {
+		if got := find(c.filter); !slices.Equal(got, c.want) {
+			t.Errorf("%v finds %q, want %q", c.filter, got, c.want)
+		}
+	}
+
+	// Who has the log verified stands in it, and who may not is refused and stands there too.
+	if _, err := n.VerifyAudit(t.Context(), &admin.VerifyAuditRequest{Asker: lead}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.VerifyAudit(t.Context(), &admin.VerifyAuditRequest{Asker: &admin.Asker{User: "a.okafor", Role: "doctor", Purpose: "HOPERAT"}}); admin.CodeOf(err) != admin.CodeDenied {
+		t.Errorf("a doctor has the log verified: %v", err)
+	}
+	if _, err := n.VerifyAudit(t.Context(), &admin.VerifyAuditRequest{}); err != nil { // the operator
+		t.Fatal(err)
+	}
+	reply, err := n.SearchAudit(t.Context(), &admin.SearchAuditRequest{Filter: &admin.AuditFilter{Kind: "review", Limit: 4}, Asker: lead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range reply.GetEntries() {
+		got = append(got, e.GetUser()+" "+e.GetRole()+" "+e.GetOutcome()+" "+e.GetDetail())
+	}
+	want := []string{"operator governance-lead PERMIT verified the audit log", "a.okafor doctor DENIED verified the audit log", "n.ferreira governance-lead PERMIT verified the audit log"}
+	if len(got) != 4 || !slices.Equal(got[1:], want) {
+		t.Errorf("who has it verified: %q", got)
+	}
 }

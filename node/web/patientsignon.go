@@ -186,6 +186,14 @@ func (s *signOn) cookie() string {
 	return signOnCookie
 }
 
+// levelClaim is the claim that says how strictly somebody was checked.
+func (s *signOn) levelClaim() string {
+	if s.own != nil {
+		return "vot"
+	}
+	return "acr"
+}
+
 func (s *signOn) identify(claims map[string]any) (person, error) {
 	if s.own != nil {
 		return s.own.identify(claims)

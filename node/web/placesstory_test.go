@@ -173,3 +173,15 @@ func TestAPatientSeesWhoLookedAndSaysWhoMay(t *testing.T) {
 	s.goTo("/my/looks")
 	s.says("Continue to NHS login")
 }
+
+// upload chooses a file for the field of files.
+func (s *story) upload(name, content string) {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := chromedp.Do(s.ctx, chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{path})); err != nil {
+		s.t.Fatal(err)
+	}
+}

@@ -59,13 +59,14 @@ type Portal struct {
 	holding     *semaphore.Weighted // bytes of documents in memory
 	answered    sync.Map            // by code of a trust, when a list was made last while it could be reached
 	server      *http.Server
-	streams     streams // of pages that are kept up to date
-	lately      lately  // how the region was a moment ago
+	streams     slots  // pages that are kept up to date
+	lately      lately // how the region was a moment ago
 
 	patients *patientDoor // nil where patients have no pages
 
-	takings chan struct{} // requests that bring documents, as many as may be under way
-	drafts  drafts        // of agreements
+	takings  slots      // requests that bring documents
+	drafts   drafts     // of agreements
+	refusals turnedAway // sign-ons
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.
@@ -76,7 +77,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld)}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld), streams: slots{most: maxStreams, each: maxOfSession}, takings: slots{most: maxTakings, each: maxOwnTakings}}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen
@@ -87,7 +88,6 @@ func New(c Config) (*Portal, error) {
 	}
 	p.origin.Store(asBrowsersSay(u))
 	p.signOn = &signOn{settings: c.Settings.SignOn, trust: c.Trust, origin: p.Origin, now: c.Now, logger: c.Logger, attempts: make(map[sessionKey]attempt)}
-	p.takings = make(chan struct{}, maxTakings)
 	if p.patients, err = newPatientDoor(c, p.Origin); err != nil {
 		return nil, err
 	}

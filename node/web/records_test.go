@@ -29,6 +29,7 @@ type fakeFiling struct {
 	acts   []string
 	filers []*admin.Asker
 	full   bool
+	began  chan struct{} // told of each file that comes; nil: nobody waits
 }
 
 func (f *fakeFiling) OwnDocuments(_ context.Context, patient string, by *admin.Asker) (*OwnList, error) {
@@ -43,6 +44,9 @@ func (f *fakeFiling) Changes(context.Context, string, *admin.Asker) ([]Change, e
 }
 
 func (f *fakeFiling) TakeUpload(_ context.Context, q *Upload, content io.Reader) (*Taken, error) {
+	if f.began != nil {
+		f.began <- struct{}{}
+	}
 	sum := sha256.New()
 	n, err := io.Copy(sum, content)
 	f.filing.Lock()
@@ -172,6 +176,41 @@ func TestFilesAreTakenInOneByOne(t *testing.T) {
 	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01")).wants(t, 422, "Choose the files to take in")
 	g.region.full = true
 	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "a.txt", strings.NewReader("x")}, part{"files", "b.txt", strings.NewReader("x")}).wants(t, 400, "too full for more", "0 in, 1 refused")
+}
+
+func TestNobodyHoldsAllPlacesOfUploads(t *testing.T) {
+	g := newRig(t)
+	g.region.began = make(chan struct{}, maxTakings)
+	b, path, token := g.filer()
+	slow, let := io.Pipe() // a file that does not end
+	var open sync.WaitGroup
+	for range maxOwnTakings {
+		open.Go(func() {
+			b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "slow.txt", slow})
+		})
+		<-g.region.began
+	}
+	send := func(b *browser, path, token string) visit {
+		return b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "a.txt", strings.NewReader("x")})
+	}
+	send(b, path, token).wants(t, http.StatusServiceUnavailable, "by you or by others")
+	again, path2, token2 := g.filer() // another session of the same person
+	send(again, path2, token2).wants(t, http.StatusServiceUnavailable, "by you or by others")
+	leave := make([]func(), maxTakings-maxOwnTakings)
+	for i := range leave { // others
+		if leave[i] = g.portal.takings.enter(fmt.Sprint("other", i%4)); leave[i] == nil {
+			t.Fatalf("place %d is not given to others", i)
+		}
+	}
+	if g.portal.takings.enter("one more") != nil {
+		t.Error("more uploads than there may be")
+	}
+	if err := let.Close(); err != nil {
+		t.Error(err)
+	}
+	open.Wait()
+	leave[0]()
+	send(b, path, token).wants(t, http.StatusOK, "1 in, 0 refused")
 }
 
 // endless is more than anybody takes, and counts how much was read.

@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	maxUpload    = 4 << 30 // bytes of a request that brings documents
-	maxFiles     = 200     // of one request
-	maxFields    = 30
-	maxField     = 4 << 10
-	maxTakings   = 16 // requests that bring documents, at the same time
-	uploadPause  = 30 * time.Second
-	uploadAnswer = 5 * time.Minute // for the node to look at a file that has come
-	swallow      = 1 << 20         // bytes that are read and dropped, so that the answer reaches a browser that still sends
+	maxUpload     = 4 << 30 // bytes of a request that brings documents
+	maxFiles      = 200     // of one request
+	maxFields     = 30
+	maxField      = 4 << 10
+	maxTakings    = 16 // requests that bring documents, at the same time
+	maxOwnTakings = 4  // of them of one person, in all their sessions together
+	uploadPause   = 30 * time.Second
+	uploadAnswer  = 5 * time.Minute // for the node to look at a file that has come
+	swallow       = 1 << 20         // bytes that are read and dropped, so that the answer reaches a browser that still sends
 )
 
 // bringsDocuments reports whether a request is one whose body may be large. It is bounded by its handler, after who sends it is known.
@@ -73,14 +74,13 @@ func (p *Portal) takeDocuments(w http.ResponseWriter, r *http.Request) {
 			p.missing(w, r, s)
 			return
 		}
-		select {
-		case p.takings <- struct{}{}:
-			defer func() { <-p.takings }()
-		default:
+		leave := p.takings.enter(strings.ToLower(s.user.ID))
+		if leave == nil {
 			w.Header().Set("Retry-After", "30")
-			p.answerTaking(w, r, s, of, http.StatusServiceUnavailable, p.takeForm(of, Particulars{}), []fault{{"files", "Too many people are taking documents in. Wait a minute and try again"}})
+			p.answerTaking(w, r, s, of, http.StatusServiceUnavailable, p.takeForm(of, Particulars{}), []fault{{"files", "Too many files are being taken in at the moment, by you or by others. Wait a minute and try again"}})
 			return
 		}
+		defer leave()
 		p.takeIn(w, r, s, of)
 	})(w, r, s)
 }

@@ -18,6 +18,7 @@ type Region interface {
 	Governing
 	MyRecord
 	MyChoices
+	Attending
 }
 
 // Reading is what clinicians' pages ask.

@@ -19,35 +19,6 @@ const (
 	maxOfSession = 4 // windows of one session
 )
 
-// streams counts what is open, so that nobody can hold all of it. It is safe for concurrent use.
-type streams struct {
-	mu   sync.Mutex
-	all  int
-	open map[sessionKey]int
-}
-
-// enter takes a place for a session's stream. Where there is none, leave is nil.
-func (x *streams) enter(k sessionKey) (leave func()) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.open == nil {
-		x.open = make(map[sessionKey]int)
-	}
-	if x.all >= maxStreams || x.open[k] >= maxOfSession {
-		return nil
-	}
-	x.all++
-	x.open[k]++
-	return func() {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.all--
-		if x.open[k]--; x.open[k] == 0 {
-			delete(x.open, k)
-		}
-	}
-}
-
 // lately keeps the changing part of the page for a moment, so that many streams cost what one costs.
 type lately struct {
 	mu   sync.Mutex
@@ -92,7 +63,7 @@ func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This page is not for your role.", http.StatusForbidden)
 		return
 	}
-	leave := p.streams.enter(s.key)
+	leave := p.streams.enter(string(s.key[:]))
 	if leave == nil {
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "Too many pages are kept up to date. Reload this one to see it as it is now.", http.StatusServiceUnavailable)

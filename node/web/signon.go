@@ -147,10 +147,14 @@ func (s *signOn) late(a attempt) bool { return s.now().Sub(a.begun) > signOnTime
 type arrival struct {
 	person
 	context *launched // that a record system has sent along; nil: none
+	level   string    // how strictly they were checked, as the provider says; may be empty
+	begun   bool      // the browser came back from a sign-on of this portal
 	fresh   bool      // the person proved who they are since the attempt began: a locked session may go on
 }
 
 // finish returns who came back from the provider. An attempt can be finished once, by the browser that started it.
+//
+// Where it fails, the arrival says as much as is known: that one was under way, and who the provider has proved.
 func (s *signOn) finish(r *http.Request) (arrival, error) {
 	cookie, err := r.Cookie(s.cookie())
 	if err != nil {
@@ -160,54 +164,61 @@ func (s *signOn) finish(r *http.Request) (arrival, error) {
 	a, found := s.attempts[keyOf(cookie.Value)]
 	delete(s.attempts, keyOf(cookie.Value))
 	s.mu.Unlock()
+	if !found || s.late(a) {
+		return arrival{}, fmt.Errorf("%w: it took too long, or was used before", ErrSignOn)
+	}
+	return s.complete(r, a)
+}
+
+// complete has the provider say who came back.
+func (s *signOn) complete(r *http.Request, a attempt) (arrival, error) {
+	out := arrival{begun: true, fresh: a.fresh}
 	query := r.URL.Query()
 	switch {
-	case !found || s.late(a):
-		return arrival{}, fmt.Errorf("%w: it took too long, or was used before", ErrSignOn)
 	case query.Get("state") != a.state:
-		return arrival{}, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
+		return out, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
 	case query.Get("error") != "":
-		return arrival{}, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
+		return out, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
 	}
 	ctx := oidc.ClientContext(r.Context(), s.client)
 	provider, client, err := s.discover(ctx)
 	if err != nil {
-		return arrival{}, err
+		return out, err
 	}
 	proof, err := s.own.proof(client, s.now())
 	if err != nil {
-		return arrival{}, err
+		return out, err
 	}
 	token, err := client.Exchange(ctx, query.Get("code"), append(proof, oauth2.VerifierOption(a.verifier))...)
 	if err != nil {
-		return arrival{}, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
+		return out, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok || len(raw) > maxIDTokenSize {
-		return arrival{}, fmt.Errorf("%w: the identity provider sent no ID token", ErrSignOn)
+		return out, fmt.Errorf("%w: the identity provider sent no ID token", ErrSignOn)
 	}
 	verified, err := provider.Verifier(&oidc.Config{ClientID: s.settings.ClientID, Now: s.now}).Verify(ctx, raw)
 	if err != nil {
-		return arrival{}, fmt.Errorf("%w: the ID token does not hold: %w", ErrSignOn, err)
+		return out, fmt.Errorf("%w: the ID token does not hold: %w", ErrSignOn, err)
 	}
 	if verified.Nonce != a.nonce {
-		return arrival{}, fmt.Errorf("%w: the ID token is of another sign-on", ErrSignOn)
+		return out, fmt.Errorf("%w: the ID token is of another sign-on", ErrSignOn)
 	}
 	var payload json.RawMessage
 	if err := verified.Claims(&payload); err != nil {
-		return arrival{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+		return out, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
 	}
 	claims := map[string]any{}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.UseNumber()
 	if err := dec.Decode(&claims); err != nil {
-		return arrival{}, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+		return out, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
 	}
-	if a.fresh && !asked(claims, a.begun) {
-		return arrival{}, fmt.Errorf("%w: the provider did not ask you again who you are", ErrSignOn)
+	out.person, err = s.identify(claims)
+	out.level = levelOf(claims, s.levelClaim())
+	if err == nil && a.fresh && !asked(claims, a.begun) {
+		err = fmt.Errorf("%w: the provider did not ask you again who you are", ErrSignOn)
 	}
-	who, err := s.identify(claims)
-	out := arrival{person: who, fresh: a.fresh}
 	if err == nil && a.launch {
 		out.context, err = s.settings.Launch.context(token.Extra, claims)
 	}

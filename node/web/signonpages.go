@@ -2,8 +2,10 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 // showSignOn is where everybody begins. Who is signed on already goes on.
@@ -45,6 +47,13 @@ func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
+// notWritten says that nobody comes in unseen.
+func notWritten(back string) view {
+	return view{Name: "message", Title: "You cannot sign on at the moment", Body: message{
+		Text: []string{"Each sign-on is written down, and that does not work at the moment. Try again in a few minutes."}, Link: back, LinkText: "Try again",
+	}}
+}
+
 func (p *Portal) tooManySignOns(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "5")
 	p.show(w, r, nil, http.StatusTooManyRequests, view{Name: "message", Title: "Too many people are signing on", Body: message{
@@ -66,6 +75,9 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	setCookie(w, signOnCookie, "", 0)
 	if err != nil {
 		p.logger.Info("a sign-on was refused", slog.Any("error", err))
+		if who.begun && errors.Is(err, ErrSignOn) {
+			p.refused(r, Attendance{User: who.ID, Role: who.Role}, plainSignOn(err))
+		}
 		why := "The service that checks who you are does not answer. Try again in a few minutes."
 		if errors.Is(err, ErrSignOn) {
 			why = "You were not signed on: " + plainSignOn(err) + "."
@@ -75,10 +87,19 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		}})
 		return
 	}
-	if p.suspended(w, r, who.ID) {
+	if p.config.Region.ShutOut(who.ID) {
+		p.refused(r, Attendance{User: who.ID, Role: who.Role}, "their access is suspended")
+		p.suspended(w, r, who.ID)
 		return
 	}
 	old, locked := p.sessions.of(r, "")
+	if err := p.arrived(r, who, locked); err != nil {
+		p.show(w, r, nil, http.StatusServiceUnavailable, notWritten("/sign-on"))
+		return
+	}
+	if old != nil && !strings.EqualFold(old.user.ID, who.ID) {
+		p.left(r, old, "signed out: another person signed on in their browser")
+	}
 	if locked && !who.fresh { // an attempt from before the lock: what the locked session knows stays behind
 		p.sessions.end(old)
 		old = nil
@@ -111,10 +132,12 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This form is out of date.", http.StatusForbidden)
 		return
 	}
+	what := "signed out"
 	if r.PostFormValue("everywhere") != "" {
-		p.sessions.endAll(s.user.ID)
+		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endAll(s.user.ID))
 	}
 	p.sessions.end(s)
+	p.left(r, s, what)
 	setCookie(w, sessionCookie, "", 0)
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	http.Redirect(w, r, "/sign-on?left=1", http.StatusSeeOther)

@@ -20,7 +20,7 @@ import (
 func TestEntryThatCannotBeEncodedIsRefusedAndTheLogGoesOn(t *testing.T) {
 	l := open(t, testOptions(t.TempDir()))
 	for name, e := range map[string]Entry{
-		"no time": {Kind: Intent}, "no kind": {Time: testTime}, "unknown kind": {Time: testTime, Kind: Review + 1},
+		"no time": {Kind: Intent}, "no kind": {Time: testTime}, "unknown kind": {Time: testTime, Kind: SignOut + 1},
 		"long user": {Time: testTime, Kind: Intent, User: strings.Repeat("x", MaxName+1)}, "control": {Time: testTime, Kind: Intent, Detail: "a\rb"},
 		"bad trust": {Time: testTime, Kind: Intent, Trust: "no"}, "bad document": {Time: testTime, Kind: Intent, Document: "x"},
 		"negative": {Time: testTime, Kind: Intent, Bytes: -1}, "ranges": {Time: testTime, Kind: Intent, Ranges: make([]federation.Extent, MaxRanges+1)},

@@ -26,15 +26,18 @@ const (
 	Admin                      // an operator changed something: keys, members, settings
 	Security                   // an attack or a fault of trust was seen: replay, forged signature, stranger
 	Review                     // a governance lead read or exported the log, or judged an access
+	SignOn                     // somebody signed on at the portal, or was refused
+	SignOut                    // somebody signed out, or their sessions were ended
 )
 
 var kindNames = [...]string{
 	"", "intent", "completion", "receipt", "refusal", "search", "view", "ingest", "withdrawal",
 	"directive", "agreement", "break-glass", "admin", "security", "review",
+	"sign-on", "sign-out",
 }
 
 // Valid reports whether k is a kind that this program knows.
-func (k Kind) Valid() bool { return k >= Intent && k <= Review }
+func (k Kind) Valid() bool { return k >= Intent && k <= SignOut }
 
 // String returns the kind's name.
 func (k Kind) String() string {
