@@ -258,17 +258,23 @@ func (s *story) check(name string) {
 		if wide := js[int](s, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 			s.t.Errorf("%s: %d pixels too wide at %d", name, wide, w)
 		}
-		found, err := chromedp.Run(s.ctx, chromedp.Evaluate[[]string](axe+`;
-			axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.html.slice(0, 200) + ' ' + n.failureSummary)))`, chromedp.EvalAwaitPromise))
-		if err != nil {
-			s.t.Fatalf("axe on %s: %v", name, err)
-		}
-		for _, f := range found {
-			s.t.Errorf("%s at %d: %s", name, w, f)
-		}
+		s.axe(fmt.Sprintf("%s at %d", name, w))
 	}
 	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1920, 1080)); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// axe holds a page as it is against WCAG 2.2 A and AA.
+func (s *story) axe(name string) {
+	s.t.Helper()
+	found, err := chromedp.Run(s.ctx, chromedp.Evaluate[[]string](axe+`;
+		axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.html.slice(0, 200) + ' ' + n.failureSummary)))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		s.t.Fatalf("axe on %s: %v", name, err)
+	}
+	for _, f := range found {
+		s.t.Errorf("%s: %s", name, f)
 	}
 }
 

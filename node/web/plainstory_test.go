@@ -33,9 +33,17 @@ func (s *story) plain(name string) {
 	if js[bool](s, "document.documentElement.classList.contains('rw-js')") {
 		s.t.Errorf("%s: a script of the page has run", name)
 	}
-	js[bool](s, "(window.rwRefused = [], true)")
+	s.shot("plain-"+name, 1280, 390)
 	s.scripts(true)
-	s.check("plain-" + name)
+	for _, w := range []int64{1280, 390} {
+		if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(w, 900)); err != nil {
+			s.t.Fatal(err)
+		}
+		if wide := js[int](s, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+			s.t.Errorf("%s: %d pixels too wide at %d", name, wide, w)
+		}
+	}
+	s.axe(name)
 	s.scripts(false)
 }
 
@@ -82,7 +90,7 @@ func TestClinicianReadsWithoutScripts(t *testing.T) {
 		{"Structured", "document.querySelector('.rw-structured h2')"},
 		{"Picture", "document.getElementById('picture').naturalWidth > 100"},
 		{"DICOM", "document.getElementById('picture').naturalWidth === 512"},
-		{"Text", "document.querySelector('pre.rw-text').innerText.length > 10"},
+		{"plain text", "document.querySelector('pre.rw-text').innerText.length > 10"},
 	} {
 		s.goTo(list)
 		link := js[string](s, "[...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === '"+kind.name+"')?.querySelector('.rw-doc a').href || ''")
@@ -96,7 +104,7 @@ func TestClinicianReadsWithoutScripts(t *testing.T) {
 	}
 	s.goTo(list + "/documents/" + string(s.note))
 	s.click("main a[href*='beside=']", "Choose the document to show beside")
-	s.click(".rw-table tbody tr:nth-child(2) .rw-doc a", "Side by side")
+	s.click(".rw-table tbody tr:nth-child(2) .rw-doc a", " beside ")
 	s.plain("6-beside")
 	s.click(".nhsuk-header__account-button", "You are logged out")
 }
@@ -209,10 +217,10 @@ func TestOfficesAndPatientsWorkWithoutScripts(t *testing.T) {
 	s.tick("kind-1")
 	js[bool](s, "(document.getElementById('trust').value = 'RYJ', true)")
 	s.click("main form button", "Check what this means")
-	s.click("main form button", "You said")
+	s.click("main form button", "What you said on")
 	s.plain("42-my-receipt")
 	s.goTo("/my/choices")
 	s.click("a[href$='/undo']", "Take this back?")
-	s.click("main form button", "You said")
+	s.click("main form button", "What you said on")
 	s.leave()
 }
