@@ -102,10 +102,14 @@ func (t *Tour) prepare(ctx context.Context, docs []held, manifest string) (int, 
 			if err := os.MkdirAll(t.records(d.trust), 0o700); err != nil {
 				return 0, err
 			}
-			rows[d.trust] = [][]string{{"file", "patient", "type", "title", "date", "category", "specialty", "author", "confidentiality"}}
+			rows[d.trust] = [][]string{{
+				"file", "patient", "type", "title", "date", "category", "specialty", "author", "confidentiality",
+				"family_name", "given_name", "birth_date", "sex",
+			}}
 		}
 		rows[d.trust] = append(rows[d.trust], []string{
 			d.file, d.patient.NHSNumber, d.doc.Type.Code, d.doc.Title, d.doc.Date.UTC().Format(time.RFC3339), d.doc.Category.Code, d.doc.Specialty.Code, d.doc.Author, d.doc.Confidentiality,
+			d.patient.Family, d.patient.Given, d.patient.Born.Format(time.DateOnly), d.patient.Sex,
 		})
 	}
 	for id, table := range rows {
