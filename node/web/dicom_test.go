@@ -30,7 +30,7 @@ func scan(t testing.TB, pixels dicom.PixelDataInfo, change map[tag.Tag]any) []by
 	}
 	var set dicom.Dataset
 	order := []tag.Tag{
-		tag.MediaStorageSOPClassUID, tag.MediaStorageSOPInstanceUID, tag.TransferSyntaxUID, tag.PatientID, tag.SamplesPerPixel, tag.PhotometricInterpretation, tag.PlanarConfiguration, tag.NumberOfFrames,
+		tag.MediaStorageSOPClassUID, tag.MediaStorageSOPInstanceUID, tag.TransferSyntaxUID, tag.PatientName, tag.PatientID, tag.PatientBirthDate, tag.SamplesPerPixel, tag.PhotometricInterpretation, tag.PlanarConfiguration, tag.NumberOfFrames,
 		tag.Rows, tag.Columns, tag.BitsAllocated, tag.BitsStored, tag.HighBit, tag.PixelRepresentation, tag.WindowCenter, tag.WindowWidth, tag.RescaleIntercept, tag.RescaleSlope,
 	}
 	for _, k := range order {
@@ -150,7 +150,11 @@ func TestHostileDICOMIsRefused(t *testing.T) {
 
 func TestDICOMOfAnotherPatientIsNotShown(t *testing.T) {
 	b, _, doc, _ := opened(t, &admin.Located{Title: "CT", ContentType: "application/dicom", Pages: 1}, scan(t, native(16, []uint16{1, 2, 3, 4}), nil))
-	b.get(doc).wants(t, 200, `id="picture"`, "Not for diagnosis")
+	b.get(doc).wants(t, 200, `id="picture"`, "Not for diagnosis", "Make sure that the name")
+	theirs := map[tag.Tag]any{tag.PatientID: []string{numberA}, tag.PatientName: []string{"HART^Ann"}, tag.PatientBirthDate: []string{"19990101"}}
+	b, _, doc, _ = opened(t, &admin.Located{Title: "CT", ContentType: "application/dicom", Pages: 1}, scan(t, native(16, []uint16{1, 2, 3, 4}), theirs))
+	b.region.people = map[string]Person{numberA: {Number: numberA, Family: "Hart", Given: "Ann", Born: "1999-01-01"}}
+	b.get(doc).wants(t, 200, `id="picture"`, "NHS number, name and date of birth are those of your patient")
 	b, _, doc, _ = opened(t, &admin.Located{Title: "CT", ContentType: "application/dicom", Pages: 1}, scan(t, native(16, []uint16{1, 2, 3, 4}), map[tag.Tag]any{tag.PatientID: []string{numberB}}))
 	got := b.get(doc)
 	got.wants(t, 200, "This document is about another patient", "999 000 0018", "999 000 0026")

@@ -218,7 +218,7 @@ func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *d
 	}
 	body.Radiograph = media.FormatOf(got.head.GetContentType()) == media.FormatDICOM
 	s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, picture: pic}, p.now())
-	body.Kind, body.Width, body.Height, body.Retried = "picture", pic.width, pic.height, got.retried
+	body.Kind, body.Width, body.Height, body.Retried, body.Agrees = "picture", pic.width, pic.height, got.retried, pic.agrees
 	return got.head, nil
 }
 

@@ -50,17 +50,19 @@ func (s subject) compare(number string, known Person) []difference {
 
 // agrees says what of a document that contradicts nothing was compared: at least the NHS number and something else.
 func (s subject) agrees(known Person) string {
-	var out []string
-	if len(s.words()) > 0 && known.Family != "" && known.Given != "" {
-		out = append(out, "name")
-	}
-	if s.born != "" && known.Born != "" {
-		out = append(out, "date of birth")
-	}
-	if len(s.numbers) == 0 || len(out) == 0 {
+	named, born := len(s.words()) > 0 && known.Family != "" && known.Given != "", s.born != "" && known.Born != ""
+	switch {
+	case len(s.numbers) == 0:
+		return ""
+	case named && born:
+		return "NHS number, name and date of birth"
+	case named:
+		return "NHS number and name"
+	case born:
+		return "NHS number and date of birth"
+	default:
 		return ""
 	}
-	return strings.Join(append([]string{"NHS number"}, out...), " and ")
 }
 
 func (s subject) whole() string {

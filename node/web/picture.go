@@ -26,7 +26,8 @@ type picture struct {
 	data          []byte
 	contentType   string
 	width, height int
-	retried       bool // the first copy failed its check
+	retried       bool   // the first copy failed its check
+	agrees        string // what of the file's own words about its patient was compared, and is right
 }
 
 // paint makes a picture of a page that browsers cannot show, and checks one that they can. The size that a file claims is
@@ -77,12 +78,13 @@ func (p *Portal) paintFrame(ctx context.Context, x reading, data []byte) (out pi
 	if err != nil {
 		return picture{}, fmt.Errorf("%w: %w", ErrPicture, err)
 	}
-	if _, err := p.crossCheck(ctx, x, r.subject); err != nil {
+	agrees, err := p.crossCheck(ctx, x, r.subject)
+	if err != nil {
 		return picture{}, err
 	}
 	held := int64(0)
 	defer func() { p.painting.Release(held) }()
-	return r.paint(x.page, func(n int64) error {
+	out, err = r.paint(x.page, func(n int64) error {
 		if n > maxPainting {
 			return fmt.Errorf("%w: %d bytes", ErrPicture, n)
 		}
@@ -92,6 +94,8 @@ func (p *Portal) paintFrame(ctx context.Context, x reading, data []byte) (out pi
 		held = n
 		return nil
 	})
+	out.agrees = agrees
+	return out, err
 }
 
 func claimedSize(format media.Format, data []byte) (image.Config, error) {

@@ -95,7 +95,7 @@ func TestStructuredDocumentOfAnotherPersonIsNotShown(t *testing.T) {
 	b, _, doc, _ := opened(t, &admin.Located{Title: "Letter", ContentType: "text/xml"}, []byte(cda))
 	b.get(doc).wants(t, 200, "secret words", "Make sure that the name")
 	b.region.people = map[string]Person{numberA: {Number: numberA, Family: "Hart", Given: "Ann", Born: "1999-01-01"}}
-	b.get(doc).wants(t, 200, "secret words", "NHS number and name and date of birth are those of your patient")
+	b.get(doc).wants(t, 200, "secret words", "NHS number, name and date of birth are those of your patient")
 	b.region.people[numberA] = Person{Number: numberA, Family: "Hart", Given: "Ann", Born: "1998-01-01"}
 	got := b.get(doc)
 	got.wants(t, 200, "This document is about another patient", "1 January 1998", "1 January 1999")
