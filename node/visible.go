@@ -187,6 +187,10 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 		if cap(page.Pointers) > cap(l.room) {
 			l.room = page.Pointers[:0]
 		}
+		gone, err := l.n.goneOf(ctx, page.Pointers)
+		if err != nil {
+			return err
+		}
 		for _, p := range page.Pointers {
 			for len(waiting) > 0 && index.Compare(waiting[0], p) < 0 {
 				if fn(waiting[0]) {
@@ -194,9 +198,7 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 				}
 				waiting = waiting[1:]
 			}
-			if shown, err := l.shown(ctx, p); err != nil {
-				return err
-			} else if shown && fn(p) {
+			if !gone[p.Document] && !l.held[p.Document] && l.may(p) && fn(p) {
 				return nil
 			}
 		}
@@ -277,10 +279,41 @@ func (l *listing) known(ctx context.Context, id federation.DocumentID) (bool, er
 	return l.shown(ctx, p)
 }
 
+// goneOf returns those of pointers that this trust has withdrawn, which the region may not know yet.
+func (n *Node) goneOf(ctx context.Context, pointers []federation.Pointer) (map[federation.DocumentID]bool, error) {
+	var own []federation.DocumentID
+	for i := range pointers {
+		if n.ours(pointers[i].Document) {
+			own = append(own, pointers[i].Document)
+		}
+	}
+	if len(own) == 0 {
+		return nil, nil
+	}
+	gone, err := n.records.Withheld(ctx, own)
+	if err == nil || ctx.Err() != nil {
+		return gone, ctx.Err()
+	}
+	// Something of the store cannot be read. Each is looked up by itself, so that one that is damaged hides no other.
+	gone = make(map[federation.DocumentID]bool)
+	for i := range pointers {
+		if gone[pointers[i].Document], err = n.gone(ctx, pointers[i]); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
+}
+
+// ours reports whether this trust is the custodian of a document. Taking each id of a list apart costs more than all that is
+// decided on it.
+func (n *Node) ours(id federation.DocumentID) bool {
+	rest, ours := strings.CutPrefix(string(id), string(n.Trust()))
+	return ours && strings.HasPrefix(rest, "-")
+}
+
 // gone reports whether this trust has withdrawn a document of its own, which the region may not know yet.
 func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
-	// Taking each id of a list apart costs more than all that is decided on it.
-	if rest, ours := strings.CutPrefix(string(p.Document), string(n.Trust())); !ours || !strings.HasPrefix(rest, "-") {
+	if !n.ours(p.Document) {
 		return false, nil
 	}
 	doc, err := n.records.Document(ctx, p.Document)

@@ -235,3 +235,20 @@ func decodeDocument(id federation.DocumentID, b []byte) (Document, error) {
 	}
 	return doc, d.Finish()
 }
+
+// legallyRestricted reads of what encode wrote whether statute keeps the document from being shared, by its own class or by
+// that of its type.
+func legallyRestricted(b []byte, types map[string]string) (bool, error) {
+	d := federation.NewDecoder("document", b)
+	if v := d.U8(); d.Err() != nil || v != documentVersion {
+		return v == legalVersion, d.Err()
+	}
+	if len(types) == 0 {
+		return false, nil
+	}
+	var subject federation.Subject
+	var old federation.DocumentKey
+	d.Into(subject[:])
+	d.Into(old[:])
+	return types[d.Text(maxCode)] != "", d.Err()
+}

@@ -31,6 +31,48 @@ func (s *Store) Document(ctx context.Context, id federation.DocumentID) (Documen
 	return doc, err
 }
 
+// Withheld returns those of ids that this store keeps back whatever the region's index says of them: withdrawn, erased and
+// legally restricted documents; nil when there are none. Whatever was never here or cannot be read is not among them. All are
+// looked up at one moment: a transaction for each of a thousand would take longer than everything else that lists them.
+func (s *Store) Withheld(ctx context.Context, ids []federation.DocumentID) (out map[federation.DocumentID]bool, err error) {
+	err = s.view(ctx, func(txn *badger.Txn) error {
+		var room [2][]byte
+		for _, id := range ids {
+			if id.Custodian() != s.trust || !s.withholds(txn, id.Key(), &room) {
+				continue
+			}
+			if out == nil {
+				out = make(map[federation.DocumentID]bool)
+			}
+			out[id] = true
+		}
+		return ctx.Err()
+	})
+	return out, err
+}
+
+// withholds is Withheld for one document. room is used again for the next.
+func (s *Store) withholds(txn *badger.Txn, k federation.DocumentKey, room *[2][]byte) bool {
+	plain, found, err := s.open(txn, documentKey(rowState, k), room[0])
+	if err != nil || !found {
+		return false
+	}
+	room[0] = plain[:0]
+	st, err := decodeState(plain)
+	if err != nil {
+		return false
+	}
+	if st.Phase == Withdrawn || st.Phase == Erased {
+		return true
+	}
+	if plain, found, err = s.open(txn, documentKey(rowDocument, k), room[1]); err != nil || !found {
+		return false
+	}
+	room[1] = plain[:0]
+	legal, err := legallyRestricted(plain, s.legalTypes)
+	return err == nil && legal
+}
+
 // Manifest returns the encoded manifest of a document, whose digest was published, and fails as Document does.
 func (s *Store) Manifest(ctx context.Context, id federation.DocumentID) ([]byte, error) {
 	var out []byte

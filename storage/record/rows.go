@@ -84,6 +84,11 @@ func entryKey(row byte, id EntryID) []byte {
 
 // get opens the row at k. found is false when there is none.
 func (s *Store) get(txn *badger.Txn, k []byte) (plain []byte, found bool, err error) {
+	return s.open(txn, k, nil)
+}
+
+// open is get into room, as far as there is any.
+func (s *Store) open(txn *badger.Txn, k, room []byte) (plain []byte, found bool, err error) {
 	item, err := txn.Get(k)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, false, nil
@@ -92,7 +97,7 @@ func (s *Store) get(txn *badger.Txn, k []byte) (plain []byte, found bool, err er
 		return nil, false, fmt.Errorf("row %q: %w", k[:1], err)
 	}
 	err = item.Value(func(v []byte) error {
-		plain, err = s.sealer.Open(nil, k, v)
+		plain, err = s.sealer.Open(room[:0], k, v)
 		return err
 	})
 	if err != nil {
