@@ -51,6 +51,9 @@ func (p *Portal) paint(ctx context.Context, contentType string, data []byte) (ou
 	if format != media.FormatTIFF {
 		return out, nil
 	}
+	if pic, ok, err := p.paintScan(ctx, out); ok || err != nil {
+		return pic, err
+	}
 	weight := int64(config.Width) * int64(config.Height) * bytesOf(config.ColorModel)
 	if weight > maxPainting {
 		return picture{}, fmt.Errorf("%w: %d x %d pixels take %d bytes", ErrPicture, config.Width, config.Height, weight)
@@ -65,6 +68,24 @@ func (p *Portal) paint(ctx context.Context, contentType string, data []byte) (ou
 	}
 	out.data, out.contentType, err = encode(img)
 	return out, err
+}
+
+// paintScan makes the picture of a TIFF page in black and white, as most scans are. ok is false when it is another.
+func (p *Portal) paintScan(ctx context.Context, page picture) (_ picture, ok bool, err error) {
+	art, ok := media.ReadLineArt(bytes.NewReader(page.data), int64(len(page.data)))
+	if !ok || art.Width != page.width || art.Height != page.height {
+		return picture{}, false, nil
+	}
+	weight := int64(art.Width) * int64(art.Height) / 8 // what does not compress
+	if err := p.painting.Acquire(ctx, weight); err != nil {
+		return picture{}, false, err
+	}
+	defer p.painting.Release(weight)
+	if page.data, ok = paintLineArt(art, page.data); !ok {
+		return picture{}, false, nil
+	}
+	page.contentType = media.FormatPNG.ContentType()
+	return page, true, nil
 }
 
 // paintFrame makes a picture of a frame of a DICOM file that is the patient's.
