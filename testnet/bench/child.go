@@ -114,6 +114,8 @@ func runChild(ctx context.Context, args []string, in io.Reader, out, diag io.Wri
 		switch args[0] {
 		case "node":
 			err = childNode(ctx, args[1], in, out)
+		case "portal":
+			err = childOpen(ctx, args[1], portalSettings, in, out)
 		case "found":
 			err = childFound(ctx, args[1], args[2], in, out)
 		case "join":
@@ -142,12 +144,20 @@ func runChild(ctx context.Context, args []string, in io.Reader, out, diag io.Wri
 //	keep N BYTES            take in N documents of so many bytes; answers with their ids
 //	wait DOCUMENT...        wait until the documents can be fetched
 //	invite TRUST            answers with an invitation
+//	origin                  the address of its portal
+//	profile FILE            begin a profile of the process; without FILE, end it
 func childNode(ctx context.Context, data string, in io.Reader, out io.Writer) error {
+	return childOpen(ctx, data, func(*node.Settings) {}, in, out)
+}
+
+// childOpen is childNode with settings of its own.
+func childOpen(ctx context.Context, data string, set func(*node.Settings), in io.Reader, out io.Writer) error {
 	settings, err := node.LoadSettings(data, "", func(string) string { return "" })
 	if err != nil {
 		return err
 	}
 	settings.InsecureDevKeys, settings.TestNumbers = true, true
+	set(&settings)
 	n, err := node.Open(ctx, node.Options{Data: data, Settings: settings, NoAdmin: true, Statfs: testnet.RoomyStatfs})
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +75,10 @@ func childRecord(ctx context.Context, n *node.Node, words []string) (string, err
 			return err
 		})
 		return line, err
+	case "origin":
+		return n.PortalURL(), nil
+	case "profile":
+		return "", childProfile(words[1:])
 	default:
 		return "", fmt.Errorf("unknown word %q", words[0])
 	}
@@ -103,4 +109,17 @@ func rateOf(ctx context.Context, n *node.Node, document string, d time.Duration)
 			return 0, err
 		}
 	}
+}
+
+// childProfile begins a profile of this process, or ends it where no file is named.
+func childProfile(file []string) error {
+	if len(file) == 0 {
+		pprof.StopCPUProfile()
+		return nil
+	}
+	f, err := os.Create(file[0])
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f) // the file is closed with the process
 }

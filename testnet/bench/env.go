@@ -16,13 +16,14 @@ import (
 
 // env is what the benchmarks have in common.
 type env struct {
-	out   io.Writer // for people who wait
-	runs  int
-	quick bool
-	full  bool
-	peers string
-	dir   string
-	kept  string // folder of prepared indexes that outlives the run; empty: none does
+	out     io.Writer // for people who wait
+	runs    int
+	quick   bool
+	full    bool
+	peers   string
+	dir     string
+	profile string // file; empty: none
+	kept    string // folder of prepared indexes that outlives the run; empty: none does
 
 	made         bool // dir is ours to remove
 	small, large *prepared

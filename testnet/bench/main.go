@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 		return runChild(ctx, args[1:], in, out, diag)
 	}
 	e := &env{out: diag}
-	var only, save, profile string
+	var only, save string
 	var asJSON bool
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(diag)
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 	fs.StringVar(&e.kept, "index", "", "`folder` in which the indexes of pointers stay, for later runs; empty: they are made anew and removed")
 	fs.BoolVar(&asJSON, "json", false, "print JSON instead of Markdown")
 	fs.StringVar(&save, "save", "", "write the JSON to this `file` as well")
-	fs.StringVar(&profile, "cpuprofile", "", "write a profile of this process, ours and the load on it, to this `file`")
+	fs.StringVar(&e.profile, "cpuprofile", "", "write a profile of this process, ours and the load on it, to this `file`, and of a portal's node to file.node")
 	if err := fs.Parse(args); err != nil || fs.NArg() > 0 || e.runs < 1 || e.peers != "auto" && e.peers != "none" {
 		_, _ = fmt.Fprintln(diag, "bench: see -help for what there is to set")
 		return 2
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 		return 1
 	}
 	defer e.close()
-	stop, err := profiled(profile)
+	stop, err := profiled(e.profile)
 	if err != nil {
 		_, _ = fmt.Fprintln(diag, "bench:", err)
 		return 1
@@ -125,6 +125,8 @@ func benchmarks() []benchmark {
 		{name: "gigabyte", run: benchGigabyte},
 		{name: "intake", run: benchIntake},
 		{name: "lossy", run: benchLossy, extra: true},
+		{name: "portal", run: benchPortal},
+		{name: "downloads", run: benchDownloads},
 		{name: "readers", run: benchReaders},
 		{name: "state", run: benchState},
 		{name: "observer", run: benchObserver},
