@@ -90,7 +90,7 @@ func (f filter) Query() string {
 // notStated is the value of what a document does not say, in a facet.
 const notStated = "none"
 
-func (e entry) value(facet string) (value, label string) {
+func (e *entry) value(facet string) (value, label string) {
 	switch facet {
 	case byTrust:
 		return e.Trust, e.TrustName
@@ -109,19 +109,23 @@ func (e entry) value(facet string) (value, label string) {
 	}
 }
 
-// keeps reports whether an entry passes all of the filter but one facet. words are those of its text, folded.
-func (f filter) keeps(e *entry, but string, words []string) bool {
-	if f.Hide && e.ReplacedBy != "" || f.New && !e.New {
-		return false
+// misses returns the facets of the filter that an entry does not pass, a bit for each in the order of facetNames; ok is false when
+// it does not pass something else. words are those of its text, folded.
+func (f filter) misses(e *entry, words []string) (facets uint8, ok bool) {
+	if f.Hide && e.ReplacedBy != "" || f.New && !e.New || !e.says(words) {
+		return 0, false
 	}
-	for _, name := range facetNames() {
-		if chosen := f.Chosen[name]; name != but && len(chosen) > 0 {
+	if len(f.Chosen) == 0 {
+		return 0, true
+	}
+	for i, name := range facetNames() {
+		if chosen := f.Chosen[name]; len(chosen) > 0 {
 			if v, _ := e.value(name); !slices.Contains(chosen, v) {
-				return false
+				facets |= 1 << i
 			}
 		}
 	}
-	return e.says(words)
+	return facets, true
 }
 
 // says reports whether all words are in what is known of the document.
@@ -159,15 +163,33 @@ func plain(text string) string {
 	}, norm.NFKD.String(text))
 }
 
-func (f filter) apply(all []entry) []entry {
+// apply returns the entries that pass the filter, and the facets with how many each of their values would leave: what all the
+// others do. It looks at each entry once.
+func (f filter) apply(all []entry) (matching []entry, facets []facet) {
+	names, legends := facetNames(), [...]string{"Trust", "Type", "Specialty", "Author", "Year"}
+	facets = make([]facet, len(names))
+	places := make([]map[string]int, len(names))
+	for x, name := range names {
+		facets[x], places[x] = facet{Name: name, Legend: legends[x]}, make(map[string]int)
+	}
 	words := f.words()
-	var out []entry
-	for i := range all {
-		if f.keeps(&all[i], "", words) {
-			out = append(out, all[i])
+	for j := range all {
+		e := &all[j]
+		missed, ok := f.misses(e, words)
+		if ok && missed == 0 {
+			matching = append(matching, *e)
+		}
+		for x := range facets {
+			o := facets[x].option(places[x], e, f)
+			if ok && missed&^(1<<x) == 0 {
+				o.Count++
+			}
 		}
 	}
-	return out
+	for x := range facets {
+		facets[x].arrange(len(f.Chosen[facets[x].Name]) > 0)
+	}
+	return matching, facets
 }
 
 // facet is one way to narrow a timeline down.
@@ -184,33 +206,25 @@ type option struct {
 	Chosen       bool
 }
 
-// facets counts the values of each facet among what the others leave.
-func (f filter) facets(all []entry) []facet {
-	var out []facet
-	words := f.words()
-	for _, x := range []facet{{Name: byTrust, Legend: "Trust"}, {Name: byType, Legend: "Type"}, {Name: bySpecialty, Legend: "Specialty"}, {Name: byAuthor, Legend: "Author"}, {Name: byYear, Legend: "Year"}} {
-		places := make(map[string]int)
-		for j := range all {
-			e := &all[j]
-			value, label := e.value(x.Name)
-			i, known := places[value]
-			if !known {
-				i = len(x.Options)
-				places[value] = i
-				x.Options = append(x.Options, option{Value: value, Label: label, Chosen: slices.Contains(f.Chosen[x.Name], value)})
-			}
-			if f.keeps(e, x.Name, words) {
-				x.Options[i].Count++
-			}
-		}
-		slices.SortFunc(x.Options, func(a, b option) int {
-			if x.Name == byYear {
-				return cmp.Compare(b.Value, a.Value)
-			}
-			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Label, b.Label))
-		})
-		x.Open = len(f.Chosen[x.Name]) > 0 || len(x.Options) <= 8 && (x.Name == byTrust || x.Name == byType)
-		out = append(out, x)
+// option returns the option of an entry's value. places are those of the options that there are.
+func (x *facet) option(places map[string]int, e *entry, f filter) *option {
+	value, label := e.value(x.Name)
+	i, known := places[value]
+	if !known {
+		i = len(x.Options)
+		places[value] = i
+		x.Options = append(x.Options, option{Value: value, Label: label, Chosen: slices.Contains(f.Chosen[x.Name], value)})
 	}
-	return out
+	return &x.Options[i]
+}
+
+// arrange puts the options in order: years newest first, all others by what they leave.
+func (x *facet) arrange(chosen bool) {
+	slices.SortFunc(x.Options, func(a, b option) int {
+		if x.Name == byYear {
+			return cmp.Compare(b.Value, a.Value)
+		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Label, b.Label))
+	})
+	x.Open = chosen || len(x.Options) <= 8 && (x.Name == byTrust || x.Name == byType)
 }

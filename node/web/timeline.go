@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,14 +29,22 @@ type entry struct {
 	SpecialtyName     string
 	Date              time.Time // zero: not known
 	Pages             uint32
-	Size              string
 	Confidential      string // words for more than normal confidentiality
 	Sealed            bool
 	ReplacedBy        string // link to the document that has taken its place; "-" when that is not listed
 	Silent            bool   // its trust does not answer
 	New               bool   // it was not listed at the user's last visit
 
-	text string // what is searched, once it was
+	bytes uint64
+	text  string // what is searched, once it was
+}
+
+// Size is how large the document is, in words.
+func (e entry) Size() string {
+	if e.Sealed {
+		return ""
+	}
+	return sizeName(e.bytes)
 }
 
 // silence is a trust that does not answer, or may not take part.
@@ -83,7 +92,7 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 	before := p.visit(r.Context(), s, of, all)
 	fresh := markNew(all, before)
 	f := readFilter(r.URL.Query())
-	body := timelinePage{Filter: f, All: len(all), Facets: f.facets(all), Silent: p.silent(reply, all), Cut: cut, Views: p.savedViews(r, s, of, f), Before: before.At, New: fresh}
+	body := timelinePage{Filter: f, All: len(all), Silent: p.silent(reply, all), Cut: cut, Views: p.savedViews(r, s, of, f), Before: before.At, New: fresh}
 	for _, text := range reply.GetWarnings() {
 		body.Warnings = append(body.Warnings, plainWarning(text))
 	}
@@ -92,12 +101,16 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 	}
 	body.Old = p.now().Sub(body.AsOf) > time.Minute
 	body.Ago = ago(body.AsOf, p.now())
-	matching := f.apply(all)
+	matching, facets := f.apply(all)
+	body.Facets = facets
 	body.Matching = len(matching)
 	path := "/patients/" + of.Key
 	from := min((f.Page-1)*rowsAtOnce, max(len(matching)-1, 0)/rowsAtOnce*rowsAtOnce)
 	to := min(from+rowsAtOnce, len(matching))
 	body.Entries, body.From, body.To = matching[from:to], from+1, to
+	for i := range body.Entries {
+		body.Entries[i].Link = documentPath(of, body.Entries[i].Document)
+	}
 	if from > 0 {
 		body.Later = address(path, f.query(from/rowsAtOnce))
 	}
@@ -185,15 +198,23 @@ func (p *Portal) entries(s *session, of *patient, reply *admin.LocateReply) []en
 		}
 	}
 	s.setReplaced(replaced)
-	out := make([]entry, 0, len(reply.GetDocuments()))
-	formats := make(map[string]string) // telling one takes longer than all else of an entry
-	for _, d := range reply.GetDocuments() {
+	// Of pointers, because entries are large to move.
+	documents := slices.Clone(reply.GetDocuments())
+	slices.SortStableFunc(documents, func(a, b *admin.Located) int { return cmp.Compare(dateOf(b), dateOf(a)) })
+	out := make([]entry, 0, len(documents))
+	formats, trusts := make(map[string]string), make(map[string]string) // finding them takes longer than all else of an entry
+	for _, d := range documents {
 		format, known := formats[d.GetContentType()]
 		if !known {
 			format = formatName(d.GetContentType())
 			formats[d.GetContentType()] = format
 		}
-		e := p.entryOf(of, d, format)
+		trust, known := trusts[d.GetCustodian()]
+		if !known {
+			trust = p.config.Names(federation.TrustID(d.GetCustodian()))
+			trusts[d.GetCustodian()] = trust
+		}
+		e := p.entryOf(d, format, trust)
 		e.Silent = quiet[d.GetCustodian()]
 		if by := replaced[d.GetDocument()]; by != "" {
 			e.ReplacedBy = documentPath(of, by)
@@ -202,8 +223,12 @@ func (p *Portal) entries(s *session, of *patient, reply *admin.LocateReply) []en
 		}
 		out = append(out, e)
 	}
-	slices.SortStableFunc(out, func(a, b entry) int { return b.Date.Compare(a.Date) })
 	return out
+}
+
+// dateOf is a document's date in microseconds, before all others where it has none.
+func dateOf(d *admin.Located) int64 {
+	return cmp.Or(d.GetDate(), math.MinInt64)
 }
 
 func documentPath(of *patient, document string) string {
@@ -211,14 +236,17 @@ func documentPath(of *patient, document string) string {
 }
 
 func (p *Portal) entry(of *patient, d *admin.Located) entry {
-	return p.entryOf(of, d, formatName(d.GetContentType()))
+	e := p.entryOf(d, formatName(d.GetContentType()), p.config.Names(federation.TrustID(d.GetCustodian())))
+	e.Link = documentPath(of, e.Document)
+	return e
 }
 
-func (p *Portal) entryOf(of *patient, d *admin.Located, format string) entry {
+// entryOf is entry without its link, which those only need that are shown.
+func (p *Portal) entryOf(d *admin.Located, format, trust string) entry {
 	e := entry{
-		Document: d.GetDocument(), Link: documentPath(of, d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Code: d.GetType(),
-		Trust: d.GetCustodian(), TrustName: p.config.Names(federation.TrustID(d.GetCustodian())), Author: d.GetAuthor(), Specialty: d.GetSpecialty(), SpecialtyName: p.specialtyName(d.GetSpecialty()), Format: format,
-		Pages: d.GetPages(), Size: sizeName(d.GetBytes()), Sealed: d.GetSealed(),
+		Document: d.GetDocument(), Title: d.GetTitle(), Type: typeName(d.GetType()), Code: d.GetType(),
+		Trust: d.GetCustodian(), TrustName: trust, Author: d.GetAuthor(), Specialty: d.GetSpecialty(), SpecialtyName: p.specialtyName(d.GetSpecialty()), Format: format,
+		Pages: d.GetPages(), bytes: d.GetBytes(), Sealed: d.GetSealed(),
 	}
 	if d.GetDate() != 0 {
 		e.Date = time.UnixMicro(d.GetDate()).UTC()
@@ -230,7 +258,7 @@ func (p *Portal) entryOf(of *patient, d *admin.Located, format string) entry {
 		e.Confidential = "Very restricted"
 	}
 	if e.Sealed {
-		e.Title, e.Type, e.Format, e.Size, e.Pages = "Details are kept at "+e.TrustName, "Not stated", "", "", 0
+		e.Title, e.Type, e.Format, e.Pages = "Details are kept at "+e.TrustName, "Not stated", "", 0
 	} else if e.Title == "" {
 		e.Title = e.Type
 	}
