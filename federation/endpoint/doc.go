@@ -7,6 +7,8 @@
 // its key, and asks its caller whether that peer is admitted and where it is; it knows nothing of
 // trusts, statements or documents. It is the only package that knows QUIC.
 //
+// A session in this package is a connection whose hello is done; the sessions that people have are those of the portal.
+//
 // # Invariants
 //
 //   - A stream or packet is never handed over, in either direction, unless the other end has proved

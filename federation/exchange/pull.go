@@ -88,7 +88,7 @@ func (f *fetch) pull(ctx context.Context) error {
 }
 
 // lead opens the first stream, which brings the manifest.
-func (f *fetch) lead(ctx context.Context) (*session, error) {
+func (f *fetch) lead(ctx context.Context) (*source, error) {
 	var backoff tries
 	for {
 		node := f.nodes[backoff.failed%len(f.nodes)]
@@ -163,7 +163,7 @@ func (p *puller) wants(wanted int) bool {
 }
 
 // spawn starts a worker; s is its stream if there is one already, with these chunks under way on it.
-func (p *puller) spawn(ctx context.Context, workers *sync.WaitGroup, s *session, under []int) {
+func (p *puller) spawn(ctx context.Context, workers *sync.WaitGroup, s *source, under []int) {
 	p.mu.Lock()
 	stripe := p.opened % p.fetch.client.limits.Stripes
 	p.opened++
@@ -174,7 +174,7 @@ func (p *puller) spawn(ctx context.Context, workers *sync.WaitGroup, s *session,
 }
 
 // work keeps one stripe going until everything has arrived or the fetch has ended.
-func (p *puller) work(ctx context.Context, stripe int, s *session, under []int) {
+func (p *puller) work(ctx context.Context, stripe int, s *source, under []int) {
 	f := p.fetch
 	var backoff tries
 	var err error
@@ -230,7 +230,7 @@ func (p *puller) leave(err error) {
 }
 
 // stream asks for chunks and receives them. under are those that are on their way.
-func (p *puller) stream(s *session, under []int) (progress bool, err error) {
+func (p *puller) stream(s *source, under []int) (progress bool, err error) {
 	defer func() { p.giveBack(under) }()
 	var pace pace
 	for {

@@ -140,7 +140,7 @@ func (r *release) rulingOn(refusal *Refusal) []byte {
 }
 
 // ruled checks what the custodian says of its decision, and keeps the first: it is of the request that the audit log has.
-func (s *session) ruled(signed []byte) error {
+func (s *source) ruled(signed []byte) error {
 	f := s.fetch
 	_, trust, ok := f.client.cfg.Directory.Roster().Node(s.node)
 	if !ok {

@@ -68,7 +68,7 @@ func TestNothingIsTakenWithoutTheCustodiansRuling(t *testing.T) {
 	} {
 		f := &fetch{client: w.client, pointer: federation.Pointer{Manifest: federation.Digest{9}}}
 		here, there := newPipe()
-		s := &session{fetch: f, node: nodeOf(holder), conn: here, signed: []byte("request")}
+		s := &source{fetch: f, node: nodeOf(holder), conn: here, signed: []byte("request")}
 		var b []byte
 		if first != nil {
 			b = append(appendFrame(nil, frameRuling, len(first)), first...)

@@ -147,10 +147,10 @@ func TestForgedReceiptIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.asked = make(chan struct{})
-	for name, change := range map[string]func(*session){
-		"another key":     func(*session) { w.client.cfg.Key = keyOf(other, "statement") },
-		"another request": func(s *session) { s.signed = []byte("other") },
-		"another intent":  func(s *session) { s.intent++ },
+	for name, change := range map[string]func(*source){
+		"another key":     func(*source) { w.client.cfg.Key = keyOf(other, "statement") },
+		"another request": func(s *source) { s.signed = []byte("other") },
+		"another intent":  func(s *source) { s.intent++ },
 	} {
 		w.client.cfg.Key = w.key
 		s, err := f.dial(t.Context(), f.nodes[0], 0, 0, 0)

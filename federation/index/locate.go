@@ -36,7 +36,6 @@ type Query struct {
 type Page struct {
 	Pointers []federation.Pointer // the caller's own
 	Next     Cursor               // empty when this is the last page
-	Subjects []federation.Subject // the subjects that are this patient; the one asked for first
 }
 
 // Locate returns a page of a patient's pointers, those of linked subjects among them. Pages that are read while pointers are
@@ -58,7 +57,7 @@ func Locate(r Reader, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Subjects: subjects, Pointers: q.Room[:0]}
+	page := Page{Pointers: q.Room[:0]}
 	for _, s := range subjects {
 		if page.Pointers, err = locate(r, s, after, page.Pointers, q.Limit+1); err != nil {
 			return Page{}, err

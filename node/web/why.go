@@ -29,7 +29,6 @@ type whyPage struct {
 	Agreement uint64
 	WhoAsked  bool
 	Who       []accessRow
-	WhoNot    string // why that cannot be told here
 	Documents []documentLink
 	Of        *patient
 }

@@ -215,18 +215,6 @@ func (s *Store) FindPersons(ctx context.Context, family, born string) (out []Nam
 	return out, err
 }
 
-// HasPersons reports whether anything is known of anybody.
-func (s *Store) HasPersons(ctx context.Context) (has bool, err error) {
-	err = s.view(ctx, func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{rowNamed}})
-		defer it.Close()
-		it.Seek([]byte{rowNamed})
-		has = it.Valid()
-		return nil
-	})
-	return has, err
-}
-
 func (p Person) encode() []byte {
 	var e federation.Encoder
 	e.U8(personVersion)

@@ -15,8 +15,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
-// session is one stream of a fetch, granted by the custodian.
-type session struct {
+// source is one stream of a fetch, from which its chunks come once the custodian has granted it.
+type source struct {
 	fetch   *fetch
 	node    federation.NodeID
 	conn    net.Conn
@@ -34,14 +34,14 @@ type session struct {
 // errBadChunk is that a chunk was not what the manifest says.
 var errBadChunk = fmt.Errorf("chunk does not match its digest: %w", ErrIntegrity)
 
-// dial opens a stream and asks. start and push are as in Assertion. The caller closes the session.
-func (f *fetch) dial(ctx context.Context, node federation.NodeID, stripe, start, push int) (*session, error) {
+// dial opens a stream and asks. start and push are as in Assertion. The caller finishes or aborts it.
+func (f *fetch) dial(ctx context.Context, node federation.NodeID, stripe, start, push int) (*source, error) {
 	c := f.client
 	conn, err := c.cfg.Dialer.Dial(ctx, node, stripe)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", node.Short(), err)
 	}
-	s := &session{fetch: f, node: node, conn: conn, pushed: push}
+	s := &source{fetch: f, node: node, conn: conn, pushed: push}
 	// A context that ends makes every read and write fail; without it a fetch would sit out its deadlines.
 	s.stop = context.AfterFunc(ctx, func() { abort(conn, resetCancelled) })
 	if err := s.ask(ctx, start, push); err != nil {
@@ -54,7 +54,7 @@ func (f *fetch) dial(ctx context.Context, node federation.NodeID, stripe, start,
 	return s, nil
 }
 
-func (s *session) ask(ctx context.Context, start, push int) error {
+func (s *source) ask(ctx context.Context, start, push int) error {
 	c := s.fetch.client
 	peer, binding, err := c.cfg.Identify(s.conn)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *session) ask(ctx context.Context, start, push int) error {
 }
 
 // answer reads the grant, or the refusal.
-func (s *session) answer() error {
+func (s *source) answer() error {
 	t, n, err := readHeader(s.conn)
 	if err == nil && t == frameRuling {
 		var signed []byte
@@ -139,7 +139,7 @@ func (s *session) answer() error {
 	return nil
 }
 
-func (s *session) refusal(payload []byte) error {
+func (s *source) refusal(payload []byte) error {
 	r, err := decodeRefusal(payload)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (s *session) refusal(payload []byte) error {
 }
 
 // explain returns the custodian's refusal where an error of the stream stands for one.
-func (s *session) explain(err error) error {
+func (s *source) explain(err error) error {
 	if r, ok := refusalOfReset(err); ok {
 		r.Node, r.Cause = s.node, err
 		return r
@@ -158,7 +158,7 @@ func (s *session) explain(err error) error {
 }
 
 // want asks for a run of chunks.
-func (s *session) want(first, count int) error {
+func (s *source) want(first, count int) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
 		return s.explain(fmt.Errorf("deadline of a want: %w", err))
 	}
@@ -170,7 +170,7 @@ func (s *session) want(first, count int) error {
 
 // next reads the chunk p into buf, which must be large enough, and verifies it. It fails with errBadChunk when the stream
 // can go on, but not with these bytes.
-func (s *session) next(p piece, buf []byte) error {
+func (s *source) next(p piece, buf []byte) error {
 	n, err := s.header()
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (s *session) next(p piece, buf []byte) error {
 }
 
 // receive fills b and returns its digest, which it computes while the rest is still on its way.
-func (s *session) receive(b []byte) (federation.Digest, error) {
+func (s *source) receive(b []byte) (federation.Digest, error) {
 	if s.hash == nil {
 		s.hash = sha256.New()
 	}
@@ -215,7 +215,7 @@ func (s *session) receive(b []byte) (federation.Digest, error) {
 }
 
 // header reads up to the header of the next chunk and returns its length.
-func (s *session) header() (int, error) {
+func (s *source) header() (int, error) {
 	if err := s.conn.SetReadDeadline(time.Now().Add(s.fetch.client.limits.Silence)); err != nil {
 		return 0, s.explain(fmt.Errorf("deadline of a chunk: %w", err))
 	}
@@ -248,7 +248,7 @@ func (s *session) header() (int, error) {
 
 // finish sends the receipt and closes the stream in good order. That a receipt does not arrive is the custodian's to
 // note; what was received stays received.
-func (s *session) finish() {
+func (s *source) finish() {
 	defer s.stop()
 	c := s.fetch.client
 	r := Receipt{
@@ -268,7 +268,7 @@ func (s *session) finish() {
 }
 
 // abort ends the stream without a receipt.
-func (s *session) abort() {
+func (s *source) abort() {
 	s.stop()
 	abort(s.conn, resetCancelled)
 }
