@@ -85,7 +85,8 @@ func (n *Node) ProposeAgreement(ctx context.Context, q *admin.ProposeAgreementRe
 func (n *Node) vacant(ctx context.Context, kept []motion) error {
 	for _, p := range kept {
 		if p.State == stateProposed {
-			return admin.Errorf(admin.CodeInUse, "%s has proposed an agreement on %s that nobody has decided on: approve or reject %s first", p.By, p.At.Format(time.DateTime), p.ID)
+			return admin.Errorf(admin.CodeInUse, "another proposal waits, %s, which %s made on %s: a governance lead or privacy officer other than %s approves or rejects it first, or %s takes it back. 'ridgeway agreement show' shows it, 'ridgeway agreement approve %s' decides, and with --reject takes it back",
+				p.ID, p.By, p.At.Format("2 January 2006 at 15:04 MST"), p.By, p.By, p.ID)
 		}
 	}
 	waiting, err := n.waitingAgreement(ctx)
@@ -173,7 +174,11 @@ func timely(effective, expires, now time.Time) error {
 // ApproveAgreement decides on a proposal, as a second person. What is approved is told to the region, and counts from its time
 // on once the region has agreed; where it cannot be reached the agreement is kept, and the reply says so.
 func (n *Node) ApproveAgreement(ctx context.Context, q *admin.ApproveAgreementRequest) (*admin.AgreementProposal, error) {
-	if err := n.governs(ctx, q.GetAsker(), "approves", approverRoles); err != nil {
+	roles := approverRoles
+	if q.GetReject() {
+		roles = proposerRoles // of one's own proposal: rejectProposal looks
+	}
+	if err := n.governs(ctx, q.GetAsker(), "approves", roles); err != nil {
 		return nil, err
 	}
 	if len(q.GetNote()) > maxNote {
@@ -246,6 +251,11 @@ func (n *Node) decideProposal(ctx context.Context, q *admin.ApproveAgreementRequ
 }
 
 func (n *Node) rejectProposal(ctx context.Context, p motion, q *admin.ApproveAgreementRequest) (motion, error) {
+	if !samePerson(q.GetAsker().GetUser(), p.By) {
+		if err := governor(q.GetAsker(), "rejects another's proposal", approverRoles); err != nil {
+			return p, err
+		}
+	}
 	if err := n.noteAgreement(ctx, q.GetAsker(), policy.Permit, fmt.Sprintf("rejected %s of %s; %s", p.ID, p.By, q.GetNote())); err != nil {
 		return p, err
 	}

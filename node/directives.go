@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,8 +24,8 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 	if err != nil {
 		return nil, err
 	}
-	if len(q.GetBy()) > 128 || len(q.GetEvidence()) > 1024 {
-		return nil, admin.Errorf(admin.CodeBadInput, "--by has at most 128 bytes and --evidence at most 1024")
+	if err := errors.Join(lineProblem("--by", q.GetBy(), 128), lineProblem("--evidence", q.GetEvidence(), 1024)); err != nil {
+		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
 	}
 	subject := n.records.Subject(number)
 	if q.GetBy() == "" {
@@ -45,6 +46,9 @@ func (n *Node) Direct(ctx context.Context, patient string, d federation.Directiv
 		return nil, err
 	}
 	d.Subject = n.records.Subject(number)
+	if err := errors.Join(lineProblem("who records it", d.By, 128), lineProblem("the evidence", d.Evidence, 1024)); err != nil {
+		return nil, admin.Errorf(admin.CodeBadInput, "%v", err)
+	}
 	if _, err := rand.Read(d.ID[:]); err != nil {
 		return nil, fmt.Errorf("name the directive: %w", err)
 	}

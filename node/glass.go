@@ -116,9 +116,10 @@ func reasonFault(reason string) string {
 		return fmt.Sprintf("it has %d of the %d words that a reason needs", words, glassWords)
 	case len(reason) > glassReason:
 		return fmt.Sprintf("it has %d bytes, at most %d", len(reason), glassReason)
-	case strings.ContainsFunc(reason, func(r rune) bool { return r == unicode.ReplacementChar || r < 0x20 || !federation.TextRune(r) }):
-		return "it has characters that are no text"
 	default:
+		if fault := federation.LineFault(reason, glassReason); fault != "" {
+			return "it " + fault
+		}
 		return ""
 	}
 }

@@ -186,7 +186,7 @@ func (n *Node) reviewEmergencies(ctx context.Context) error {
 			continue // it was put up for review before the region was told
 		}
 		r := &review{
-			ID: glassID(e.Trust, e.Subject, e.User, e.Until), Kind: glassKind, User: e.User, Trust: e.Trust, Subject: e.Subject, Reason: clipText(e.Reason, glassReason),
+			ID: glassID(e.Trust, e.Subject, e.User, e.Until), Kind: glassKind, User: e.User, Trust: e.Trust, Subject: e.Subject, Reason: oneLine(e.Reason, glassReason),
 			At: e.Until.Add(-glassTime), Until: e.Until,
 		}
 		if now := time.Now().UTC(); r.At.After(now) {

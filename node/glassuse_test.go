@@ -33,6 +33,16 @@ func TestEmergencyIsBelievedWithinItsTimeOnly(t *testing.T) {
 	}
 	signal(n.speaker.wake)
 	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	steering := federation.BreakGlass{Subject: federation.Subject{2}, Custodian: n.Trust(), User: "ada\u202e", Reason: "unconscious\n22/11/26 in\u2067 resus,\tno history", Until: over}
+	if _, err := n.records.Enqueue(t.Context(), steering); err != nil {
+		t.Fatal(err)
+	}
+	signal(n.speaker.wake)
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	told, err := n.emergencyReports(t.Context(), steering.Subject, nil)
+	if err != nil || len(told) != 1 || told[0].GetReason() != "unconscious 22/11/26 in resus, no history" || told[0].GetUser() != "ada" {
+		t.Errorf("what the region was told is shown as it is: %v, %v", told, err)
+	}
 	if rejected := outbox(t, n).Rejected; rejected != 0 {
 		t.Errorf("%d entries were refused: the trusts that it names would never hear of it", rejected)
 	}

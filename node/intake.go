@@ -78,6 +78,11 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	if err := n.checkPerson(ctx, number, person); err != nil {
 		return ingest.Receipt{}, err
 	}
+	for _, t := range []struct{ name, value string }{{"title", item.Title}, {"author", item.Author}, {"reference", item.Reference}} {
+		if err := lineProblem("the "+t.name, t.value, admin.MaxLine); err != nil {
+			return ingest.Receipt{}, refuseItem(ingest.CodeField, err)
+		}
+	}
 	taken := record.Item{Patient: number, Document: documentOf(item, parts)}
 	said, err := n.covered(ctx, taken)
 	switch {

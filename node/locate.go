@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
@@ -132,8 +131,8 @@ func checkAsker(who *admin.Asker) error {
 	if len(who.GetUser()) > 128 || len(who.GetRelationship()) > 128 {
 		return admin.Errorf(admin.CodeBadInput, "user and relationship have at most 128 bytes")
 	}
-	if strings.ContainsFunc(who.GetUser(), func(r rune) bool { return unicode.IsControl(r) || !federation.TextRune(r) }) {
-		return admin.Errorf(admin.CodeBadInput, "%q is not a staff id: it is one line of text", who.GetUser())
+	if federation.LineFault(who.GetUser()+who.GetRelationship(), admin.MaxLine) != "" {
+		return admin.Errorf(admin.CodeBadInput, "%q is not a staff id, or %q no relationship: each is one line of text", who.GetUser(), who.GetRelationship())
 	}
 	if _, err := policy.ParseRelationship(who.GetRelationship()); err != nil {
 		return admin.Errorf(admin.CodeBadInput, "--relationship: %v. Give one of %s, with its evidence after a colon where there is some, such as referral:UBRN-000049831234", err, relationshipKinds())

@@ -60,7 +60,7 @@ func (n *Node) emergencyReports(ctx context.Context, subject federation.Subject,
 	}
 	for _, b := range told { // also where the trusts that know more do not answer
 		of(&wire.Emergency{
-			Id: glassID(b.Trust, b.Subject, b.User, b.Until), Trust: string(b.Trust), User: b.User, Reason: b.Reason,
+			Id: glassID(b.Trust, b.Subject, b.User, b.Until), Trust: string(b.Trust), User: oneLine(b.User, maxStaffID), Reason: oneLine(b.Reason, glassReason),
 			At: b.Until.Add(-glassTime).UnixMicro(), Until: b.Until.UnixMicro(),
 		})
 	}
@@ -117,7 +117,7 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 func cleanTestimony(reply *wire.AccessesReply) {
 	for _, a := range reply.GetAccesses() {
 		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome} {
-			*s = clipText(strings.Join(strings.Fields(*s), " "), 256) // one line: the report shows each so
+			*s = oneLine(*s, 256) // the report shows each so
 		}
 		if !federation.DocumentID(a.GetDocument()).Valid() {
 			a.Document = ""
@@ -126,8 +126,8 @@ func cleanTestimony(reply *wire.AccessesReply) {
 	reply.Emergencies = reply.GetEmergencies()[:min(len(reply.GetEmergencies()), mostEmergencies)]
 	for _, e := range reply.GetEmergencies() {
 		for _, s := range []*string{&e.Id, &e.Trust, &e.User, &e.Role, &e.Outcome} {
-			*s = clipText(strings.Join(strings.Fields(*s), " "), 256) // one line: the report shows each so
+			*s = oneLine(*s, 256) // the report shows each so
 		}
-		e.Reason = clipText(strings.Join(strings.Fields(e.GetReason()), " "), glassReason)
+		e.Reason = oneLine(e.GetReason(), glassReason)
 	}
 }

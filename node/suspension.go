@@ -214,7 +214,7 @@ func (n *Node) askStanding(ctx context.Context, id federation.NodeID) (*admin.Su
 	if _, t, ok := n.ledger.Roster().Node(id); ok {
 		by = string(t.ID)
 	}
-	return &admin.Suspension{Trust: string(n.Trust()), By: clipText(reply.GetBy(), 16), Reason: clipText(reply.GetReason(), 1024), Since: reply.GetSince(), ToldBy: by}, nil
+	return &admin.Suspension{Trust: string(n.Trust()), By: oneLine(reply.GetBy(), 16), Reason: oneLine(reply.GetReason(), 1024), Since: reply.GetSince(), ToldBy: by}, nil
 }
 
 // Standing tells a caller how its own trust stands. Of others it learns nothing.

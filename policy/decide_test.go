@@ -65,6 +65,8 @@ func TestPrecedence(t *testing.T) {
 		{"region not active", func(_ *Request, f *Facts) { f.RegionActive = false }, Denied, NotFound, "standing"},
 		{"requester suspended", func(_ *Request, f *Facts) { f.RequesterStanding = federation.Suspended }, Denied, NotFound, "standing"},
 		{"requester only proposed", func(_ *Request, f *Facts) { f.RequesterStanding = federation.Proposed }, Denied, NotFound, "standing"},
+		{"requester not known", func(_ *Request, f *Facts) { f.RequesterStanding = 0 }, Denied, NotFound, "standing"},
+		{"custodian not known", func(_ *Request, f *Facts) { f.CustodianStanding = 0 }, Denied, NotFound, "standing"},
 		{"custodian suspended", func(_ *Request, f *Facts) { f.CustodianStanding = federation.Suspended }, Denied, NotFound, "standing"},
 		{"suspension beats break-glass", func(r *Request, f *Facts) { r.BreakGlass = true; f.RequesterStanding = federation.Suspended }, Denied, NotFound, "standing"},
 		{"legally restricted", func(r *Request, _ *Facts) { r.Document.LegallyRestricted = true }, Denied, NotFound, "legal"},

@@ -45,7 +45,12 @@ func TestAgreementFromDraftToRollback(t *testing.T) {
 	}
 	o = p.json(t, "agreement", "propose", "--data", "d1", "own.yaml", "--user", "a.mensah", "--note", "trial")
 	proposal := o["proposal"].(string)
-	p.fails(t, admin.CodeInUse, []string{"a.mensah", proposal}, "agreement", "propose", "--data", "d1", "first.yaml", "--user", "b.singh")
+	p.fails(t, admin.CodeInUse, []string{"another proposal waits", "a.mensah", "agreement approve " + proposal, "--reject"}, "agreement", "propose", "--data", "d1", "first.yaml", "--user", "b.singh")
+	p.fails(t, admin.CodeDenied, []string{"rejects another's proposal"}, "agreement", "approve", "--data", "d1", proposal, "--user", "it1", "--role", "admin", "--reject")
+	if o := p.json(t, "agreement", "approve", "--data", "d1", proposal, "--user", "A.Mensah", "--role", "records-staff", "--reject"); o["state"] != "rejected" {
+		t.Errorf("who proposed it, in whatever role, takes it back: %v", o)
+	}
+	proposal = p.json(t, "agreement", "propose", "--data", "d1", "own.yaml", "--user", "a.mensah", "--note", "trial")["proposal"].(string)
 	p.fails(t, admin.CodeDenied, []string{"a.mensah", "second person"}, "agreement", "approve", "--data", "d1", proposal, "--user", "a.mensah")
 	p.fails(t, admin.CodeDenied, []string{"governance-lead or privacy-officer"}, "agreement", "approve", "--data", "d1", proposal, "--user", "j.okafor", "--role", "admin")
 	p.fails(t, admin.CodeNotFound, []string{"no proposal"}, "agreement", "approve", "--data", "d1", "4b1f", "--user", "j.okafor")

@@ -123,7 +123,8 @@ func (a *app) agreementApproveCommand() *cobra.Command {
 		Use:   "approve PROPOSAL",
 		Short: "Approve or reject a proposal, as a second person",
 		Long: `Approves a proposal that 'ridgeway agreement show' lists. Whoever proposed it
-cannot; they can take it back with --reject. Who approves is governance-lead or
+cannot; they can take it back with --reject, in whatever role they proposed it.
+Who approves, or rejects what others proposed, is governance-lead or
 privacy-officer. A proposal is stale when the agreement in force has changed
 since it was made: simulate and propose it again.
 

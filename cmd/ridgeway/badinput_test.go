@@ -45,6 +45,31 @@ func TestNHSNumbers(t *testing.T) {
 	}
 }
 
+// TestTextThatIsNoLineIsRefused sends it over the socket: reasons and evidence are signed, and shown on terminals and in reports.
+func TestTextThatIsNoLineIsRefused(t *testing.T) {
+	t.Parallel()
+	p := sharedNode(t)
+	for name, bad := range map[string]string{"lines": "seen in\nresus today", "a terminal's commands": "seen in \x1b[31mresus", "order of text": "seen in \u202eresus", "too long": strings.Repeat("seen ", 300)} {
+		for _, args := range [][]string{
+			{"break-glass", "9434765919", "--user", "jsmith", "--role", "doctor", "--reason", bad},
+			{"consent", "record", "9434765919", "--deny", "--evidence", bad, "--yes"},
+			{"object", "9434765919", "--evidence", bad},
+			{"review", "close", "x", "--outcome", "justified", "--note", bad, "--user", "g1", "--role", "governance-lead"},
+			{"protect", "9434765919", "--reason", bad, "--user", "g1", "--role", "governance-lead"},
+			{"withdraw", "RYJ-0000000000000000", "--reason", bad},
+			{"suspend", "RAS", "--reason", bad},
+			{"locate", "9434765919", "--user", bad},
+		} {
+			if args[0] != "break-glass" && name != "lines" {
+				continue
+			}
+			t.Run(args[0]+", "+name, func(t *testing.T) {
+				p.fails(t, admin.CodeBadInput, []string{"one line of text"}, append(args, "--data", "d1")...)
+			})
+		}
+	}
+}
+
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	p := sharedNode(t)

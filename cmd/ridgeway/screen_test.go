@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,22 @@ func TestWrap(t *testing.T) {
 		if got := wrap(c.text, 10); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+func TestJSONSteersNoTerminal(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	said := map[string]string{"reason": "a\x1b[2J\u009b2J\u202eb\u061cc – é"}
+	if err := (&app{terminal: terminal{out: &b}}).emit(said); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.ContainsAny(text, "\x1b\u009b\u202e\u061c") || !strings.Contains(text, "– é") {
+		t.Errorf("got %q", text)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back["reason"] != said["reason"] {
+		t.Errorf("it says something else: %q, %v", back, err)
 	}
 }
 

@@ -3,7 +3,6 @@ package exchange
 import (
 	"crypto/ed25519"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -167,8 +166,8 @@ func DecodeAssertion(b []byte) (Assertion, error) {
 			d.Fail("vouched for nothing")
 		case !a.Trust.Valid() || a.User == "" || a.Role == "" || a.Purpose == "":
 			d.Fail("trust, user, role and purpose must be set")
-		case strings.ContainsAny(a.User+a.Role+a.Purpose+a.Relationship, "\n\t"): // lists of who has seen what show each in a line
-			d.Fail("user, role, purpose and relationship must be one line each")
+		case !oneLine(a.User, a.Role, a.Purpose, a.Relationship, a.Emergency): // lists of who has seen what show each in a line
+			d.Fail("user, role, purpose, relationship and emergency must be one line of text each")
 		case !a.Document.Valid() || a.Subject.IsZero() || a.Manifest.IsZero() || a.At.IsZero():
 			d.Fail("document, subject, manifest and time must be set")
 		}
@@ -254,4 +253,14 @@ func VerifyReceipt(signed []byte, key federation.PublicKey) (Receipt, error) {
 	d.Into(r.Manifest[:])
 	r.Intent, r.Chunks, r.Bytes, r.At = d.U64(), d.Uvarint(maxSequence), d.Uvarint(1<<50), d.Time()
 	return r, d.Finish()
+}
+
+// oneLine reports whether each text is one line that reads as it was written.
+func oneLine(texts ...string) bool {
+	for _, t := range texts {
+		if federation.LineFault(t, maxEmergency+maxRelationship) != "" {
+			return false
+		}
+	}
+	return true
 }

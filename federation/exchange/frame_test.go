@@ -53,6 +53,9 @@ func readBack(t *testing.T, a Assertion) {
 		func(a *Assertion) { a.User = "d.grey\n22/11/26 10:00  opened  RAS  s.else" },
 		func(a *Assertion) { a.Role += "\t" },
 		func(a *Assertion) { a.Relationship = "referral:1\n2" },
+		func(a *Assertion) { a.User = "d.grey\u202e" },
+		func(a *Assertion) { a.Purpose = "TREAT\u009b2J" },
+		func(a *Assertion) { a.Emergency = "until 2026-01-01T00:00:00Z: unconscious\nin resus" },
 	} {
 		forged := a
 		spoil(&forged)

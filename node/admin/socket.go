@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 )
 
 // maxMessage is the most bytes a message may have.
@@ -53,11 +54,16 @@ func Listen(data string) (net.Listener, error) {
 func NewServer(srv AdminServer) *grpc.Server {
 	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+			if q, ok := req.(proto.Message); ok {
+				if err := CheckLines(q); err != nil {
+					return nil, ToStatus(err)
+				}
+			}
 			reply, err := h(ctx, req)
 			return reply, ToStatus(err)
 		}),
 		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) error {
-			return ToStatus(h(srv, ss))
+			return ToStatus(h(srv, linesStream{ss}))
 		}))
 	RegisterAdminServer(s, srv)
 	return s

@@ -34,6 +34,9 @@ func (r *run) checkRow(row *Row) (Item, []string, *RefusalError) {
 		if utf8.RuneCountInString(f.value) > maxTitle || strings.ContainsFunc(f.value, unicode.IsControl) {
 			return item, nil, refuse(CodeField, "the %s has control characters or more than %d characters", f.name, maxTitle)
 		}
+		if fault := federation.LineFault(f.value, utf8.UTFMax*maxTitle); fault != "" {
+			return item, nil, refuse(CodeField, "the %s %s", f.name, fault)
+		}
 	}
 	for _, f := range []struct{ name, value string }{{"type", row.Type}, {"category", row.Category}} {
 		if f.value == "" {
@@ -105,7 +108,7 @@ func checkCodes(row *Row, item *Item) *RefusalError {
 	if !plausibleLanguage(item.Language) {
 		return refuse(CodeField, "the language %q is not a tag like en-GB", clip(row.Language))
 	}
-	if item.Reference = strings.TrimSpace(row.Reference); len(item.Reference) > maxReference || strings.ContainsFunc(item.Reference, unicode.IsControl) {
+	if item.Reference = strings.TrimSpace(row.Reference); federation.LineFault(item.Reference, maxReference) != "" {
 		return refuse(CodeField, "the reference %q is not one line of up to %d bytes", clip(row.Reference), maxReference)
 	}
 	if row.Supersedes != "" {

@@ -3,6 +3,7 @@ package web
 import (
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -162,5 +163,30 @@ func TestLogNamesNoPatient(t *testing.T) {
 		if strings.Contains(g.log.String(), canary) {
 			t.Errorf("the log says %q:\n%s", canary, g.log)
 		}
+	}
+}
+
+// TestFormsBringText: what turns or steers text is refused in whatever form it comes, and lines that were typed become one.
+func TestFormsBringText(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	token := field(t, tokenField, b.signOn("a.okafor").body)
+	path := b.open(numberA)
+	for name, bad := range map[string]string{"order": "unconscious in \u202eresus", "control": "unconscious in \x1bresus", "no UTF-8": "unconscious in \xffresus", "too long": strings.Repeat("unconscious ", 100)} {
+		for _, at := range []string{path + "/emergency", path + "/purpose", "/find"} {
+			form := url.Values{"token": {token}, "reason": {bad}, "understood": {"1"}}
+			b.post(at, form).wants(t, http.StatusBadRequest, "Nothing was changed")
+			if t.Failed() {
+				t.Fatalf("%s at %s", name, at)
+			}
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(url.Values{"reason": {" in\r\nresus\t now "}, "text": {"a:\n- b\x1b"}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := r.ParseForm(); err != nil {
+		t.Fatal(err)
+	}
+	if fault := foldForm(r); fault != "" || r.PostFormValue("reason") != "in resus now" || r.FormValue("reason") != "in resus now" || r.PostFormValue("text") != "a:\n- b\x1b" {
+		t.Errorf("%q: %v", fault, r.PostForm)
 	}
 }

@@ -3,6 +3,9 @@ package web
 import (
 	"net/http"
 	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 // contentPolicy allows what the portal itself serves and nothing else: no inline script or style, no other host, no frame.
@@ -112,10 +115,45 @@ func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 			p.show(w, r, s, http.StatusForbidden, view{Name: "message", Title: "This form is out of date", Body: message{
 				Text: []string{"The page that you sent was not made for this session. Nothing was changed."}, Link: "/", LinkText: "Go to your first page",
 			}})
+		case p.unreadable(w, r, s):
 		default:
 			p.allowed(next)(w, r, s)
 		}
 	}
+}
+
+// unreadable answers forms that bring what is no text, and makes one line of what was typed in several. Rules of an agreement have lines.
+func (p *Portal) unreadable(w http.ResponseWriter, r *http.Request, s *session) bool {
+	fault := foldForm(r)
+	if fault == "" {
+		return false
+	}
+	p.show(w, r, s, http.StatusBadRequest, view{Name: "message", Title: "This cannot be read as text", Body: message{
+		Text: []string{"Something that was typed " + fault + ". Nothing was changed. Go back, type it anew rather than copy it in, and send it again."}, Link: "/", LinkText: "Go to your first page",
+	}})
+	return true
+}
+
+// foldForm folds white space in all fields of a form, and returns what is wrong with one of them, or "".
+func foldForm(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return ""
+	}
+	for name, values := range r.PostForm {
+		if name == "text" || name == "view" {
+			continue
+		}
+		for i, v := range values {
+			if strings.ContainsAny(v, "\r\n\t") {
+				values[i] = strings.Join(strings.Fields(v), " ")
+			}
+			if fault := federation.LineFault(values[i], admin.MaxLine); fault != "" {
+				return fault
+			}
+		}
+		r.Form[name] = values
+	}
+	return ""
 }
 
 // turnedAway tells whether a request has been answered already: nobody is signed on, the session is locked, or its user is

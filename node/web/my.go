@@ -50,6 +50,8 @@ func (p *Portal) mine(next sessionHandler) http.HandlerFunc {
 			http.Redirect(w, r, myPath+"/sign-on", http.StatusSeeOther)
 		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
 			p.myMessage(w, r, s, http.StatusForbidden, "This page is too old", "Nothing was changed. Go back and try again.")
+		case foldForm(r) != "":
+			p.myMessage(w, r, s, http.StatusBadRequest, "This cannot be read as text", "Nothing was changed. Go back, type it again, and try once more.")
 		default:
 			next(w, r, s)
 		}

@@ -1,0 +1,68 @@
+package admin
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+// MaxLine is the most bytes that any text of a request has, but for rules. Most have limits of their own.
+const MaxLine = 1024
+
+// CheckLines refuses a request that has, in any of its fields, text that is not one line: reasons, evidence and names are shown to
+// people, on terminals and in reports, and signed. Rules of an agreement are a file.
+func CheckLines(m proto.Message) error {
+	if m == nil {
+		return nil
+	}
+	return checkLines(m.ProtoReflect())
+}
+
+func checkLines(m protoreflect.Message) (err error) {
+	if _, rules := m.Interface().(*AgreementText); rules {
+		return nil
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		one := func(v protoreflect.Value) bool {
+			switch f.Kind() {
+			case protoreflect.StringKind:
+				if fault := federation.LineFault(v.String(), MaxLine); fault != "" {
+					err = Errorf(CodeBadInput, "%s %s: give it as one line of text", f.Name(), fault)
+				}
+			case protoreflect.MessageKind:
+				err = checkLines(v.Message())
+			default:
+			}
+			return err == nil
+		}
+		if !f.IsList() {
+			return f.IsMap() || one(v)
+		}
+		for i := range v.List().Len() {
+			if !one(v.List().Get(i)) {
+				return false
+			}
+		}
+		return true
+	})
+	return err
+}
+
+// linesStream checks what comes in of a call that streams. Documents that are taken in are checked, and refused, one by one.
+type linesStream struct{ grpc.ServerStream }
+
+// RecvMsg reads a message and checks it.
+func (s linesStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if _, document := m.(*TakeRequest); document {
+		return nil
+	}
+	if q, ok := m.(proto.Message); ok {
+		return CheckLines(q)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package admin
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// TestEveryTextOfARequestIsOneLine tries what is no line in fields at every depth.
+func TestEveryTextOfARequestIsOneLine(t *testing.T) {
+	for _, bad := range []string{"a\nb", "a\x1b[31mb", "a\u202eb", "a\u009bb", "a\xffb", strings.Repeat("x", MaxLine+1)} {
+		for name, m := range map[string]proto.Message{
+			"reason":            &BreakGlassRequest{Reason: bad},
+			"evidence":          &RecordDirectiveRequest{Evidence: bad},
+			"note of a review":  &CloseReviewRequest{Note: bad},
+			"note of rules":     &ProposeAgreementRequest{Note: bad},
+			"who asks":          &LocateRequest{Asker: &Asker{User: bad}},
+			"scope":             &RecordDirectiveRequest{Scope: &DirectiveScope{Person: bad}},
+			"exception":         &RecordDirectiveRequest{Except: []*DirectiveScope{{}, {Role: bad}}},
+			"one of several":    &RelabelRequest{Add: []string{"HIV", bad}},
+			"reason of a mark":  &ProtectRequest{Reason: bad},
+			"of a withdrawal":   &WithdrawRequest{Reason: bad},
+			"of a suspension":   &SuspendRequest{Reason: bad},
+			"of staff":          &SuspendUserRequest{Reason: bad},
+			"of an erasure":     &EraseRequest{Reason: bad},
+			"of what is lost":   &AcceptAuditRequest{Reason: bad},
+			"name of a trust":   &InviteRequest{Name: bad},
+			"purpose of a list": &SearchAuditRequest{Asker: &Asker{Purpose: bad}},
+		} {
+			if err := CheckLines(m); CodeOf(err) != CodeBadInput {
+				t.Errorf("%s, %.20q: %v", name, bad, err)
+			}
+		}
+	}
+	for name, m := range map[string]proto.Message{
+		"plain": &BreakGlassRequest{Reason: "collapsed at home, allergies unknown – “urgent”", Asker: &Asker{User: "drsiân"}},
+		"rules": &CheckAgreementRequest{Text: &AgreementText{Form: "version: 1\nblocks:\n\t- x\n" + strings.Repeat("#", MaxLine)}},
+		"empty": &StatusRequest{}, "none": nil,
+	} {
+		if err := CheckLines(m); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
