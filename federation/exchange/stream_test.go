@@ -167,6 +167,27 @@ func TestForgedReceiptIsNotKept(t *testing.T) {
 	<-f.asked
 }
 
+func TestAReceiptForOtherBytesIsKeptAndSaysSo(t *testing.T) {
+	w := newWorld(t)
+	q := requestFor(w.publish([]byte("x")))
+	f, err := w.client.begin(t.Context(), q, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.asked = make(chan struct{})
+	s, err := f.dial(t.Context(), f.nodes[0], 0, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.bytes = 7
+	s.finish()
+	w.wg.Wait()
+	if e := w.audit.last(); e.Receipt == nil || !strings.Contains(e.Detail, "the receipt is for 7") {
+		t.Errorf("entry %s, %q, receipt %x", e.Kind, e.Detail, e.Receipt)
+	}
+	<-f.asked
+}
+
 func TestWantsOutsideOfTheSelectionEndTheStream(t *testing.T) {
 	for name, frames := range map[string][]byte{
 		"outside":      wantFrame(2, 2),
