@@ -9,6 +9,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
 const patientA = "9434765919"
@@ -142,6 +143,28 @@ func TestUnpublishedDocumentsAreForOwnStaffOnly(t *testing.T) {
 	}
 	if _, _, err := collect(t, n, &admin.FetchRequest{Document: string(id)}); admin.CodeOf(err) != admin.CodeNotFound {
 		t.Errorf("withdrawn: got %v, want NOT_FOUND", err)
+	}
+}
+
+// What this trust holds back is in no list of its own, whatever the region still has of it.
+func TestWhatIsWithdrawnIsNotListedWhileTheRegionHasIt(t *testing.T) {
+	t.Parallel()
+	n, mute := mutableNode(t)
+	ids := takeLetters(t, n, 0, 4)
+	mute()
+	if got := listAll(t, n, 10); len(got) != len(ids) {
+		t.Fatalf("%d are listed, want %d", len(got), len(ids))
+	}
+	if err := n.records.Withdraw(t.Context(), ids[1], ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.records.Relabel(t.Context(), ids[2], record.Marks{Confidentiality: federation.Normal, Legal: "GRA"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{1, 10} {
+		if got := listAll(t, n, limit); len(got) != 2 || got[ids[0]] != 1 || got[ids[3]] != 1 {
+			t.Errorf("%d at a time: %v are listed, want the first and the last of %v", limit, got, ids)
+		}
 	}
 }
 

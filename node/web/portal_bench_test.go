@@ -2,17 +2,10 @@ package web_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,8 +23,6 @@ const (
 	wantTimeline  = 300
 	wantFirstPage = 500
 	wantNextPage  = 100
-	wantLoad      = 500 // 95 of 100 pages, of 200 clinicians at once
-	clinicians    = 200
 	benchRounds   = 8
 )
 
@@ -64,7 +55,6 @@ func BenchmarkPortal(b *testing.B) {
 	origin := region.Node(reader).PortalURL()
 	for b.Loop() {
 		b.Run("browser", func(b *testing.B) { benchBrowser(b, exe, origin, people[0], scan) })
-		b.Run("clinicians", func(b *testing.B) { benchClinicians(b, origin, people[0]) })
 	}
 }
 
@@ -178,94 +168,4 @@ func benchBrowser(b *testing.B, exe, origin string, p synth.Patient, scan federa
 	report(b, "timeline", lists, wantTimeline)
 	report(b, "first-page", firsts, wantFirstPage)
 	report(b, "next-page", nexts, wantNextPage)
-}
-
-// benchClinicians has 200 people at work, each of whom loads a page of the timeline every five seconds.
-func benchClinicians(b *testing.B, origin string, p synth.Patient) {
-	token, request := regexp.MustCompile(`name="token" value="([^"]+)"`), regexp.MustCompile(`name="request" value="([^"]+)"`)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: clinicians, ForceAttemptHTTP2: true}
-	defer transport.CloseIdleConnections()
-	people := []string{"a.okafor", "j.price"}
-	var mu sync.Mutex
-	var times []float64
-	ctx, cancel := context.WithTimeout(b.Context(), 55*time.Second)
-	defer cancel()
-	begin := time.Now()
-	var all sync.WaitGroup
-	for i := range 20 { // each user may have ten sessions: twenty people take turns at ten windows each
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		client := &http.Client{Jar: jar, Transport: transport}
-		body := func(r *http.Request) string {
-			resp, err := client.Do(r)
-			if err != nil {
-				if ctx.Err() == nil {
-					b.Error(err)
-				}
-				return ""
-			}
-			defer func() { _ = resp.Body.Close() }()
-			text, _ := io.ReadAll(resp.Body) // what broke off is seen by what is missing in it
-			return string(text)
-		}
-		post := func(path string, form url.Values) string {
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, origin+path, strings.NewReader(form.Encode()))
-			if err != nil {
-				b.Fatal(err)
-			}
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.Header.Set("Origin", origin)
-			return body(r)
-		}
-		get := func(path string) string {
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+path, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return body(r)
-		}
-		picker := get("/sign-on/start")
-		find := post("/personas", url.Values{"request": {request.FindStringSubmatch(picker)[1]}, "persona": {people[i%2]}})
-		of := token.FindStringSubmatch(find)[1]
-		ask := post("/find", url.Values{"token": {of}, "number": {p.NHSNumber}})
-		path := regexp.MustCompile(`/patients/[A-Za-z0-9_-]+`).FindString(ask)
-		post(path+"/purpose", url.Values{"token": {of}, "purpose": {"TREAT"}, "relationship": {"appointment"}})
-		for window := range clinicians / 20 {
-			all.Go(func() {
-				queries := []string{"", "?trust=RYJ", "?q=letter+12", "?page=3", "?specialty=320"}
-				pace := time.NewTicker(5 * time.Second)
-				defer pace.Stop()
-				first := time.NewTimer(time.Duration(i*10+window) * 25 * time.Millisecond) // they do not click together
-				defer first.Stop()
-				for n := 0; ; n++ {
-					if n == 0 {
-						<-first.C
-					} else {
-						select {
-						case <-pace.C:
-						case <-ctx.Done():
-							return
-						}
-					}
-					if time.Since(begin) > 25*time.Second || n > 8 {
-						return
-					}
-					at := time.Now()
-					text := get(path + queries[(n+window)%len(queries)])
-					took := float64(time.Since(at).Microseconds()) / 1000
-					if !strings.Contains(text, "rw-table") && ctx.Err() == nil {
-						b.Errorf("a page came without a list: %.200s", text)
-					}
-					mu.Lock()
-					times = append(times, took)
-					mu.Unlock()
-				}
-			})
-		}
-	}
-	all.Wait()
-	b.Logf("%d pages in %.1f s", len(times), time.Since(begin).Seconds())
-	report(b, "load", times, wantLoad)
 }

@@ -9,6 +9,7 @@
 //	go run ./testnet/bench -quick               does it still work: small, one run, figures of no worth
 //	go run ./testnet/bench -full                ten million pointers
 //	go run ./testnet/bench -peers none          without the other programs
+//	go run ./testnet/bench -only portal,downloads  200 people at a portal
 //	go run ./testnet/bench -only lossy          as root: two network namespaces with a lossy path between them
 //
 // The peers are etcd, PostgreSQL, Orthanc and Syncthing; peers.sh installs them. One that is not there is skipped, and the

@@ -140,7 +140,7 @@ func (e *env) watch(ctx context.Context, h *house, reading *reading, browsers in
 	for i, op := range []string{opDownloads, opReleasing} {
 		line := row{Operation: op, Unit: "MiB"}.compared(peaks[i], nil, "", true)
 		line.Ours = peaks[i].quantile(1)
-		rows = append(rows, line.judged("<= 512 MiB", line.Ours <= 512).noted("%.0f MiB in the first part, %.0f in the last", peaks[i][0], peaks[i][len(peaks[i])-1]).noted("%s", note))
+		rows = append(rows, line.judged("<= 512 MiB, and all are served", line.Ours <= 512 && reading.begun.Load() == int64(browsers)).noted("%.0f MiB in the first part, %.0f in the last", peaks[i][0], peaks[i][len(peaks[i])-1]).noted("%s", note))
 		note = ""
 	}
 	return rows, nil
