@@ -139,15 +139,23 @@ func ParseDocumentID(s string) (DocumentID, error) {
 }
 
 // Valid reports whether d is in canonical form.
-func (d DocumentID) Valid() bool {
-	_, _, ok := d.split()
-	return ok
-}
+func (d DocumentID) Valid() bool { return d.Custodian() != "" }
 
 // Custodian returns the trust that holds the document; empty when d is not valid.
 func (d DocumentID) Custodian() TrustID {
-	trust, _, _ := d.split()
-	return trust
+	const text = 1 + 16
+	at := len(d) - text
+	if at < 0 || d[at] != '-' || !TrustID(d[:at]).Valid() {
+		return ""
+	}
+	bad := uint8(0) // all places are below 32
+	for _, c := range []byte(d[at+1:]) {
+		bad |= crockfordPlace[c]
+	}
+	if bad >= 32 {
+		return ""
+	}
+	return TrustID(d[:at])
 }
 
 // Key returns the custodian's part of the id; zero when d is not valid.

@@ -63,6 +63,9 @@ func (a agreed) Facts(ctx context.Context, q policy.Request) (policy.Facts, erro
 // they are asked for. It must be called before the agreed state is read: an objection that is agreed on in between has left
 // the record store and is not in the older view of the agreed state, and would be in neither.
 func (n *Node) refusalsBefore(ctx context.Context, subject federation.Subject) refusals {
+	if !n.records.AnyRefusals() { // so that links need not be looked for
+		return func(s federation.Subject) ([]policy.Directive, error) { return n.localRefusals(ctx, s) }
+	}
 	before := make(map[federation.Subject][]policy.Directive)
 	subjects, failed := n.linked(ctx, subject)
 	for _, s := range subjects {

@@ -191,8 +191,8 @@ func (n *Node) glassHolders(ctx context.Context, view consensus.Reader, who *adm
 		if err != nil {
 			return nil, fmt.Errorf("read the index: %w", err)
 		}
-		for _, p := range page.Pointers {
-			if t := p.Custodian(); !seen[t] && may(p) {
+		for i := range page.Pointers {
+			if t := page.Pointers[i].Custodian(); !seen[t] && may(&page.Pointers[i]) {
 				seen[t] = true
 				out = append(out, t)
 			}

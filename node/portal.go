@@ -98,10 +98,10 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 		if !found || withdrawn || !slices.Contains(subjects, p.Subject) {
 			return missing
 		}
-		if gone, err := n.gone(ctx, p); err != nil || gone {
+		if gone, err := n.gone(ctx, &p); err != nil || gone {
 			return cmp.Or(err, error(missing))
 		}
-		if n.sight(ctx, r, who, subject, local)(p) {
+		if n.sight(ctx, r, who, subject, saidBy(r, local, subject))(&p) {
 			out = located(p)
 		}
 		return nil

@@ -29,6 +29,7 @@ type listing struct {
 	n       *Node
 	r       consensus.Reader
 	subject federation.Subject
+	linked  []federation.Subject // all subjects that are this patient; nil when they could not be read
 	may     sight
 	held    map[federation.DocumentID]bool // of waiting, seen or not: the index does not speak for these
 	waiting []federation.Pointer           // that the user may know of, in the order of the index
@@ -77,7 +78,8 @@ func (n *Node) page(ctx context.Context, q search, room *pageRoom) (visible, err
 	}
 	var out visible
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
-		l := listing{n: n, r: r, subject: subject, may: n.sight(ctx, r, q.who, subject, local), room: room.read}
+		said := saidBy(r, local, subject)
+		l := listing{n: n, r: r, subject: subject, linked: said.subjects, may: n.sight(ctx, r, q.who, subject, said), room: room.read}
 		if err := l.take(waiting); err != nil {
 			return err
 		}
@@ -94,11 +96,11 @@ func (n *Node) page(ctx context.Context, q search, room *pageRoom) (visible, err
 
 // waiting returns the documents of this trust of which the region has yet to hear what is kept here.
 func (n *Node) waiting(ctx context.Context, subject federation.Subject) ([]record.Document, error) {
-	stats, err := n.records.Stats(ctx)
+	some, err := n.records.AnyWaiting(ctx)
 	if err != nil {
 		return nil, n.storeProblem(err)
 	}
-	if stats.Outbox == 0 && stats.Phases[record.Refused] == 0 {
+	if !some {
 		return nil, nil
 	}
 	subjects, err := n.linked(ctx, subject)
@@ -135,7 +137,7 @@ func (l *listing) take(waiting []record.Document) error {
 			}
 		}
 		l.held[d.ID] = true
-		if l.may(p) {
+		if l.may(&p) {
 			l.waiting = append(l.waiting, p)
 		}
 	}
@@ -147,9 +149,9 @@ func (l *listing) take(waiting []record.Document) error {
 // that leads to nothing, would tell of what was left out.
 func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int, room []federation.Pointer) (visible, error) {
 	out := visible{pointers: room[:0]}
-	full := func(p federation.Pointer) bool {
+	full := func(p *federation.Pointer) bool {
 		if len(out.pointers) < limit {
-			out.pointers = append(out.pointers, p)
+			out.pointers = append(out.pointers, *p)
 			return false
 		}
 		out.next = string(index.After(l.subject, out.pointers[limit-1]))
@@ -161,7 +163,7 @@ func (l *listing) page(ctx context.Context, cursor index.Cursor, limit int, room
 
 // each calls fn for what the user may see after a cursor, in order, until fn says that it is enough. batch is how many pointers
 // are read at first.
-func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn func(federation.Pointer) (enough bool)) error {
+func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn func(*federation.Pointer) (enough bool)) error {
 	waiting := l.waiting
 	for len(waiting) > 0 {
 		passed, err := cursor.Passed(l.subject, waiting[0])
@@ -177,7 +179,7 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		page, err := index.Locate(l.r, index.Query{Subject: l.subject, Cursor: cursor, Limit: min(batch, index.MaxPage), Room: l.room})
+		page, err := index.Locate(l.r, index.Query{Subject: l.subject, Linked: l.linked, Cursor: cursor, Limit: min(batch, index.MaxPage), Room: l.room})
 		switch {
 		case errors.Is(err, index.ErrCursor):
 			return foreignCursor()
@@ -191,9 +193,10 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 		if err != nil {
 			return err
 		}
-		for _, p := range page.Pointers {
-			for len(waiting) > 0 && index.Compare(waiting[0], p) < 0 {
-				if fn(waiting[0]) {
+		for i := range page.Pointers {
+			p := &page.Pointers[i] // they are large
+			for len(waiting) > 0 && index.Compare(waiting[0], *p) < 0 {
+				if fn(&waiting[0]) {
 					return nil
 				}
 				waiting = waiting[1:]
@@ -206,8 +209,8 @@ func (l *listing) each(ctx context.Context, cursor index.Cursor, batch int, fn f
 			break
 		}
 	}
-	for _, p := range waiting {
-		if fn(p) {
+	for i := range waiting {
+		if fn(&waiting[i]) {
 			return nil
 		}
 	}
@@ -219,8 +222,8 @@ func foreignCursor() error {
 }
 
 // shown reports whether the user may know of a pointer of the index.
-func (l *listing) shown(ctx context.Context, p federation.Pointer) (bool, error) {
-	if l.held[p.Document] {
+func (l *listing) shown(ctx context.Context, p *federation.Pointer) (bool, error) {
+	if len(l.held) > 0 && l.held[p.Document] {
 		return false, nil
 	}
 	gone, err := l.n.gone(ctx, p)
@@ -247,7 +250,7 @@ func (l *listing) tidy(ctx context.Context, pointers []federation.Pointer) error
 		}
 		if replaced == nil {
 			replaced = make(map[federation.DocumentID]bool)
-			err := l.each(ctx, "", index.MaxPage, func(p federation.Pointer) bool {
+			err := l.each(ctx, "", index.MaxPage, func(p *federation.Pointer) bool {
 				if p.Supersedes != "" {
 					replaced[p.Supersedes] = true
 				}
@@ -276,7 +279,7 @@ func (l *listing) known(ctx context.Context, id federation.DocumentID) (bool, er
 	if !found || withdrawn {
 		return false, nil
 	}
-	return l.shown(ctx, p)
+	return l.shown(ctx, &p)
 }
 
 // goneOf returns those of pointers that this trust has withdrawn, which the region may not know yet.
@@ -297,7 +300,7 @@ func (n *Node) goneOf(ctx context.Context, pointers []federation.Pointer) (map[f
 	// Something of the store cannot be read. Each is looked up by itself, so that one that is damaged hides no other.
 	gone = make(map[federation.DocumentID]bool)
 	for i := range pointers {
-		if gone[pointers[i].Document], err = n.gone(ctx, pointers[i]); err != nil {
+		if gone[pointers[i].Document], err = n.gone(ctx, &pointers[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -312,7 +315,7 @@ func (n *Node) ours(id federation.DocumentID) bool {
 }
 
 // gone reports whether this trust has withdrawn a document of its own, which the region may not know yet.
-func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
+func (n *Node) gone(ctx context.Context, p *federation.Pointer) (bool, error) {
 	if !n.ours(p.Document) {
 		return false, nil
 	}
@@ -327,11 +330,10 @@ func (n *Node) gone(ctx context.Context, p federation.Pointer) (bool, error) {
 }
 
 // sight says whether a user may know of a pointer.
-type sight func(federation.Pointer) bool
+type sight func(*federation.Pointer) bool
 
 // sight returns what a user may know of: in an emergency that they have declared, what they may open in one.
-func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject, local refusals) sight {
-	said := saidBy(r, local, subject)
+func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject, said words) sight {
 	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), said.subjects, time.Now())
 	return n.sightWith(ctx, r, who, n.relationship(ctx, said.subjects, who.GetRelationship()), subject, said, glass)
 }
@@ -345,8 +347,9 @@ func (n *Node) sightWith(ctx context.Context, r consensus.Reader, who *admin.Ask
 	}
 	custodians := make(map[federation.TrustID]*policy.Sight)
 	names := newNaming(n, r, said)
-	return func(p federation.Pointer) bool {
-		d := names.describe(ctx, p)
+	var d policy.Document // one for all: the sight keeps none
+	return func(p *federation.Pointer) bool {
+		d = names.describe(ctx, *p)
 		s := custodians[d.Custodian]
 		if s == nil {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
@@ -355,6 +358,6 @@ func (n *Node) sightWith(ctx context.Context, r consensus.Reader, who *admin.Ask
 			}))
 			custodians[d.Custodian] = s
 		}
-		return s.Sees(d)
+		return s.Sees(&d)
 	}
 }

@@ -48,20 +48,20 @@ func looks(all []Directive) bool {
 }
 
 // Sees reports whether the user may know of d. All documents that it is asked about must be of one patient and one custodian.
-func (s *Sight) Sees(d Document) bool {
+func (s *Sight) Sees(d *Document) bool {
 	if s.known == nil {
 		return s.decide(d)
 	}
-	if d.Restricted() || faultOf(&d) != "" {
+	if d.Restricted() || faultOf(d) != "" {
 		return false
 	}
-	key := s.facts.Agreement.documentKey(&d)
+	key := s.facts.Agreement.documentKey(d)
 	if len(s.known) > 0 && key == s.last {
 		return s.sees
 	}
 	sees, known := s.known[key]
 	if !known {
-		if s.request.Document = d; s.plain {
+		if s.request.Document = *d; s.plain {
 			sees = s.facts.Agreement.shows(&s.request, key)
 		} else {
 			sees = s.decide(d)
@@ -72,8 +72,8 @@ func (s *Sight) Sees(d Document) bool {
 	return sees
 }
 
-func (s *Sight) decide(d Document) bool {
-	s.request.Document = d
+func (s *Sight) decide(d *Document) bool {
+	s.request.Document = *d
 	decision := Decide(s.request, s.facts)
 	return decision.Visible && decision.Permitted()
 }

@@ -64,7 +64,7 @@ func TestASightAnswersAsDecideDoes(t *testing.T) {
 				r.Document.Subject = federation.Subject{}
 			}
 			d := Decide(r, f)
-			if got, want := s.Sees(r.Document), d.Visible && d.Permitted(); got != want {
+			if got, want := s.Sees(&r.Document), d.Visible && d.Permitted(); got != want {
 				t.Fatalf("%v, Decide says %v: %v", got, want, d.Chain)
 			}
 		}
@@ -77,7 +77,7 @@ func TestASightAsksOnceAboutDocumentsThatAreAlike(t *testing.T) {
 	for i := range 100 {
 		r.Document.ID = federation.NewDocumentID("RYJ", federation.DocumentKey{byte(i)})
 		r.Document.Confidentiality = federation.Confidentiality(i%2) + federation.Normal
-		if got := s.Sees(r.Document); got != (i%2 == 0) {
+		if got := s.Sees(&r.Document); got != (i%2 == 0) {
 			t.Fatalf("document %d: %v", i, got)
 		}
 	}
@@ -111,7 +111,7 @@ func BenchmarkSee100Documents(b *testing.B) {
 		s := NewSight(r, f)
 		for i := range 100 {
 			r.Document.ID = federation.NewDocumentID("RYJ", federation.DocumentKey{byte(i)})
-			if !s.Sees(r.Document) {
+			if !s.Sees(&r.Document) {
 				b.Fatal("hidden")
 			}
 		}
@@ -139,7 +139,7 @@ func TestWhatAnAgreementHasShownIsOfThatUserAndRequest(t *testing.T) {
 		for range 2 { // asked, and remembered
 			r := base
 			r.User, r.Purpose, r.Document.Type = User{Trust: "RAS", ID: c.id, Role: c.role}, c.purpose, c.typ
-			if got := NewSight(r, f).Sees(r.Document); got != c.want {
+			if got := NewSight(r, f).Sees(&r.Document); got != c.want {
 				t.Errorf("%+v: %v", c, got)
 			}
 		}
@@ -149,7 +149,7 @@ func TestWhatAnAgreementHasShownIsOfThatUserAndRequest(t *testing.T) {
 	}
 	timed := mustCompile(t, `permit (principal, action, resource) when { context.now > datetime("2020-01-01") };`)
 	f.Agreement = timed
-	if !NewSight(base, f).Sees(base.Document) || len(timed.shown.kept) != 0 {
+	if !NewSight(base, f).Sees(&base.Document) || len(timed.shown.kept) != 0 {
 		t.Errorf("%d decisions that depend on the moment are kept", len(timed.shown.kept))
 	}
 }

@@ -27,6 +27,8 @@ type Query struct {
 	Subject federation.Subject
 	Cursor  Cursor // of the page before; empty for the first
 	Limit   int    // at most MaxPage; zero for DefaultPage
+	// Linked is what Linked has returned for Subject from the same Reader; nil when it has not been asked.
+	Linked []federation.Subject
 	// Room is where the page's pointers go as long as there is room for them; what was in it is overwritten. It may be nil.
 	Room []federation.Pointer
 }
@@ -53,9 +55,11 @@ func Locate(r Reader, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	subjects, err := Linked(r, q.Subject)
-	if err != nil {
-		return Page{}, err
+	subjects := q.Linked
+	if subjects == nil {
+		if subjects, err = Linked(r, q.Subject); err != nil {
+			return Page{}, err
+		}
 	}
 	page := Page{Pointers: q.Room[:0]}
 	for _, s := range subjects {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -39,7 +40,7 @@ func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
 		return 0, err
 	}
 	began := time.Now()
-	if err := l.admit(ctx, int64(len(plain))); err != nil {
+	if err := l.admit(ctx); err != nil {
 		return 0, err
 	}
 	t := &ticket{plain: plain, subject: e.Subject, turn: make(chan bool, 1)}
@@ -63,7 +64,7 @@ func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
 }
 
 // admit returns why an entry cannot be taken, before anything is written.
-func (l *Log) admit(ctx context.Context, bytes int64) error {
+func (l *Log) admit(ctx context.Context) error {
 	if l.examine {
 		return fmt.Errorf("append to the audit log: %w", storage.ErrReadOnly)
 	}
@@ -76,14 +77,14 @@ func (l *Log) admit(ctx context.Context, bytes int64) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
-	if err := l.db.Allow(storage.Essential, bytes+l.unstored.Load()); err != nil {
-		return fmt.Errorf("append to the audit log: %w", err)
-	}
 	return nil
 }
 
 // lead writes the group that begins with first, hands on to the next in line, and tells the others of the group.
 func (l *Log) lead(first *ticket) {
+	// A sync keeps its processor until it is done, and nobody else runs there: where others could run, they go first, and those of
+	// them that have an entry come along. Where nobody waits for a processor this takes no time.
+	runtime.Gosched()
 	l.mu.Lock()
 	group, size := l.waiting, 0
 	for i, t := range group {
@@ -113,6 +114,13 @@ func (l *Log) lead(first *ticket) {
 func (l *Log) writeGroup(group []*ticket) error {
 	if err := l.Err(); err != nil {
 		return err
+	}
+	size := l.unstored.Load()
+	for _, t := range group {
+		size += int64(len(t.plain))
+	}
+	if err := l.db.Allow(storage.Essential, size); err != nil {
+		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	first := l.Size()
 	sealed := make([][]byte, len(group))

@@ -81,6 +81,13 @@ func (s *Store) Refusals(ctx context.Context, subject federation.Subject) ([]Loc
 	return out, err
 }
 
+// AnyRefusals reports whether Refusals may have anything of anybody.
+func (s *Store) AnyRefusals() bool {
+	s.objectors.mu.RLock()
+	defer s.objectors.mu.RUnlock()
+	return len(s.objectors.all) > 0
+}
+
 // objectors are the patients of whom rows of refusals may be there, so that nothing is read for all others. A patient whose
 // last refusal is cleared stays among them until the store is opened again.
 type objectors struct {

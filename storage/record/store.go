@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -46,6 +47,8 @@ type Store struct {
 	adding  adding
 
 	objectors objectors
+	changes   changes
+	idle      atomic.Uint64 // one more than the number of changes at which nothing waited; 0 when that is not known
 
 	sealedTypes, sealedSpecialties []string
 	legalTypes                     map[string]string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -52,6 +53,32 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	return out, err
 }
 
+// AnyWaiting reports whether Waiting may have anything of any patient.
+func (s *Store) AnyWaiting(ctx context.Context) (bool, error) {
+	changes, quiet := s.changes.load()
+	if kept := s.idle.Load(); quiet && kept == changes+1 {
+		return false, ctx.Err()
+	}
+	stats, err := s.Stats(ctx)
+	if err != nil {
+		return false, err
+	}
+	some := stats.Outbox > 0 || stats.Phases[Refused] > 0
+	if again, still := s.changes.load(); !some && quiet && still && again == changes {
+		s.idle.Store(changes + 1)
+	}
+	return some, nil
+}
+
+// changes counts updates, so that it can be told that there was none between two moments.
+type changes struct{ begun, ended atomic.Uint64 }
+
+// load returns how many updates there were, and whether none is under way.
+func (c *changes) load() (n uint64, quiet bool) {
+	n = c.ended.Load() // before begun: one that begins in between is seen
+	return n, c.begun.Load() == n
+}
+
 func (t *totals) fields() []*uint64 {
 	f := []*uint64{&t.patients, &t.documents, &t.parts, &t.pages, &t.bytes, &t.outbox, &t.rejected, &t.refusals, &t.next}
 	for p := Queued; p <= Erased; p++ {
@@ -86,6 +113,8 @@ func (s *Store) putTotals(txn *badger.Txn, t totals) error {
 
 // update runs fn in a durable transaction with the totals, which are written back after it.
 func (s *Store) update(ctx context.Context, size int64, fn func(txn *badger.Txn, t *totals) error) error {
+	s.changes.begun.Add(1)
+	defer s.changes.ended.Add(1)
 	pending, err := s.db.Begin(ctx, storage.Write{Bytes: size, Fn: func(txn *badger.Txn) error {
 		t, err := s.totals(txn)
 		if err != nil {
