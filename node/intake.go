@@ -185,8 +185,29 @@ func (n *Node) storeProblem(err error) error {
 
 // note appends to the audit log.
 func (n *Node) note(ctx context.Context, e audit.Entry) error {
+	p, err := n.beginNote(ctx, e)
+	if err != nil {
+		return err
+	}
+	return n.noted(p)
+}
+
+// beginNote hands an entry to the audit log. It is not written before noted has returned.
+func (n *Node) beginNote(ctx context.Context, e audit.Entry) (*audit.Pending, error) {
 	e.Custodian = orTrust(e.Custodian, n.Trust())
-	if _, err := n.audit.Append(ctx, e); errors.Is(err, storage.ErrDiskFull) {
+	p, err := n.audit.Begin(ctx, e)
+	return p, n.unwritten(err)
+}
+
+// noted waits until an entry is on the disk.
+func (n *Node) noted(p *audit.Pending) error {
+	_, err := p.Wait()
+	return n.unwritten(err)
+}
+
+// unwritten says why an entry is not in the audit log.
+func (n *Node) unwritten(err error) error {
+	if errors.Is(err, storage.ErrDiskFull) {
 		return n.diskFull(err)
 	} else if err != nil {
 		return admin.Errorf(admin.CodeUnavailable, "the audit log cannot be written (%v), and nothing is done without evidence", err)

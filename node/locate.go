@@ -59,15 +59,15 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 	n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, subject, who.GetRelationship())
 	// The entry of the search is written while the answer is made, and is on the disk before the answer is given. One whose
 	// answer failed stands in the log as well: somebody has asked.
-	noted := make(chan error, 1)
-	go func() {
-		noted <- n.note(ctx, audit.Entry{
-			Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
-			Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
-		})
-	}()
+	entry, err := n.beginNote(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
+		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	reply, err := n.listing(ctx, search{who: who, subject: subject, cursor: q.GetCursor(), limit: limit})
-	if failed := <-noted; failed != nil {
+	if failed := n.noted(entry); failed != nil {
 		return nil, failed
 	}
 	return reply, err

@@ -11,13 +11,15 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
-// A ticket is an entry on its way into the log.
-type ticket struct {
+// A Pending is an entry on its way into the log.
+type Pending struct {
+	kind    Kind
+	began   time.Time
 	plain   []byte
 	subject federation.Subject
 	row     row
 	err     error
-	turn    chan bool // true: its caller writes the next group; false: it is written or has failed
+	done    chan struct{} // closed when row and err are set
 }
 
 // A row is an entry that is durable in the write-ahead file.
@@ -29,38 +31,44 @@ type row struct {
 }
 
 // Append adds e to the log and returns its index, counted from 0. The entry is durable when Append returns without an
-// error. Concurrent callers share one write and one sync: the one that comes first writes, the others wait in line, and
-// one of them writes all that have come meanwhile.
+// error. Entries of concurrent callers share one write and one sync.
 //
 //  1. ErrEntry: e cannot be encoded. 2. storage.ErrDiskFull, storage.ErrClosed, the context's error: nothing was written.
 //  3. ErrFailed: the log takes no more entries; whether this one is in it is not known.
 func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
-	plain, err := e.encode()
+	p, err := l.Begin(ctx, e)
 	if err != nil {
 		return 0, err
 	}
-	began := time.Now()
+	return p.Wait()
+}
+
+// Begin hands e in and returns without waiting until it is durable, so that the caller can prepare what must not be done
+// before. Errors are those of Append that mean that nothing was written. Once handed in, the entry is written whatever becomes
+// of the caller.
+func (l *Log) Begin(ctx context.Context, e Entry) (*Pending, error) {
+	plain, err := e.encode()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pending{kind: e.Kind, began: time.Now(), plain: plain, subject: e.Subject, done: make(chan struct{})}
 	if err := l.admit(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
-	t := &ticket{plain: plain, subject: e.Subject, turn: make(chan bool, 1)}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closing {
-		l.mu.Unlock()
-		return 0, fmt.Errorf("append to the audit log: %w", storage.ErrClosed)
+		return nil, fmt.Errorf("append to the audit log: %w", storage.ErrClosed)
 	}
-	l.waiting = append(l.waiting, t)
-	lead := !l.writing
-	l.writing = true
-	l.mu.Unlock()
-	if lead || <-t.turn {
-		l.lead(t)
-	}
-	if t.err != nil {
-		return 0, t.err
-	}
-	l.metrics.appended(e.Kind, time.Since(began))
-	return t.row.index, nil
+	l.waiting = append(l.waiting, p)
+	signal(l.handed)
+	return p, nil
+}
+
+// Wait returns when the entry is durable, with its index, or has failed; see Append. It may be called many times.
+func (p *Pending) Wait() (uint64, error) {
+	<-p.done
+	return p.row.index, p.err
 }
 
 // admit returns why an entry cannot be taken, before anything is written.
@@ -80,38 +88,54 @@ func (l *Log) admit(ctx context.Context) error {
 	return nil
 }
 
-// lead writes the group that begins with first, hands on to the next in line, and tells the others of the group.
-func (l *Log) lead(first *ticket) {
-	// A sync keeps its processor until it is done, and nobody else runs there: where others could run, they go first, and those of
-	// them that have an entry come along. Where nobody waits for a processor this takes no time.
-	runtime.Gosched()
+// writeLoop writes what is handed in, group after group, until the log is closed.
+func (l *Log) writeLoop() {
+	defer close(l.idle)
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.handed:
+		}
+		// A sync keeps its processor until it is done, and nobody else runs there. Where others could run they go first, and those of
+		// them that have an entry come along; where nobody waits for a processor this takes no time.
+		for runtime.Gosched(); l.writeNext(); runtime.Gosched() {
+		}
+	}
+}
+
+// writeNext writes the group that is next and tells its callers; false when there was none.
+func (l *Log) writeNext() bool {
 	l.mu.Lock()
+	if l.writing || len(l.waiting) == 0 {
+		l.mu.Unlock()
+		return false
+	}
 	group, size := l.waiting, 0
-	for i, t := range group {
-		if size += len(t.plain) + storage.SealOverhead; size > maxRecord && i > 0 {
+	for i, p := range group {
+		if size += len(p.plain) + storage.SealOverhead; size > maxRecord && i > 0 {
 			group = group[:i:i]
 			break
 		}
 	}
-	l.waiting = l.waiting[len(group):]
+	l.waiting, l.writing = l.waiting[len(group):], true
 	l.mu.Unlock()
 	err := l.writeGroup(group)
-	for _, t := range group {
-		if t.err = err; t != first {
-			t.turn <- false
-		}
-	}
-	// The next is woken last: the scheduler runs first what was woken last, and all others wait for the disk.
 	l.mu.Lock()
-	if l.writing = len(l.waiting) > 0; l.writing {
-		l.waiting[0].turn <- true
-	}
+	l.writing = false
 	l.changed.Broadcast()
 	l.mu.Unlock()
+	for _, p := range group {
+		if p.err = err; err == nil {
+			l.metrics.appended(p.kind, time.Since(p.began))
+		}
+		close(p.done)
+	}
+	return true
 }
 
 // writeGroup makes a group durable. It is called by one goroutine at a time.
-func (l *Log) writeGroup(group []*ticket) error {
+func (l *Log) writeGroup(group []*Pending) error {
 	if err := l.Err(); err != nil {
 		return err
 	}

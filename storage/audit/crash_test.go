@@ -69,9 +69,8 @@ func copyAhead(t *testing.T, l *Log, to string) {
 	copyFile(t, l.ahead.f.Name(), filepath.Join(to, "AHEAD"))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.writing = len(l.waiting) > 0; l.writing {
-		l.waiting[0].turn <- true
-	}
+	l.writing = false
+	signal(l.handed)
 	l.changed.Broadcast()
 }
 

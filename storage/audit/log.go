@@ -49,6 +49,8 @@ type Log struct {
 	lost    map[uint64][]byte // entries that only the write-ahead file has; of a log opened by Examine
 	examine bool              // opened by Examine
 
+	handed   chan struct{} // capacity 1: an entry waits to be written
+	idle     chan struct{} // closed when writeLoop has ended
 	lag      time.Duration // between an entry and its being put into the store
 	dirty    chan struct{} // capacity 1: something was appended
 	hurry    chan struct{} // capacity 1: somebody waits for the store
@@ -60,17 +62,17 @@ type Log struct {
 	mark   *markFile
 
 	mu      sync.Mutex
-	changed sync.Cond // of what follows
-	waiting []*ticket // in line to be written, oldest first
-	writing bool      // one of the callers writes a group
-	size    uint64    // entries that are durable
-	backlog []row     // those of them that are not in the store yet, oldest first
-	written int64     // positions of the ring: its bytes counted on, lap after lap
-	freed   int64     // what lies before it can be overwritten
-	tries   uint64    // counts attempts to store the backlog
-	stuck   error     // why the latest could not begin
-	ended   bool      // no more attempts
-	failed  error     // sticky
+	changed sync.Cond  // of what follows
+	waiting []*Pending // in line to be written, oldest first
+	writing bool       // a group is being written
+	size    uint64     // entries that are durable
+	backlog []row      // those of them that are not in the store yet, oldest first
+	written int64      // positions of the ring: its bytes counted on, lap after lap
+	freed   int64      // what lies before it can be overwritten
+	tries   uint64     // counts attempts to store the backlog
+	stuck   error      // why the latest could not begin
+	ended   bool       // no more attempts
+	failed  error      // sticky
 	closing bool
 
 	closer sync.Once
@@ -97,6 +99,7 @@ func Open(ctx context.Context, opt Options) (*Log, error) {
 	if err := l.start(ctx, opt); err != nil {
 		return nil, errors.Join(fmt.Errorf("open audit log %s: %w", opt.Dir, err), l.ahead.close(), l.mark.close(), db.Close())
 	}
+	go l.writeLoop()
 	go l.storeLoop(context.WithoutCancel(ctx))
 	return l, nil
 }
@@ -114,6 +117,7 @@ func Examine(opt Options) (*Log, error) {
 	l := newLog(db, &opt)
 	l.examine = true
 	close(l.done)
+	close(l.idle)
 	m, _, err := openMark(opt.markPath(), markSealer(opt.Sealer))
 	if errors.Is(err, storage.ErrIntegrity) {
 		m, err = &markFile{}, nil // Verify finds that no mark holds
@@ -151,7 +155,7 @@ func newLog(db *storage.DB, opt *Options) *Log {
 	}
 	l := &Log{
 		db: db, sealer: opt.Sealer, logger: opt.Logger, lag: opt.lag,
-		dirty: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		handed: make(chan struct{}, 1), idle: make(chan struct{}), dirty: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if l.lag == 0 {
 		l.lag = markEvery
@@ -301,12 +305,13 @@ func (l *Log) Close() error {
 	l.closer.Do(func() {
 		l.mu.Lock()
 		l.closing = true
-		for l.writing {
+		for l.writing || len(l.waiting) > 0 {
 			l.changed.Wait()
 		}
 		l.mu.Unlock()
 		close(l.stop)
 		<-l.done
+		<-l.idle
 		l.metrics.unregister()
 		l.closed = errors.Join(l.db.Close(), l.ahead.close(), l.mark.close())
 	})
