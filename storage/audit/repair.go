@@ -57,6 +57,9 @@ func Repair(ctx context.Context, opt Options) error {
 	return nil
 }
 
+// repairStep is how many entries are read in one transaction: a long one would keep Badger from cleaning up.
+const repairStep = 10_000
+
 // A rebuild goes through a log and notes the rows that have to be written.
 type rebuild struct {
 	log  *Log
@@ -77,7 +80,7 @@ func (r *rebuild) run(ctx context.Context) error {
 	proven := r.mark.size == 0
 	for r.tree.size < size {
 		err := r.log.db.View(func(txn *badger.Txn) error {
-			for range min(verifyStep, size-r.tree.size) {
+			for range min(repairStep, size-r.tree.size) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

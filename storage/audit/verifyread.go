@@ -2,23 +2,27 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // found is what is there of one entry.
 type found struct {
 	leaf   tlog.Hash
-	opened bool   // the entry is what was sealed in this place, and leaf is its hash
-	fault  bool   // it is not, or its patient does not find it
-	stored []byte // hashes that are stored for it; nil when they cannot be read
+	opened bool               // the entry is what was sealed in this place, and leaf is its hash
+	fault  bool               // it is not, or its patient does not find it
+	listed federation.Subject // the patient who must find it; zero: none
+	stored []byte             // hashes that are stored for it; nil when they cannot be read
 }
 
 // found reads and opens the entries of a range, a part of it on each processor.
@@ -35,7 +39,55 @@ func (v *verifier) found(ctx context.Context, from, to uint64) ([]found, error) 
 		})
 	}
 	group.Wait()
-	return out, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return out, v.lists(ctx, from, out)
+}
+
+// lists looks for the rows that find patients' entries, in the order of these rows: one by one they lie far apart.
+func (v *verifier) lists(ctx context.Context, from uint64, out []found) error {
+	rows := make([]uint32, 0, len(out)) // places in out
+	for i := range out {
+		if !out[i].listed.IsZero() {
+			rows = append(rows, uint32(i))
+		}
+	}
+	slices.SortFunc(rows, func(a, b uint32) int {
+		if c := bytes.Compare(out[a].listed[:], out[b].listed[:]); c != 0 {
+			return c
+		}
+		return cmp.Compare(a, b)
+	})
+	parts := runtime.GOMAXPROCS(0)
+	errs := make([]error, parts)
+	var group sync.WaitGroup
+	for i := range parts {
+		some := rows[i*len(rows)/parts : (i+1)*len(rows)/parts]
+		group.Go(func() {
+			errs[i] = v.log.db.View(func(txn *badger.Txn) error { return v.list(ctx, txn, from, out, some) })
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// list looks for the rows of some entries, which are in the order of the rows.
+func (v *verifier) list(ctx context.Context, txn *badger.Txn, from uint64, out []found, rows []uint32) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	all := newRun(txn, subjectKey(out[rows[0]].listed, from+uint64(rows[0])), false)
+	defer all.close()
+	for _, i := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !all.has(subjectKey(out[i].listed, from+uint64(i))) {
+			out[i].fault = true
+		}
+	}
+	return nil
 }
 
 // read fills out with the entries from index from on.
@@ -43,7 +95,7 @@ func (v *verifier) read(ctx context.Context, txn *badger.Txn, from uint64, out [
 	if len(out) == 0 {
 		return nil
 	}
-	entries, hashes := newRun(txn, entryKey(from)), newRun(txn, hashesKey(from))
+	entries, hashes := newRun(txn, entryKey(from), true), newRun(txn, hashesKey(from), true)
 	defer entries.close()
 	defer hashes.close()
 	for i := range out {
@@ -59,8 +111,7 @@ func (v *verifier) read(ctx context.Context, txn *badger.Txn, from uint64, out [
 		f := found{leaf: tlog.Hash(r.Leaf), opened: err == nil, fault: err != nil}
 		_, lost := v.log.lost[index]
 		if err == nil && !lost && !r.Subject.IsZero() {
-			_, err := txn.Get(subjectKey(r.Subject, index))
-			f.fault = err != nil
+			f.listed = r.Subject
 		}
 		if stored, err := hashes.get(hashesKey(index)); err == nil {
 			f.stored = stored
@@ -76,15 +127,34 @@ type run struct {
 	it  *badger.Iterator
 }
 
-func newRun(txn *badger.Txn, from []byte) *run {
+func newRun(txn *badger.Txn, from []byte, values bool) *run {
 	opt := badger.DefaultIteratorOptions
-	opt.Prefix = from[:1]
+	opt.Prefix, opt.PrefetchValues = from[:1], values
 	it := txn.NewIterator(opt)
 	it.Seek(from)
 	return &run{txn, it}
 }
 
 func (r *run) close() { r.it.Close() }
+
+// leap is how many rows are passed over one by one: looking for a row costs as much as that.
+const leap = 32
+
+// has reports whether there is a row with key, which comes after that of the call before.
+func (r *run) has(key []byte) bool {
+	for n := 0; r.it.Valid() && bytes.Compare(r.it.Item().Key(), key) < 0; n++ {
+		if n == leap {
+			r.it.Seek(key)
+			break
+		}
+		r.it.Next()
+	}
+	if r.it.Valid() && bytes.Equal(r.it.Item().Key(), key) {
+		return true
+	}
+	_, err := r.txn.Get(key)
+	return err == nil
+}
 
 // get returns a copy of the value of key, which comes after that of the call before. A row that is not met is looked for on its
 // own: an iterator passes over a whole table when a part of it cannot be read.
