@@ -4,12 +4,16 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
 
 // Encoder appends values in the canonical form. The zero value is ready to use.
 type Encoder struct{ buf []byte }
+
+// Grow makes room for n more bytes.
+func (e *Encoder) Grow(n int) { e.buf = slices.Grow(e.buf, n) }
 
 // Bytes returns what was appended; the encoder must not be used afterwards.
 func (e *Encoder) Bytes() []byte { return e.buf }
@@ -89,6 +93,9 @@ type Decoder struct {
 
 // NewDecoder reads b; what names the thing being read, for messages.
 func NewDecoder(what string, b []byte) *Decoder { return &Decoder{buf: b, what: what} }
+
+// ShareTexts has all texts that follow share one copy of the rest of the input, which stays as long as one of them does.
+func (d *Decoder) ShareTexts() { d.all = string(d.buf) }
 
 // Fail records a fault, unless there is one already.
 func (d *Decoder) Fail(format string, args ...any) {

@@ -219,7 +219,7 @@ func (m *misuse) admit(ctx context.Context, a exchange.Assertion, glass bool) er
 		if rule == ruleTrustQuota {
 			who.user = ""
 		}
-		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), text)
+		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), "%s", text)
 		return &exchange.Refusal{Outcome: policy.TooMany, Text: policy.TooMany.Safe(), Cause: errors.New(text)}
 	}
 	m.look(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship)
@@ -269,10 +269,10 @@ func (m *misuse) sweep(now time.Time) {
 func (m *misuse) look(ctx context.Context, who person, s federation.Subject, relationship string) {
 	now := time.Now()
 	if n := m.distinct(who, s, now); n > orDefault(m.limits.PatientsAnHour, patientsAnHour) {
-		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d distinct patients within an hour", n))
+		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), "%d distinct patients within an hour", n)
 	}
 	if n := m.without(who, relationship, now); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
-		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), fmt.Sprintf("%d requests without a relationship within an hour", n))
+		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), "%d requests without a relationship within an hour", n)
 	}
 	m.lookMarked(ctx, who, s, now.Truncate(24*time.Hour))
 }
@@ -329,7 +329,7 @@ func (m *misuse) without(who person, relationship string, now time.Time) int {
 }
 
 // suspect opens a review, one for the same suspicion within its period.
-func (m *misuse) suspect(ctx context.Context, rule string, who person, s federation.Subject, period time.Time, text string) {
+func (m *misuse) suspect(ctx context.Context, rule string, who person, s federation.Subject, period time.Time, format string, args ...any) {
 	n := m.node
 	this := suspicion{rule: rule, who: who, subject: s, period: period.Unix()}
 	m.mu.Lock()
@@ -338,6 +338,7 @@ func (m *misuse) suspect(ctx context.Context, rule string, who person, s federat
 	if known || slices.Contains(m.limits.Off, rule) {
 		return
 	}
+	text := fmt.Sprintf(format, args...)
 	r := &review{
 		ID:   reviewID(n.Trust(), rule, string(who.trust), who.counted().user, string(s[:]), period.UTC().Format(time.RFC3339)),
 		Kind: rule, User: who.user, Trust: who.trust, Subject: s, Reason: text, At: time.Now().UTC(),

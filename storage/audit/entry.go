@@ -99,7 +99,8 @@ type Entry struct {
 
 const (
 	entryVersion    = 2
-	entryVersion1   = 1 // without what is said of version 2 above
+	entryVersion1   = 1   // without what is said of version 2 above
+	usualEntry      = 256 // bytes, without what can be long
 	maxTrust        = 12
 	maxDocumentText = 64
 	flagBreakGlass  = 1
@@ -125,6 +126,7 @@ const (
 // v is an unsigned varint (protobuf's), v+n a varint and so many bytes; all other integers are big-endian.
 func (e Entry) encode() ([]byte, error) {
 	var enc federation.Encoder
+	enc.Grow(usualEntry + len(e.Rules) + len(e.Proof) + len(e.Detail))
 	enc.U8(entryVersion)
 	enc.U8(uint8(e.Kind))
 	enc.Time(e.Time)
@@ -170,6 +172,7 @@ func decodeEntry(b []byte) (Entry, error) {
 	if d.Err() == nil && v != entryVersion && v != entryVersion1 {
 		return e, fmt.Errorf("audit entry version %d: %w", v, federation.ErrVersion)
 	}
+	d.ShareTexts()
 	e.Kind, e.Time = Kind(d.U8()), d.Time()
 	flags := d.U8()
 	e.BreakGlass = flags&flagBreakGlass != 0
