@@ -63,6 +63,7 @@ func (s *stateDB) flush(g *generation) error {
 	}
 	s.now.frozen = s.now.frozen[: len(s.now.frozen)-1 : len(s.now.frozen)-1]
 	s.now.layer()
+	s.show()
 	return s.retireJournals(m.journal)
 }
 
@@ -144,7 +145,8 @@ func (s *stateDB) install(m manifest, tables []*table) error {
 	s.manifest = m
 	old := s.now.tables
 	s.now.tables = newSet(tables)
-	s.drop(old)
+	s.show() // for a moment rows may be in memory as well, which are the same
+	old.drop()
 	s.moved.Broadcast()
 	return nil
 }
@@ -166,12 +168,10 @@ func (s *stateDB) compactor() {
 			return
 		}
 		set := s.now.tables
-		set.refs++
+		set.refs.take() // s.now has a hold
 		s.mu.Unlock()
 		err := s.compact(set.tables[first:first+n], first+n == len(set.tables))
-		s.mu.Lock()
-		s.drop(set)
-		s.mu.Unlock()
+		set.drop()
 		if err != nil && !errors.Is(err, errAbandoned) {
 			_ = s.failed(fmt.Errorf("merge state: %w", err)) // said by the next commit
 		}

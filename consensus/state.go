@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // position is a place in the log.
@@ -46,8 +47,9 @@ type stateDB struct {
 	fault    error      // writing failed for good
 	closing  bool
 
+	shown   atomic.Pointer[version] // now, as readers see it: they wait for no lock, which may be held while something is synced
 	keepers sync.WaitGroup
-	refs    int
+	refs    holds
 	remove  bool
 	closed  chan struct{}
 	err     error
@@ -75,33 +77,43 @@ type generation struct {
 // tableSet is the tables of some versions. It holds them open as long as one of those is read.
 type tableSet struct {
 	tables []*table // newest first
-	refs   int      // guarded by stateDB.mu
+	refs   holds
 }
 
 // commitBytes is how much gathers in one Tx before it is committed: a record of the journal holds it, and what was applied first
 // is seen no earlier than what was applied last.
 const commitBytes = 512 << 10
 
-// acquire holds the state open; false when it is closing.
-func (s *stateDB) acquire() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refs == 0 {
-		return false
+// holds counts who holds something. Once there is none there never is one again.
+type holds struct{ n atomic.Int64 }
+
+// take adds one, unless there is none.
+func (h *holds) take() bool {
+	for {
+		n := h.n.Load()
+		if n == 0 {
+			return false
+		}
+		if h.n.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	s.refs++
-	return true
 }
+
+// give takes one away and reports whether it was the last.
+func (h *holds) give() bool { return h.n.Add(-1) == 0 }
+
+// acquire holds the state open; false when it is closing.
+func (s *stateDB) acquire() bool { return s.refs.take() }
 
 // release gives up one hold. The last one closes the state, and removes its folder if retire was called.
 func (s *stateDB) release() {
-	s.mu.Lock()
-	s.refs--
-	last, remove := s.refs == 0, s.remove
-	s.mu.Unlock()
-	if !last {
+	if !s.refs.give() {
 		return
 	}
+	s.mu.Lock()
+	remove := s.remove
+	s.mu.Unlock()
 	err := s.shut(remove)
 	if remove {
 		err = os.RemoveAll(s.dir)
@@ -126,7 +138,10 @@ func (s *stateDB) shut(discard bool) error {
 	for _, j := range s.journals {
 		err = errors.Join(err, j.file.Close())
 	}
-	s.drop(s.now.tables)
+	last := s.now.tables
+	s.now = version{tables: newSet(nil)}
+	s.show()
+	last.drop()
 	if err == nil && s.fault != nil {
 		err = s.fault
 	}
@@ -146,9 +161,9 @@ func (s *stateDB) wait() error {
 	return s.err
 }
 
-// drop gives up one hold of a set of tables; s.mu is held.
-func (s *stateDB) drop(set *tableSet) {
-	if set.refs--; set.refs > 0 {
+// drop gives up one hold of a set of tables.
+func (set *tableSet) drop() {
+	if !set.refs.give() {
 		return
 	}
 	for _, t := range set.tables {
@@ -161,15 +176,25 @@ func newSet(tables []*table) *tableSet {
 	for _, t := range tables {
 		t.refs.Add(1)
 	}
-	return &tableSet{tables: tables, refs: 1}
+	set := &tableSet{tables: tables}
+	set.refs.n.Store(1)
+	return set
 }
 
-// read opens a Reader of the state as it is.
+// show lets readers see the state as it is now; s.mu is held. A set of tables is dropped only after another is shown.
+func (s *stateDB) show() {
+	v := s.now
+	s.shown.Store(&v)
+}
+
+// read opens a Reader of the state as it is. The caller holds the state open.
 func (s *stateDB) read() *stateReader {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now.tables.refs++
-	return &stateReader{state: s, at: s.now}
+	for {
+		v := s.shown.Load()
+		if v.tables.refs.take() { // else another is shown by now
+			return &stateReader{state: s, at: *v}
+		}
+	}
 }
 
 // tx begins the gathering of writes over r. There is one at a time.
@@ -209,6 +234,7 @@ func (s *stateDB) commit(tx *Tx, at position, members *membership) error {
 		}
 	}
 	s.now.layer()
+	s.show()
 	return nil
 }
 
@@ -253,6 +279,7 @@ func (s *stateDB) freeze() error {
 	s.now.active = nil
 	s.now.frozen = append([]*generation{g}, s.now.frozen...)
 	s.now.layer()
+	s.show()
 	s.room = arena{}
 	s.moved.Broadcast()
 	return nil
@@ -307,11 +334,7 @@ type stateReader struct {
 }
 
 // discard lets the version go. It must be called, once.
-func (r *stateReader) discard() {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	r.state.drop(r.at.tables)
-}
+func (r *stateReader) discard() { r.at.tables.drop() }
 
 func (r *stateReader) Get(key []byte) ([]byte, bool, error) {
 	return r.find(hashKey(r.state.seed, key), key)

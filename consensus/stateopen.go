@@ -16,8 +16,9 @@ import (
 func openState(dir string, c Config) (*stateDB, error) {
 	s := &stateDB{
 		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, scheme: newScanScheme(c.Machine),
-		cache: newPageCache(c.Storage.BlockCache), refs: 1, closed: make(chan struct{}),
+		cache: newPageCache(c.Storage.BlockCache), closed: make(chan struct{}),
 	}
+	s.refs.n.Store(1)
 	s.schema = s.scheme.id()
 	s.moved = sync.NewCond(&s.mu)
 	if err := s.open(); err != nil {
@@ -35,7 +36,7 @@ func (s *stateDB) closeFiles() error {
 		errs = append(errs, j.file.Close())
 	}
 	if s.now.tables != nil {
-		s.drop(s.now.tables)
+		s.now.tables.drop()
 	}
 	return errors.Join(errs...)
 }
@@ -155,6 +156,7 @@ func (s *stateDB) replay(journals []uint64) error {
 	}
 	s.journals, s.current = append(s.journals, j), j
 	s.now.layer()
+	s.show()
 	return nil
 }
 
