@@ -52,18 +52,21 @@ func (p *pulse) stood(now Instant) bool {
 	return !known || passed > pulseGap
 }
 
-// beat looks at the clock, and has look called before anything leaves again when the process has stood still.
+// beat looks at the clock, and has look called before anything leaves again when the process has stood still. The rest begins anew
+// after a beat that was late: who sends may have stood still as well.
 func (p *pulse) beat(look func()) {
-	stood := p.stood(p.clock.Now())
+	before := p.clock.Now()
+	stood, late := p.stood(before), before.Monotonic-p.last.Load().Monotonic > 2*pulseBeat
 	if stood {
 		p.shut.Store(true)
 		look()
 	}
 	now := p.clock.Now()
 	p.last.Store(&now)
-	if stood {
+	switch {
+	case stood, late:
 		p.settled = now
-	} else if rest, _ := now.since(p.settled); rest >= pulseRest {
+	case now.Monotonic-p.settled.Monotonic >= pulseRest: // what the others say can be set
 		p.shut.Store(false)
 	}
 }

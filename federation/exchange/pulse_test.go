@@ -40,13 +40,24 @@ func TestNothingLeavesAfterAPauseBeforeAllWasLookedAt(t *testing.T) {
 			if !p.held() || looks != 1 {
 				t.Fatalf("open at once after %d looks: packets that were made before come still", looks)
 			}
-			for _, passed := range []time.Duration{0, pulseRest - 1} { // a tick that was due comes at once
-				clock.pass(passed)
-				if p.beat(look); !p.held() {
-					t.Fatalf("open %v after the look: packets that were made before come still", passed)
+			shut := func(after string) {
+				t.Helper()
+				if p.beat(look); !p.held() || looks != 1 {
+					t.Fatalf("open after %s, %d looks: packets that were made before come still", after, looks)
 				}
 			}
-			clock.pass(1)
+			shut("a tick that was due and comes at once")
+			clock.pass(pulseBeat)
+			shut("a beat")
+			clock.jump(0, 0, pulseGap-time.Millisecond)
+			shut("a step of the wall clock")
+			clock.pass(pulseGap - time.Millisecond)
+			shut("a late beat")
+			for range pulseRest/pulseBeat - 1 {
+				clock.pass(pulseBeat)
+				shut("a part of the rest")
+			}
+			clock.pass(pulseBeat)
 			if p.beat(look); p.held() || looks != 1 {
 				t.Fatalf("not open after the rest, %d looks", looks)
 			}
