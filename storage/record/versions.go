@@ -2,21 +2,19 @@ package record
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // maxVersions bounds how many versions of a document are looked for, in either direction.
 const maxVersions = 256
 
 // Versions returns the documents that one has replaced, the latest first, and then those that have replaced it, withdrawn and erased
-// ones too. all is false where one of them was erased, or there are very many: there may be others then. It fails as Document does.
+// ones too. all is false where one of them was erased or cannot be read, or there are very many: there may be others then. It fails
+// as Document does, and not for damage to another version.
 func (s *Store) Versions(ctx context.Context, id federation.DocumentID) (others []federation.DocumentID, all bool, err error) {
 	doc, err := s.Document(ctx, id)
 	if err != nil || doc.Supersedes == "" && doc.State.SupersededBy == "" {
@@ -31,14 +29,11 @@ func (s *Store) Versions(ctx context.Context, id federation.DocumentID) (others 
 			}
 			others = append(others, next)
 			old, err := s.describe(txn, next.Key())
-			switch {
-			case errors.Is(err, ErrErased), errors.Is(err, storage.ErrNotFound):
-				all, next = false, "" // what it has replaced is not known any more
-			case err != nil:
-				return err
-			default:
-				next = old.Supersedes
+			if err != nil {
+				all = false // what it has replaced is not known any more
+				break
 			}
+			next = old.Supersedes
 		}
 		before := len(others)
 		for next := doc.State.SupersededBy; next != ""; {
@@ -49,11 +44,12 @@ func (s *Store) Versions(ctx context.Context, id federation.DocumentID) (others 
 			others = append(others, next)
 			st, found, err := s.state(txn, next.Key())
 			if err != nil || !found {
-				return fmt.Errorf("document %s, which replaced %s: %w", next, id, orIntegrity(err))
+				all = false
+				break
 			}
 			next = st.SupersededBy
 		}
-		return nil
+		return ctx.Err()
 	})
 	return others, all, err
 }
