@@ -248,7 +248,7 @@ func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := n.covered(ctx, record.Item{Patient: r.number, Document: doc}); err != nil {
+	if _, err := n.covered(ctx, record.Item{Patient: r.number, Document: doc}, true); err != nil {
 		return nil, err
 	}
 	if err := n.noteFiling(ctx, r.by, &r.old, fmt.Sprintf("is being %s: %s", r.what, r.reason)); err != nil {

@@ -84,7 +84,7 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 		}
 	}
 	taken := record.Item{Patient: number, Document: documentOf(item, parts)}
-	said, err := n.covered(ctx, taken)
+	said, err := n.covered(ctx, taken, false)
 	switch {
 	case admin.CodeOf(err) == admin.CodeBadInput:
 		return ingest.Receipt{}, refuseItem(ingest.CodeField, err)

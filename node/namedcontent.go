@@ -52,9 +52,9 @@ func (n *Node) versionsSaid(ctx context.Context, subject federation.Subject) ([]
 }
 
 // covered looks whether what a patient refused of a document goes on holding for its content when doc is taken in as theirs. A document
-// that replaces what they named is covered (policy.Document.Versions); a copy of it under another id would not be, and is refused. The
-// note says what whoever takes it in has to know.
-func (n *Node) covered(ctx context.Context, item record.Item) (note string, err error) {
+// that replaces what they named is covered (policy.Document.Versions); a copy of it under another id would not be, and is refused. So
+// is one that is here already and withdrawn, where it would be shared again (shares). The note says what whoever takes it in has to know.
+func (n *Node) covered(ctx context.Context, item record.Item, shares bool) (note string, err error) {
 	doc := &item.Document
 	all, err := n.wishesOf(ctx, n.records.Subject(item.Patient))
 	if err != nil {
@@ -66,17 +66,15 @@ func (n *Node) covered(ctx context.Context, item record.Item) (note string, err 
 	var family []federation.DocumentID
 	if doc.Supersedes != "" && len(all) > 0 {
 		others, _, err := n.records.Versions(ctx, doc.Supersedes)
-		if err != nil && !isAbsent(err) {
+		if err != nil && !isGone(err) {
 			return "", n.storeProblem(err) // that it is not here is said by the store
 		}
 		family = append(others, doc.Supersedes)
 	}
-	for _, id := range namedBy(all, refuses) {
-		if slices.Contains(family, id) || id.Custodian() != n.Trust() {
-			continue
-		}
-		if same, err := n.copies(ctx, item, id); err != nil || same {
-			return "", errorsOr(err, refuseCopy(id))
+	named := slices.DeleteFunc(namedBy(all, refuses), func(id federation.DocumentID) bool { return slices.Contains(family, id) || id.Custodian() != n.Trust() })
+	if len(named) > 0 {
+		if err := n.noCopy(ctx, item, named, shares); err != nil {
+			return "", err
 		}
 	}
 	permits := func(d policy.Directive, exception bool) bool {
@@ -88,15 +86,46 @@ func (n *Node) covered(ctx context.Context, item record.Item) (note string, err 
 	return note, nil
 }
 
-func refuseCopy(id federation.DocumentID) error {
-	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
+// noCopy refuses a document that has a file of one of those named, and would come to be shared under an id that none of them leads to.
+func (n *Node) noCopy(ctx context.Context, item record.Item, named []federation.DocumentID, shares bool) error {
+	own, again := item.Document.ID, item.Document.ID != ""
+	if !again {
+		var err error
+		if own, err = n.records.Identify(item); err != nil {
+			return nil //nolint:nilerr // what is wrong with it is said when it is added
+		}
+	}
+	kept, err := n.records.Document(ctx, own)
+	switch {
+	case isGone(err):
+		if !isAbsent(err) && !shares {
+			return nil // it was erased, and is not taken in again
+		}
+	case err != nil:
+		return n.storeProblem(err)
+	case !shares || kept.State.Phase != record.Withdrawn:
+		return nil // it is here already, and nothing comes of taking it in
+	}
+	for _, id := range named {
+		same, err := n.copies(ctx, own, item.Document.Parts, id)
+		switch {
+		case err != nil:
+			return err
+		case same && again:
+			return refuseAgain(own, id)
+		case same:
+			return refuseCopy(id)
+		}
+	}
+	return nil
 }
 
-func errorsOr(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
+func refuseAgain(own, id federation.DocumentID) error {
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: what they said would not hold for %s, and it stays withdrawn. Share %s instead, or have their wish recorded anew afterwards ('ridgeway consent list')", id, own, id)
+}
+
+func refuseCopy(id federation.DocumentID) error {
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
 }
 
 // wishesOf returns what a patient has said that counts here.
@@ -114,34 +143,30 @@ func (n *Node) wishesOf(ctx context.Context, subject federation.Subject) (out []
 	return slices.DeleteFunc(out, func(d policy.Directive) bool { return !d.Until.IsZero() && !now.Before(d.Until) }), err
 }
 
-// copies reports whether a document has a file of another one, or of a version of that, and is not that document itself.
-func (n *Node) copies(ctx context.Context, item record.Item, of federation.DocumentID) (bool, error) {
+// copies reports whether a document has a file of another one, or of a version of that, and is none of them.
+func (n *Node) copies(ctx context.Context, own federation.DocumentID, parts []federation.Part, of federation.DocumentID) (bool, error) {
 	others, _, err := n.records.Versions(ctx, of)
 	if isGone(err) {
 		return false, nil
 	} else if err != nil {
 		return false, n.storeProblem(err)
 	}
-	for _, id := range append(others, of) {
+	versions := append(others, of)
+	if slices.Contains(versions, own) {
+		return false, nil
+	}
+	for _, id := range versions {
 		kept, err := n.records.Document(ctx, id)
 		if isGone(err) {
 			continue
 		} else if err != nil {
 			return false, n.storeProblem(err)
 		}
-		if !slices.ContainsFunc(kept.Parts, func(p federation.Part) bool {
-			return slices.ContainsFunc(item.Document.Parts, func(q federation.Part) bool { return p.SHA256 == q.SHA256 })
+		if slices.ContainsFunc(kept.Parts, func(p federation.Part) bool {
+			return slices.ContainsFunc(parts, func(q federation.Part) bool { return p.SHA256 == q.SHA256 })
 		}) {
-			continue
-		}
-		own, err := n.records.Identify(item)
-		if err != nil {
-			return false, nil //nolint:nilerr // what is wrong with it is said when it is added
-		}
-		if _, err := n.records.Document(ctx, own); isAbsent(err) {
 			return true, nil
 		}
-		return false, nil // it is here already, and nothing comes of taking it in
 	}
 	return false, nil
 }

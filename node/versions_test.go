@@ -286,3 +286,54 @@ func TestACorrectionOfAnotherTypeLooksAtAllVersions(t *testing.T) {
 		t.Errorf("got %+v, %v", filed, err)
 	}
 }
+
+// TestAWithdrawnTwinIsNotSharedAgain has letters whose type is corrected, and a patient who refuses what came of it:
+//
+//	x (withdrawn) -> y, named; nothing leads from one to the other
+func TestAWithdrawnTwinIsNotSharedAgain(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	undo := func(id federation.DocumentID) error {
+		_, err := n.Withdraw(t.Context(), &admin.WithdrawRequest{Document: string(id), Undo: true, Reason: "x", By: &admin.Asker{User: "g1", Role: "governance-lead", Purpose: "HOPERAT"}})
+		return err
+	}
+	otherType := func(f *web.Particulars) { f.Type = "823681000000100" }
+	x := mustTake(t, n, "Letter", "one", nil).Document
+	y, err := correct(t, n, x, otherType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := recordDirective(t, n, deny(&admin.DirectiveScope{Document: y.Document})).GetDirective()
+	if err := undo(x); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), y.Document) {
+		t.Fatalf("undone: %v", err)
+	}
+	if listAll(t, n, 100)[x] != 0 {
+		t.Error("it is listed and open")
+	}
+	b, err := takeOne(t, n, "Letter", "one", func(i *ingest.Item) { i.Patient = patientB })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filed, err := move(t.Context(), n, b.Document, patientA); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), y.Document) {
+		t.Fatalf("moved into the place of what was withdrawn: %+v, %v", filed, err)
+	}
+	if r := mustTake(t, n, "Letter", "one", nil); !r.AlreadyHeld || !strings.Contains(r.Note, "was withdrawn") {
+		t.Errorf("offered again: %+v", r)
+	}
+	takeBack(t, n, no)
+	if err := undo(x); err != nil {
+		t.Errorf("after the patient took it back: %v", err)
+	}
+	// What is named itself, or by way of its versions, is covered.
+	v1 := mustTake(t, n, "Report", "two", nil).Document
+	v2 := mustTake(t, n, "Report, corrected", "two", replaces(v1)).Document
+	recordDirective(t, n, deny(&admin.DirectiveScope{Document: string(v1)}))
+	for _, id := range []federation.DocumentID{v1, v2} {
+		if err := n.records.Withdraw(t.Context(), id, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := undo(id); err != nil || opens(t, n, id) {
+			t.Errorf("what is covered: %v", err)
+		}
+	}
+}

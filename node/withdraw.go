@@ -26,6 +26,11 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	if q.GetUndo() {
 		kind, detail, change = audit.Admin, "shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.records.Readmit(ctx, id) }
 	}
+	if q.GetUndo() {
+		if err := n.mayBeShared(ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	if err := n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Document: id,
 		Detail: clipText(detail, audit.MaxDetail),
@@ -58,6 +63,22 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 		return nil, admin.Errorf(admin.CodeBadInput, "the region refused to list %s again: %s. See 'ridgeway rejected list'", id, doc.State.Reason)
 	}
 	return reply, nil
+}
+
+// mayBeShared refuses to share a withdrawn document again whose content the patient has refused under another id.
+func (n *Node) mayBeShared(ctx context.Context, id federation.DocumentID) error {
+	doc, err := n.records.Document(ctx, id)
+	if isGone(err) || err == nil && doc.State.Phase != record.Withdrawn {
+		return nil // nothing comes of it, which is said then
+	} else if err != nil {
+		return n.storeProblem(err)
+	}
+	number, err := n.records.NHSNumber(doc.Subject)
+	if err != nil {
+		return n.storeProblem(err)
+	}
+	_, err = n.covered(ctx, record.Item{Patient: number, Document: doc}, true)
+	return err
 }
 
 // ownDocument reads the id of a document that only this trust may change.
