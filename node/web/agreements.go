@@ -197,7 +197,7 @@ func (p *Portal) versionWith(w http.ResponseWriter, r *http.Request, s *session,
 	}
 	body := versionPage{
 		agreementRow: p.rowOf(v), Trust: p.trustName(v.GetTrust()), Own: v.GetTrust() == string(p.config.Trust), Rules: rulesOf(v.GetCedar()), Form: v.GetForm(), Cedar: v.GetCedar(),
-		Statement: v.GetStatement(), Signed: moment(v.GetSigned()), Place: v.GetIndex(), Others: others, RollNote: clip(r.PostFormValue("note"), 1024),
+		Statement: v.GetStatement(), Signed: moment(v.GetSigned()), Place: v.GetIndex(), Others: others, RollNote: typed(r, "note"),
 	}
 	body.MayRoll = body.Own && v.GetState() != "in_force" && v.GetState() != "future"
 	p.show(w, r, s, status, view{Name: "agreement", Title: fmt.Sprintf("Version %d of the agreement", v.GetVersion()), Body: body, Error: wrong})
@@ -236,6 +236,10 @@ func (p *Portal) rollBack(w http.ResponseWriter, r *http.Request, s *session) {
 	note := strings.TrimSpace(r.PostFormValue("note"))
 	if err != nil || note == "" {
 		p.versionWith(w, r, s, http.StatusUnprocessableEntity, []fault{{"note", "Say why this version is wanted again"}})
+		return
+	}
+	if wrong := tooLong(r, "note"); len(wrong) > 0 {
+		p.versionWith(w, r, s, http.StatusUnprocessableEntity, wrong)
 		return
 	}
 	m, err := p.config.Region.ProposeAgreement(r.Context(), &admin.ProposeAgreementRequest{Rollback: n, Note: note, Asker: s.governor(ownDuties)})

@@ -117,7 +117,7 @@ func (p *Portal) draftWith(w http.ResponseWriter, r *http.Request, s *session, s
 func (p *Portal) readDraft(r *http.Request) draft {
 	d := draft{
 		text: strings.ToValidUTF8(strings.ReplaceAll(r.PostFormValue("text"), "\r\n", "\n"), string(utf8.RuneError)), kind: r.PostFormValue("kind"), at: p.now(),
-		from: clip(r.PostFormValue("from"), 20), fromTime: clip(r.PostFormValue("from-time"), 20), to: clip(r.PostFormValue("to"), 20), note: clip(strings.TrimSpace(r.PostFormValue("note")), 1024),
+		from: clip(r.PostFormValue("from"), 20), fromTime: clip(r.PostFormValue("from-time"), 20), to: clip(r.PostFormValue("to"), 20), note: typed(r, "note"),
 	}
 	if d.kind != "cedar" {
 		d.kind = "form"
@@ -204,7 +204,7 @@ func (p *Portal) simulateDraft(w http.ResponseWriter, r *http.Request, s *sessio
 }
 
 func (p *Portal) proposeDraft(w http.ResponseWriter, r *http.Request, s *session, d draft) {
-	var wrong []fault
+	wrong := tooLong(r, "note")
 	from, err := london(d.from, d.fromTime)
 	if err != nil || d.from == "" && d.fromTime != "" {
 		wrong = append(wrong, fault{"from", "Enter a day such as 2027-01-31 and, if you like, a time such as 08:00, or leave both empty"})
@@ -266,7 +266,7 @@ func (p *Portal) proposalWith(w http.ResponseWriter, r *http.Request, s *session
 	}
 	body := proposalPage{
 		agreementRow: proposalRow(m), ID: m.GetId(), Own: strings.EqualFold(m.GetBy(), s.user.ID), Open: m.GetState() == "proposed", At: moment(m.GetAt()), Decided: moment(m.GetDecidedAt()),
-		DecidedNote: m.GetDecidedNote(), Form: m.GetForm(), Cedar: m.GetCedar(), Rules: rulesOf(m.GetCedar()), Base: m.GetBase(), Sim: sim, Typed: clip(r.PostFormValue("note"), 1024), Rollback: m.GetRollback(),
+		DecidedNote: m.GetDecidedNote(), Form: m.GetForm(), Cedar: m.GetCedar(), Rules: rulesOf(m.GetCedar()), Base: m.GetBase(), Sim: sim, Typed: typed(r, "note"), Rollback: m.GetRollback(),
 	}
 	if body.Base > 0 && body.Cedar != "" {
 		if v, _, err := p.version(r, "", strconv.FormatUint(body.Base, 10)); err == nil {
@@ -280,6 +280,10 @@ func (p *Portal) proposalWith(w http.ResponseWriter, r *http.Request, s *session
 func (p *Portal) decideProposal(w http.ResponseWriter, r *http.Request, s *session) {
 	note := strings.TrimSpace(r.PostFormValue("note"))
 	q := &admin.ApproveAgreementRequest{Proposal: r.PathValue("proposal"), Note: note, Asker: s.governor(ownDuties)}
+	if wrong := tooLong(r, "note"); len(wrong) > 0 {
+		p.proposalWith(w, r, s, http.StatusUnprocessableEntity, nil, wrong)
+		return
+	}
 	switch r.PostFormValue("do") {
 	case "simulate":
 		m, err := p.proposal(r, q.GetProposal())

@@ -30,10 +30,13 @@ func (p *Portal) askEmergency(w http.ResponseWriter, r *http.Request, s *session
 // says nothing of what there is behind the glass.
 func (p *Portal) declareEmergency(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	reason := strings.Join(strings.Fields(r.PostFormValue("reason")), " ")
-	body := emergencyPage{Reason: clip(reason, 600)}
+	body := emergencyPage{Reason: clip(reason, maxTyped)}
 	var wrong []fault
-	if reason == "" {
+	switch {
+	case reason == "":
 		wrong = append(wrong, fault{"reason", reasonFault})
+	case len(reason) > maxReason:
+		wrong = append(wrong, fault{"reason", longReason})
 	}
 	if r.PostFormValue("understood") == "" {
 		wrong = append(wrong, fault{"understood", "Confirm that you understand that this is reviewed"})

@@ -1,6 +1,42 @@
 package web
 
-import "html/template"
+import (
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// maxTyped is the most bytes that the portal's fields of several lines can send: 1,000 letters as browsers count them, of up to 3
+// bytes each, with room to spare. At most admin.MaxLine of them are taken.
+const maxTyped = 4096
+
+// maxReason is the most bytes of a reason for an emergency, or for a change of a document.
+const (
+	maxReason  = 500
+	longReason = "Say it in fewer words: at most 500 letters can be kept, and fewer with accents or emoji"
+)
+
+// typedFields are the names of the fields of several lines, whose length every form with one of them checks by itself.
+func typedFields() []string {
+	return []string{"note", "evidence", "reason", "user-reason", "trust-reason"}
+}
+
+// typed is what was typed in a field of several lines, whole, so that a form that is refused shows it again.
+func typed(r *http.Request, name string) string {
+	return clip(strings.TrimSpace(r.PostFormValue(name)), maxTyped)
+}
+
+// tooLong finds those fields that hold more than is taken: letters beyond ASCII are several bytes, which no browser counts.
+func tooLong(r *http.Request, names ...string) (wrong []fault) {
+	for _, name := range names {
+		if len(typed(r, name)) > admin.MaxLine {
+			wrong = append(wrong, fault{name, "Say it in fewer words: at most 1,024 letters can be kept, and fewer with accents or emoji"})
+		}
+	}
+	return wrong
+}
 
 // formField is a field of a form as the shared templates write it.
 type formField struct {

@@ -172,7 +172,7 @@ func TestFormsBringText(t *testing.T) {
 	b := g.browser()
 	token := field(t, tokenField, b.signOn("a.okafor").body)
 	path := b.open(numberA)
-	for name, bad := range map[string]string{"order": "unconscious in \u202eresus", "control": "unconscious in \x1bresus", "no UTF-8": "unconscious in \xffresus", "too long": strings.Repeat("unconscious ", 100)} {
+	for name, bad := range map[string]string{"order": "unconscious in \u202eresus", "control": "unconscious in \x1bresus", "no UTF-8": "unconscious in \xffresus", "longer than any field sends": strings.Repeat("unconscious ", 400)} {
 		for _, at := range []string{path + "/emergency", path + "/purpose", "/find"} {
 			form := url.Values{"token": {token}, "reason": {bad}, "understood": {"1"}}
 			b.post(at, form).wants(t, http.StatusBadRequest, "Nothing was changed")
@@ -188,5 +188,42 @@ func TestFormsBringText(t *testing.T) {
 	}
 	if fault := foldForm(r); fault != "" || r.PostFormValue("reason") != "in resus now" || r.FormValue("reason") != "in resus now" || r.PostFormValue("text") != "a:\n- b\x1b" {
 		t.Errorf("%q: %v", fault, r.PostForm)
+	}
+}
+
+// TestLongTypingIsKept: what a field of several lines lets people type, and is more than is taken, is said beside the field, and is
+// still in it.
+func TestLongTypingIsKept(t *testing.T) {
+	g := governed(t)
+	lead, doctor := g.browser(), g.browser()
+	lead.signOn("n.ferreira")
+	token := lead.token()
+	sent := governanceForms(lead.wishKey(numberA))
+	sent["/agreements/proposals/p1"]["note"] = []string{"n"}
+	long := strings.Repeat("wŷ", 500) // 1,000 letters
+	tried := 0
+	for at, form := range sent {
+		for _, name := range typedFields() {
+			if !form.Has(name) {
+				continue
+			}
+			tried++
+			form.Set("token", token)
+			form.Set(name, long)
+			lead.post(at, form).wants(t, http.StatusUnprocessableEntity, "Say it in fewer words", long)
+			if t.Failed() {
+				t.Fatalf("%s at %s", name, at)
+			}
+		}
+	}
+	if tried < 7 {
+		t.Errorf("only %d fields were tried", tried)
+	}
+	lead.post("/suspensions", url.Values{"token": {token}, "do": {"trust"}, "trust": {"RYJ"}, "sure": {"1"}, "trust-reason": {long}}).wants(t, http.StatusUnprocessableEntity, "Say it in fewer words", long)
+	token = field(t, tokenField, doctor.signOn("a.okafor").body)
+	long = strings.Repeat("🚑", 250) // 500 letters, as browsers count them
+	doctor.post(doctor.open(numberA)+"/emergency", url.Values{"token": {token}, "understood": {"1"}, "reason": {long}}).wants(t, http.StatusUnprocessableEntity, "Say it in fewer words", long)
+	if len(g.region.glass) > 0 || len(g.region.shut) > 0 {
+		t.Error("something was done that cannot be kept whole")
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -134,7 +135,8 @@ func (p *Portal) unreadable(w http.ResponseWriter, r *http.Request, s *session) 
 	return true
 }
 
-// foldForm folds white space in all fields of a form, and returns what is wrong with one of them, or "".
+// foldForm folds white space in all fields of a form, and returns what is wrong with one of them, or "". What people type at length
+// may be longer than is taken: their form says so, and keeps it.
 func foldForm(r *http.Request) string {
 	if r.Method != http.MethodPost {
 		return ""
@@ -147,7 +149,11 @@ func foldForm(r *http.Request) string {
 			if strings.ContainsAny(v, "\r\n\t") {
 				values[i] = strings.Join(strings.Fields(v), " ")
 			}
-			if fault := federation.LineFault(values[i], admin.MaxLine); fault != "" {
+			limit := admin.MaxLine
+			if slices.Contains(typedFields(), name) {
+				limit = maxTyped
+			}
+			if fault := federation.LineFault(values[i], limit); fault != "" {
 				return fault
 			}
 		}

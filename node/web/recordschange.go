@@ -65,8 +65,8 @@ func reasonOf(r *http.Request) (text string, wrong []fault) {
 	switch {
 	case text == "":
 		wrong = []fault{{"reason", "Say why, so that others can understand it later"}}
-	case len(text) > 500:
-		wrong, text = []fault{{"reason", "Say it in fewer words, at most 500 letters"}}, clip(text, 500)
+	case len(text) > maxReason:
+		wrong = []fault{{"reason", longReason}}
 	}
 	return text, wrong
 }

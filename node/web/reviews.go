@@ -144,7 +144,7 @@ func (p *Portal) reviewWith(w http.ResponseWriter, r *http.Request, s *session, 
 			return
 		}
 		if i := slices.IndexFunc(rows, func(x reviewRow) bool { return x.ID == r.PathValue("review") }); i >= 0 {
-			body := reviewPage{reviewRow: rows[i], Typed: clip(r.PostFormValue("note"), 1024), Chosen: r.PostFormValue("outcome")}
+			body := reviewPage{reviewRow: rows[i], Typed: typed(r, "note"), Chosen: r.PostFormValue("outcome")}
 			p.show(w, r, s, status, view{Name: "review", Title: rows[i].Kind, Body: body, Error: wrong})
 			return
 		}
@@ -155,7 +155,7 @@ func (p *Portal) reviewWith(w http.ResponseWriter, r *http.Request, s *session, 
 // closeReview keeps a judgement. That nobody judges their own access is the node's own rule.
 func (p *Portal) closeReview(w http.ResponseWriter, r *http.Request, s *session) {
 	outcome, note := r.PostFormValue("outcome"), strings.TrimSpace(r.PostFormValue("note"))
-	var wrong []fault
+	wrong := tooLong(r, "note")
 	if outcome != "justified" && outcome != "not_justified" {
 		wrong = append(wrong, fault{"outcome", "Select whether the access was justified"})
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -89,15 +88,16 @@ func (p *Portal) suspensionsWith(w http.ResponseWriter, r *http.Request, s *sess
 func (p *Portal) suspend(w http.ResponseWriter, r *http.Request, s *session) {
 	in := make(map[string]string)
 	for _, name := range []string{"do", "user", "user-reason", "trust", "trust-reason", "sure", "proposal"} {
-		in[name] = clip(strings.TrimSpace(r.PostFormValue(name)), 1024)
+		in[name] = typed(r, name)
 	}
-	told, wrong := "", []fault(nil)
-	switch in["do"] {
-	case "user", "lift-user":
+	told, wrong := "", tooLong(r, "user-reason", "trust-reason")
+	switch do := in["do"]; {
+	case len(wrong) > 0:
+	case do == "user", do == "lift-user":
 		told, wrong = p.suspendUser(r, s, in)
-	case "trust", "lift-trust":
+	case do == "trust", do == "lift-trust":
 		told, wrong = p.suspendTrust(r, s, in)
-	case "approve":
+	case do == "approve":
 		reply, err := p.config.Region.Approve(r.Context(), &admin.ApproveRequest{Proposal: in["proposal"], By: s.governor(ownDuties)})
 		told = "proposed"
 		if reply.GetInForce() {

@@ -184,13 +184,13 @@ func (p *Portal) trustChoices(r *http.Request) []choice {
 func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	body := wishForm{In: make(map[string]string)}
 	for _, name := range wishFields() {
-		body.In[name] = clip(strings.TrimSpace(r.PostFormValue(name)), 1024)
+		body.In[name] = typed(r, name)
 	}
 	if r.PostFormValue("do") == "change" {
 		p.wishWith(w, r, s, of, http.StatusOK, body, nil)
 		return
 	}
-	var wrong []fault
+	wrong := tooLong(r, "evidence")
 	if body.In["effect"] != "deny" && body.In["effect"] != "permit" {
 		wrong = append(wrong, fault{"effect", "Select whether the patient refuses or agrees"})
 	}
@@ -273,13 +273,13 @@ func (p *Portal) withdrawalWith(w http.ResponseWriter, r *http.Request, s *sessi
 		p.problem(w, r, s, admin.Errorf(admin.CodeNotFound, "this patient has no such wish that is in force: it may have been withdrawn already"))
 		return
 	}
-	body := withdrawal{Path: listed.Path, Wish: listed.Current[i], Evidence: clip(r.PostFormValue("evidence"), 1024)}
+	body := withdrawal{Path: listed.Path, Wish: listed.Current[i], Evidence: typed(r, "evidence")}
 	p.show(w, r, s, status, view{Name: "withdrawal", Title: "Withdraw a wish", Of: of, Body: body, Error: wrong})
 }
 
 func (p *Portal) withdrawWish(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	evidence := strings.TrimSpace(r.PostFormValue("evidence"))
-	var wrong []fault
+	wrong := tooLong(r, "evidence")
 	if evidence == "" {
 		wrong = append(wrong, fault{"evidence", "Say how the patient told you, such as in person, by letter or by telephone"})
 	}
