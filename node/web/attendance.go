@@ -31,32 +31,90 @@ type Attendance struct {
 }
 
 const (
-	refusalsASecond = 1 // refused sign-ons that are written down one by one; the rest are counted in the next entry
+	refusalsASecond = 1 // refused sign-ons of strangers that are written down one by one; the rest are counted in the next entry
 	refusalsAtOnce  = 60
+	ownEvery        = 10 * time.Second // as much of each person that the provider has proved
+	ownAtOnce       = 10
 	maxLevel        = 100
 )
 
-// turnedAway bounds how much of the audit log strangers can fill: whoever begins a sign-on can have it refused. It is safe for
-// concurrent use.
+// turnedAway bounds how much of the audit log strangers can fill: whoever begins a sign-on can have it refused. What is refused to
+// people who are proved is counted for each of them, so that no stranger keeps it out of the log. It is safe for concurrent use.
 type turnedAway struct {
-	mu     sync.Mutex
+	mu        sync.Mutex
+	strangers tally
+	proved    map[string]*tally // by staff id
+}
+
+type tally struct {
 	bucket *rate.Limiter
+	last   time.Time
 	missed int
 }
 
-// next reports whether a refusal is written down, and how many were not since the last that was.
-func (t *turnedAway) next(now time.Time) (missed int, write bool) {
+// next reports whether a refusal is written down, and how many were not since the last that was. user is empty for strangers. Who
+// cannot write it says so by lost.
+func (t *turnedAway) next(user string, now time.Time) (missed int, write bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.bucket == nil {
-		t.bucket = rate.NewLimiter(refusalsASecond, refusalsAtOnce)
-	}
-	if !t.bucket.AllowN(now, 1) {
-		t.missed++
+	of := t.of(user, now)
+	of.last = now
+	if !of.bucket.AllowN(now, 1) {
+		of.missed++
 		return 0, false
 	}
-	missed, t.missed = t.missed, 0
+	missed, of.missed = of.missed, 0
 	return missed, true
+}
+
+// lost counts again what next has given out and nobody could write down.
+func (t *turnedAway) lost(user string, now time.Time, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(user, now).missed += n
+}
+
+// of returns the tally of a person, or that of all strangers.
+func (t *turnedAway) of(user string, now time.Time) *tally {
+	if user == "" {
+		if t.strangers.bucket == nil {
+			t.strangers.bucket = rate.NewLimiter(refusalsASecond, refusalsAtOnce)
+		}
+		return &t.strangers
+	}
+	user = strings.ToLower(user)
+	if of := t.proved[user]; of != nil {
+		return of
+	}
+	if t.proved == nil {
+		t.proved = make(map[string]*tally)
+	}
+	if len(t.proved) >= maxAddresses {
+		t.forget(now)
+	}
+	of := &tally{bucket: rate.NewLimiter(rate.Every(ownEvery), ownAtOnce), last: now}
+	t.proved[user] = of
+	return of
+}
+
+// forget makes room: of those who were quiet for so long that their allowance is full, and of any other where that is not enough.
+// What was missed of them stays counted.
+func (t *turnedAway) forget(now time.Time) {
+	drop := func(user string, of *tally) {
+		t.strangers.missed += of.missed
+		delete(t.proved, user)
+	}
+	for user, of := range t.proved {
+		if now.Sub(of.last) > ownAtOnce*ownEvery {
+			drop(user, of)
+		}
+	}
+	for user, of := range t.proved {
+		if len(t.proved) < maxAddresses {
+			return
+		}
+		drop(user, of)
+	}
 }
 
 // attendance is what is written of a session's user.
@@ -89,15 +147,17 @@ func (p *Portal) arrived(r *http.Request, who arrival, locked bool) error {
 
 // refused writes down that somebody was not signed on: who, as far as the provider has proved it.
 func (p *Portal) refused(r *http.Request, a Attendance, why string) {
-	missed, write := p.refusals.next(p.now())
+	missed, write := p.refusals.next(a.User, p.now())
 	if !write {
 		return
 	}
 	a.Refused, a.What = true, "refused: "+why
 	if missed > 0 {
-		a.What += fmt.Sprintf(". %d more refused sign-ons before this one were too many to be written down each", missed)
+		a.What += fmt.Sprintf(". %d more refused sign-ons before this one were not written down each", missed)
 	}
-	p.attend(r, &a)
+	if !p.attend(r, &a) {
+		p.refusals.lost(a.User, p.now(), missed+1)
+	}
 }
 
 // left writes down that sessions have ended. They have, whether or not that can be written down.
@@ -107,10 +167,13 @@ func (p *Portal) left(r *http.Request, s *session, what string) {
 	p.attend(r, a)
 }
 
-func (p *Portal) attend(r *http.Request, a *Attendance) {
+// attend reports whether an entry was written.
+func (p *Portal) attend(r *http.Request, a *Attendance) bool {
 	if err := p.config.Region.Attend(context.WithoutCancel(r.Context()), a); err != nil {
 		p.logger.Error("who comes and goes could not be written down", slog.String("kind", fmt.Sprintf("%T", err)))
+		return false
 	}
+	return true
 }
 
 // levelOf is how strictly a provider has checked somebody, as its token says.

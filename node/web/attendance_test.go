@@ -164,7 +164,7 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 	now := time.Now()
 	written, counted := 0, 0
 	for i := range 1000 {
-		missed, write := x.next(now.Add(time.Duration(i) * 10 * time.Millisecond))
+		missed, write := x.next("", now.Add(time.Duration(i)*10*time.Millisecond))
 		if write {
 			written++
 			counted += missed
@@ -173,7 +173,50 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 	if written < refusalsAtOnce || written > refusalsAtOnce+11 {
 		t.Errorf("%d of 1,000 refusals within 10 s are written down", written)
 	}
-	if missed, write := x.next(now.Add(time.Hour)); !write || missed+counted+written != 1000 {
+	if missed, write := x.next("", now.Add(time.Hour)); !write || missed+counted+written != 1000 {
 		t.Errorf("%d are written down, %d counted and %d counted in the end", written, counted, missed)
+	}
+}
+
+func TestStrangersKeepNobodysRefusalOutOfTheLog(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	for range 2 * refusalsAtOnce {
+		g.portal.refused(b.request("GET", "/", nil), Attendance{}, "the answer is to another question")
+	}
+	if got := g.region.told(); len(got) != refusalsAtOnce {
+		t.Errorf("%d refusals of strangers are written down", len(got))
+	}
+	g.region.shut = map[string]string{"a.okafor": "badge stolen", "j.price": "badge stolen"}
+	b.signOn("a.okafor").wants(t, http.StatusForbidden, "suspended")
+	wrote(t, g, "refused a.okafor/doctor/: refused: their access is suspended")
+	for range 2 * ownAtOnce {
+		b.signOn("a.okafor").wants(t, http.StatusForbidden, "suspended")
+	}
+	if got := g.region.told(); len(got) != ownAtOnce-1 {
+		t.Errorf("%d more refusals of one person are written down", len(got))
+	}
+	b.signOn("j.price").wants(t, http.StatusForbidden, "suspended") // nor does one person another's
+	wrote(t, g, "refused j.price/nurse/: refused: their access is suspended")
+	g.clock.move(ownEvery)
+	g.region.shutUp = true
+	b.signOn("a.okafor").wants(t, http.StatusForbidden, "suspended")
+	g.clock.move(ownEvery)
+	g.region.shutUp = false
+	b.signOn("a.okafor").wants(t, http.StatusForbidden, "suspended")
+	wrote(t, g, fmt.Sprintf("refused a.okafor/doctor/: refused: their access is suspended. %d more refused sign-ons before this one were not written down each", ownAtOnce+2))
+}
+
+func TestWhoIsForgottenStaysCounted(t *testing.T) {
+	var x turnedAway
+	now := time.Now()
+	for range ownAtOnce + 5 {
+		x.next("a.okafor", now)
+	}
+	for i := range 2 * maxAddresses {
+		x.next(fmt.Sprint(i), now.Add(time.Duration(i)*time.Second))
+	}
+	if missed, write := x.next("", now); !write || missed != 5 || len(x.proved) > maxAddresses {
+		t.Errorf("%d were missed, and %d people are known", missed, len(x.proved))
 	}
 }

@@ -16,6 +16,12 @@ import (
 // lineArtWidth is as many pixels as a line of the decoder can have.
 const lineArtWidth = 1 << 20
 
+// lineArtWeight is how many bytes paintLineArt holds at most: a page that does not compress, as it is packed and again in the file,
+// and what the file is begun with.
+func lineArtWeight(a media.LineArt, data []byte) int64 {
+	return 2*int64(1+(a.Width+7)/8)*int64(a.Height) + 2*int64(len(data))
+}
+
 // paintLineArt writes a scanned page in black and white as PNG, line by line and with a bit a pixel all the way: through an image
 // of a byte a pixel it takes five times as long. ok is false when the page is of another kind, or not whole.
 func paintLineArt(a media.LineArt, data []byte) (_ []byte, ok bool) {

@@ -2,7 +2,9 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/png"
 	"math/bits"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/hhrutter/tiff"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ridgeway-exchange/ridgeway/node/media"
 	"github.com/ridgeway-exchange/ridgeway/testnet/synth"
@@ -163,4 +166,28 @@ func FuzzLineArt(f *testing.F) {
 			sameAsDecoded(t, file, picture)
 		}
 	})
+}
+
+func TestAScanIsWeighedAsWhatItHolds(t *testing.T) {
+	g := newRig(t)
+	file := scanned(t)
+	art, ok := media.ReadLineArt(bytes.NewReader(file), int64(len(file)))
+	if !ok {
+		t.Fatal("no scan")
+	}
+	page := picture{data: file, width: art.Width, height: art.Height}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // waits for nothing
+	raw := int64(art.Width) * int64(art.Height) / 8
+	g.portal.painting = semaphore.NewWeighted(2*raw + 2*int64(len(file)) - 1)
+	if _, _, err := g.portal.paintScan(ctx, page); !errors.Is(err, context.Canceled) {
+		t.Errorf("painted in less room than the packed page and the file take: %v", err)
+	}
+	g.portal.painting = semaphore.NewWeighted(maxPainting)
+	if _, ok, err := g.portal.paintScan(t.Context(), page); !ok || err != nil {
+		t.Errorf("not painted: %v", err)
+	}
+	if most := lineArtWeight(media.LineArt{Width: maxPixels, Height: 1}, make([]byte, maxPage)); most > maxPainting {
+		t.Errorf("a page can weigh %d, more than all pages may", most)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -71,7 +72,7 @@ func (f *fakeMine) MyDirective(_ context.Context, q *admin.RecordDirectiveReques
 	if q.GetUntil() == "yesterday" {
 		return nil, admin.Errorf(admin.CodeBadInput, "no day")
 	}
-	reply := &admin.RecordDirectiveReply{ReadBack: "Nobody may see your records. Staff may not know things that matter."}
+	reply := &admin.RecordDirectiveReply{ReadBack: readBack}
 	if q.GetConfirm() {
 		f.mine.Lock()
 		defer f.mine.Unlock()
@@ -165,7 +166,7 @@ func TestAChoiceIsReadBackBeforeItCounts(t *testing.T) {
 		}
 	}
 	g.clock.move(asksAtOnce * asksEvery) // what was refused counts too
-	done := b.post("/my/choices/new", form("kind", "not-there", "trust", "RYJ", "seen", "Nobody may see your records. Staff may not know things that matter.", "patient", numberB))
+	done := b.post("/my/choices/new", form("kind", "not-there", "trust", "RYJ", "seen", field(t, seenField, b.post("/my/choices/new", form("kind", "not-there", "trust", "RYJ")).body), "patient", numberB))
 	if len(g.region.said) != 1 || g.region.said[0].GetPatient() != numberA || g.region.said[0].GetScope().GetTrust() != "RYJ" || g.region.said[0].GetPermit() {
 		t.Fatalf("recorded %v", g.region.said)
 	}
@@ -376,3 +377,8 @@ func TestAPatientAsksAllTrustsNowAndThenOnly(t *testing.T) {
 	b.get("/my/looks").wants(t, 200)
 	b.get("/my/looks").wants(t, 429)
 }
+
+// readBack has the name of a trust that no form brings back as it was: a tab in it is folded, and a mark that turns text is refused.
+const readBack = "Nobody at Ridge\tView\u202e may see your records. Staff may not know things that matter."
+
+var seenField = regexp.MustCompile(`name="seen" value="([^"]*)"`)

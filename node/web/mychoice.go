@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,7 +56,7 @@ type choiceView struct {
 	Kind, Trust, From, Document, Until string
 	Region, Holders                    []Named
 	Documents                          []SharedDocument
-	ReadBack                           string
+	ReadBack, Seen                     string // how it reads, and the digest of that
 	Conflicts                          []string
 	Confirm                            bool
 }
@@ -100,8 +102,8 @@ func (p *Portal) makeMyChoice(w http.ResponseWriter, r *http.Request, s *session
 		p.myFault(w, r, s, err)
 		return
 	}
-	if r.PostFormValue("seen") != read.GetReadBack() { // not seen yet, or seen with other words
-		v.ReadBack, v.Conflicts, v.Confirm = read.GetReadBack(), read.GetConflicts(), true
+	if seen := digestOf(read.GetReadBack()); r.PostFormValue("seen") != seen { // not seen yet, or seen with other words
+		v.Seen, v.ReadBack, v.Conflicts, v.Confirm = seen, read.GetReadBack(), read.GetConflicts(), true
 		p.askMyChoice(w, r, s, http.StatusOK, nil, v)
 		return
 	}
@@ -112,6 +114,12 @@ func (p *Portal) makeMyChoice(w http.ResponseWriter, r *http.Request, s *session
 		return
 	}
 	http.Redirect(w, r, myPath+"/choices/"+said.GetDirective(), http.StatusSeeOther)
+}
+
+// digestOf stands for a text in a form. The text itself would come back folded: it has the names of trusts, which are what they are.
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // directiveOf is a choice as the node records it. The patient is who has signed on.

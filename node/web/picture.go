@@ -76,7 +76,7 @@ func (p *Portal) paintScan(ctx context.Context, page picture) (_ picture, ok boo
 	if !ok || art.Width != page.width || art.Height != page.height {
 		return picture{}, false, nil
 	}
-	weight := int64(art.Width) * int64(art.Height) / 8 // what does not compress
+	weight := lineArtWeight(art, page.data)
 	if err := p.painting.Acquire(ctx, weight); err != nil {
 		return picture{}, false, err
 	}
