@@ -241,7 +241,7 @@ func (n *Node) refuse(ctx context.Context, number record.NHSNumber, d federation
 	if err := n.noteDirective(ctx, d, what); err != nil {
 		return nil, err
 	}
-	if err := n.records.AddRefusal(ctx, number, d); err != nil {
+	if err := n.addRefusal(ctx, number, d); err != nil {
 		return nil, n.storeProblem(err)
 	}
 	if subjects, err := n.linked(ctx, d.Subject); err != nil {
@@ -264,4 +264,11 @@ func (n *Node) refuse(ctx context.Context, number record.NHSNumber, d federation
 	// The speaker was faster: it is committed, and so no local refusal any more.
 	reply.Committed = true
 	return reply, nil
+}
+
+// addRefusal makes a refusal durable. Whatever was taken in without a look at it is here then, for the patient to name.
+func (n *Node) addRefusal(ctx context.Context, number record.NHSNumber, d federation.Directive) error {
+	n.wishing.Lock()
+	defer n.wishing.Unlock()
+	return n.records.AddRefusal(ctx, number, d)
 }

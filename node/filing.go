@@ -145,7 +145,7 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 		item.Date = old.Date // a date keeps the hour that its form does not show
 	}
 	was := strings.Join(differences(&old, item), "; ")
-	if item.Type != old.Type || item.Title != old.Title || !item.Date.Equal(old.Date) {
+	if item.Type == old.Type && (item.Title != old.Title || !item.Date.Equal(old.Date)) {
 		if err := n.unnamed(ctx, &old, namedNotCorrected); err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 	case was == "":
 		return nil, admin.Errorf(admin.CodeBadInput, "nothing is different: nothing was changed")
 	case item.Type != old.Type:
-		return n.refile(ctx, refiling{old: old, number: number, item: item, public: wrongType, what: "corrected (" + was + ")", by: q.By, reason: q.Reason})
+		return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotCorrected, public: wrongType, what: "corrected (" + was + ")", by: q.By, reason: q.Reason})
 	case item.Title != old.Title || !item.Date.Equal(old.Date):
 		return n.replace(ctx, &old, number, item, was, q)
 	}
@@ -222,14 +222,11 @@ func (n *Node) Move(ctx context.Context, q *web.Moving) (*web.Filed, error) {
 	if n.records.Subject(number) == old.Subject {
 		return nil, admin.Errorf(admin.CodeBadInput, "the document is this patient's already: nothing was changed")
 	}
-	if err := n.unnamed(ctx, &old, namedNotMoved); err != nil {
-		return nil, err
-	}
 	item := ingest.Item{
 		Type: old.Type, Title: old.Title, Date: old.Date, Category: old.Category, Specialty: old.Specialty, Author: old.Author, Language: old.Language,
 		Confidentiality: old.Confidentiality.String(), Sensitivity: old.Labels, Legal: old.Legal, Reference: old.SourceID,
 	}
-	return n.refile(ctx, refiling{old: old, number: number, item: item, public: wrongPlace, what: "moved to another patient", by: q.By, reason: q.Reason})
+	return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotMoved, public: wrongPlace, what: "moved to another patient", by: q.By, reason: q.Reason})
 }
 
 // refiling is a document that takes the place of another.
@@ -237,6 +234,7 @@ type refiling struct {
 	old    record.Document
 	number record.NHSNumber
 	item   ingest.Item
+	named  string // why it may not be, where a patient has named the old one
 	public string // why the old one is withdrawn, as the region is told: it names neither patient
 	what   string
 	by     *admin.Asker
@@ -248,15 +246,9 @@ func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := n.covered(ctx, record.Item{Patient: r.number, Document: doc}, true); err != nil {
-		return nil, err
-	}
-	if err := n.noteFiling(ctx, r.by, &r.old, fmt.Sprintf("is being %s: %s", r.what, r.reason)); err != nil {
-		return nil, err
-	}
-	added, err := n.records.Refile(ctx, r.old.ID, r.public, record.Item{Patient: r.number, Document: doc})
+	added, err := n.refileUnsaid(ctx, r, doc)
 	if err != nil {
-		return nil, n.filingProblem(err)
+		return nil, err
 	}
 	n.custodian.Load().DocumentChanged(r.old.ID) // what is on its way is decided anew
 	signal(n.speaker.wake)
@@ -268,6 +260,26 @@ func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 		return nil, err
 	}
 	return n.whenTold(ctx, added.ID, r.old.ID)
+}
+
+// refileUnsaid files a document otherwise unless what the patients have said until then speaks against it.
+func (n *Node) refileUnsaid(ctx context.Context, r refiling, doc record.Document) (record.Added, error) {
+	n.wishing.RLock()
+	defer n.wishing.RUnlock()
+	if err := n.unnamed(ctx, &r.old, r.named); err != nil {
+		return record.Added{}, err
+	}
+	if _, err := n.covered(ctx, record.Item{Patient: r.number, Document: doc}, true); err != nil {
+		return record.Added{}, err
+	}
+	if err := n.noteFiling(ctx, r.by, &r.old, fmt.Sprintf("is being %s: %s", r.what, r.reason)); err != nil {
+		return record.Added{}, err
+	}
+	added, err := n.records.Refile(ctx, r.old.ID, r.public, record.Item{Patient: r.number, Document: doc})
+	if err != nil {
+		return record.Added{}, n.filingProblem(err)
+	}
+	return added, nil
 }
 
 // filed reads a document of this trust that somebody wants to put right.

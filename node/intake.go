@@ -84,20 +84,9 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 		}
 	}
 	taken := record.Item{Patient: number, Document: documentOf(item, parts)}
-	said, err := n.covered(ctx, taken, false)
-	switch {
-	case admin.CodeOf(err) == admin.CodeBadInput:
-		return ingest.Receipt{}, refuseItem(ingest.CodeField, err)
-	case err != nil:
+	added, said, err := n.add(ctx, taken)
+	if err != nil {
 		return ingest.Receipt{}, err
-	}
-	added, err := n.records.Add(ctx, taken)
-	switch {
-	case errors.Is(err, record.ErrDocument), errors.Is(err, record.ErrSupersedes):
-		// One document is asked for, so that its place among several means nothing.
-		return ingest.Receipt{}, refuseItem(ingest.CodeField, errors.New(strings.TrimPrefix(err.Error(), "document 1 of 1: ")))
-	case err != nil:
-		return ingest.Receipt{}, n.storeProblem(err)
 	}
 	signal(n.speaker.wake)
 	if err := n.takings.wait(ctx, added.ID, n.records.Subject(number), added.Held); err != nil {
@@ -113,6 +102,28 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	}
 	notes = slices.DeleteFunc(notes, func(s string) bool { return s == "" })
 	return ingest.Receipt{Document: added.ID, AlreadyHeld: added.Held, Note: strings.Join(notes, "; ")}, nil
+}
+
+// add adds a document that nothing the patient has said until then speaks against.
+func (n *Node) add(ctx context.Context, taken record.Item) (_ record.Added, said string, _ error) {
+	n.wishing.RLock()
+	defer n.wishing.RUnlock()
+	said, err := n.covered(ctx, taken, false)
+	switch {
+	case admin.CodeOf(err) == admin.CodeBadInput:
+		return record.Added{}, "", refuseItem(ingest.CodeField, err)
+	case err != nil:
+		return record.Added{}, "", err
+	}
+	added, err := n.records.Add(ctx, taken)
+	switch {
+	case errors.Is(err, record.ErrDocument), errors.Is(err, record.ErrSupersedes):
+		// One document is asked for, so that its place among several means nothing.
+		return record.Added{}, "", refuseItem(ingest.CodeField, errors.New(strings.TrimPrefix(err.Error(), "document 1 of 1: ")))
+	case err != nil:
+		return record.Added{}, "", n.storeProblem(err)
+	}
+	return added, said, nil
 }
 
 func documentOf(item ingest.Item, parts []federation.Part) record.Document {

@@ -74,6 +74,7 @@ type Node struct {
 
 	applications *applications // when directives were applied here
 
+	wishing     sync.RWMutex  // who looks at the wishes and then shares a document holds it, and a refusal is recorded beside none of them
 	glassMu     sync.Mutex    // one emergency is declared at a time
 	emergencies chan struct{} // capacity 1: the region has agreed on one
 	reviews     *reviewDesk

@@ -337,3 +337,42 @@ func TestAWithdrawnTwinIsNotSharedAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestAWishAndATakingInAreNotAtOnce: one is looked at by the other, or comes after it.
+func TestAWishAndATakingInAreNotAtOnce(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	waits := func(what string, release func(), fn func() error) error {
+		done := make(chan error, 1)
+		go func() { done <- fn() }()
+		select {
+		case err := <-done:
+			t.Fatalf("%s did not wait: %v", what, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		release()
+		return <-done
+	}
+	x := mustTake(t, n, "Letter", "one", nil).Document
+	number, err := n.patient(patientA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wishing.RLock() // a document is being taken in
+	d := federation.Directive{ID: federation.DirectiveID{1}, Subject: n.records.Subject(number), Effect: federation.Object, Scope: federation.Scope{Document: x}, By: "rn1", Evidence: "in person"}
+	err = waits("a refusal", n.wishing.RUnlock, func() error {
+		_, err := n.refuse(t.Context(), number, d, "objection", "objected")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wishing.Lock() // a wish is being recorded
+	err = waits("a copy", n.wishing.Unlock, func() error {
+		_, err := takeOne(t, n, "Letter, again", "one", nil)
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), string(x)) {
+		t.Errorf("a copy was taken in: %v", err)
+	}
+}

@@ -24,7 +24,7 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	}
 	kind, detail, change := audit.Withdrawal, q.GetReason(), func() error { return n.records.Withdraw(ctx, id, q.GetReason()) }
 	if q.GetUndo() {
-		kind, detail, change = audit.Admin, "shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.records.Readmit(ctx, id) }
+		kind, detail, change = audit.Admin, "shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.readmit(ctx, id) }
 	}
 	if q.GetUndo() {
 		if err := n.mayBeShared(ctx, id); err != nil {
@@ -79,6 +79,16 @@ func (n *Node) mayBeShared(ctx context.Context, id federation.DocumentID) error 
 	}
 	_, err = n.covered(ctx, record.Item{Patient: number, Document: doc}, true)
 	return err
+}
+
+// readmit shares a withdrawn document again, unless its patient has refused that.
+func (n *Node) readmit(ctx context.Context, id federation.DocumentID) error {
+	n.wishing.RLock()
+	defer n.wishing.RUnlock()
+	if err := n.mayBeShared(ctx, id); err != nil {
+		return err
+	}
+	return n.records.Readmit(ctx, id)
 }
 
 // ownDocument reads the id of a document that only this trust may change.
