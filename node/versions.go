@@ -114,12 +114,13 @@ func (x *naming) pastOf(p federation.Pointer) past {
 		return known
 	}
 	out := past{whole: true}
-	for id, at := p.Document, p; ; {
+	for at := p; ; {
 		if at.Sealed() {
 			out.whole = false
 			break
 		}
-		if id = at.Supersedes; id == "" {
+		id := at.Supersedes
+		if id == "" {
 			break
 		}
 		out.ids = append(out.ids, id)
@@ -152,5 +153,5 @@ func (n *Node) withVersions(ctx context.Context, d policy.Document) (policy.Docu
 		return d, err
 	}
 	d.Versions, d.MoreVersions = others, err != nil || !all
-	return d, nil
+	return d, nil //nolint:nilerr // one that is not here may have any
 }
