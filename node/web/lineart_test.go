@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hhrutter/tiff"
 	"golang.org/x/sync/semaphore"
@@ -176,11 +177,11 @@ func TestAScanIsWeighedAsWhatItHolds(t *testing.T) {
 		t.Fatal("no scan")
 	}
 	page := picture{data: file, width: art.Width, height: art.Height}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // waits for nothing
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // by which there is still no room
+	defer cancel()
 	raw := int64(art.Width) * int64(art.Height) / 8
 	g.portal.painting = semaphore.NewWeighted(2*raw + 2*int64(len(file)) - 1)
-	if _, _, err := g.portal.paintScan(ctx, page); !errors.Is(err, context.Canceled) {
+	if _, _, err := g.portal.paintScan(ctx, page); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("painted in less room than the packed page and the file take: %v", err)
 	}
 	g.portal.painting = semaphore.NewWeighted(maxPainting)
