@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"image"
+	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -76,12 +78,13 @@ func TestDocumentedSession(t *testing.T) {
 	p.listed(t, "d2", len(documents))
 	p.locateAll(t, documents)
 	p.fetchAll(t, documents)
-	large := noise(64 << 20)
+	large := noise(8 << 20)
 	p.write(t, "large.bin", string(large))
 	document := p.ingest(t, "d1", otherPatient, "large.bin")
 	p.listed(t, "d2", len(documents)+1)
-	p.resumes(t, "d2", document, large)
-	p.startsOver(t, "d2", document, large)
+	p.sluice(t, "slow", "d2", 3<<20)
+	p.resumes(t, "slow", "d2", document, large)
+	p.startsOver(t, "slow", "d2", document, large)
 
 	p.json(t, "object", "--data", "d2", "943 476 5919", "--evidence", "letter of 1 March").has(t, "directives", "state", "committed", "index")
 	p.json(t, "object", "--data", "d2", patient, "--withdraw")
@@ -203,10 +206,43 @@ func (p *place) fetchAll(t *testing.T, documents map[string]string) {
 	}
 }
 
-// resumes cuts a fetch off in the middle with Ctrl-C and runs it again.
-func (p *place) resumes(t *testing.T, data, document string, whole []byte) {
+// sluice makes a folder whose socket leads to the node of data, and lets no more than most bytes of its answers through each
+// connection: a transfer through it is under way until it is stopped.
+func (p *place) sluice(t *testing.T, folder, data string, most int64) {
 	t.Helper()
-	r := p.start(t, "fetch", "--data", data, document, "--out", "cut.bin", "--json")
+	if err := os.Mkdir(p.path(folder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := admin.Listen(p.path(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				n, err := net.Dial("unix", admin.SocketPath(p.path(data)))
+				if err != nil {
+					t.Errorf("the node behind the sluice: %v", err)
+					return
+				}
+				defer n.Close()
+				go func() { _, _ = io.CopyN(c, n, most) }() // ends with the connections
+				_, _ = io.Copy(n, c)                        // until the command is gone
+			}()
+		}
+	}()
+}
+
+// resumes cuts a fetch off in the middle with Ctrl-C and runs it again.
+func (p *place) resumes(t *testing.T, slow, data, document string, whole []byte) {
+	t.Helper()
+	r := p.start(t, "fetch", "--data", slow, document, "--out", "cut.bin", "--json")
 	p.grows(t, r, "cut.bin.part", 64<<10)
 	r.interrupt(t).failure(t, admin.CodeInterrupted, "cut.bin.part", "run the same command again")
 	o := p.json(t, "fetch", "--data", data, document, "--out", "cut.bin")
@@ -224,9 +260,9 @@ func (p *place) resumes(t *testing.T, data, document string, whole []byte) {
 }
 
 // startsOver cuts a fetch off, spoils what came, and runs it twice at once: one starts over, the other is told of the first.
-func (p *place) startsOver(t *testing.T, data, document string, whole []byte) {
+func (p *place) startsOver(t *testing.T, slow, data, document string, whole []byte) {
 	t.Helper()
-	r := p.start(t, "fetch", "--data", data, document, "--out", "spoilt.bin", "--json")
+	r := p.start(t, "fetch", "--data", slow, document, "--out", "spoilt.bin", "--json")
 	p.grows(t, r, "spoilt.bin.part", 64<<10)
 	p.fails(t, admin.CodeInUse, []string{"spoilt.bin.part", "another fetch", "--out"}, "fetch", "--data", data, document, "--out", "spoilt.bin")
 	r.interrupt(t).failure(t, admin.CodeInterrupted, "spoilt.bin.part")
