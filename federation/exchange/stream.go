@@ -209,24 +209,30 @@ func (s *stream) write(ctx context.Context, b []byte, done func(int)) error {
 	return nil
 }
 
-// slice sends b if the guard lets it, and gives up when the guard's word runs out.
+// slice sends b if the guard lets it. When the guard's word runs out while a slow requester takes the bytes, the rest goes
+// only on a newer word: that of a lease which was renewed meanwhile, or of a decision made anew.
 func (s *stream) slice(ctx context.Context, b []byte) error {
-	left, refusal := s.guard.check(ctx)
-	if refusal != nil {
-		return refusal
-	}
 	began := time.Now()
-	if err := s.conn.SetWriteDeadline(began.Add(min(s.custodian.limits.SliceTimeout, left))); err != nil {
-		return fmt.Errorf("deadline of a slice: %w", err)
-	}
-	if _, err := s.conn.Write(b); err != nil {
-		if left < s.custodian.limits.SliceTimeout && errors.Is(err, os.ErrDeadlineExceeded) {
-			if _, refusal := s.guard.check(ctx); refusal != nil {
-				return refusal
-			}
+	for rest := b; len(rest) > 0; {
+		left, refusal := s.guard.check(ctx)
+		if refusal != nil {
+			return refusal
+		}
+		patience := time.Until(began.Add(s.custodian.limits.SliceTimeout))
+		if err := s.conn.SetWriteDeadline(time.Now().Add(min(patience, left))); err != nil {
+			return fmt.Errorf("deadline of a slice: %w", err)
+		}
+		n, err := s.conn.Write(rest)
+		if err == nil {
+			break
+		}
+		if left >= patience || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("send: %w", err)
+		}
+		if left <= 0 {
 			return s.guard.fail(refuse(policy.StalePolicy, err))
 		}
-		return fmt.Errorf("send: %w", err)
+		rest = rest[n:]
 	}
 	if len(b) < sliceSize {
 		return nil // the transport may only have kept it

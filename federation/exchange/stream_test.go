@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -107,6 +108,31 @@ func TestBlockedWriteEndsWithTheLease(t *testing.T) {
 		})
 		if !errors.Is(err, ErrStalePolicy) || time.Since(start) > DefaultLease+time.Second {
 			t.Errorf("got %v after %s", err, time.Since(start))
+		}
+		w.close()
+	})
+}
+
+// TestBlockedWriteGoesOnWithARenewedLease has the requester take nothing until the lease is over under which the write began.
+func TestBlockedWriteGoesOnWithARenewedLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *CustodianConfig, _ *ClientConfig) { c.Limits.SliceTimeout = time.Hour })
+		w.clock.ticking = true
+		content := noise(3*mib, 1)
+		var got bytes.Buffer
+		_, err := w.client.Fetch(t.Context(), requestFor(w.publish(content)), func(s Segment) error {
+			if got.Len() == 0 {
+				time.Sleep(DefaultLease * 3 / 4) // virtual
+				if _, err := w.lease.Renew(t.Context()); err != nil {
+					return err
+				}
+				time.Sleep(DefaultLease / 2)
+			}
+			_, err := got.Write(s.Data)
+			return err
+		})
+		if err != nil || !bytes.Equal(got.Bytes(), content) {
+			t.Errorf("got %d bytes and %v", got.Len(), err)
 		}
 		w.close()
 	})
