@@ -226,6 +226,8 @@ func (s Settings) Check(data string) error {
 	if s.Advertise != "" {
 		if err := checkAddress(s.Advertise); err != nil {
 			add("advertise: %v", err)
+		} else if !dialable(s.Advertise) {
+			add("advertise: %q is no address that others can reach: give the host or address by which they see this node, and its port", s.Advertise)
 		}
 	} else if host, _, err := net.SplitHostPort(s.Listen); err == nil && unspecified(host) {
 		add("advertise: %s listens on every address of this machine, so say by which one others reach it: --advertise host:port", s.Listen)
@@ -236,8 +238,12 @@ func (s Settings) Check(data string) error {
 	if d := time.Duration(s.Election); d != 0 && (d < 50*time.Millisecond || d > time.Minute) {
 		add("election: %v is not within 50ms and 60s", d)
 	}
-	if s.Metrics != "" && !loopback(s.Metrics) {
-		add("metrics: %s is not a loopback address: metrics are for this machine only", s.Metrics)
+	if s.Metrics != "" {
+		if err := checkAddress(s.Metrics); err != nil {
+			add("metrics: %v", err)
+		} else if !loopback(s.Metrics) {
+			add("metrics: %s is not a loopback address, and metrics are for this machine only: give 127.0.0.1 and a port", s.Metrics)
+		}
 	}
 	switch s.LogLevel {
 	case "", "debug", "info", "warn", "error":
@@ -356,6 +362,9 @@ func checkAddress(addr string) error {
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("%q: the port is not a number from 1 to 65535", addr)
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == '/' || r == '@' || r == 0x7f }) {
+		return fmt.Errorf("%q: %q is no host and no address, such as 127.0.0.1", addr, host)
 	}
 	return nil
 }

@@ -42,6 +42,23 @@ func present(data string) error {
 	return nil
 }
 
+// WhyNotRunning says more of a data folder to which no node answers: that it is none, or that it has not joined its region, of
+// which a join that waits for approval may be the reason. It returns nil where a node only has to be started.
+func WhyNotRunning(data string) error {
+	if err := present(data); err != nil {
+		return err
+	}
+	if joined, err := storage.HasSecret(data, secretMembership); err != nil || joined {
+		return nil // whoever starts it is told what is wrong with it
+	}
+	if storage.Held(data) {
+		return admin.Errorf(admin.CodeUnavailable, "%s is joining its region: 'ridgeway join' runs on it, and may wait until other trusts have approved. "+
+			"'ridgeway status' at a trust of the region shows how many have, and how to approve", data)
+	}
+	return admin.Errorf(admin.CodeDataFolder, "%s has not joined its region yet: run 'ridgeway join' again, with the same folder and invitation. "+
+		"If it waited for the approval of other trusts, 'ridgeway status' at one of them shows how many have approved", data)
+}
+
 // folderProblem says what a failure to open a data folder means and what to do.
 func folderProblem(data string, err error) error {
 	switch {

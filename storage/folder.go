@@ -103,6 +103,17 @@ func OpenFolder(dir, node string, key MasterKey) (*Folder, error) {
 	return f, nil
 }
 
+// Held reports whether the process that has opened the data folder dir last is still there. It takes no lock, which could keep
+// a node from starting, so that it is good for what is told and not for what is decided.
+func Held(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, lockFile))
+	if err != nil {
+		return false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return err == nil && pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}
+
 // Dir returns the path of the folder.
 func (f *Folder) Dir() string { return f.dir }
 

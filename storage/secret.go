@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -43,6 +44,15 @@ func (f *Folder) LoadSecret(name string) ([]byte, error) {
 		return nil, fmt.Errorf("secret %s: %w", name, err)
 	}
 	return value, nil
+}
+
+// HasSecret reports whether the data folder dir holds a secret of that name. It needs no key, and does not look into it.
+func HasSecret(dir, name string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, secretsFolder, name+secretSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // DeleteSecret removes name, durably. It is no error when there is none.

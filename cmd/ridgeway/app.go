@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
@@ -36,6 +37,9 @@ type app struct {
 	args []string
 	json bool
 	data string
+
+	oneLine  bool // JSON takes one line, as what stands before it does
+	harmless bool // what runs now changes nothing, or nothing when it is done twice, whatever lookFirst has of its command
 }
 
 // run carries out one command line and returns the exit status.
@@ -52,7 +56,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 	}
 	// What a command says of its own end is kept.
 	if ctx.Err() != nil && !shown(err) && (admin.CodeOf(err) != admin.CodeInterrupted || errors.Is(err, context.Canceled) || err.Error() == stoppedEarly) {
-		err = stopped(cmd)
+		err = a.stopped(cmd)
 	}
 	return a.fail(err)
 }
@@ -69,8 +73,8 @@ var lookFirst = map[string]string{
 }
 
 // stopped is the failure of a command that Ctrl-C has ended: the node may have done by then what it was asked for.
-func stopped(cmd *cobra.Command) error {
-	if look, ok := lookFirst[cmd.CommandPath()]; ok {
+func (a *app) stopped(cmd *cobra.Command) error {
+	if look, ok := lookFirst[cmd.CommandPath()]; ok && !a.harmless {
 		return admin.Errorf(admin.CodeInterrupted, "stopped before the answer came, so it may have been done: '%s' shows that. Run it again only if it was not", look)
 	}
 	return context.Canceled
@@ -122,7 +126,9 @@ type problem struct {
 func (a *app) emit(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
+	if !a.oneLine {
+		enc.SetIndent("", "  ")
+	}
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return err
@@ -176,7 +182,13 @@ func (a *app) connect(ctx context.Context) (admin.AdminClient, func() error, err
 	if err := a.named(); err != nil {
 		return nil, nil, err
 	}
-	return admin.Dial(ctx, a.data)
+	client, done, err := admin.Dial(ctx, a.data)
+	if err != nil && admin.CodeOf(err) == admin.CodeUnavailable {
+		if why := node.WhyNotRunning(a.data); why != nil {
+			err = why
+		}
+	}
+	return client, done, err
 }
 
 // ask runs fn with a connection to the node, and turns what the socket carried into the node's own error.

@@ -19,10 +19,12 @@ func TestJoinWaitsForApproval(t *testing.T) {
 
 	r := p.start(t, args...)
 	r.shows(t, r.errOut, "R1K waits for the approval of other trusts: 1 of 2 have approved")
+	p.fails(t, admin.CodeUnavailable, []string{"d3 is joining its region", "until other trusts have approved", "'ridgeway status' at a trust of the region"}, "status", "--data", "d3")
 	r.interrupt(t).failure(t, admin.CodeInterrupted, "waits for approval (1 of 2)", "same command again", "same folder and invitation")
-	if _, err := os.Stat(p.path("d3/secrets/membership")); err == nil {
+	if _, err := os.Stat(p.path("d3/secrets/membership.sealed")); err == nil {
 		t.Error("the membership is there before the others have approved")
 	}
+	p.fails(t, admin.CodeDataFolder, []string{"d3 has not joined its region yet", "'ridgeway join' again", "same folder and invitation"}, "status", "--data", "d3")
 	if o := p.run(t, append(args, "--no-wait")...).only(t); o["pending"] != true || o["approvals"] != float64(1) || o["needed"] != float64(2) {
 		t.Errorf("got %v", o)
 	}

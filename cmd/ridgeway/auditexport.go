@@ -34,6 +34,7 @@ The output is the same with --json: one JSON object a line.`,
   ridgeway audit export --data d1 --proofs --patient 9434765919`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.oneLine = true
 			f, err := q.message(time.Now())
 			if err != nil {
 				return err
@@ -43,19 +44,10 @@ The output is the same with --json: one JSON object a line.`,
 				if err != nil {
 					return err
 				}
-				w := bufio.NewWriterSize(a.out, 64<<10)
-				for {
+				return writeLines(a.out, func() ([]byte, error) {
 					reply, err := stream.Recv()
-					if errors.Is(err, io.EOF) {
-						return w.Flush()
-					}
-					if err != nil {
-						return err
-					}
-					if _, err := w.Write(append(reply.GetLine(), '\n')); err != nil {
-						return err
-					}
-				}
+					return reply.GetLine(), err
+				})
 			})
 		},
 	}
@@ -63,6 +55,23 @@ The output is the same with --json: one JSON object a line.`,
 	cmd.Flags().Uint32Var(&q.filter.Limit, "limit", 0, "at most this many entries (default: all)")
 	cmd.Flags().BoolVar(&proofs, "proofs", false, "with a proof for each entry")
 	return cmd
+}
+
+// writeLines writes what next returns, one a line, until io.EOF. However it ends, no line is left cut off.
+func writeLines(out io.Writer, next func() ([]byte, error)) error {
+	w := bufio.NewWriterSize(out, 64<<10)
+	for {
+		line, err := next()
+		if err != nil {
+			if failed := w.Flush(); failed != nil || errors.Is(err, io.EOF) {
+				return failed
+			}
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
 }
 
 func (a *app) auditProveCommand() *cobra.Command {
@@ -90,7 +99,8 @@ JSON: ok, trust, node, size, root, committed, proven, unproven, findings.`,
 			if err != nil {
 				return admin.Errorf(admin.CodeBadInput, "%v: name a file of 'ridgeway audit export --proofs'", err)
 			}
-			defer func() { _ = f.Close() }() // it was only read
+			defer context.AfterFunc(cmd.Context(), func() { _ = f.Close() })() // a pipe may have no more to read for long
+			defer func() { _ = f.Close() }()                                   // it was only read
 			check := func(node.ExportHead) (string, error) { return "", nil }
 			switch {
 			case region && root != "":
@@ -100,7 +110,7 @@ JSON: ok, trust, node, size, root, committed, proven, unproven, findings.`,
 			case root != "":
 				check = func(h node.ExportHead) (string, error) { return otherRoot(h.Root, root), nil }
 			}
-			return a.prove(f, region || root != "", check)
+			return a.prove(cmd.Context(), f, region || root != "", check)
 		},
 	}
 	cmd.Flags().BoolVar(&region, "region", false, "ask the node of --data whether the region has committed the checkpoint")
@@ -147,7 +157,7 @@ func (a *app) committedRoot(ctx context.Context, h node.ExportHead) (problem str
 }
 
 // prove checks an export. What check is asked is whether the checkpoint in its head is the right one.
-func (a *app) prove(r io.Reader, checked bool, check func(node.ExportHead) (problem string, err error)) error {
+func (a *app) prove(ctx context.Context, r io.Reader, checked bool, check func(node.ExportHead) (problem string, err error)) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 4<<20)
 	if !lines.Scan() {
@@ -172,7 +182,7 @@ func (a *app) prove(r io.Reader, checked bool, check func(node.ExportHead) (prob
 		find("%s", problem)
 	}
 	seen := make(map[uint64]bool)
-	for n := 2; lines.Scan(); n++ {
+	for n := 2; ctx.Err() == nil && lines.Scan(); n++ {
 		index, ok, err := node.ProveLine(head, lines.Bytes())
 		switch {
 		case err != nil:
@@ -185,6 +195,9 @@ func (a *app) prove(r io.Reader, checked bool, check func(node.ExportHead) (prob
 			seen[index] = true
 			proven++
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if err := lines.Err(); err != nil {
 		find("the file ends early: %v", err)

@@ -103,6 +103,7 @@ JSON: directive, recorded, read_back, conflicts, in_force, committed, index.`,
 				}
 				q.Except = append(q.Except, scopeMessage(s))
 			}
+			a.harmless = true // until it is confirmed
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error { return a.recordDirective(cmd.Context(), c, q, yes) })
 		},
 	}
@@ -156,7 +157,7 @@ func (a *app) recordDirective(ctx context.Context, c admin.AdminClient, q *admin
 		a.say("Nothing was recorded: confirm it with --yes once the patient has.")
 		return a.directiveJSON(back, false)
 	}
-	q.Confirm = true
+	q.Confirm, a.harmless = true, false
 	reply, err := c.RecordDirective(ctx, q)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/testnet/tour"
 )
@@ -104,7 +105,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 	t, err := tour.Start(walk, o.tour)
 	took := time.Since(started)
 	if t == nil {
-		return err
+		return errors.Join(err, demoUnmade(&o, dir, reopen))
 	}
 	if err == nil {
 		a.say("\nEvery step held, in %.1f s.", took.Seconds())
@@ -118,6 +119,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) (err error) {
 	if closed := t.Close(); err == nil && closed != nil {
 		err = fmt.Errorf("stop the region: %w", closed)
 	}
+	err = errors.Join(err, demoUnmade(&o, dir, reopen))
 	return a.demoEnd(ctx, t, o.dir, took, err)
 }
 
@@ -163,6 +165,33 @@ func (a *app) demoEnd(ctx context.Context, t *tour.Tour, kept string, took time.
 	return err
 }
 
+// demoWhole reports which of the first trusts have a node in dir that is a member of a region, and whether a further one has.
+func demoWhole(dir string, trusts int) (whole, more bool) {
+	whole = true
+	for i, m := range tour.Members(tour.MaxTrusts) {
+		there := node.WhyNotRunning(filepath.Join(dir, string(m.Trust))) == nil
+		whole, more = whole && (there || i >= trusts), more || there && i >= trusts
+	}
+	return whole, more
+}
+
+// demoUnmade empties the folder that is to be kept when the region in it never became whole: nothing could go on with that.
+func demoUnmade(o *demoOptions, dir string, reopen bool) error {
+	if o.dir == "" || reopen {
+		return nil
+	}
+	if whole, _ := demoWhole(dir, o.tour.Trusts); whole {
+		return nil
+	}
+	o.dir = ""
+	for _, m := range tour.Members(o.tour.Trusts) {
+		if err := os.RemoveAll(filepath.Join(dir, string(m.Trust))); err != nil {
+			return fmt.Errorf("remove what was begun: %w", err)
+		}
+	}
+	return nil
+}
+
 // demoFolder returns the folder of the demonstration, made if need be, and whether a region is in it already.
 func demoFolder(dir string, trusts int) (path string, reopen bool, err error) {
 	if dir == "" {
@@ -185,12 +214,8 @@ func demoFolder(dir string, trusts int) (path string, reopen bool, err error) {
 	case err != nil:
 		return "", false, admin.Errorf(admin.CodeBadInput, "--dir: %v", err)
 	}
-	all := tour.Members(tour.MaxTrusts)
-	for i, m := range all {
-		_, err := os.Stat(filepath.Join(path, string(m.Trust), "FORMAT"))
-		if there := err == nil; there != (i < trusts) {
-			return "", false, admin.Errorf(admin.CodeBadInput, "--dir %s is not empty, and is not what a whole demonstration of %d trusts left behind: name an empty folder, or give --trusts as the first time", dir, trusts)
-		}
+	if whole, more := demoWhole(path, trusts); !whole || more {
+		return "", false, admin.Errorf(admin.CodeBadInput, "--dir %s is not empty, and is not what a whole demonstration of %d trusts left behind: name an empty folder, or give --trusts as the first time", dir, trusts)
 	}
 	return path, true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +59,27 @@ func TestDemonstrationRefusesWhatItCannotShow(t *testing.T) {
 		code, out, _ := demonstrate(t, append(args, "--json")...)
 		if code != exitStatus[admin.CodeBadInput] || !strings.Contains(out, `"BAD_INPUT"`) {
 			t.Errorf("%s: status %d, %s", name, code, out)
+		}
+	}
+}
+
+// TestInterruptDemo stops it while the region is founded, which leaves nothing that the same command could not go on with.
+func TestInterruptDemo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, args := range [][]string{{"--dir", "kept"}, nil} {
+		r := p.start(t, append([]string{"demo", "--once", "--trusts", "3"}, args...)...)
+		r.shows(t, r.out, "founds a region")
+		e := r.interrupt(t)
+		if e.status != exitStatus[admin.CodeInterrupted] || !strings.Contains(e.errOut, "stopped before it was done") || strings.Contains(e.out, "is kept in") {
+			t.Errorf("got %v", e)
+		}
+		left, err := filepath.Glob(p.path("ridgeway-demo-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+		if _, again, err := demoFolder(p.path("kept"), 3); again || err != nil {
+			t.Errorf("the same command does not begin anew: %v", err)
 		}
 	}
 }

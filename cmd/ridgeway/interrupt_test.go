@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -11,88 +10,6 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
-
-// TestInterruptWhileTheNodeIsSilent stops each command in the middle of its call: the node is one that takes calls and never
-// answers.
-func TestInterruptWhileTheNodeIsSilent(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	if err := os.Mkdir(p.path("d1"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	p.write(t, "letter.pdf", letter("silent"))
-	p.write(t, "records.csv", header+row("letter.pdf", patient))
-	p.json(t, "agreement", "init", "sharing.yaml")
-	zeros := strings.Repeat("0", 32)
-	lead := []string{"--user", "a.mensah", "--role", "governance-lead"}
-	l, err := admin.Listen(p.path("d1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	called := make(chan net.Conn)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			called <- c
-		}
-	}()
-	for _, args := range [][]string{
-		{"status"},
-		{"locate", patient},
-		{"fetch", "RYJ-0000000000000000", "--out", "x"},
-		{"object", patient},
-		{"withdraw", "RYJ-0000000000000000"},
-		{"suspend", "RAS"},
-		{"approve", strings.Repeat("0", 64)},
-		{"audit", "verify"},
-		{"scrub"},
-		{"invite", "--trust", "RAS", "--name", "N"},
-		append([]string{"ingest", "letter.pdf"}, particulars(patient)...),
-		{"ingest", "--manifest", "records.csv", "."},
-		{"withdraw", "RYJ-0000000000000000", "--undo"},
-		{"rejected", "list"},
-		{"consent", "record", patient, "--deny", "--trust", "RAS", "--evidence", "in person", "--yes"},
-		{"consent", "list", patient},
-		{"consent", "withdraw", patient, zeros},
-		{"consent", "receipt", patient, zeros},
-		{"agreement", "check", "sharing.yaml"},
-		append([]string{"agreement", "propose", "sharing.yaml"}, lead...),
-		{"agreement", "simulate", "sharing.yaml"},
-		append([]string{"agreement", "approve", "4b1f22c09a7e"}, lead...),
-		append([]string{"agreement", "rollback", "1"}, lead...),
-		{"agreement", "show"},
-		{"agreement", "history"},
-		{"why", "RYJ-0000000000000000", "--trust", "RAS"},
-		{"who", "RYJ-0000000000000000"},
-		{"report", patient, "--role", "records-staff", "--purpose", "PATRQT"},
-		{"report", patient, "--role", "records-staff", "--purpose", "PATRQT", "--format", "html", "--out", "report.html"},
-		{"audit", "search", "--patient", patient},
-		{"audit", "export"},
-		{"audit", "export", "--proofs"},
-		{"audit", "reconcile"},
-		{"break-glass", patient, "--user", "jsmith", "--role", "doctor", "--reason", "unconscious in resus, no history"},
-		{"review", "list"},
-		{"protect", "--list", "--user", "a.mensah"},
-	} {
-		r := p.start(t, append(args, "--data", "d1", "--json")...)
-		var c net.Conn
-		select {
-		case c = <-called:
-		case <-r.gone:
-			t.Fatalf("it ended without asking the node: %v", r.wait(t))
-		}
-		words := []string{"stopped", "again"}
-		if look, ok := lookFirst[strings.Join(append([]string{"ridgeway"}, args[:min(2, len(args))]...), " ")]; ok {
-			words = append(words, "may have been done", look)
-		}
-		r.interrupt(t).failure(t, admin.CodeInterrupted, words...)
-		_ = c.Close()
-	}
-}
 
 // TestInterruptAtThePrompt leaves nothing behind when nobody answers, or answers no.
 func TestInterruptAtThePrompt(t *testing.T) {

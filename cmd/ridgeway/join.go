@@ -134,7 +134,7 @@ func (a *app) answer(ctx context.Context) (yes, answered bool, err error) {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(a.err)
-		return false, false, ctx.Err()
+		return false, false, admin.Errorf(admin.CodeInterrupted, "stopped at the question, so nothing was done: run the same command again")
 	case line := <-lines:
 		if !strings.HasSuffix(line, "\n") {
 			fmt.Fprintln(a.err)

@@ -29,6 +29,7 @@ func (a *app) suspendStaff(cmd *cobra.Command, s staffSuspension, reason string,
 	if s.list && s.user != "" {
 		return admin.Errorf(admin.CodeBadInput, "--list lists all: it takes no --user")
 	}
+	a.harmless = true // who is suspended already is not suspended again
 	return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 		reply, err := c.SuspendUser(cmd.Context(), &admin.SuspendUserRequest{
 			User: s.user, Reason: reason, Lift: lift, Asker: &admin.Asker{User: s.by, Role: s.role, Purpose: "HOPERAT"},
