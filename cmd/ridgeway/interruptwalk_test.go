@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
@@ -221,10 +223,11 @@ func TestInterruptWhileTheKeyIsAskedFor(t *testing.T) {
 // TestInterruptProve stops the reading of a file that goes on.
 func TestInterruptProve(t *testing.T) {
 	t.Parallel()
-	p := sharedNode(t)
-	export := p.run(t, "audit", "export", "--data", "d1", "--proofs")
-	if export.status != 0 {
-		t.Fatal(export)
+	p := newPlace(t)
+	zeros := strings.Repeat("0", 64)
+	head, err := json.Marshal(node.ExportHead{Format: node.ExportFormat, Region: zeros, Trust: "RYJ", Node: zeros, Root: zeros})
+	if err != nil {
+		t.Fatal(err)
 	}
 	in, feed, err := os.Pipe()
 	if err != nil {
@@ -236,8 +239,9 @@ func TestInterruptProve(t *testing.T) {
 	}
 	t.Cleanup(r.kill)
 	_ = in.Close()
+	lines := string(head) + strings.Repeat("\n{}", 1000) + "\n"
 	for fed := 0; ; {
-		n, err := io.WriteString(feed, export.out)
+		n, err := io.WriteString(feed, lines)
 		if err != nil {
 			break // it reads no more
 		}
