@@ -182,7 +182,7 @@ func (a *app) prove(ctx context.Context, r io.Reader, checked bool, check func(n
 		find("%s", problem)
 	}
 	seen := make(map[uint64]bool)
-	for n := 2; ctx.Err() == nil && lines.Scan(); n++ {
+	for n := 2; lines.Scan(); n++ {
 		index, ok, err := node.ProveLine(head, lines.Bytes())
 		switch {
 		case err != nil:
