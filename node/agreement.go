@@ -174,11 +174,11 @@ func timely(effective, expires, now time.Time) error {
 // ApproveAgreement decides on a proposal, as a second person. What is approved is told to the region, and counts from its time
 // on once the region has agreed; where it cannot be reached the agreement is kept, and the reply says so.
 func (n *Node) ApproveAgreement(ctx context.Context, q *admin.ApproveAgreementRequest) (*admin.AgreementProposal, error) {
-	roles := approverRoles
+	what, roles := "approves", approverRoles
 	if q.GetReject() {
-		roles = proposerRoles // of one's own proposal: rejectProposal looks
+		what, roles = "takes their own proposal back", proposerRoles // rejectProposal looks whose it is
 	}
-	if err := n.governs(ctx, q.GetAsker(), "approves", roles); err != nil {
+	if err := n.governs(ctx, q.GetAsker(), what, roles); err != nil {
 		return nil, err
 	}
 	if len(q.GetNote()) > maxNote {
@@ -253,7 +253,7 @@ func (n *Node) decideProposal(ctx context.Context, q *admin.ApproveAgreementRequ
 func (n *Node) rejectProposal(ctx context.Context, p motion, q *admin.ApproveAgreementRequest) (motion, error) {
 	if !samePerson(q.GetAsker().GetUser(), p.By) {
 		if err := governor(q.GetAsker(), "rejects another's proposal", approverRoles); err != nil {
-			return p, err
+			return p, n.deniedNoted(ctx, audit.Agreement, q.GetAsker(), fmt.Errorf("proposal %s of %s: %w", p.ID, p.By, err))
 		}
 	}
 	if err := n.noteAgreement(ctx, q.GetAsker(), policy.Permit, fmt.Sprintf("rejected %s of %s; %s", p.ID, p.By, q.GetNote())); err != nil {

@@ -74,7 +74,7 @@ func (n *Node) shownReview(r *review) *admin.Review {
 func (n *Node) CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*admin.Review, error) {
 	id, who, text := strings.TrimSpace(q.GetId()), asker(q.GetAsker()), strings.TrimSpace(q.GetNote())
 	if err := checkClosing(q, who, text); err != nil {
-		return nil, err
+		return nil, n.deniedNoted(ctx, audit.Review, who, err)
 	}
 	if err := n.admitUser(ctx, who); err != nil {
 		return nil, err
@@ -86,7 +86,8 @@ func (n *Node) CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*a
 	case !r.open():
 		return nil, admin.Errorf(admin.CodeBadInput, "review %s was closed by %s on %s as %s: a judgement is not changed", id, r.ClosedBy, r.Closed.Format("2 January 2006 15:04 MST"), r.Outcome)
 	case r.Trust == n.Trust() && sameStaff(r.User, who.GetUser()):
-		return nil, admin.Errorf(admin.CodeDenied, "review %s is about %s, who cannot judge it: another governance lead or privacy officer must", id, r.User)
+		err := admin.Errorf(admin.CodeDenied, "review %s is about %s, who cannot judge it: another governance lead or privacy officer must", id, r.User)
+		return nil, n.deniedNoted(ctx, audit.Review, who, err)
 	}
 	err := n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Subject: r.Subject, BreakGlass: r.Kind == glassKind,

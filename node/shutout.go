@@ -97,12 +97,27 @@ func (n *Node) admitUser(ctx context.Context, who *admin.Asker) error {
 		x.User, x.At.Format("2 January 2006 15:04 MST"), x.User)
 }
 
-// governs is governor, and refuses who is suspended.
+// governs is governor, and refuses who is suspended. That somebody asked who may not is written down.
 func (n *Node) governs(ctx context.Context, a *admin.Asker, what string, roles []string) error {
 	if err := governor(a, what, roles); err != nil {
-		return err
+		return n.deniedNoted(ctx, audit.Admin, a, err)
 	}
 	return n.admitUser(ctx, a)
+}
+
+// deniedNoted writes down who was denied something, and by what; other errors are left as they are.
+func (n *Node) deniedNoted(ctx context.Context, kind audit.Kind, a *admin.Asker, err error) error {
+	if admin.CodeOf(err) != admin.CodeDenied {
+		return err
+	}
+	noted := n.note(ctx, audit.Entry{
+		Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), User: clipText(a.GetUser(), audit.MaxName), Role: clipText(a.GetRole(), audit.MaxName),
+		Outcome: policy.Denied.String(), Detail: clipText(err.Error(), audit.MaxDetail),
+	})
+	if noted != nil {
+		return noted
+	}
+	return err
 }
 
 // whileAdmitted stops a transfer between two pieces once its user is suspended.
