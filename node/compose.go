@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
@@ -62,6 +63,13 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	}
 	if err := s.reach(ctx, place.Seq-1); err != nil {
 		return record.InFlight{}, false, err
+	}
+	if publish, ok := body.(federation.Publish); ok { // the copy here is as recent as the place
+		if found, err := s.crossed(ctx, publish.Pointers, math.MaxUint64); err != nil {
+			return record.InFlight{}, false, err
+		} else if found {
+			return s.compose(ctx)
+		}
 	}
 	signed, err := s.sign(place, body)
 	if err != nil {

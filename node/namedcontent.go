@@ -60,9 +60,6 @@ func (n *Node) covered(ctx context.Context, item record.Item, shares bool) (note
 	if err != nil {
 		return "", err
 	}
-	refuses := func(d policy.Directive, exception bool) bool {
-		return d.Effect == federation.Object && !exception || d.Effect == federation.Consent && exception
-	}
 	var family []federation.DocumentID
 	if doc.Supersedes != "" && len(all) > 0 {
 		others, _, err := n.records.Versions(ctx, doc.Supersedes)
@@ -71,7 +68,7 @@ func (n *Node) covered(ctx context.Context, item record.Item, shares bool) (note
 		}
 		family = append(others, doc.Supersedes)
 	}
-	named := slices.DeleteFunc(namedBy(all, refuses), func(id federation.DocumentID) bool { return slices.Contains(family, id) || id.Custodian() != n.Trust() })
+	named := slices.DeleteFunc(n.refusedHere(all), func(id federation.DocumentID) bool { return slices.Contains(family, id) })
 	if len(named) > 0 {
 		if err := n.noCopy(ctx, item, named, shares); err != nil {
 			return "", err
@@ -86,7 +83,17 @@ func (n *Node) covered(ctx context.Context, item record.Item, shares bool) (note
 	return note, nil
 }
 
-// noCopy refuses a document that has a file of one of those named, and would come to be shared under an id that none of them leads to.
+// refuses reports whether a directive refuses what it names: within its scope, or within an exception.
+func refuses(d policy.Directive, exception bool) bool {
+	return d.Effect == federation.Object && !exception || d.Effect == federation.Consent && exception
+}
+
+// refusedHere returns the documents of this trust that are refused by name.
+func (n *Node) refusedHere(all []policy.Directive) []federation.DocumentID {
+	return slices.DeleteFunc(namedBy(all, refuses), func(id federation.DocumentID) bool { return id.Custodian() != n.Trust() })
+}
+
+// noCopy refuses a document that has what one of those named says (tells), and would come to be shared under an id that none of them leads to.
 func (n *Node) noCopy(ctx context.Context, item record.Item, named []federation.DocumentID, shares bool) error {
 	own, again := item.Document.ID, item.Document.ID != ""
 	if !again {
@@ -125,7 +132,7 @@ func refuseAgain(own, id federation.DocumentID) error {
 }
 
 func refuseCopy(id federation.DocumentID) error {
-	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list'). If it is another letter with an enclosure of that one, leave the enclosure out", id, id)
 }
 
 // wishesOf returns what a patient has said that counts here.
@@ -143,7 +150,7 @@ func (n *Node) wishesOf(ctx context.Context, subject federation.Subject) (out []
 	return slices.DeleteFunc(out, func(d policy.Directive) bool { return !d.Until.IsZero() && !now.Before(d.Until) }), err
 }
 
-// copies reports whether a document has a file of another one, or of a version of that, and is none of them.
+// copies reports whether a document has what another one says, or a version of that, and is none of them.
 func (n *Node) copies(ctx context.Context, own federation.DocumentID, parts []federation.Part, of federation.DocumentID) (bool, error) {
 	others, _, err := n.records.Versions(ctx, of)
 	if isGone(err) {
@@ -162,13 +169,73 @@ func (n *Node) copies(ctx context.Context, own federation.DocumentID, parts []fe
 		} else if err != nil {
 			return false, n.storeProblem(err)
 		}
-		if slices.ContainsFunc(kept.Parts, func(p federation.Part) bool {
-			return slices.ContainsFunc(parts, func(q federation.Part) bool { return p.SHA256 == q.SHA256 })
-		}) {
-			return true, nil
+		if tells, err := n.tells(ctx, parts, &kept); err != nil || tells {
+			return tells, err
 		}
 	}
 	return false, nil
+}
+
+// tells reports whether files have what a document says. Those that have all of its files do, whatever these are. Otherwise each file
+// that they share does, unless it is a common one: an enclosure such as a map goes to many patients, and is nobody's content.
+func (n *Node) tells(ctx context.Context, files []federation.Part, of *record.Document) (bool, error) {
+	shared := 0
+	for _, p := range of.Parts {
+		if slices.ContainsFunc(files, func(q federation.Part) bool { return p.SHA256 == q.SHA256 }) {
+			shared++
+		}
+	}
+	if shared == 0 || shared == len(of.Parts) {
+		return shared > 0, nil
+	}
+	b, err := n.records.Manifest(ctx, of.ID)
+	if err != nil {
+		return false, n.storeProblem(err)
+	}
+	manifest, err := federation.DecodeManifest(b)
+	if err != nil {
+		return false, n.storeProblem(err)
+	}
+	for _, p := range manifest.Parts {
+		if !slices.ContainsFunc(files, func(q federation.Part) bool { return p.SHA256 == q.SHA256 }) {
+			continue
+		}
+		if common, err := n.isCommon(ctx, p, of.Subject); err != nil || !common {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// A file is common when so many patients besides the one at hand have it, among so many documents that are looked at. One or two are
+// not enough: a letter can be about mother and child.
+const (
+	commonPatients = 3
+	commonLooks    = 64
+)
+
+// isCommon reports whether a file goes to many patients. What is withdrawn does not count: it can have been taken in for the wrong one.
+func (n *Node) isCommon(ctx context.Context, file federation.Part, subject federation.Subject) (bool, error) {
+	if len(file.Chunks) == 0 {
+		return true, nil // it is empty
+	}
+	same, err := n.linked(ctx, subject)
+	if err != nil {
+		return false, err
+	}
+	ids, err := n.records.Holders(ctx, file.Chunks[0], commonLooks)
+	if err != nil {
+		return false, n.storeProblem(err)
+	}
+	others := make(map[federation.Subject]bool)
+	for _, id := range ids {
+		d, err := n.records.Document(ctx, id)
+		shared := err == nil && (d.State.Phase == record.Queued || d.State.Phase == record.Published)
+		if shared && !slices.Contains(same, d.Subject) && slices.ContainsFunc(d.Parts, func(p federation.Part) bool { return p.SHA256 == file.SHA256 }) {
+			others[d.Subject] = true
+		}
+	}
+	return len(others) >= commonPatients, nil
 }
 
 // moreOpen says what follows for those who may see what a document replaces and not the document itself: nothing may tell them that

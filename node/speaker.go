@@ -47,7 +47,9 @@ type speaker struct {
 
 	// behind is told when the region has heard more of this trust than this node has said.
 	behind func(ctx context.Context, said, heard uint64) error
-	spoken atomic.Uint64 // the last number that this node may have signed a statement with; 0: not known
+	// crossed withdraws what is told for the first time and what a wish speaks against that was agreed on before.
+	crossed func(ctx context.Context, told []federation.Pointer, before uint64) (bool, error)
+	spoken  atomic.Uint64 // the last number that this node may have signed a statement with; 0: not known
 
 	complained map[record.EntryID]bool // of run only
 	apart      map[record.EntryID]int  // of run only: how many may share a statement with an entry, where that is not as many as fit
@@ -64,8 +66,8 @@ var errNotHeard = errors.New("the region does not hear this trust now")
 
 func newSpeaker(n *Node) *speaker {
 	return &speaker{
-		behind: n.foundBehind,
-		trust:  n.Trust(), records: n.records, replica: n.replica, logger: n.logger,
+		behind: n.foundBehind, crossed: n.crossed,
+		trust: n.Trust(), records: n.records, replica: n.replica, logger: n.logger,
 		line: index.NewLine(index.LineConfig{Trust: n.Trust(), Region: n.replica, Now: time.Now}),
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
@@ -141,7 +143,25 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 	if err := s.replica.WaitApplied(ctx, at); err != nil {
 		return true, fmt.Errorf("apply %s: %w", statement.Kind, err)
 	}
+	if err := s.looked(ctx, statement, response, at); err != nil {
+		return true, err
+	}
 	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response, len(flight.Entries))}, at, response.Code)
+}
+
+// looked has documents looked at that the region has just agreed on, now that all is here that it agreed on before.
+func (s *speaker) looked(ctx context.Context, statement federation.Statement, response index.Response, at uint64) error {
+	if statement.Kind != federation.KindPublish || response.Outcome == index.Refused {
+		return nil
+	}
+	body, err := federation.DecodeBody(statement)
+	if err != nil {
+		return fmt.Errorf("statement in flight: %w", err)
+	}
+	if publish, ok := body.(federation.Publish); ok {
+		_, err = s.crossed(ctx, publish.Pointers, at)
+	}
+	return err
 }
 
 // notYet reports whether a refusal may pass without the statement being changed: the region has not heard yet that this

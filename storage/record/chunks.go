@@ -40,6 +40,27 @@ func (s *Store) Touched(ctx context.Context, chunks []federation.Digest) ([]fede
 	return sortedIDs(found), err
 }
 
+// Holders returns documents that have the chunk, at most so many and in no order that means anything; withdrawn ones too.
+func (s *Store) Holders(ctx context.Context, chunk federation.Digest, limit int) (out []federation.DocumentID, err error) {
+	err = s.view(ctx, func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: key(rowReference, chunk[:])})
+		defer it.Close()
+		for it.Rewind(); it.Valid() && len(out) < limit; it.Next() {
+			k := it.Item().Key()
+			dk := federation.DocumentKey(k[len(k)-documentKeyLen:])
+			there, err := exists(txn, documentKey(rowState, dk))
+			if err != nil {
+				return err
+			}
+			if there {
+				out = append(out, federation.NewDocumentID(s.trust, dk))
+			}
+		}
+		return ctx.Err()
+	})
+	return out, err
+}
+
 // holders adds the documents that have chunk to found; references ahead of their document are not counted.
 func (s *Store) holders(txn *badger.Txn, chunk federation.Digest, found map[federation.DocumentID]bool) error {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: key(rowReference, chunk[:])})

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
+	"github.com/ridgeway-exchange/ridgeway/storage/record"
+)
+
+// TestAWishOfAnotherTrustAndACopyCross has a patient name a letter at RAS while RYJ takes in a copy of it, and looks at the copy:
+//
+//	RAS   refuse x ────────────► agreed          an exception of a consent likewise
+//	RYJ        take in x' (looked: nothing said) ──► told to the region
+//
+// when the wish is there before the statement about the copy is signed, and when it comes between that and the region's answer.
+func TestAWishOfAnotherTrustAndACopyCross(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	other := joinNode(t, n, "RAS")
+	eventually(t, "the region", func() bool { return other.ledger.Roster().Active(n.ID()) && n.ledger.Roster().Active(other.ID()) })
+	refuse := func(id federation.DocumentID) *admin.RecordDirectiveRequest {
+		return deny(&admin.DirectiveScope{Document: string(id)})
+	}
+	except := func(id federation.DocumentID) *admin.RecordDirectiveRequest {
+		q := permit(&admin.DirectiveScope{Type: "373942005"})
+		q.Except = []*admin.DirectiveScope{{Document: string(id)}}
+		return q
+	}
+	real := n.speaker.crossed
+	for name, c := range map[string]struct {
+		say    func(federation.DocumentID) *admin.RecordDirectiveRequest
+		signed bool // the statement about the copy, before the wish is said
+	}{
+		"refused before it is told": {refuse, false}, "refused meanwhile": {refuse, true},
+		"excepted before it is told": {except, false}, "excepted meanwhile": {except, true},
+	} {
+		eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+		x := mustTake(t, n, "Letter, "+name, name, nil).Document
+		eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+		n.speaker.mu.Lock() // it has settled all, and looks at nothing
+		var said sync.Once
+		n.speaker.crossed = func(ctx context.Context, told []federation.Pointer, before uint64) (found bool, err error) {
+			if before == math.MaxUint64 && !c.signed {
+				return real(ctx, told, before)
+			}
+			said.Do(func() {
+				_, err = other.RecordDirective(ctx, c.say(x))
+			})
+			if before == math.MaxUint64 || err != nil {
+				return false, err
+			}
+			return real(ctx, told, before)
+		}
+		n.speaker.mu.Unlock()
+		if !c.signed {
+			recordDirective(t, other, c.say(x))
+		}
+		y := addUnlooked(t, n, "Letter again, "+name, name)
+		eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+		if doc, err := n.records.Document(t.Context(), y); err != nil || doc.State.Phase != record.Withdrawn {
+			t.Errorf("%s: the copy is %s, %v", name, doc.State.Phase, err)
+		}
+		if listed, known := inRegion(t, n, y); listed || known != c.signed {
+			t.Errorf("%s: the copy is listed: %v, was told: %v", name, listed, known)
+		}
+		page, err := n.audit.Search(t.Context(), audit.Filter{Document: y, Kinds: []audit.Kind{audit.Withdrawal}}, 0, 10)
+		if err != nil || len(page.Records) != 1 || !strings.Contains(page.Records[0].Entry.Detail, string(x)) {
+			t.Errorf("%s: the log has %+v, %v", name, page.Records, err)
+		}
+		if err := n.readmit(t.Context(), y); admin.CodeOf(err) != admin.CodeBadInput {
+			t.Errorf("%s: it is shared again: %v", name, err)
+		}
+	}
+}
+
+// inRegion reports whether the region lists a document, and whether it was ever told of it.
+func inRegion(t *testing.T, n *Node, id federation.DocumentID) (listed, known bool) {
+	t.Helper()
+	err := n.replica.View(t.Context(), consensus.Local(), func(r consensus.Reader) (err error) {
+		_, withdrawn, found, err := index.Pointer(r, id)
+		listed, known = found && !withdrawn, found
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listed, known
+}
+
+// TestACopyFromBeforeAWishStays: who named one document could have named the other, and what is told again is not looked at.
+func TestACopyFromBeforeAWishStays(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	x := mustTake(t, n, "Letter", "one", nil).Document
+	y := mustTake(t, n, "Letter again", "one", nil).Document
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	recordDirective(t, n, deny(&admin.DirectiveScope{Document: string(x)}))
+	relabel(t, n, &admin.RelabelRequest{Choice: named(y), Confidentiality: "L", Confirm: true})
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	if !opens(t, n, y) || opens(t, n, x) {
+		t.Error("the wish holds for what it does not name, or for nothing")
+	}
+	z := mustTake(t, n, "Letter, corrected", "two", replaces(x)).Document
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	if _, found := indexed(t, n, z); !found {
+		t.Error("a version, which the wish covers, was withdrawn")
+	}
+	if _, found := indexed(t, n, y); !found {
+		t.Error("the copy is gone")
+	}
+}
+
+// addUnlooked takes a letter in as if what its patient has said had been looked at before they said it.
+func addUnlooked(t *testing.T, n *Node, title, content string) federation.DocumentID {
+	t.Helper()
+	item := textItem(title, content)
+	number, err := n.patient(item.Patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := n.blobs.Put(t.Context(), strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.blobs.Unpin(c)
+	doc := documentOf(item, []federation.Part{partOf(item.Parts[0], c)})
+	doc.Indexed = time.Now()
+	added, err := n.records.Add(t.Context(), record.Item{Patient: number, Document: doc})
+	if err != nil || added.Held {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	signal(n.speaker.wake)
+	return added.ID
+}
+
+// TestAnEnclosureOfManyPatientsIsNoCopy: a letter is not kept out because a map of the hospital was in one that its patient has refused.
+func TestAnEnclosureOfManyPatientsIsNoCopy(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	of := func(patient string, files ...string) func(*ingest.Item) {
+		return func(i *ingest.Item) {
+			i.Patient, i.Parts = patient, nil
+			for k, content := range files {
+				p := textItem("", content).Parts[0]
+				p.Name = fmt.Sprintf("%d.txt", k)
+				i.Parts = append(i.Parts, p)
+			}
+		}
+	}
+	x := mustTake(t, n, "Letter", "", of(patientA, "one", "map")).Document
+	recordDirective(t, n, deny(&admin.DirectiveScope{Document: string(x)}))
+	takes := func(title string, files ...string) bool {
+		r, err := takeOne(t, n, title, "", of(patientA, files...))
+		if err != nil && (!strings.Contains(err.Error(), string(x)) || !strings.Contains(err.Error(), "leave the enclosure out")) {
+			t.Errorf("%s: %v", title, err)
+		}
+		return err == nil && !r.AlreadyHeld
+	}
+	for i, patient := range []string{patientB, "9000000025", "9000000017"} {
+		if takes("Second letter", "two", "map") {
+			t.Errorf("a file that %d other patients have is taken for a common one", i)
+		}
+		mustTake(t, n, "Letter", "", of(patient, "to "+patient, "map"))
+	}
+	for title, c := range map[string]struct {
+		files []string
+		want  bool
+	}{
+		"Second letter":      {[]string{"two", "map"}, true},
+		"The map":            {[]string{"map"}, true},
+		"The letter":         {[]string{"one"}, false},
+		"All of it":          {[]string{"map", "one"}, false},
+		"And more":           {[]string{"one", "map", "three"}, false},
+		"Another enclosure":  {[]string{"one", "list of tablets"}, false},
+		"Behind a new cover": {[]string{"cover", "one"}, false},
+	} {
+		if got := takes(title, c.files...); got != c.want {
+			t.Errorf("%s is taken in: %v", title, got)
+		}
+	}
+	// What only withdrawn documents of others have is nobody's enclosure: they can have been taken in for the wrong patient.
+	for _, patient := range []string{patientB, "9000000025", "9000000017"} {
+		id := mustTake(t, n, "Wrong patient", "", of(patient, "one", "for "+patient)).Document
+		if err := n.records.Withdraw(t.Context(), id, "wrong patient"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if takes("Another enclosure, again", "one", "list of tablets") {
+		t.Error("a letter that was filed for others by mistake is taken for a common file")
+	}
+	// One that is nothing but what many have was refused as a whole.
+	only := mustTake(t, n, "Only the plan", "", of(patientA, "map", "plan")).Document
+	recordDirective(t, n, deny(&admin.DirectiveScope{Document: string(only)}))
+	for _, patient := range []string{patientB, "9000000025", "9000000017"} {
+		mustTake(t, n, "Plan", "", of(patient, "plan", "also for "+patient))
+	}
+	if _, err := takeOne(t, n, "The plan, again", "", of(patientA, "plan", "map")); err == nil {
+		t.Error("the same files are taken in under another title")
+	}
+}
