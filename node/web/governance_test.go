@@ -165,7 +165,7 @@ func TestAWishIsReadBackBeforeItIsRecorded(t *testing.T) {
 	b.post("/wishes", url.Values{"token": {b.token()}, "number": {"123"}}).wants(t, 422, "An NHS number has 10 digits")
 	wishes := b.wishKey(numberA)
 	b.get(wishes).wants(t, 200, "In force in the whole region", "contradict", "History", "Withdrawn")
-	form := url.Values{"token": {b.token()}, "effect": {"deny"}, "role": {"nurse"}, "except-person": {"rn7"}, "except-trust": {"RYJ"}, "evidence": {"in person"}, "do": {"read"}}
+	form := url.Values{"token": {b.token()}, "effect": {"deny"}, "role": {"nurse"}, "except-1-person": {"rn7"}, "except-1-trust": {"RYJ"}, "except-3-type": {"824321000000109"}, "evidence": {"in person"}, "do": {"read"}}
 	b.post(wishes+"/record", url.Values{"token": {b.token()}}).wants(t, 422, "Select whether the patient refuses or agrees", "Say how the patient told you")
 	b.post(wishes+"/record", form).wants(t, 200, "Read this back to the patient", "No nurse may see your records.", "This contradicts what they have said before", `name="role" value="nurse"`)
 	if len(f.recorded) != 1 || f.recorded[0].GetConfirm() {
@@ -176,7 +176,7 @@ func TestAWishIsReadBackBeforeItIsRecorded(t *testing.T) {
 	form.Set("do", "confirm")
 	to := b.post(wishes+"/record", form).Header.Get("Location")
 	last := f.recorded[len(f.recorded)-1]
-	if to != wishes+"/receipt/"+strings.Repeat("ab", 16) || !last.GetConfirm() || last.GetScope().GetRole() != "nurse" || last.GetExcept()[0].GetPerson() != "rn7" || last.GetPatient() != numberA || last.GetBy() != "s.lindqvist" {
+	if to != wishes+"/receipt/"+strings.Repeat("ab", 16) || !last.GetConfirm() || last.GetScope().GetRole() != "nurse" || last.GetExcept()[0].GetPerson() != "rn7" || len(last.GetExcept()) != 2 || last.GetExcept()[1].GetType() != "824321000000109" || last.GetPatient() != numberA || last.GetBy() != "s.lindqvist" {
 		t.Errorf("recorded %v, and sent to %s", last, to)
 	}
 	if a := last.GetAsker(); a.GetUser() != "s.lindqvist" || a.GetRole() != "records-staff" || a.GetPurpose() != "PATRQT" {

@@ -117,7 +117,7 @@ func wishStanding(state string) standing {
 // wishForm is a wish as it is typed, and as it is read back.
 type wishForm struct {
 	Path     string
-	In       map[string]string // by the name of the field
+	In       map[string]string // by the name of the field; of exceptions, only those where something was typed
 	Roles    []choice
 	Trusts   []choice
 	Types    []choice
@@ -130,7 +130,7 @@ type wishForm struct {
 
 // wishFields are the fields of the form: what is refused or permitted, for whom, and on what evidence.
 func wishFields() []string {
-	return []string{"effect", "trust", "role", "person", "custodian", "type", "sensitivity", "document", "since", "until-day", "purpose", "except-trust", "except-role", "except-person", "end", "supersedes", "evidence"}
+	return []string{"effect", "trust", "role", "person", "custodian", "type", "sensitivity", "document", "since", "until-day", "purpose", "end", "supersedes", "evidence"}
 }
 
 func (p *Portal) askWish(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
@@ -186,7 +186,8 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 	for _, name := range wishFields() {
 		body.In[name] = typed(r, name)
 	}
-	if r.PostFormValue("do") == "change" {
+	body.readExceptions(r)
+	if do := r.PostFormValue("do"); do == "change" || do == "more" {
 		p.wishWith(w, r, s, of, http.StatusOK, body, nil)
 		return
 	}
@@ -208,7 +209,7 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 	case admin.CodeOf(err) == admin.CodeNoQuorum: // it is kept, and in force here
 		http.Redirect(w, r, "/wishes/"+of.Key, http.StatusSeeOther)
 	case err != nil:
-		p.wishWith(w, r, s, of, http.StatusUnprocessableEntity, body, wishFaults(err))
+		p.wishWith(w, r, s, of, http.StatusUnprocessableEntity, body, body.faults(err))
 	default:
 		body.ReadBack, body.Against = paragraphs(reply.GetReadBack()), reply.GetConflicts()
 		p.wishWith(w, r, s, of, http.StatusOK, body, nil)
@@ -224,31 +225,8 @@ func (f wishForm) request(of *patient, s *session, confirm bool) *admin.RecordDi
 			From: in["since"], To: in["until-day"], Purpose: in["purpose"],
 		},
 	}
-	if in["except-trust"] != "" || in["except-role"] != "" || in["except-person"] != "" {
-		q.Except = []*admin.DirectiveScope{{Trust: in["except-trust"], Role: in["except-role"], Person: in["except-person"]}}
-	}
+	q.Except = f.exceptions()
 	return q
-}
-
-// wishFaults puts what the node finds wrong beside the fields that it is about.
-func wishFaults(err error) []fault {
-	names := map[string]string{
-		"trust": "trust", "role": "role", "person": "person", "custodian": "custodian", "type": "type", "sensitivity": "sensitivity", "document": "document", "from": "since", "to": "until-day",
-		"purpose": "purpose", "until": "end", "supersedes": "supersedes", "evidence": "evidence", "exception 1: trust": "except-trust", "exception 1: role": "except-role", "exception 1: person": "except-person",
-	}
-	var out []fault
-	for _, line := range paragraphs(plainWords(err)) {
-		at, text := "effect", line
-		for said, field := range names {
-			if i := strings.Index(strings.ToLower(line), said+": "); i >= 0 && (i == 0 || line[i-1] == ' ') && len(line)-i-len(said) < len(text) {
-				at, text = field, strings.TrimSpace(line[i+len(said)+2:])
-			}
-		}
-		if text != "" {
-			out = append(out, fault{at, strings.ToUpper(text[:1]) + text[1:]})
-		}
-	}
-	return out
 }
 
 // withdrawal is the wish that is to be ended.
