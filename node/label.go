@@ -126,6 +126,8 @@ type relabelling struct {
 	subject federation.Subject
 	was     record.Marks
 	will    record.Marks
+	before  federation.DocumentID // what it has replaced, and what has replaced it
+	after   federation.DocumentID
 }
 
 // labelPlan is what a change comes to, document by document, and what for whom.
@@ -150,6 +152,9 @@ func (n *Node) planLabels(ctx context.Context, choice *admin.DocumentChoice, cha
 		facts: make(map[federation.Subject]*policy.Facts), kinds: make(map[string]int),
 	}
 	if err := n.choose(ctx, choice, p.problem, func(docs []record.Document) error { return p.take(ctx, docs) }); err != nil {
+		return nil, err
+	}
+	if err := p.noteVersions(ctx); err != nil {
 		return nil, err
 	}
 	p.reply.Changed = uint64(len(p.changes))
@@ -234,7 +239,7 @@ func (p *labelPlan) one(ctx context.Context, d *record.Document, listed *federat
 	case after.Legal == "" && !after.Sealed() && sealed:
 		p.reply.Unsealed++
 	}
-	p.changes = append(p.changes, relabelling{d.ID, d.Subject, marksOf(d), will})
+	p.changes = append(p.changes, relabelling{id: d.ID, subject: d.Subject, was: marksOf(d), will: will, before: d.Supersedes, after: d.State.SupersededBy})
 	_, _ = fmt.Fprintf(p.digest, "%s %s > %s\n", d.ID, marksText(marksOf(d)), marksText(will)) // a hash never fails
 	return p.group(ctx, was, is)
 }

@@ -238,6 +238,12 @@ func (n *Node) isCommon(ctx context.Context, file federation.Part, subject feder
 	return len(others) >= commonPatients, nil
 }
 
+// stricter reports whether fewer people may see what has the one labels than what has the other.
+func stricter(later, earlier record.Marks) bool {
+	labelled := slices.ContainsFunc(later.Labels, func(l string) bool { return !slices.Contains(earlier.Labels, l) })
+	return later.Confidentiality > earlier.Confidentiality || labelled || later.Legal != "" && earlier.Legal == ""
+}
+
 // moreOpen says what follows for those who may see what a document replaces and not the document itself: nothing may tell them that
 // there is a later one, so that it is for whoever files it to judge.
 func (n *Node) moreOpen(ctx context.Context, d *record.Document) string {
@@ -248,8 +254,7 @@ func (n *Node) moreOpen(ctx context.Context, d *record.Document) string {
 	if err != nil || old.State.Phase == record.Withdrawn {
 		return ""
 	}
-	labelled := slices.ContainsFunc(d.Labels, func(l string) bool { return !slices.Contains(old.Labels, l) })
-	if d.Confidentiality <= old.Confidentiality && !labelled && (d.Legal == "" || old.Legal != "") {
+	if !stricter(marksOf(d), marksOf(&old)) {
 		return ""
 	}
 	return fmt.Sprintf("what it replaces is open to more people, and who may not see this one is shown that one as the latest. If nobody should act on it: 'ridgeway withdraw %s'", old.ID)

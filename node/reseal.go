@@ -97,7 +97,7 @@ func (n *Node) resealPhase(ctx context.Context, phase record.Phase, count *int64
 				continue
 			}
 			marks := marksOf(&docs[i])
-			err = n.relabel(ctx, relabelling{docs[i].ID, docs[i].Subject, marks, marks}, &admin.Asker{User: resealUser, Role: "system"}, "published anew: the kinds that are sealed were changed in "+ConfigFile)
+			err = n.relabel(ctx, relabelling{id: docs[i].ID, subject: docs[i].Subject, was: marks, will: marks}, &admin.Asker{User: resealUser, Role: "system"}, "published anew: the kinds that are sealed were changed in "+ConfigFile)
 			if err != nil {
 				return err
 			}

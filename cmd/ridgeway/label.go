@@ -40,10 +40,13 @@ next start; what they no longer name stays sealed until --reseal.
 
 Ends with 10 when some of the documents that were named cannot be labelled.
 
+It notes where a version comes to be stricter than the one that it replaced: who
+may not see the later one is shown the earlier one as the latest.
+
 JSON: chosen, changed, unchanged, done, committed, sealed, unsealed, barred (by
-law), admitted, unexamined, plan, problems (document, code, message), impact
-(gained, lost, counts (by, value, gained, lost), examples), in documents; impact
-is of a preview only.`
+law), admitted, unexamined, plan, notes (document, message), problems (document,
+code, message), impact (gained, lost, counts (by, value, gained, lost),
+examples), in documents; impact is of a preview only.`
 
 func (a *app) labelCommand() *cobra.Command {
 	var who inquirer
@@ -189,6 +192,7 @@ func (a *app) label(ctx context.Context, c admin.AdminClient, q *admin.RelabelRe
 		return err
 	}
 	a.say("%s changed; %d were labelled so already.", plural(reply.GetChanged(), "document"), reply.GetUnchanged())
+	a.sayLabelNotes(reply)
 	switch {
 	case reply.GetChanged() == 0:
 	case reply.GetCommitted():
@@ -215,10 +219,22 @@ func (a *app) sayLabelPlan(r *admin.RelabelReply) {
 			a.say("  %d %s", l.n, l.text)
 		}
 	}
+	a.sayLabelNotes(r)
 	if r.GetChanged() > 0 {
 		a.say("")
 		a.showCounts(fmt.Sprintf("Somebody loses %s and somebody gains %s:", plural(r.GetImpact().GetLost(), "document"), plural(r.GetImpact().GetGained(), "document")), "then", r.GetImpact())
 		a.say("")
+	}
+}
+
+// sayLabelNotes prints what whoever labels has to judge.
+func (a *app) sayLabelNotes(r *admin.RelabelReply) {
+	for i, note := range r.GetNotes() {
+		if i == problemsShown {
+			a.say("  and %d more: --json names them", len(r.GetNotes())-i)
+			break
+		}
+		a.say("Note: %s", note.GetMessage())
 	}
 }
 
@@ -257,8 +273,12 @@ func labelObject(r *admin.RelabelReply, code admin.Code) map[string]any {
 	for _, p := range r.GetProblems() {
 		problems = append(problems, map[string]any{"document": p.GetDocument(), "code": p.GetCode(), "message": p.GetMessage()})
 	}
+	notes := make([]map[string]any, 0, len(r.GetNotes()))
+	for _, p := range r.GetNotes() {
+		notes = append(notes, map[string]any{"document": p.GetDocument(), "message": p.GetMessage()})
+	}
 	out := map[string]any{
-		"chosen": r.GetChosen(), "changed": r.GetChanged(), "unchanged": r.GetUnchanged(), "done": r.GetDone(), "committed": r.GetCommitted(), "sealed": r.GetSealed(),
+		"notes": notes, "chosen": r.GetChosen(), "changed": r.GetChanged(), "unchanged": r.GetUnchanged(), "done": r.GetDone(), "committed": r.GetCommitted(), "sealed": r.GetSealed(),
 		"unsealed": r.GetUnsealed(), "barred": r.GetBarred(), "admitted": r.GetAdmitted(), "unexamined": r.GetUnexamined(), "plan": r.GetPlan(), "problems": problems,
 	}
 	if x := r.GetImpact(); x != nil {

@@ -67,6 +67,14 @@ func TestLabelsArePreviewedAndChanged(t *testing.T) {
 	if back := p.json(t, "label", "--data", "d1", kept, hidden, "--confidentiality", "N", "--yes"); back["changed"] != 1.0 || back["committed"] != true {
 		t.Errorf("back: %v", back)
 	}
+	later := p.takes(t, "later", "--supersedes", kept)
+	args = []string{"label", "--data", "d1", later, "--add", "HIV"}
+	if e := p.run(t, append(args, "--preview")...); !strings.Contains(e.out, "Note: "+later+" replaces "+kept+", which is open to more people") {
+		t.Errorf("nobody is told that the earlier one is shown as the latest: %v", e)
+	}
+	if notes := p.json(t, append(args, "--yes")...).list(t, "notes"); len(notes) != 1 || notes[0]["document"] != later {
+		t.Errorf("notes: %v", notes)
+	}
 }
 
 func TestLabelSaysWhatIsWrong(t *testing.T) {

@@ -5390,6 +5390,7 @@ type RelabelReply struct {
 	Plan          string                 `protobuf:"bytes,11,opt,name=plan,proto3" json:"plan,omitempty"`
 	Done          bool                   `protobuf:"varint,12,opt,name=done,proto3" json:"done,omitempty"`
 	Committed     bool                   `protobuf:"varint,13,opt,name=committed,proto3" json:"committed,omitempty"` // agreed by the region; else in force here, and kept until the region can be reached
+	Notes         []*LabelProblem        `protobuf:"bytes,14,rep,name=notes,proto3" json:"notes,omitempty"`          // of changed: what whoever labels has to judge, without a code
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5513,6 +5514,13 @@ func (x *RelabelReply) GetCommitted() bool {
 		return x.Committed
 	}
 	return false
+}
+
+func (x *RelabelReply) GetNotes() []*LabelProblem {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 type LabelProblem struct {
@@ -9173,7 +9181,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1a\n" +
 	"\bexamples\x18\n" +
 	" \x01(\rR\bexamples\x12(\n" +
-	"\x02by\x18\v \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\x9c\x03\n" +
+	"\x02by\x18\v \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"\xd3\x03\n" +
 	"\fRelabelReply\x12\x16\n" +
 	"\x06chosen\x18\x01 \x01(\x04R\x06chosen\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\x04R\achanged\x12\x1c\n" +
@@ -9190,7 +9198,8 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"unexamined\x12\x12\n" +
 	"\x04plan\x18\v \x01(\tR\x04plan\x12\x12\n" +
 	"\x04done\x18\f \x01(\bR\x04done\x12\x1c\n" +
-	"\tcommitted\x18\r \x01(\bR\tcommitted\"X\n" +
+	"\tcommitted\x18\r \x01(\bR\tcommitted\x125\n" +
+	"\x05notes\x18\x0e \x03(\v2\x1f.ridgeway.admin.v1.LabelProblemR\x05notes\"X\n" +
 	"\fLabelProblem\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -9694,117 +9703,118 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	0,   // 42: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
 	70,  // 43: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
 	53,  // 44: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	71,  // 45: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	71,  // 46: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 47: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 48: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	76,  // 49: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 50: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 51: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80,  // 52: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 53: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 54: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 55: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 56: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	87,  // 57: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 58: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88,  // 59: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	87,  // 60: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 61: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 62: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	97,  // 63: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	76,  // 64: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	98,  // 65: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	95,  // 66: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	96,  // 67: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 68: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	101, // 69: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	98,  // 70: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 71: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	104, // 72: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	0,   // 73: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	107, // 74: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
-	2,   // 75: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 76: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 77: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 78: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 79: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 80: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 81: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 82: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 83: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
-	30,  // 84: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	31,  // 85: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	33,  // 86: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	38,  // 87: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	45,  // 88: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	40,  // 89: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	43,  // 90: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	48,  // 91: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	51,  // 92: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	56,  // 93: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	57,  // 94: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	59,  // 95: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	62,  // 96: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	64,  // 97: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	68,  // 98: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	72,  // 99: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	74,  // 100: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	77,  // 101: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	78,  // 102: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	81,  // 103: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	83,  // 104: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	86,  // 105: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	89,  // 106: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	91,  // 107: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	93,  // 108: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	99,  // 109: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	35,  // 110: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	102, // 111: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	105, // 112: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
-	3,   // 113: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 114: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 115: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 116: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 117: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 118: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 119: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 120: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29,  // 121: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
-	32,  // 122: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 123: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	34,  // 124: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	39,  // 125: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	46,  // 126: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	41,  // 127: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	44,  // 128: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	49,  // 129: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	52,  // 130: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	58,  // 131: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 132: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	60,  // 133: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	63,  // 134: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	65,  // 135: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	69,  // 136: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	73,  // 137: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	75,  // 138: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	73,  // 139: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	79,  // 140: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	82,  // 141: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	84,  // 142: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	85,  // 143: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	90,  // 144: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	92,  // 145: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	94,  // 146: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	100, // 147: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	36,  // 148: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	103, // 149: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	106, // 150: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
-	113, // [113:151] is the sub-list for method output_type
-	75,  // [75:113] is the sub-list for method input_type
-	75,  // [75:75] is the sub-list for extension type_name
-	75,  // [75:75] is the sub-list for extension extendee
-	0,   // [0:75] is the sub-list for field type_name
+	70,  // 45: ridgeway.admin.v1.RelabelReply.notes:type_name -> ridgeway.admin.v1.LabelProblem
+	71,  // 46: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	71,  // 47: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 48: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 49: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	76,  // 50: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 51: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 52: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80,  // 53: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 54: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 55: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 56: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 57: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	87,  // 58: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 59: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88,  // 60: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	87,  // 61: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 62: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 63: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	97,  // 64: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	76,  // 65: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	98,  // 66: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	95,  // 67: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	96,  // 68: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 69: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	101, // 70: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	98,  // 71: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 72: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	104, // 73: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 74: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	107, // 75: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 76: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 77: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 78: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 79: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 80: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 81: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 82: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 83: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 84: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
+	30,  // 85: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	31,  // 86: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	33,  // 87: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	38,  // 88: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	45,  // 89: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	40,  // 90: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	43,  // 91: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	48,  // 92: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	51,  // 93: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	56,  // 94: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	57,  // 95: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	59,  // 96: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	62,  // 97: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	64,  // 98: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	68,  // 99: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	72,  // 100: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	74,  // 101: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	77,  // 102: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	78,  // 103: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	81,  // 104: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	83,  // 105: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	86,  // 106: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	89,  // 107: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	91,  // 108: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	93,  // 109: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	99,  // 110: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	35,  // 111: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	102, // 112: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	105, // 113: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 114: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 115: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 116: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 117: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 118: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 119: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 120: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 121: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29,  // 122: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
+	32,  // 123: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 124: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	34,  // 125: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	39,  // 126: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	46,  // 127: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	41,  // 128: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	44,  // 129: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	49,  // 130: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	52,  // 131: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	58,  // 132: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 133: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	60,  // 134: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	63,  // 135: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	65,  // 136: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	69,  // 137: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	73,  // 138: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	75,  // 139: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	73,  // 140: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	79,  // 141: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	82,  // 142: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	84,  // 143: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	85,  // 144: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	90,  // 145: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	92,  // 146: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	94,  // 147: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	100, // 148: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	36,  // 149: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	103, // 150: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	106, // 151: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	114, // [114:152] is the sub-list for method output_type
+	76,  // [76:114] is the sub-list for method input_type
+	76,  // [76:76] is the sub-list for extension type_name
+	76,  // [76:76] is the sub-list for extension extendee
+	0,   // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }

@@ -82,7 +82,7 @@ func (f *fakeFiling) Move(_ context.Context, q *Moving) (*Filed, error) {
 
 func (f *fakeFiling) Relabel(_ context.Context, q *admin.RelabelRequest) (*admin.RelabelReply, error) {
 	f.note("relabel %s %v confirm=%v", q.GetConfidentiality(), q.GetAdd(), q.GetConfirm())
-	return &admin.RelabelReply{Changed: 1, Sealed: 1, Plan: "plan-1", Done: q.GetConfirm(), Committed: true, Impact: &admin.Impact{Lost: 3}}, nil
+	return &admin.RelabelReply{Changed: 1, Sealed: 1, Plan: "plan-1", Notes: []*admin.LabelProblem{{Document: "RAS-1", Message: "a later one is stricter"}}, Done: q.GetConfirm(), Committed: true, Impact: &admin.Impact{Lost: 3}}, nil
 }
 
 func (f *fakeFiling) Withdraw(_ context.Context, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {
@@ -366,6 +366,7 @@ func TestDocumentsArePutRight(t *testing.T) {
 		"moved to itself":           {"/RAS:a/move", form("number", numberA), 422, "", "is under now"},
 		"moved to no number":        {"/RAS:a/move", form("number", "9990000027"), 422, "", "not a valid NHS number"},
 		"labels, first asked":       {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "HIV", "sensitivity", "MH"), 200, "relabel V [MH] confirm=false", "no longer told what it is"},
+		"labels, of one of two":     {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "MH"), 200, "relabel V [MH] confirm=false", "Withdraw the earlier one if nobody should act on it"},
 		"labels, confirmed":         {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "HIV", "sensitivity", "MH", "plan", "plan-1"), 303, "relabel V [MH] confirm=true", ""},
 		"of another patient":        {"/RAS:b/withdraw", form(), 404, "", "no such document"},
 		"forged":                    {"/RAS:a/withdraw", map[string][]string{"token": {"x"}, "reason": {"because"}}, 403, "", "out of date"},

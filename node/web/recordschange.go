@@ -244,6 +244,9 @@ func previewOf(reply *admin.RelabelReply) *labelPreview {
 	if reply.GetBarred() > 0 {
 		out.Words = append(out.Words, "It is taken out of the region's list: by law it is never shared.")
 	}
+	if len(reply.GetNotes()) > 0 {
+		out.Words = append(out.Words, "There is an earlier and a later version of it, and more people may see the earlier one: whoever may not see the later one is shown the earlier one as the latest. Withdraw the earlier one if nobody should act on it.")
+	}
 	if out.Lost > 0 {
 		out.Words = append(out.Words, "Some staff at other trusts who can open it today cannot any more.")
 	}
