@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	cedar "github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -26,10 +27,24 @@ type Agreement struct {
 	general [len(allActions)][][]int32
 	named   map[place][]int32
 
-	users     memo[userKey, parts]
-	documents memo[documentKey, parts]
-	contexts  memo[contextKey, cedar.Record]
-	shown     memo[showKey, bool]
+	made      atomic.Uint64 // parts, ever
+	users     memo[userKey, *parts]
+	documents memo[documentKey, *parts]
+	contexts  memo[contextKey, *parts]
+	answers   memo[question, answer]
+}
+
+// question is what the rules are asked, as far as they can tell it from others: numbers of parts.
+type question struct {
+	action                  int
+	user, document, context uint64
+	version                 uint64 // of the agreement, which stands in the reasons
+}
+
+// answer must not be changed: it is given again.
+type answer struct {
+	permit bool
+	why    []Reason
 }
 
 type place struct {
@@ -61,6 +76,16 @@ func (a *Agreement) Rules() []string {
 	return ids
 }
 
+// apart returns the same agreement with a memory of its own, for a goroutine that asks much and waits for no other.
+func (a *Agreement) apart() *Agreement {
+	if a == nil {
+		return nil
+	}
+	own := &Agreement{text: a.text, digest: a.digest, rules: a.rules, places: a.places, uses: a.uses, general: a.general, named: a.named}
+	own.answers.most = a.answers.most
+	return own
+}
+
 // candidates are the rules that can apply to one request; it is a cedar.PolicyIterator.
 type candidates struct {
 	rules          []rule
@@ -85,57 +110,46 @@ func (c candidates) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	}
 }
 
-// evaluate asks the agreement, which permits only when a rule permits, none forbids and none fails.
-func (a *Agreement) evaluate(r Request, action string, version uint64) (bool, []Reason) {
-	custodian := r.Document.Custodian
+// evaluate asks the agreement, which permits only when a rule permits, none forbids and none fails. An agreement means the same for
+// as long as it lives, so that what it has answered once it need not find out again. The reasons must not be changed.
+func (a *Agreement) evaluate(r *Request, action string, version uint64) (bool, []Reason) {
 	if a == nil {
-		return false, []Reason{{Rule: "agreement", Text: "no agreement is in force", Source: custodian}}
+		return false, []Reason{{Rule: "agreement", Text: "no agreement is in force", Source: r.Document.Custodian}}
 	}
-	e := a.entitiesOf(r)
-	decision, diag := cedar.Authorize(a.candidates(action, r.User), e, cedar.Request{
-		Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r),
-	})
-	if len(diag.Errors) > 0 {
-		why := make([]Reason, 0, len(diag.Errors))
+	user, document, context := a.userOf(&r.User), a.documentOf(&r.Document), a.contextOf(r)
+	q := question{slices.Index(allActions[:], action), user.number, document.number, context.number, version}
+	said, known := a.answers.get(q)
+	if !known {
+		e := entitiesWith(r, user, document)
+		decision, diag := cedar.Authorize(a.candidates(action, r.User), e, cedar.Request{
+			Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: context.attributes,
+		})
+		said.permit = decision == cedar.Allow && len(diag.Errors) == 0
+		said.why = a.reasons(q, diag, r.Document.Custodian)
+		if len(diag.Errors) == 0 { // what failed may be told with the user's or the document's name
+			a.answers.put(q, said)
+		}
+	}
+	return said.permit, said.why
+}
+
+// reasons says what was decisive.
+func (a *Agreement) reasons(q question, diag cedar.Diagnostic, custodian federation.TrustID) []Reason {
+	why := make([]Reason, 0, max(1, len(diag.Errors), len(diag.Reasons)))
+	switch {
+	case len(diag.Errors) > 0:
 		for _, fail := range diag.Errors {
-			why = append(why, Reason{Rule: "agreement/" + string(fail.PolicyID), Text: "failed to evaluate, which refuses: " + fail.Message, Version: version, Source: custodian})
+			why = append(why, Reason{Rule: "agreement/" + string(fail.PolicyID), Text: "failed to evaluate, which refuses: " + fail.Message, Version: q.version, Source: custodian})
 		}
-		return false, why
-	}
-	if len(diag.Reasons) == 0 {
-		return false, []Reason{{Rule: "agreement", Text: "no rule permits " + action, Version: version, Source: custodian}}
-	}
-	why := make([]Reason, 0, len(diag.Reasons)+1)
-	at := slices.Index(allActions[:], action)
-	for _, reason := range diag.Reasons {
-		rule := &a.rules[a.places[reason.PolicyID]]
-		why = append(why, Reason{Rule: rule.name, Text: rule.says[at], Version: version, Source: custodian})
-	}
-	return decision == cedar.Allow, why
-}
-
-// showKey is a request to see a document as the rules can tell it from others. A rule may name a user by their id.
-type showKey struct {
-	user     User
-	document documentKey
-	context  contextKey
-}
-
-// shows reports whether the agreement lets the user see the request's document, whose key is given. An agreement means the same
-// for as long as it lives, so that what it has decided once it need not decide again.
-func (a *Agreement) shows(r *Request, d documentKey) bool {
-	k := showKey{user: r.User, document: d, context: a.contextKey(r)}
-	recurs := a.uses&usesNow == 0 // no moment does
-	if recurs {
-		if permit, known := a.shown.get(k); known {
-			return permit
+	case len(diag.Reasons) == 0:
+		why = append(why, Reason{Rule: "agreement", Text: "no rule permits " + allActions[q.action], Version: q.version, Source: custodian})
+	default:
+		for _, reason := range diag.Reasons {
+			rule := &a.rules[a.places[reason.PolicyID]]
+			why = append(why, Reason{Rule: rule.name, Text: rule.says[q.action], Version: q.version, Source: custodian})
 		}
 	}
-	permit, _ := a.evaluate(*r, actionSee, 0)
-	if recurs {
-		a.shown.put(k, permit)
-	}
-	return permit
+	return why
 }
 
 func (a *Agreement) candidates(action string, u User) candidates {
@@ -175,6 +189,10 @@ func (a *Agreement) reindex() {
 				}
 			}
 		}
+	}
+	a.answers.most = maxAnswers
+	if a.uses&usesNow != 0 {
+		a.answers.most = maxOfAMoment
 	}
 }
 

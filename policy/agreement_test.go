@@ -86,7 +86,7 @@ func plainly(text string, r Request, action string) (bool, []string) {
 
 func compare(t *rapid.T, a *Agreement, r Request, action string) {
 	want, rules := plainly(a.text, r, action)
-	got, why := a.evaluate(r, action, 1)
+	got, why := a.evaluate(&r, action, 1)
 	var names []string
 	for _, w := range why {
 		if _, id, has := strings.Cut(w.Rule, "/"); has {
@@ -140,7 +140,7 @@ func TestMemoryOfAnAgreementIsBounded(t *testing.T) {
 	r, _ := good(t)
 	for i := range 3 * maxMemo {
 		r.Document.Type = fmt.Sprint("type ", i)
-		a.evaluate(r, actionOpen, 1)
+		a.evaluate(&r, actionOpen, 1)
 	}
 	if n := len(a.documents.kept); n > maxMemo {
 		t.Errorf("%d documents kept", n)

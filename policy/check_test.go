@@ -195,7 +195,7 @@ func drawWide(t *rapid.T) Request {
 // worldOf says all that is known of a request.
 func worldOf(r Request, action string) *world {
 	a := &Agreement{uses: usesEverything}
-	e, c := a.entitiesOf(r), a.contextOf(r)
+	e, c := a.entitiesOf(&r), a.contextOf(&r).attributes
 	w := &world{own: uid(typeTrust, string(r.Document.Custodian))}
 	w.values[varAction] = uid(typeAction, action)
 	for name, v := range attributeVariables {
@@ -228,11 +228,11 @@ func TestEvaluatorOfTheCheckAgreesWithCedar(t *testing.T) {
 		}
 		r := drawWide(t)
 		action := rapid.SampledFrom(allActions[:]).Draw(t, "action")
-		e := a.entitiesOf(r)
+		e := a.entitiesOf(&r)
 		// As it was written and without the index, which another property is about.
 		one := cedar.NewPolicySet()
 		one.Add("1", a.rules[0].policy)
-		_, diag := cedar.Authorize(one, e, cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r)})
+		_, diag := cedar.Authorize(one, e, cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(&r).attributes})
 		applies, failed := len(diag.Reasons) > 0, len(diag.Errors) > 0
 		w := worldOf(r, action)
 		for i := range w.values {
@@ -268,7 +268,7 @@ func TestClaimsOfTheCheckHold(t *testing.T) {
 			for range 8 {
 				r := drawWide(t)
 				action := rapid.SampledFrom(allActions[:]).Draw(t, "action")
-				permit, why := a.evaluate(r, action, 1)
+				permit, why := a.evaluate(&r, action, 1)
 				switch {
 				case f.Code == "never" && slices.ContainsFunc(why, func(w Reason) bool {
 					return w.Rule == "agreement/"+f.Rule && !strings.HasPrefix(w.Text, "failed")

@@ -40,7 +40,6 @@ func Compile(text string) (*Agreement, error) {
 		return nil, &TextError{Faults: []Fault{{1, 1, fmt.Sprintf("%d rules, at most %d", len(list), maxRules)}}}
 	}
 	a := &Agreement{text: text, digest: federation.Sum([]byte(text)), rules: make([]rule, len(list))}
-	a.shown.most = maxShown
 	faults := a.name(list)
 	validator := validate.New(resolvedSchema(), validate.WithStrict())
 	for i, p := range list {

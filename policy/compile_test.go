@@ -59,7 +59,7 @@ func TestEntitiesConformToTheSchema(t *testing.T) {
 	r, _ := good(t)
 	r.Document.Date = now
 	a := &Agreement{uses: usesEverything}
-	e := a.entitiesOf(r)
+	e := a.entitiesOf(&r)
 	v := validate.New(resolvedSchema())
 	for _, entity := range []cedar.Entity{e.user, e.document} {
 		if err := v.Entity(entity); err != nil {
@@ -67,7 +67,7 @@ func TestEntitiesConformToTheSchema(t *testing.T) {
 		}
 	}
 	for _, action := range allActions {
-		if err := v.Request(cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r)}); err != nil {
+		if err := v.Request(cedar.Request{Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(&r).attributes}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -17,21 +17,21 @@ func Decide(r Request, f Facts) Decision {
 		w = wishesOf(&r, &f)
 	}
 	r.consented = w.consent != nil
-	ordinary := decideOrdinary(r, f, &w)
+	ordinary := decideOrdinary(&r, &f, &w)
 	if ordinary.Permitted() || !r.BreakGlass {
 		if ordinary.Outcome == Denied && ordinary.Visible && !r.BreakGlass {
-			ordinary.CanBreak = decideGlass(r, f).Permitted()
+			ordinary.CanBreak = decideGlass(&r, &f).Permitted()
 		}
 		return ordinary
 	}
-	glass := decideGlass(r, f)
+	glass := decideGlass(&r, &f)
 	// What the ordinary rules refused stands in the chain first: it is why the glass had to be broken.
 	glass.Chain = append(ordinary.Chain, glass.Chain...)
 	glass.Visible = glass.Visible || ordinary.Visible
 	return glass
 }
 
-func decideOrdinary(r Request, f Facts, w *wishes) Decision {
+func decideOrdinary(r *Request, f *Facts, w *wishes) Decision {
 	if d, refused := decideFirst(r, f); refused {
 		return d
 	}
@@ -73,7 +73,7 @@ func decideOrdinary(r Request, f Facts, w *wishes) Decision {
 }
 
 // decideGlass decides as if the glass were broken.
-func decideGlass(r Request, f Facts) Decision {
+func decideGlass(r *Request, f *Facts) Decision {
 	if d, refused := decideFirst(r, f); refused {
 		return d
 	}
@@ -90,7 +90,7 @@ func decideGlass(r Request, f Facts) Decision {
 }
 
 // decideFirst refuses what nothing later may permit.
-func decideFirst(r Request, f Facts) (Decision, bool) {
+func decideFirst(r *Request, f *Facts) (Decision, bool) {
 	refuse := func(rule, format string, args ...any) (Decision, bool) {
 		return Decision{Outcome: Denied, Chain: []Reason{{Rule: rule, Text: fmt.Sprintf(format, args...)}}}, true
 	}
@@ -112,11 +112,11 @@ func decideFirst(r Request, f Facts) (Decision, bool) {
 }
 
 // fault returns what is wrong with the request itself, or "".
-func fault(r Request) string {
+func fault(r *Request) string {
 	if r.Action != See && r.Action != Open && r.Action != Export {
 		return "no action is named"
 	}
-	if text := faultOfAsker(&r); text != "" {
+	if text := faultOfAsker(r); text != "" {
 		return text
 	}
 	return faultOf(&r.Document)
@@ -151,10 +151,10 @@ func faultOf(d *Document) string {
 }
 
 // own reports whether the user belongs to the trust that holds the document.
-func (r Request) own() bool { return r.User.Trust == r.Document.Custodian }
+func (r *Request) own() bool { return r.User.Trust == r.Document.Custodian }
 
 // lease reports whether the facts are recent enough for the action.
-func lease(r Request, f Facts) (Reason, bool) {
+func lease(r *Request, f *Facts) (Reason, bool) {
 	if r.Action == See || r.own() {
 		return Reason{}, true
 	}

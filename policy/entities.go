@@ -81,35 +81,55 @@ func (e *entities) Get(id cedar.EntityUID) (cedar.Entity, bool) {
 }
 
 // entitiesOf builds what the request is about, as far as the rules can tell.
-func (a *Agreement) entitiesOf(r Request) *entities {
-	e := &entities{
-		// A staff id is unique within its trust only.
-		user:     cedar.Entity{UID: uid(typeUser, string(r.User.Trust)+"/"+r.User.ID)},
-		document: cedar.Entity{UID: uid(typeDocument, string(r.Document.ID))},
-	}
-	u := userKey{trust: r.User.Trust, role: r.User.Role}
-	if a.uses&usesID != 0 {
-		u.id = r.User.ID
-	}
-	parts, ok := a.users.get(u)
-	if !ok {
-		parts = userParts(u, a.uses)
-		a.users.put(u, parts)
-	}
-	e.user.Parents, e.user.Attributes = parts.parents, parts.attributes
-	d := a.documentKey(&r.Document)
-	if parts, ok = a.documents.get(d); !ok {
-		parts = documentParts(d, a.uses)
-		a.documents.put(d, parts)
-	}
-	e.document.Parents, e.document.Attributes = parts.parents, parts.attributes
-	return e
+func (a *Agreement) entitiesOf(r *Request) *entities {
+	return entitiesWith(r, a.userOf(&r.User), a.documentOf(&r.Document))
 }
 
-// parts are what an entity has beside its id.
+func entitiesWith(r *Request, user, document *parts) *entities {
+	return &entities{
+		// A staff id is unique within its trust only.
+		user:     cedar.Entity{UID: uid(typeUser, string(r.User.Trust)+"/"+r.User.ID), Parents: user.parents, Attributes: user.attributes},
+		document: cedar.Entity{UID: uid(typeDocument, string(r.Document.ID)), Parents: document.parents, Attributes: document.attributes},
+	}
+}
+
+// parts are what an entity has beside its id, and what the context has. Rules tell those apart that differ in their number, which
+// counts all that the agreement has made, and no others.
 type parts struct {
+	number     uint64
 	parents    cedar.EntityUIDSet
 	attributes cedar.Record
+}
+
+// partsOf returns what is kept of a key, or makes it.
+func partsOf[K comparable](a *Agreement, kept *memo[K, *parts], key K, build func(K, attributes) parts) *parts {
+	found, ok := kept.get(key)
+	if !ok {
+		made := build(key, a.uses)
+		made.number = a.made.Add(1)
+		found = &made
+		kept.put(key, found)
+	}
+	return found
+}
+
+// userOf returns what the rules can tell of a user.
+func (a *Agreement) userOf(u *User) *parts {
+	k := userKey{trust: u.Trust, role: u.Role}
+	if a.uses&(usesID|usesUser) != 0 {
+		k.id = u.ID
+	}
+	return partsOf(a, &a.users, k, userParts)
+}
+
+// documentOf returns what the rules can tell of a document.
+func (a *Agreement) documentOf(d *Document) *parts {
+	return partsOf(a, &a.documents, a.documentKey(d), documentParts)
+}
+
+// contextOf returns what the rules can tell of a request beside who and what.
+func (a *Agreement) contextOf(r *Request) *parts {
+	return partsOf(a, &a.contexts, a.contextKey(r), contextParts)
 }
 
 type userKey struct {
@@ -127,7 +147,7 @@ func userParts(k userKey, uses attributes) parts {
 	all.set(usesID, "id", cedar.String(k.id))
 	all.set(usesTrust, "trust", trust)
 	all.set(usesRole, "role", role)
-	return parts{cedar.NewEntityUIDSet(above...), all.record()}
+	return parts{parents: cedar.NewEntityUIDSet(above...), attributes: all.record()}
 }
 
 // documentKey is a document as the rules can tell it from others: what none of them mentions is left out.
@@ -224,7 +244,7 @@ func documentParts(k documentKey, uses attributes) parts {
 		}
 		all.set(usesSensitivity, "sensitivity", cedar.NewSet(labels...))
 	}
-	return parts{cedar.NewEntityUIDSet(custodian), all.record()}
+	return parts{parents: cedar.NewEntityUIDSet(custodian), attributes: all.record()}
 }
 
 // contextKey is what the rules can tell of a request beside who and what.
@@ -254,17 +274,7 @@ func (a *Agreement) contextKey(r *Request) contextKey {
 	return k
 }
 
-func (a *Agreement) contextOf(r Request) cedar.Record {
-	k := a.contextKey(&r)
-	c, ok := a.contexts.get(k)
-	if !ok {
-		c = contextRecord(k, a.uses)
-		a.contexts.put(k, c)
-	}
-	return c
-}
-
-func contextRecord(k contextKey, uses attributes) cedar.Record {
+func contextParts(k contextKey, uses attributes) parts {
 	kind := string(k.kind)
 	if kind == "" {
 		kind = noRelationship
@@ -280,7 +290,7 @@ func contextRecord(k contextKey, uses attributes) cedar.Record {
 	if uses&usesNow != 0 {
 		all.set(usesNow, "now", cedar.NewDatetimeFromMillis(k.now))
 	}
-	return all.record()
+	return parts{attributes: all.record()}
 }
 
 // outOfHours reports whether general practice is closed: core hours are 08:00 to 18:30, Monday to Friday (General Medical

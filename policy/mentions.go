@@ -33,8 +33,9 @@ const (
 	usesGlass
 	usesHours
 	usesNow
+	usesUser // a user by name: no attribute
 
-	usesEverything = usesNow<<1 - 1
+	usesEverything = usesUser<<1 - 1
 )
 
 // attributeNames has every attribute of schema.cedarschema; it never changes.
@@ -45,9 +46,9 @@ var attributeNames = map[string]attributes{
 	"relationship_verified": usesVerified, "consented": usesConsented, "break_glass": usesGlass, "out_of_hours": usesHours, "now": usesNow,
 }
 
-// mentions returns what the rule mentions. Heads mention no attribute, but may name a document.
+// mentions returns what the rule mentions. Heads mention no attribute, but may name a user or a document.
 func mentions(p *cedar.Policy) attributes {
-	var found attributes
+	found := naming(principalEntity(p))
 	switch s := (*ast.Policy)(p.AST()).Resource.(type) {
 	case ast.ScopeTypeEq:
 		found |= naming(s.Entity)
@@ -86,12 +87,15 @@ func mentions(p *cedar.Policy) attributes {
 	return found
 }
 
-// naming returns usesID when v names a document, which a rule can then tell from all others.
+// naming returns what a rule that names v can tell from all others: a document, a user.
 func naming(v cedar.Value) (found attributes) {
 	switch v := v.(type) {
 	case cedar.EntityUID:
-		if v.Type == typeDocument {
+		switch v.Type {
+		case typeDocument:
 			found = usesID
+		case typeUser:
+			found = usesUser
 		}
 	case cedar.Set:
 		for member := range v.All() {
@@ -121,10 +125,12 @@ func (r recordOf) set(bit attributes, name string, v cedar.Value) {
 
 func (r recordOf) record() cedar.Record { return cedar.NewRecord(r.values) }
 
-// maxMemo bounds what an agreement keeps of each kind, and maxShown how many decisions: each user has some of their own.
+// maxMemo bounds what an agreement keeps of each kind, and maxAnswers how many answers: most questions are new combinations of what
+// is not. Of a moment few come again, and all of them soon.
 const (
-	maxMemo  = 512
-	maxShown = 2048
+	maxMemo      = 512
+	maxAnswers   = 2048
+	maxOfAMoment = 256
 )
 
 // memo keeps values that are dear to make. It is emptied when full: what recurs is soon there again.
@@ -145,8 +151,11 @@ func (m *memo[K, V]) get(k K) (V, bool) {
 func (m *memo[K, V]) put(k K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.kept == nil || len(m.kept) >= cmp.Or(m.most, maxMemo) {
+	if m.kept == nil {
 		m.kept = make(map[K]V)
+	}
+	if len(m.kept) >= cmp.Or(m.most, maxMemo) {
+		clear(m.kept)
 	}
 	m.kept[k] = v
 }

@@ -24,7 +24,7 @@ func (p permitting) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 // Overruled returns the rules of the agreement that would permit the request, were it not that others forbid it: whoever asks why
 // is to see both sides of a conflict. It is empty where nothing permits, and where the agreement permits.
 func Overruled(r Request, f Facts) []Reason {
-	if f.Agreement == nil || fault(r) != "" {
+	if f.Agreement == nil || fault(&r) != "" {
 		return nil
 	}
 	if f.Complete {
@@ -32,12 +32,12 @@ func Overruled(r Request, f Facts) []Reason {
 		r.consented = w.consent != nil
 	}
 	a, action := f.Agreement, actionOf(&r)
-	if permit, _ := a.evaluate(r, action, f.AgreementVersion); permit {
+	if permit, _ := a.evaluate(&r, action, f.AgreementVersion); permit {
 		return nil
 	}
-	e := a.entitiesOf(r)
+	e := a.entitiesOf(&r)
 	decision, diag := cedar.Authorize(permitting{a.candidates(action, r.User)}, e, cedar.Request{
-		Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(r),
+		Principal: e.user.UID, Action: uid(typeAction, action), Resource: e.document.UID, Context: a.contextOf(&r).attributes,
 	})
 	if decision != cedar.Allow {
 		return nil

@@ -62,7 +62,7 @@ func (s *Sight) Sees(d *Document) bool {
 	sees, known := s.known[key]
 	if !known {
 		if s.request.Document = *d; s.plain {
-			sees = s.facts.Agreement.shows(&s.request, key)
+			sees, _ = s.facts.Agreement.evaluate(&s.request, actionSee, s.facts.AgreementVersion)
 		} else {
 			sees = s.decide(d)
 		}

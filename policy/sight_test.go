@@ -144,12 +144,19 @@ func TestWhatAnAgreementHasShownIsOfThatUserAndRequest(t *testing.T) {
 			}
 		}
 	}
-	if n := len(a.shown.kept); n != 6 {
+	if n := len(a.answers.kept); n != 6 {
 		t.Errorf("%d decisions are kept, want 6", n)
 	}
-	timed := mustCompile(t, `permit (principal, action, resource) when { context.now > datetime("2020-01-01") };`)
-	f.Agreement = timed
-	if !NewSight(base, f).Sees(&base.Document) || len(timed.shown.kept) != 0 {
-		t.Errorf("%d decisions that depend on the moment are kept", len(timed.shown.kept))
+	timed := mustCompile(t, `permit (principal, action, resource) when { context.now > datetime("2026-01-01") };`)
+	for i := range 3 * maxOfAMoment {
+		r := base
+		r.Now = base.Now.AddDate(-i%2, 0, -i/2)
+		f.Agreement = timed
+		if got, want := NewSight(r, f).Sees(&r.Document), r.Now.Year() == 2026; got != want {
+			t.Fatalf("at %s: %v", r.Now, got)
+		}
+	}
+	if n := len(timed.answers.kept); n > maxOfAMoment {
+		t.Errorf("%d decisions that depend on the moment are kept", n)
 	}
 }

@@ -66,6 +66,11 @@ func Simulate(ctx context.Context, before, after *Agreement, cases iter.Seq[Case
 	var wg sync.WaitGroup
 	for i := range workers {
 		wg.Go(func() {
+			before, same := before.apart(), before == after
+			after := after.apart()
+			if same {
+				after = before
+			}
 			for b := range work {
 				for j := range b.cases {
 					workers[i].try(before, after, &b.cases[j], b.first+j)
