@@ -189,11 +189,14 @@ func scanStart(prefix, from []byte) []byte {
 
 // memCursors returns cursors over those runs that have keys to scan.
 func memCursors(runs []*memRun, prefix, from []byte) []cursor {
-	cursors := make([]cursor, 0, 8)
+	var cursors []cursor // most scans of most rows find none
+	start := scanStart(prefix, from)
 	for _, run := range runs {
-		c := run.cursor(scanStart(prefix, from))
-		if len(c.left) > 0 && bytes.HasPrefix(c.left[0].row.key(), prefix) {
-			cursors = append(cursors, c)
+		if i := run.seek(start); i < len(run.entries) && bytes.HasPrefix(run.entries[i].row.key(), prefix) {
+			if cursors == nil {
+				cursors = make([]cursor, 0, 8)
+			}
+			cursors = append(cursors, &memCursor{left: run.entries[i:]})
 		}
 	}
 	return cursors
@@ -201,6 +204,9 @@ func memCursors(runs []*memRun, prefix, from []byte) []cursor {
 
 // scanRows calls fn for the rows with a prefix.
 func scanRows(cursors []cursor, prefix []byte, fn func(key, value []byte) (bool, error)) error {
+	if len(cursors) == 0 {
+		return nil
+	}
 	rows := merge(cursors)
 	for rows.next() {
 		key, value, deleted := rows.row()

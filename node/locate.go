@@ -75,11 +75,11 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 
 // listing is what a search answers.
 func (n *Node) listing(ctx context.Context, q search) (*admin.LocateReply, error) {
-	sites, err := n.recentSites(ctx)
+	sites, asOf, err := n.recentSites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reply := &admin.LocateReply{Sites: sites, AsOf: n.asOf()}
+	reply := &admin.LocateReply{Sites: sites, AsOf: asOf}
 	room := n.borrowRoom()
 	seen, err := n.page(ctx, q, room)
 	if err == nil {
@@ -137,10 +137,10 @@ func checkAsker(who *admin.Asker) error {
 	if _, err := policy.ParseRelationship(who.GetRelationship()); err != nil {
 		return admin.Errorf(admin.CodeBadInput, "--relationship: %v. Give one of %s, with its evidence after a colon where there is some, such as referral:UBRN-000049831234", err, relationshipKinds())
 	}
-	if !slices.ContainsFunc(policy.Roles(), func(r policy.Role) bool { return r.Code == who.GetRole() }) {
+	if !policy.IsRole(who.GetRole()) {
 		return admin.Errorf(admin.CodeBadInput, "there is no role %q: it is one of %s", who.GetRole(), roleCodes())
 	}
-	if !slices.ContainsFunc(policy.Purposes(), func(p policy.Purpose) bool { return p.Code == who.GetPurpose() }) {
+	if !policy.IsPurpose(who.GetPurpose()) {
 		return admin.Errorf(admin.CodeBadInput, "there is no purpose %q: it is a code of HL7 v3-ActReason, such as TREAT", who.GetPurpose())
 	}
 	return nil
@@ -202,25 +202,28 @@ type siteList struct {
 	made   time.Time
 	roster *federation.Roster
 	sites  []*admin.Site
+	asOf   int64
 }
 
-// recentSites is sites, with who suspended those that are. The list is shared by the answers of a moment: it must not be changed.
-func (n *Node) recentSites(ctx context.Context) ([]*admin.Site, error) {
+// recentSites is sites, with who suspended those that are, and asOf: this copy has at least what it had a moment ago. The list is
+// shared by the answers of a moment: it must not be changed.
+func (n *Node) recentSites(ctx context.Context) (sites []*admin.Site, asOf int64, err error) {
 	l, now, roster := &n.siteList, time.Now(), n.ledger.Roster()
 	l.mu.Lock()
-	sites, recent := l.sites, l.roster == roster && now.Sub(l.made) < siteLife
+	sites, asOf = l.sites, l.asOf
+	recent := l.roster == roster && now.Sub(l.made) < siteLife
 	l.mu.Unlock()
 	if recent {
-		return sites, nil
+		return sites, asOf, nil
 	}
-	sites = n.sites()
+	asOf, sites = n.asOf(), n.sites()
 	if err := n.nameSuspensions(ctx, sites); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.made, l.roster, l.sites = now, roster, sites
-	return sites, nil
+	l.made, l.roster, l.sites, l.asOf = now, roster, sites, asOf
+	return sites, asOf, nil
 }
 
 // sites says of each trust whether it can be reached, and when it was last heard.

@@ -90,13 +90,14 @@ func (s *seenPatients) see(subject federation.Subject, at time.Time) {
 		}
 		s.order.Remove(old)
 	}
-	after := s.order.Back()
-	for after != nil && after.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
-		after = after.Prev()
-	}
-	if after == nil {
+	// The log is read from the latest: what it tells is older than all that is known, again and again.
+	if first := s.order.Front(); first == nil || first.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
 		s.at[subject] = s.order.PushFront(lookedAt{subject, at})
 		return
+	}
+	after := s.order.Back()
+	for after.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
+		after = after.Prev()
 	}
 	s.at[subject] = s.order.InsertAfter(lookedAt{subject, at}, after)
 }

@@ -60,20 +60,19 @@ func namedBy(all []policy.Directive, want func(d policy.Directive, exception boo
 	return out
 }
 
-// describe is policy.DocumentOf with the versions of the document that the patient has named.
-func (x *naming) describe(ctx context.Context, p federation.Pointer) policy.Document {
-	d := policy.DocumentOf(p)
+// describe makes d what p says of its document, with those of its versions that the patient has named.
+func (x *naming) describe(ctx context.Context, p *federation.Pointer, d *policy.Document) {
+	d.Describe(p)
 	if x == nil || len(x.ids[d.Custodian]) == 0 {
-		return d
+		return
 	}
 	if d.Custodian == x.n.Trust() {
 		if others, all, err := x.n.records.Versions(ctx, p.Document); err == nil {
 			d.Versions, d.MoreVersions = others, !all
-			return d
+			return
 		}
 	}
-	d.Versions = x.fromIndex(p)
-	return d
+	d.Versions = x.fromIndex(*p)
 }
 
 // fromIndex returns the documents that the patient has named which are, or may be, versions of one, as the index alone tells.
@@ -140,7 +139,7 @@ func (n *Node) documentOf(ctx context.Context, p federation.Pointer) (doc policy
 	local := n.refusalsBefore(ctx, p.Subject)
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		w := saidBy(r, local, p.Subject)
-		doc = newNaming(n, r, w).describe(ctx, p)
+		newNaming(n, r, w).describe(ctx, &p, &doc)
 		return nil
 	})
 	return doc, err

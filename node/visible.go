@@ -349,7 +349,7 @@ func (n *Node) sightWith(ctx context.Context, r consensus.Reader, who *admin.Ask
 	names := newNaming(n, r, said)
 	var d policy.Document // one for all: the sight keeps none
 	return func(p *federation.Pointer) bool {
-		d = names.describe(ctx, *p)
+		names.describe(ctx, p, &d)
 		s := custodians[d.Custodian]
 		if s == nil {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.

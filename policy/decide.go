@@ -127,9 +127,9 @@ func faultOfAsker(r *Request) string {
 	switch {
 	case !r.User.Trust.Valid() || r.User.ID == "":
 		return "no user is named"
-	case !knownRole(r.User.Role):
+	case !IsRole(r.User.Role):
 		return fmt.Sprintf("role %q is not a documented one", r.User.Role)
-	case !knownPurpose(r.Purpose):
+	case !IsPurpose(r.Purpose):
 		return fmt.Sprintf("purpose %q is not a documented one", r.Purpose)
 	case r.Now.IsZero():
 		return "the time is not known"

@@ -215,7 +215,7 @@ func coverRole(want, have string) coverage {
 	switch {
 	case want == "" || want == have || roleWithin(have, want):
 		return inside
-	case !knownRole(want):
+	case !IsRole(want):
 		return perhaps
 	default:
 		return outside
@@ -226,7 +226,7 @@ func coverPurpose(want, have string) coverage {
 	switch {
 	case want == "" || want == have:
 		return inside
-	case !knownPurpose(want):
+	case !IsPurpose(want):
 		return perhaps
 	default:
 		return outside

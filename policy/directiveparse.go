@@ -159,7 +159,7 @@ func (r *reading) exceptions(scope federation.Scope, list []ScopeFields) []feder
 func (r *reading) scope(prefix string, f ScopeFields) federation.Scope {
 	s := federation.Scope{Role: f.Role, Person: f.Person, Type: f.Type, Category: f.Category, Sensitivity: f.Sensitivity, Purpose: f.Purpose}
 	s.Trust, s.Custodian = r.trust(prefix+"trust", f.Trust), r.trust(prefix+"custodian", f.Custodian)
-	if f.Role != "" && !knownRole(f.Role) {
+	if f.Role != "" && !IsRole(f.Role) {
 		r.fault(prefix+"role", "%q is not a role that exists; there are %s", f.Role, codesOf(roleTable, func(r Role) string { return r.Code }))
 	}
 	if f.Person != "" && f.Trust == "" {
@@ -168,7 +168,7 @@ func (r *reading) scope(prefix string, f ScopeFields) federation.Scope {
 	if f.Sensitivity != "" && !knownSensitivity(f.Sensitivity) {
 		r.fault(prefix+"sensitivity", "%q is not a label that exists; there are %s", f.Sensitivity, codesOf(sensitivityTable, func(s Sensitivity) string { return s.Code }))
 	}
-	if f.Purpose != "" && !knownPurpose(f.Purpose) {
+	if f.Purpose != "" && !IsPurpose(f.Purpose) {
 		r.fault(prefix+"purpose", "%q is not a purpose that exists; there are %s", f.Purpose, codesOf(purposeTable, func(p Purpose) string { return p.Code }))
 	}
 	r.text(prefix+"person", f.Person, 128)

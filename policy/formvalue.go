@@ -90,8 +90,8 @@ func known(what string, is func(string) bool) func(string) string {
 
 // The readers never change.
 var (
-	readRoles         = readList(known("role", knownRole))
-	readPurposes      = readList(known("purpose of use", knownPurpose))
+	readRoles         = readList(known("role", IsRole))
+	readPurposes      = readList(known("purpose of use", IsPurpose))
 	readLabels        = readList(known("sensitivity label", knownSensitivity))
 	readRelationships = readList(known("kind of relationship", knownRelationship))
 	readActions       = readList(known("action (see, open, export)", func(s string) bool {

@@ -72,9 +72,9 @@ func unknown(e cedar.EntityUID) string {
 	ok := true
 	switch e.Type {
 	case typeRole:
-		ok = knownRole(id)
+		ok = IsRole(id)
 	case typePurpose:
-		ok = knownPurpose(id)
+		ok = IsPurpose(id)
 	case typeConfidentiality:
 		_, err := federation.ParseConfidentiality(id)
 		ok = err == nil

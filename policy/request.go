@@ -68,10 +68,18 @@ func (d Document) Restricted() bool { return d.LegallyRestricted || d.LegalClass
 // DocumentOf returns what a pointer says of its document. Legal restriction and sensitivity do not stand in a pointer: a
 // document that has one of them is published sealed.
 func DocumentOf(p federation.Pointer) Document {
-	return Document{
-		ID: p.Document, Custodian: p.Custodian(), Subject: p.Subject, Type: p.Type, Category: p.Category,
-		Specialty: p.Specialty, Author: p.Author, Confidentiality: p.Confidentiality, Date: p.Date, Sealed: p.Sealed(),
-	}
+	var d Document
+	d.Describe(&p)
+	return d
+}
+
+// Describe makes d what DocumentOf returns for p, without a copy of either: both are large, and lists have many.
+func (d *Document) Describe(p *federation.Pointer) {
+	d.ID, d.Custodian, d.Subject = p.Document, p.Document.Custodian(), p.Subject
+	d.Type, d.Category, d.Specialty, d.Author = p.Type, p.Category, p.Specialty, p.Author
+	d.Confidentiality, d.Date, d.Sealed = p.Confidentiality, p.Date, p.Confidentiality.Sealed()
+	d.Sensitivity, d.LegalClass, d.LegallyRestricted = nil, "", false
+	d.Versions, d.MoreVersions = nil, false
 }
 
 // RelationshipKind says what makes a relationship between a user and a patient legitimate. Zero is none.

@@ -80,7 +80,8 @@ var rolePlace = func() map[string]int {
 	return places
 }()
 
-func knownRole(code string) bool {
+// IsRole reports whether code is that of a documented role.
+func IsRole(code string) bool {
 	_, known := rolePlace[code]
 	return known
 }
@@ -95,6 +96,7 @@ func knownRelationship(code string) bool {
 	return code != "" && slices.Contains(relationshipTable, RelationshipKind(code))
 }
 
-func knownPurpose(code string) bool {
+// IsPurpose reports whether code is that of a documented purpose.
+func IsPurpose(code string) bool {
 	return slices.ContainsFunc(purposeTable, func(p Purpose) bool { return p.Code == code })
 }
