@@ -19,7 +19,7 @@ import (
 // childFound founds a region and runs its first node.
 func childFound(ctx context.Context, data, listen string, in io.Reader, out io.Writer) error {
 	settings := trialSettings()
-	settings.Listen = listen
+	settings.Listen, settings.Watch = listen, tireless()
 	_, err := node.Init(ctx, node.InitOptions{Data: data, Settings: settings, Region: "Bench", Trust: custodian, Name: "Imperial", Voters: 3, Now: time.Now()})
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func childFound(ctx context.Context, data, listen string, in io.Reader, out io.W
 // childJoin joins a region and runs the node.
 func childJoin(ctx context.Context, data, listen, invitation string, in io.Reader, out io.Writer) error {
 	settings := trialSettings()
-	settings.Listen = listen
+	settings.Listen, settings.Watch = listen, tireless()
 	if _, err := node.Join(ctx, node.JoinOptions{Data: data, Settings: settings, Invitation: invitation, Now: time.Now()}); err != nil {
 		return err
 	}

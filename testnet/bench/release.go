@@ -52,13 +52,18 @@ func (e *env) region(ctx context.Context, network *testnet.Network) (*testnet.Re
 	}, nil
 }
 
+// tireless are bounds for a reader who asks for more within a minute than people do in a year: it is not to be refused, nor
+// reviewed, for that.
+func tireless() node.WatchSettings {
+	return node.WatchSettings{PatientsAnHour: most, UnlinkedAnHour: most, QuotaUser: most, QuotaTrust: most}
+}
+
 func (e *env) regionOptions(dir string, network *testnet.Network) testnet.RegionOptions {
 	o := testnet.RegionOptions{
 		Dir: dir, Network: network, Voters: nodes,
 		Members: []testnet.Member{{Trust: custodian, Name: "Imperial"}, {Trust: reader, Name: "Hillingdon"}, {Trust: third, Name: "Central"}},
 		Open: func(_ federation.TrustID, o *node.Options) {
-			// One reader asks for more within a minute than people do in a year: it is not to be refused, nor reviewed, for that.
-			o.Settings.Watch = node.WatchSettings{PatientsAnHour: most, UnlinkedAnHour: most, QuotaUser: most, QuotaTrust: most}
+			o.Settings.Watch = tireless()
 		},
 	}
 	if e.quick {
