@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
@@ -62,5 +64,27 @@ func TestEmergencyIsBelievedWithinItsTimeOnly(t *testing.T) {
 	_, end, err := ask(now.Add(time.Minute), "RAS")
 	if got := n.reviews.list(false); err != nil || end.Before(now) || len(got) != 1 || len(got[0].Documents) != 1 {
 		t.Errorf("%v, %v, %v", end, err, got)
+	}
+	ownTransferEndsWithTheEmergency(t, n)
+}
+
+// ownTransferEndsWithTheEmergency: whoever asks holds itself to the end of what it declared, whatever the custodian does.
+func ownTransferEndsWithTheEmergency(t *testing.T, n *Node) {
+	t.Helper()
+	r := &review{ID: "RYJ-1", Kind: glassKind, User: "dr1", Trust: n.Trust(), Subject: federation.Subject{7}, At: time.Now(), Until: time.Now().Add(100 * time.Millisecond), Granted: true}
+	if _, err := n.reviews.begin(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	q := exchange.Request{User: r.User, Document: federation.NewDocumentID("RAS", federation.DocumentKey{1})}
+	ctx, over, err := n.breakGlassFor(t.Context(), &q, r.Subject)
+	if err != nil || q.Emergency != emergencyText(r) {
+		t.Fatalf("%q, %v", q.Emergency, err)
+	}
+	if end, set := ctx.Deadline(); !set || !end.Equal(r.Until) {
+		t.Fatalf("it ends at %v, the emergency at %v", end, r.Until)
+	}
+	<-ctx.Done()
+	if err := over(ctx.Err()); context.Cause(ctx) != errGlassOver || admin.CodeOf(err) != admin.CodeDenied || !strings.Contains(err.Error(), "the emergency that was declared for this patient ended at") {
+		t.Errorf("%v, because of %v", err, context.Cause(ctx))
 	}
 }

@@ -236,6 +236,42 @@ func TestDocumentsPublishedBeforeTheSettingsAreSealed(t *testing.T) {
 	}
 }
 
+// What is on its way to somebody is decided anew when its document is labelled otherwise or withdrawn, although the region has not
+// heard of it.
+func TestStreamUnderWayEndsWithTheRightToIt(t *testing.T) {
+	t.Parallel()
+	n, mute := mutableNode(t)
+	type change func(context.Context, federation.DocumentID) error
+	changes := map[string]change{
+		"labelled": func(ctx context.Context, id federation.DocumentID) error {
+			return n.relabel(ctx, relabelling{id: id, will: record.Marks{Confidentiality: federation.VeryRestricted}}, labeller(), "a mistake")
+		},
+		"withdrawn": func(ctx context.Context, id federation.DocumentID) error {
+			ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond) // for the region, which does not answer
+			defer cancel()
+			_, err := n.Withdraw(ctx, &admin.WithdrawRequest{Document: string(id), Reason: "a mistake", By: labeller()})
+			return err
+		},
+	}
+	ids := make(map[string]federation.DocumentID)
+	for name := range changes {
+		ids[name] = mustTake(t, n, name, strings.Repeat(name, federation.ChunkSize), nil).Document
+	}
+	mute()
+	for name, id := range ids {
+		got := 0
+		err := n.Fetch(t.Context(), &admin.FetchRequest{Document: string(id)}, func(r *admin.FetchReply) error {
+			if got += len(r.GetData()); got == federation.ChunkSize {
+				return changes[name](t.Context(), id)
+			}
+			return nil
+		})
+		if code := admin.CodeOf(err); code != admin.CodeNotFound && code != admin.CodeDenied || got != federation.ChunkSize {
+			t.Errorf("%s: %d bytes, %v", name, got, err)
+		}
+	}
+}
+
 // noneIsToldOf fails the test unless a document of a legally restricted class is refused in every way, in an emergency too.
 func noneIsToldOf(t *testing.T, n *Node, id federation.DocumentID) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -25,11 +26,29 @@ func TestWhatWaitsForTheRegionIsPublishedAnewToo(t *testing.T) {
 	if err := n.records.SetSetting(t.Context(), settingSealed, []byte("as it was before")); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.resealAll(t.Context()); err != nil || n.resealed.Load() != 1 {
+	kinds := n.sealedKinds()
+	looks, early := 0, false
+	ctx := watchedContext{t.Context(), func() {
+		looks++
+		kept, _, err := n.records.Setting(t.Context(), settingSealed)
+		early = early || err != nil || n.resealed.Load() <= 0 && string(kept) == string(kinds[:])
+	}}
+	if err := n.resealAll(ctx); err != nil || n.resealed.Load() != 1 {
 		t.Errorf("%d published anew, %v", n.resealed.Load(), err)
 	}
-	kinds := n.sealedKinds()
+	if looks == 0 || early {
+		t.Errorf("seen %d times: what is cut off would not begin again: %v", looks, early)
+	}
 	if kept, _, err := n.records.Setting(t.Context(), settingSealed); err != nil || string(kept) != string(kinds[:]) {
 		t.Errorf("it would be looked for again at each start: %x, %v", kept, err)
 	}
 }
+
+// watchedContext looks at what is there whenever somebody asks whether it has ended.
+type watchedContext struct {
+	context.Context
+	look func()
+}
+
+func (c watchedContext) Err() error            { c.look(); return c.Context.Err() }
+func (c watchedContext) Done() <-chan struct{} { c.look(); return c.Context.Done() }

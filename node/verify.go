@@ -40,19 +40,24 @@ func (n *Node) VerifyAudit(ctx context.Context, q *admin.VerifyAuditRequest) (*a
 	if q.GetRegion() {
 		reply.Sites, said = n.askWitnesses(ctx, said)
 	}
-	var against []federation.Checkpoint
-	for _, s := range said {
-		against = append(against, federation.Checkpoint{Node: n.ID(), Size: s.Size, Root: s.Root})
-	}
-	report, err := n.audit.Verify(ctx, against)
-	if err != nil {
-		return nil, fmt.Errorf("verify the audit log: %w", err)
-	}
-	reply.Ok, reply.Entries, reply.Root, reply.Damaged, reply.Checkpoints = report.OK(), report.Entries, report.Root.String(), report.Damaged, uint64(len(said))
-	if err := n.findings(ctx, reply, report, said); err != nil {
+	if err := n.verifyAgainst(ctx, reply, said); err != nil {
 		return nil, err
 	}
 	return reply, nil
+}
+
+// verifyAgainst verifies the log against all that was said of it.
+func (n *Node) verifyAgainst(ctx context.Context, reply *admin.VerifyAuditReply, said []testified) error {
+	against := make([]federation.Checkpoint, len(said))
+	for i, s := range said {
+		against[i] = federation.Checkpoint{Node: n.ID(), Size: s.Size, Root: s.Root}
+	}
+	report, err := n.audit.Verify(ctx, against)
+	if err != nil {
+		return fmt.Errorf("verify the audit log: %w", err)
+	}
+	reply.Ok, reply.Entries, reply.Root, reply.Damaged, reply.Checkpoints = report.OK(), report.Entries, report.Root.String(), report.Damaged, uint64(len(said))
+	return n.findings(ctx, reply, report, said)
 }
 
 // testify adds what a trust's copy has. None of a log is no testimony.
