@@ -22,13 +22,17 @@ func newcomer(t *testing.T, sponsor *Node, trust federation.TrustID) JoinOptions
 }
 
 // joinNode is another trust's node, joined by the sponsor's invitation and served until the test ends.
-func joinNode(t *testing.T, sponsor *Node, trust federation.TrustID) *Node {
+func joinNode(t *testing.T, sponsor *Node, trust federation.TrustID, change ...func(*Options)) *Node {
 	t.Helper()
 	o := newcomer(t, sponsor, trust)
 	if joined, err := Join(t.Context(), o); err != nil || joined.Pending {
 		t.Fatalf("%+v, %v", joined, err)
 	}
-	return reopen(t, Options{Data: o.Data, Settings: o.Settings, Small: true, Version: "test", Statfs: sponsor.options.Statfs})
+	served := Options{Data: o.Data, Settings: o.Settings, Small: true, Version: "test", Statfs: sponsor.options.Statfs}
+	for _, fn := range change {
+		fn(&served)
+	}
+	return reopen(t, served)
 }
 
 // pairOfTwoApprovals is a region of two trusts in which both must approve.

@@ -4,8 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
@@ -25,7 +28,10 @@ func verified(t *testing.T, n *Node) *admin.VerifyAuditReply {
 func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 	t.Parallel()
 	first := settledNode(t, nil)
-	second := joinNode(t, first, "RAS")
+	var behind sync.Mutex
+	second := joinNode(t, first, "RAS", func(o *Options) {
+		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, &behind} }
+	})
 	eventually(t, "the second trust", func() bool { return first.ledger.Roster().Active(second.ID()) })
 	noteSome(t, first, 5)
 	kept := witnessed(t, first, first.audit.Size())
@@ -33,6 +39,15 @@ func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 		r := verified(t, first)
 		return r.GetOk() && len(r.GetSites()) == 1 && r.GetSites()[0].GetAnswered() && r.GetSites()[0].GetEntries() >= kept
 	})
+	// While the other trust's copy lags, what it has is looked at beside what this one has.
+	behind.Lock()
+	noteSome(t, first, 1)
+	err := first.checkpoint(t.Context(), new(time.Time))
+	lagging := verified(t, first)
+	behind.Unlock()
+	if err != nil || !lagging.GetOk() || lagging.GetCheckpoints() != 2 {
+		t.Errorf("%v, %d checkpoints were looked at, %q", err, lagging.GetCheckpoints(), lagging.GetFindings())
+	}
 	stop(t, first)
 	log := filepath.Join(first.options.Data, "audit")
 	copyFolder(t, log, log+"-copy")
