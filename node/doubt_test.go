@@ -13,6 +13,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
@@ -77,6 +78,7 @@ func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
 			first := settledNode(t, nil)
 			second := joinNode(t, first, "RAS")
 			id := string(takeLetters(t, first, 0, 1)[0])
+			hidden := string(mustTake(t, first, "Hidden", "hidden", func(i *ingest.Item) { i.Confidentiality = "V" }).Document)
 			eventually(t, "the document at the second", func() bool {
 				_, _, err := collect(t, second, &admin.FetchRequest{Document: id})
 				return err == nil
@@ -103,6 +105,9 @@ func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
 				_, _, err := collect(t, second, &admin.FetchRequest{Document: id})
 				return admin.CodeOf(err) == admin.CodeUnavailable && restored.doubtNow() != nil
 			})
+			if _, _, err := collect(t, second, &admin.FetchRequest{Document: hidden}); admin.CodeOf(err) != admin.CodeNotFound {
+				t.Errorf("that a document cannot be delivered now tells the second of one that it may not know of: %v", err)
+			}
 			if _, _, err := collect(t, restored, &admin.FetchRequest{Document: id}); err != nil {
 				t.Errorf("own staff cannot read: %v", err)
 			}

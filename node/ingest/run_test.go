@@ -142,6 +142,7 @@ func TestGoodRowsGoInAndBadOnesAreListed(t *testing.T) {
 		{"no title", "a.txt,9991234560,373942005,,2024-03-31,,,,,,\n", Refused, CodeField, "title is empty"},
 		{"no file", ",9991234560,373942005,T,2024-03-31,,,,,,\n", Refused, CodeField, "file is empty"},
 		{"control characters", "a.txt,9991234560,373942005,\"a\nb\",2024-03-31,,,,,,\n", Refused, CodeField, "control"},
+		{"order of text turned", "a.txt,9991234560,373942005,\"Letter \u202egnol\",2024-03-31,,,,,,\n", Refused, CodeField, "title has a mark that turns the order of text"},
 		{"doubtful confidentiality", "a.txt,9991234560,373942005,T,2024-03-31,,,,secret,,\n", Refused, CodeField, "none of N"},
 		{"doubtful language", "a.txt,9991234560,373942005,T,2024-03-31,,,,,,English!\n", Refused, CodeField, "language"},
 		{"doubtful supersedes", "a.txt,9991234560,373942005,T,2024-03-31,,,,,letter 7,\n", Refused, CodeField, "supersedes"},
