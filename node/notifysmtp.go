@@ -44,6 +44,9 @@ func (s SMTPSettings) check() error {
 	return errors.Join(wrong...)
 }
 
+// maxHeader is how many bytes of one thing a header has: its line stays below the 998 of RFC 5322 §2.1.1.
+const maxHeader = 200
+
 // mailer sends mail by SMTP (RFC 5321), over TLS by STARTTLS (RFC 3207).
 type mailer struct {
 	settings SMTPSettings
@@ -135,8 +138,9 @@ func (m *mailer) talk(c *smtp.Client, t Notice) error {
 	return nil
 }
 
-// message is the mail (RFC 5322).
+// message is the mail (RFC 5322). Whatever a notice may come to say, it is one line of a header, and what it is in the text.
 func (m *mailer) message(t Notice, now time.Time) []byte {
+	t.Event, t.Review, t.Kind, t.Trust = oneLine(t.Event, maxHeader), oneLine(t.Review, maxHeader), oneLine(t.Kind, maxHeader), oneLine(t.Trust, maxHeader)
 	_, domain, _ := strings.Cut(m.settings.From, "@")
 	lines := []string{
 		"From: <" + m.settings.From + ">",

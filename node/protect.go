@@ -120,52 +120,75 @@ func (n *Node) Protect(ctx context.Context, q *admin.ProtectRequest) (*admin.Pro
 	if len(next.Reason) > maxNote || len(next.Staff) > maxStaffID {
 		return nil, admin.Errorf(admin.CodeBadInput, "the reason has at most %d bytes, and a staff id %d", maxNote, maxStaffID)
 	}
-	subject := n.records.Subject(number)
-	if err := n.setMark(ctx, q, subject, next); err != nil {
+	subjects, err := n.linked(ctx, n.records.Subject(number))
+	if err != nil {
 		return nil, err
 	}
-	return &admin.ProtectReply{Persons: n.shownMarks(subject)}, nil
+	if err := n.setMark(ctx, q, subjects, next); err != nil {
+		return nil, err
+	}
+	reply := &admin.ProtectReply{}
+	for _, s := range subjects {
+		reply.Persons = append(reply.Persons, n.shownMarks(s)...)
+	}
+	return reply, nil
 }
 
-func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subject federation.Subject, next mark) error {
+// setMark keeps a mark under the first of the subjects that a person goes by, or takes marks back under whichever they were set.
+func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subjects []federation.Subject, next mark) error {
 	m := n.misuse.marks
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	named := q.GetStaff() != "" || q.GetNear() != ""
 	same := func(k mark) bool { return k.Kind == next.Kind && samePerson(k.Staff, next.Staff) }
-	list := slices.Clone(m.by[subject])
+	changed := make(map[federation.Subject][]mark)
 	what := "marked a person as " + next.Kind + " " + next.Staff + ": " + next.Reason
 	if q.GetLift() {
-		before := len(list)
-		list = slices.DeleteFunc(list, func(k mark) bool { return !named || same(k) })
-		if len(list) == before {
-			return admin.Errorf(admin.CodeNotFound, "that person bears no such mark: 'ridgeway protect --list' shows those there are")
-		}
 		what = "took marks of a person back: " + next.Reason
+		for _, s := range subjects {
+			rest := slices.DeleteFunc(slices.Clone(m.by[s]), func(k mark) bool { return !named || same(k) })
+			if len(rest) < len(m.by[s]) {
+				changed[s] = rest
+			}
+		}
 	} else {
-		list = append(slices.DeleteFunc(list, same), next)
+		changed[subjects[0]] = append(slices.DeleteFunc(slices.Clone(m.by[subjects[0]]), same), next)
 	}
-	if len(list) > maxMarks {
+	switch {
+	case len(changed) == 0:
+		return admin.Errorf(admin.CodeNotFound, "that person bears no such mark: 'ridgeway protect --list' shows those there are")
+	case len(changed[subjects[0]]) > maxMarks:
 		return admin.Errorf(admin.CodeBadInput, "a person bears at most %d marks", maxMarks)
 	}
-	if err := n.noteMark(ctx, q, subject, what); err != nil {
+	if err := n.noteMark(ctx, q, subjects[0], what); err != nil {
 		return err
 	}
+	for s, list := range changed {
+		if err := n.keepMarks(ctx, s, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepMarks makes the marks of a subject durable. The caller holds mu of the marks.
+func (n *Node) keepMarks(ctx context.Context, s federation.Subject, list []mark) error {
+	by := n.misuse.marks.by
 	if len(list) == 0 {
-		if err := n.records.DeleteSetting(ctx, markName(subject)); err != nil {
+		if err := n.records.DeleteSetting(ctx, markName(s)); err != nil {
 			return n.storeProblem(err)
 		}
-		delete(m.by, subject)
+		delete(by, s)
 		return nil
 	}
 	b, err := json.Marshal(list)
 	if err != nil {
 		return fmt.Errorf("keep a mark: %w", err)
 	}
-	if err := n.records.SetSetting(ctx, markName(subject), b); err != nil {
+	if err := n.records.SetSetting(ctx, markName(s), b); err != nil {
 		return n.storeProblem(err)
 	}
-	m.by[subject] = list
+	by[s] = list
 	return nil
 }
 
