@@ -19,6 +19,9 @@ import (
 // sendPiece is how many bytes go into one message to the command line.
 const sendPiece = 512 << 10
 
+// bulkRange is how many bytes of a part are more than somebody looks at.
+const bulkRange = 1 << 20
+
 // Fetch gives the caller of the admin socket a document, or a part, pages or a range of it: a head, data in order, and a
 // last word. Every byte has been verified against what the region agreed on. It is the same for a document that is held
 // here: the same decision, and the same evidence.
@@ -65,7 +68,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	permitted := false
 	q := exchange.Request{
 		Document: d.id, Selection: s, User: d.who.GetUser(), Role: d.who.GetRole(), Purpose: d.who.GetPurpose(), Relationship: d.who.GetRelationship(),
-		Export: d.asked.GetExport(), Bulk: len(s.Pages)+len(s.Ranges) == 0, Begin: func(m federation.Manifest) error {
+		Export: d.asked.GetExport(), Bulk: bulk(s), Begin: func(m federation.Manifest) error {
 			permitted = true
 			if d.part > len(m.Parts) {
 				return admin.Errorf(admin.CodeBadInput, "%s has %d parts, not %d", d.id, len(m.Parts), d.part)
@@ -103,6 +106,11 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 		err = &exchange.Refusal{Outcome: policy.NotFound}
 	}
 	return result, over(d.node.releaseProblem(d.id, s, err))
+}
+
+// bulk reports whether somebody waits for the whole of a selection and not for its first bytes: a part, or much of one.
+func bulk(s exchange.Selection) bool {
+	return len(s.Pages) == 0 && (len(s.Ranges) == 0 || s.Ranges[0].Length == 0 || s.Ranges[0].Length > bulkRange)
 }
 
 // decided reports whether the custodian has answered for itself: what it tells a user, the user may know.

@@ -64,7 +64,8 @@ type ClientLimits struct {
 	Stripes      int           // connections that one bulk fetch, or small ones in turns, may use where packets are lost: 16
 	BulkFrom     int64         // bytes from which a bulk fetch may be striped: 8 MiB
 	Window       int           // chunks of one bulk fetch that may be under way at once, at most 1,000: 128, 32 MiB
-	Budget       int           // chunks of all bulk fetches that may be under way at once: 512, 128 MiB
+	Budget       int           // chunks of all bulk fetches that may be under way at once: 512, 128 MiB; each has 2 at any rate
+	BulkStreams  int           // streams of bulk fetches at once to one node, which take turns beyond: 48
 	Rate         float64       // bytes a second that a fetch tries to reach by striping: 64 MiB
 }
 
@@ -78,6 +79,7 @@ func (l ClientLimits) withDefaults() ClientLimits {
 	defaultTo(&l.Window, 128)
 	l.Window = min(l.Window, maxAsks-mostWant)
 	defaultTo(&l.Budget, 512)
+	defaultTo(&l.BulkStreams, 48)
 	defaultTo(&l.Rate, 64<<20)
 	return l
 }
@@ -87,6 +89,7 @@ type Client struct {
 	cfg    ClientConfig
 	limits ClientLimits
 	paths  *paths
+	places *places
 	chunks sync.Pool // *[]byte of ChunkSize and more
 
 	bulk         atomic.Int64 // bulk fetches under way
@@ -116,7 +119,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	c := &Client{cfg: cfg, limits: cfg.Limits.withDefaults(), paths: newPaths(cfg.Clock)}
+	limits := cfg.Limits.withDefaults()
+	c := &Client{cfg: cfg, limits: limits, paths: newPaths(cfg.Clock), places: newPlaces(limits)}
 	c.chunks.New = func() any {
 		b := make([]byte, federation.ChunkSize)
 		return &b

@@ -49,7 +49,7 @@ type fetch struct {
 func (f *fetch) run(ctx context.Context) error {
 	c := f.client
 	f.asked = make(chan struct{})
-	if f.request.Bulk && f.pointer.Bytes >= c.limits.BulkFrom {
+	if f.request.Bulk && f.pointer.Bytes >= min(pullFrom, c.limits.BulkFrom) {
 		return f.pull(ctx)
 	}
 	return f.push(ctx)

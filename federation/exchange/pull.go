@@ -19,7 +19,16 @@ const (
 	stripeFrom = 16
 	// leastUnder is how many chunks a stream may have under way at any rate.
 	leastUnder = 2 * mostWant
+	// pullFrom is the size from which a bulk fetch asks for what it has room for. Less lies in the windows of the transport.
+	pullFrom = 4 * federation.ChunkSize
+	// leastWindow is how many chunks a bulk fetch may have under way, however many there are.
+	leastWindow = 2
+	// idleLook is how often a stream on which nothing is under way is looked at.
+	idleLook = 200 * time.Millisecond
 )
+
+// errTurn is that a stream is given back because others wait for its place.
+var errTurn = errors.New("others wait for the stream")
 
 // puller fetches in bulk over several streams, each on a connection of its own. The streams take chunks from one list as
 // they have room, so that a slow one takes fewer; the chunks are put in order again within a window. A stream has no more
@@ -42,18 +51,22 @@ type puller struct {
 	total   int       // that are to arrive
 	ready   map[int]*[]byte
 	stripes int   // that are open or being opened
-	opened  int   // that were ever begun
 	quota   bool  // the custodian wants no more of them
 	err     error // that ends the fetch
 	stopped bool
 	resumed int
+	granted int       // streams that are open
+	proven  time.Time // when the last of them was given back
+	renew   bool      // one is wanted though there is no room for more
 }
 
 // pull fetches by as many streams as the path calls for.
 func (f *fetch) pull(ctx context.Context) error {
 	pctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	first, err := f.lead(pctx)
+	f.client.bulk.Add(1)
+	defer f.client.bulk.Add(-1)
+	first, at, err := f.lead(pctx)
 	if err != nil {
 		return err
 	}
@@ -63,15 +76,13 @@ func (f *fetch) pull(ctx context.Context) error {
 		total: plan.total - f.next, ready: map[int]*[]byte{},
 	}
 	p.moved.L = &p.mu
-	f.client.bulk.Add(1)
-	defer f.client.bulk.Add(-1)
 	stop := context.AfterFunc(pctx, func() { p.end(pctx.Err()) })
 	var workers sync.WaitGroup
 	pushed := make([]int, 0, first.pushed)
 	for seq := f.next; seq < p.head; seq++ {
 		pushed = append(pushed, seq)
 	}
-	p.spawn(pctx, &workers, first, pushed)
+	p.spawn(pctx, &workers, at, first, pushed)
 	err = p.drain(pctx, &workers)
 	p.end(err)
 	stop()
@@ -87,22 +98,28 @@ func (f *fetch) pull(ctx context.Context) error {
 	return err
 }
 
-// lead opens the first stream, which brings the manifest.
-func (f *fetch) lead(ctx context.Context) (*source, error) {
+// lead opens the first stream, which brings the manifest, when it has a place.
+func (f *fetch) lead(ctx context.Context) (*source, *place, error) {
+	c := f.client
 	var backoff tries
 	for {
 		node := f.nodes[backoff.failed%len(f.nodes)]
+		at, err := c.places.take(ctx, node)
+		if err != nil {
+			return nil, nil, err
+		}
 		// What one stream pushes comes at the pace of one: where many are needed it holds up what they bring.
-		push := max(firstPush/f.client.paths.stripes(node, f.client.limits.Rate, f.client.limits.Stripes), mostWant)
-		s, err := f.dial(ctx, node, 0, f.next, push)
+		push := max(firstPush/c.paths.stripes(node, c.limits.Rate, c.limits.Stripes), mostWant)
+		s, err := f.dial(ctx, node, at.stripe, f.next, min(push, c.window()))
 		if err == nil {
-			return s, nil
+			return s, at, nil
 		}
+		at.leave()
 		if ctx.Err() != nil || !retry(err) {
-			return nil, err
+			return nil, nil, err
 		}
-		if !backoff.again(ctx, f.client.limits) {
-			return nil, gaveUp(ctx, err)
+		if !backoff.again(ctx, c.limits) {
+			return nil, nil, gaveUp(ctx, err)
 		}
 	}
 }
@@ -130,28 +147,19 @@ func (p *puller) drain(ctx context.Context, workers *sync.WaitGroup) error {
 	return f.complete(ctx)
 }
 
-// await returns the chunk when it is ready.
-func (p *puller) await(seq int) (*[]byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		if buf := p.ready[seq]; buf != nil {
-			delete(p.ready, seq)
-			return buf, nil
-		}
-		if p.err != nil {
-			return nil, p.err
-		}
-		p.moved.Wait()
-	}
-}
-
 // widen opens more streams if the path is lossy and enough is left to make it worth it.
 func (p *puller) widen(ctx context.Context, workers *sync.WaitGroup) {
-	l := p.fetch.client.limits
-	wanted := p.fetch.client.paths.stripes(p.node, l.Rate, l.Stripes)
+	c := p.fetch.client
+	if p.fetch.pointer.Bytes < c.limits.BulkFrom {
+		return
+	}
+	wanted := c.paths.stripes(p.node, c.limits.Rate, c.limits.Stripes)
 	for p.wants(wanted) {
-		p.spawn(ctx, workers, nil, nil)
+		at := c.places.more(p.node)
+		if at == nil {
+			return
+		}
+		p.spawn(ctx, workers, at, nil, nil)
 	}
 }
 
@@ -163,48 +171,79 @@ func (p *puller) wants(wanted int) bool {
 }
 
 // spawn starts a worker; s is its stream if there is one already, with these chunks under way on it.
-func (p *puller) spawn(ctx context.Context, workers *sync.WaitGroup, s *source, under []int) {
+func (p *puller) spawn(ctx context.Context, workers *sync.WaitGroup, at *place, s *source, under []int) {
 	p.mu.Lock()
-	stripe := p.opened % p.fetch.client.limits.Stripes
-	p.opened++
 	p.stripes++
 	p.fetch.result.Stripes = max(p.fetch.result.Stripes, p.stripes)
 	p.mu.Unlock()
-	workers.Go(func() { p.work(ctx, stripe, s, under) })
+	workers.Go(func() {
+		if err := p.work(ctx, at, s, under); !errors.Is(err, errTurn) {
+			p.leave(err)
+		}
+	})
 }
 
-// work keeps one stripe going until everything has arrived or the fetch has ended.
-func (p *puller) work(ctx context.Context, stripe int, s *source, under []int) {
+// work keeps one stripe going until everything has arrived or the fetch has ended. It fails with errTurn when it was taken off.
+func (p *puller) work(ctx context.Context, at *place, s *source, under []int) (err error) {
 	f := p.fetch
 	var backoff tries
-	var err error
+	defer func() { at.leave() }()
 	for {
 		if s == nil {
-			s, err = f.dial(ctx, p.node, stripe, 0, 0)
+			s, err = f.dial(ctx, p.node, at.stripe, 0, 0)
 		}
 		if err == nil {
+			gone := p.grant()
 			var progress bool
-			progress, err = p.stream(s, under)
-			if err == nil {
+			progress, err = p.stream(s, at, under)
+			if err == nil || errors.Is(err, errTurn) {
 				s.finish()
-				p.leave(nil)
-				return
+			} else {
+				s.abort()
 			}
-			s.abort()
+			gone()
 			if progress {
 				backoff.failed = 0
 			}
 		}
 		s, under = nil, nil
-		if ctx.Err() != nil || !retry(err) || p.surplus(err) || !backoff.again(ctx, f.client.limits) {
-			p.leave(err)
-			return
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errTurn):
+			at.leave()
+			if p.retire() {
+				return err
+			}
+			if !p.need() {
+				return nil
+			}
+			if at, err = f.client.places.take(ctx, p.node); err != nil {
+				return err
+			}
+			continue
+		case ctx.Err() != nil || !retry(err) || p.surplus(err) || !backoff.again(ctx, f.client.limits):
+			return err
+		case !p.need():
+			return nil
 		}
 		p.mu.Lock()
 		p.resumed++
 		p.mu.Unlock()
-		f.client.cfg.Logger.Debug("document stripe is taken up again", slog.Int("stripe", stripe), slog.Any("error", err))
+		f.client.cfg.Logger.Debug("document stripe is taken up again", slog.Int("stripe", at.stripe), slog.Any("error", err))
+		err = nil
 	}
+}
+
+// retire takes a worker off whose stream the fetch can do without, and reports whether it was one.
+func (p *puller) retire() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stripes == 1 {
+		return false
+	}
+	p.stripes--
+	return true
 }
 
 // surplus reports whether the stripe can be done without: the custodian has no room for it and others are there.
@@ -229,13 +268,18 @@ func (p *puller) leave(err error) {
 	p.moved.Broadcast()
 }
 
-// stream asks for chunks and receives them. under are those that are on their way.
-func (p *puller) stream(s *source, under []int) (progress bool, err error) {
+// stream asks for chunks and receives them. under are those that are on their way. It fails with errTurn when nothing is under way
+// and the place is to be given to somebody else.
+func (p *puller) stream(s *source, at *place, under []int) (progress bool, err error) {
 	defer func() { p.giveBack(under) }()
 	var pace pace
 	for {
-		for p.room(len(under), pace.lately(time.Now())) {
-			run := p.choose(len(under) == 0)
+		over := at.over()
+		for !over && p.room(len(under), pace.lately(time.Now())) {
+			run, err := p.choose(s, at, len(under) == 0)
+			if err != nil {
+				return progress, err
+			}
 			if len(run) == 0 {
 				break
 			}
@@ -243,6 +287,9 @@ func (p *puller) stream(s *source, under []int) (progress bool, err error) {
 			if err := s.want(run[0], len(run)); err != nil {
 				return progress, err
 			}
+		}
+		if len(under) == 0 && over && p.more() {
+			return progress, errTurn
 		}
 		if len(under) == 0 {
 			return progress, nil // everything has arrived
@@ -277,6 +324,13 @@ func (p *puller) damaged(err error, seq int) error {
 		return err
 	}
 	return nil
+}
+
+// more reports whether there is something left to ask for.
+func (p *puller) more() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.over()
 }
 
 // end stops everybody.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"os"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -243,6 +244,22 @@ func (s *source) header() (int, error) {
 		default:
 			return 0, fmt.Errorf("frame of type %d where a chunk belongs: %w", t, ErrProtocol)
 		}
+	}
+}
+
+// idle looks at a stream on which nothing is under way. It fails with what the custodian has ended it with.
+func (s *source) idle() error {
+	if err := s.conn.SetReadDeadline(time.Now()); err != nil {
+		return s.explain(fmt.Errorf("look at an idle stream: %w", err))
+	}
+	var b [1]byte
+	switch _, err := s.conn.Read(b[:]); {
+	case err == nil:
+		return fmt.Errorf("bytes that were not asked for: %w", ErrProtocol)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	default:
+		return s.explain(fmt.Errorf("idle stream: %w", err))
 	}
 }
 

@@ -6,10 +6,11 @@ import (
 )
 
 // window returns how many chunks may be under way or wait for their turn: fewer while more fetches share the budget.
-func (p *puller) window() int {
-	l := p.fetch.client.limits
-	return max(min(l.Window, l.Budget/int(max(p.fetch.client.bulk.Load(), 1))), 2*mostWant)
+func (c *Client) window() int {
+	return max(min(c.limits.Window, c.limits.Budget/int(max(c.bulk.Load(), 1))), leastWindow)
 }
+
+func (p *puller) window() int { return p.fetch.client.window() }
 
 // room reports whether a stream with n chunks under way, which has received so many lately, may ask for more.
 func (p *puller) room(n, lately int) bool {
@@ -40,20 +41,62 @@ func (p *pace) lately(now time.Time) int {
 	return max(p.last, p.this)
 }
 
-// choose takes the next run of chunks to ask for; none when the window is full. If wait is set it waits for one, and
-// returns none when everything has arrived or the fetch has ended.
-func (p *puller) choose(wait bool) []int {
+// choose takes the next run of chunks to ask for on s; none when the window is full. If wait is set it waits for one, and
+// returns none when everything has arrived or the fetch has ended. It fails with errTurn when the sink is what it would wait for and
+// others wait for the place, and with what has become of the stream meanwhile.
+func (p *puller) choose(s *source, at *place, wait bool) ([]int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	began := time.Now()
+	looked := began
+	for {
+		if p.over() {
+			return nil, nil
+		}
+		if run := p.pick(); len(run) > 0 || !wait {
+			return run, nil
+		}
+		now := time.Now()
+		if now.Sub(began) >= patience && at.wanted() {
+			return nil, errTurn
+		}
+		if now.Sub(looked) >= idleLook {
+			looked = now
+			p.mu.Unlock()
+			err := s.idle()
+			p.mu.Lock()
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		wake := time.AfterFunc(idleLook, p.wake)
+		p.moved.Wait()
+		wake.Stop()
+	}
+}
+
+// wake has everybody look again.
+func (p *puller) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.moved.Broadcast()
+}
+
+// over reports whether there is nothing left to ask for, or to ask for it for.
+func (p *puller) over() bool { return p.stopped || p.err != nil || p.arrived == p.total }
+
+// need waits until there is a reason to open a stream again, and reports whether there will be one.
+func (p *puller) need() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		if p.stopped || p.err != nil || p.arrived == p.total {
-			return nil
-		}
-		if run := p.pick(); len(run) > 0 {
-			return run
-		}
-		if !wait {
-			return nil
+		room := min(p.plan.total, p.next+p.window()) - p.head
+		switch {
+		case p.over():
+			return false
+		case len(p.again) > 0, p.renew, room > 0 && room >= min(p.window()/2, p.plan.total-p.head):
+			return true
 		}
 		p.moved.Wait()
 	}

@@ -157,7 +157,7 @@ func TestPageThatFailsItsCheckIsNotShown(t *testing.T) {
 }
 
 func TestDownloadIsCutRatherThanShort(t *testing.T) {
-	b, _, doc, d := opened(t, &admin.Located{Title: "File", ContentType: "application/zip"}, bytes.Repeat([]byte("abc"), 50_000))
+	b, _, doc, d := opened(t, &admin.Located{Title: "File", ContentType: "application/zip"}, bytes.Repeat([]byte("abc"), 500_000))
 	got := b.get(doc + "/file")
 	if got.body != string(d.data) || got.ContentLength != int64(len(d.data)) {
 		t.Errorf("%d bytes came of %d", len(got.body), len(d.data))
@@ -174,6 +174,18 @@ func TestDownloadIsCutRatherThanShort(t *testing.T) {
 			t.Errorf("a download that %s looks whole", name)
 		}
 	}
+}
+
+// A small file is looked at as a whole before the browser gets any of it.
+func TestSmallDownloadThatFailsIsAPageInWords(t *testing.T) {
+	b, _, doc, d := opened(t, &admin.Located{Title: "File", ContentType: "application/zip"}, bytes.Repeat([]byte("abc"), 50_000))
+	if got := b.get(doc + "/file"); got.body != string(d.data) || got.ContentLength != int64(len(d.data)) {
+		t.Errorf("%d bytes came of %d", len(got.body), len(d.data))
+	}
+	d.broken = 1
+	b.get(doc+"/file").wants(t, 502, "does not answer")
+	d.corrupt = 1
+	b.get(doc+"/file").wants(t, 502, "failed its check")
 }
 
 func TestRangesOfAFile(t *testing.T) {

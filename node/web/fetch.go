@@ -17,6 +17,8 @@ var (
 	errTooLarge = errors.New("too large to be shown here")
 	// errBusy is returned when other requests hold all the memory that there is for documents.
 	errBusy = errors.New("too many documents are being opened")
+	// errShort is returned when what came is not what the region has agreed on.
+	errShort = admin.Errorf(admin.CodeUnavailable, "the document broke off")
 )
 
 // piece is a document's part, or some pages of it, all of it verified.
@@ -66,7 +68,7 @@ func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit i
 		return nil
 	})
 	if err == nil && (out.head == nil || !done) {
-		err = admin.Errorf(admin.CodeUnavailable, "the document broke off")
+		err = errShort
 	}
 	if err != nil {
 		p.drop(out)

@@ -64,9 +64,10 @@ type Portal struct {
 
 	patients *patientDoor // nil where patients have no pages
 
-	takings  slots      // requests that bring documents
-	drafts   drafts     // of agreements
-	refusals turnedAway // sign-ons
+	takings   slots      // requests that bring documents
+	downloads slots      // requests that take whole ones
+	drafts    drafts     // of agreements
+	refusals  turnedAway // sign-ons
 }
 
 // New returns a portal that does not listen yet. It fails with ErrSettings.
@@ -77,7 +78,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld), streams: slots{most: maxStreams, each: maxOfSession}, takings: slots{most: maxTakings, each: maxOwnTakings}}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld), streams: slots{most: maxStreams, each: maxOfSession}, takings: slots{most: maxTakings, each: maxOwnTakings}, downloads: slots{most: maxDownloads, each: maxOwnDownloads}}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen

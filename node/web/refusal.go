@@ -131,6 +131,9 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *
 	if document == "" {
 		status, body = p.listRefusal(of, err)
 	}
+	if errors.Is(err, errBusy) {
+		w.Header().Set("Retry-After", busyRetry)
+	}
 	p.logger.Info("the portal could not show what was asked for", slog.String("code", string(admin.CodeOf(err))))
 	if fragment(r) {
 		http.Error(w, body.Title+". "+strings.Join(body.Why, " "), status)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +22,13 @@ const (
 	inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox"
 	// retriedHeader tells the viewer that the first copy of a page failed its check, so that it can say so.
 	retriedHeader = "Ridgeway-Check"
-	writeTime     = 30 * time.Second // for a browser to take a piece
+	writeTime     = 30 * time.Second // for a browser to take a slice
+	slice         = 32 << 10         // bytes that are written at a time
+	// Whole files, and what is left of them, that go out at once: of all, and of one session.
+	maxDownloads, maxOwnDownloads = 400, 20
+	// small is how many bytes are kept until all are there: the transfer is over then, however slow the browser is.
+	small     = 1 << 20
+	busyRetry = "30" // seconds after which a browser that was told of too many may try again
 )
 
 // sendPage sends the picture of a page.
@@ -71,24 +78,31 @@ func (p *Portal) sendFile(w http.ResponseWriter, r *http.Request, s *session, of
 		return
 	}
 	q := x.request()
-	ranged := readRange(r.Header.Get("Range"), q)
-	d := &download{w: w, control: http.NewResponseController(w), ranged: ranged, from: q.GetOffset(), show: r.URL.Query().Get("show") != ""}
-	if !ranged {
-		d.sum = sha256.New()
+	d := &download{portal: p, w: w, control: http.NewResponseController(w), ranged: readRange(r.Header.Get("Range"), q), show: r.URL.Query().Get("show") != ""}
+	defer d.drop()
+	if !d.ranged || q.GetLength() == 0 || q.GetLength() > small {
+		leave := p.downloads.enter(string(s.key[:]))
+		if leave == nil {
+			p.refuse(w, r, s, of, nil, errBusy)
+			return
+		}
+		defer leave()
 	}
-	err = p.config.Region.Fetch(r.Context(), q, d.step)
-	if ranged && !d.begun {
+	// It lasts as long as it lasts: each slice has a deadline of its own, and who waits for the first must not meet that of a page.
+	_ = d.control.SetWriteDeadline(time.Time{})
+	err = d.fetch(r.Context(), q)
+	if d.ranged && !d.begun {
 		if size, over := p.pastEnd(r, x, q, err); over && q.GetOffset() >= size {
 			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 			http.Error(w, "There is no such range.", http.StatusRequestedRangeNotSatisfiable)
 			return
 		} else if over {
 			q.Length = size - q.GetOffset()
-			err = p.config.Region.Fetch(r.Context(), q, d.step)
+			err = d.fetch(r.Context(), q)
 		}
 	}
 	switch {
-	case err == nil && d.whole():
+	case err == nil:
 	case d.begun:
 		panic(http.ErrAbortHandler)
 	default:
@@ -130,40 +144,92 @@ func readRange(header string, q *admin.FetchRequest) bool {
 	return true
 }
 
-// download writes a part to a browser as it comes.
+// download writes a part to a browser as it comes; a small one once all of it has come.
 type download struct {
+	portal  *Portal
 	w       http.ResponseWriter
 	control *http.ResponseController
 	ranged  bool
 	show    bool // to the portal's own script instead of the disk
 	from    int64
 	begun   bool
+	head    *admin.Head
+	kept    []byte // of a small one
+	held    int64
 	want    int64
-	sent    int64
-	digest  []byte
-	sum     hash.Hash
+	came    int64
+	sum     hash.Hash // of a whole part
+}
+
+// fetch sends what q asks for. It fails with errShort for what is not what the region has agreed on.
+func (d *download) fetch(ctx context.Context, q *admin.FetchRequest) error {
+	d.from, d.came = q.GetOffset(), 0
+	if !d.ranged {
+		d.sum = sha256.New()
+	}
+	if err := d.portal.config.Region.Fetch(ctx, q, d.step); err != nil {
+		return err
+	}
+	if d.head == nil || d.came != d.want || d.sum != nil && hex.EncodeToString(d.sum.Sum(nil)) != hex.EncodeToString(d.head.GetSha256()) {
+		return errShort
+	}
+	if d.begun {
+		return nil
+	}
+	d.begin()
+	return d.write(d.kept)
 }
 
 func (d *download) step(reply *admin.FetchReply) error {
 	switch {
 	case reply.GetHead() != nil:
-		d.begin(reply.GetHead())
+		d.drop()
+		d.head, d.want = reply.GetHead(), reply.GetHead().GetSending()
+		if d.want <= small && d.portal.holding.TryAcquire(d.want) {
+			d.held, d.kept = d.want, make([]byte, 0, d.want)
+		} else {
+			d.begin()
+		}
 	case reply.GetData() != nil:
-		// Without a deadline, a browser that takes nothing would hold the transfer for ever. A writer that knows none has no
-		// network behind it.
-		_ = d.control.SetWriteDeadline(time.Now().Add(writeTime))
+		d.came += int64(len(reply.GetData()))
 		if d.sum != nil {
 			_, _ = d.sum.Write(reply.GetData()) // a hash never fails
 		}
-		n, err := d.w.Write(reply.GetData())
-		d.sent += int64(n)
-		return err
+		if d.begun {
+			return d.write(reply.GetData())
+		}
+		if d.came > d.want {
+			return errShort
+		}
+		d.kept = append(d.kept, reply.GetData()...)
 	}
 	return nil
 }
 
-func (d *download) begin(head *admin.Head) {
-	d.want, d.digest, d.begun = head.GetSending(), head.GetSha256(), true
+// drop gives back the memory of a small one.
+func (d *download) drop() {
+	d.portal.holding.Release(d.held)
+	d.held, d.kept = 0, nil
+}
+
+// write gives the browser a slice at a time. It may take as long as it likes for the file, but not to take nothing.
+func (d *download) write(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), slice)
+		// A writer that knows no deadlines has no network behind it.
+		_ = d.control.SetWriteDeadline(time.Now().Add(writeTime))
+		if _, err := d.w.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	_ = d.control.SetWriteDeadline(time.Time{}) // the next may have to wait for its turn
+	return nil
+}
+
+func (d *download) begin() {
+	head := d.head
+	d.begun = true
 	h := d.w.Header()
 	h.Set("Content-Security-Policy", inertPolicy)
 	h.Set("Content-Type", sentType(head.GetContentType()))
@@ -176,11 +242,6 @@ func (d *download) begin(head *admin.Head) {
 		h.Set("Content-Range", "bytes "+strconv.FormatInt(d.from, 10)+"-"+strconv.FormatInt(d.from+d.want-1, 10)+"/"+strconv.FormatInt(head.GetSize(), 10))
 		d.w.WriteHeader(http.StatusPartialContent)
 	}
-}
-
-// whole reports whether all has been sent, and is what the region agreed on.
-func (d *download) whole() bool {
-	return d.begun && d.sent == d.want && (d.sum == nil || hex.EncodeToString(d.sum.Sum(nil)) == hex.EncodeToString(d.digest))
 }
 
 // sentType is the type by which a file is sent: what a browser might run is bytes.

@@ -23,6 +23,14 @@ type reading struct {
 	bytes, failed atomic.Int64
 	begun         atomic.Int64 // browsers that have received something
 	last          atomic.Pointer[error]
+	each          []progress
+}
+
+// progress is what one browser has got.
+type progress struct {
+	slow  bool
+	bytes atomic.Int64
+	pause atomic.Int64 // longest that it waited for more, in nanoseconds
 }
 
 // benchDownloads has 200 browsers at one portal download a large document that another trust holds, a quarter of them over bad
@@ -62,14 +70,15 @@ func benchDownloads(ctx context.Context, e *env) ([]row, error) {
 			windows = append(windows, w)
 		}
 	}
-	reading := &reading{}
+	reading := &reading{each: make([]progress, len(windows))}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = each(len(windows), func(i int) error { // what fails is counted
 			defer windows[i].close()
-			reading.keepOn(ctx, windows[i], i%4 == 3)
+			reading.each[i].slow = i%4 == 3
+			reading.keepOn(ctx, windows[i], &reading.each[i])
 			return nil
 		})
 	}()
@@ -80,9 +89,10 @@ func benchDownloads(ctx context.Context, e *env) ([]row, error) {
 }
 
 // keepOn downloads over and over.
-func (r *reading) keepOn(ctx context.Context, w *window, slow bool) {
+func (r *reading) keepOn(ctx context.Context, w *window, got *progress) {
 	first := true
 	for ctx.Err() == nil {
+		asked := time.Now()
 		resp, err := w.do(ctx, http.MethodGet, w.path, nil)
 		for err == nil {
 			var n int64
@@ -91,9 +101,12 @@ func (r *reading) keepOn(ctx context.Context, w *window, slow bool) {
 				r.begun.Add(1)
 			}
 			r.bytes.Add(n)
-			if slow {
+			got.bytes.Add(n)
+			got.pause.Store(max(got.pause.Load(), int64(time.Since(asked))))
+			if got.slow {
 				pause(ctx, time.Second)
 			}
+			asked = time.Now()
 		}
 		if resp != nil {
 			_ = resp.Body.Close()
@@ -133,6 +146,7 @@ func (e *env) watch(ctx context.Context, h *house, reading *reading, browsers in
 	rate := float64(reading.bytes.Load()-from) / 1e6 / time.Since(began).Seconds()
 	note := fmt.Sprintf("the highest of %s; %d of %d browsers had their first bytes after %s, %.0f MB/s to all together, %d downloads broke off",
 		time.Since(began).Round(time.Second), reading.begun.Load(), browsers, late.Round(100*time.Millisecond), rate, reading.failed.Load())
+	note += reading.shares()
 	if last := reading.last.Load(); last != nil {
 		note += fmt.Sprintf(", the last: %v", *last)
 	}
@@ -144,4 +158,20 @@ func (e *env) watch(ctx context.Context, h *house, reading *reading, browsers in
 		note = ""
 	}
 	return rows, nil
+}
+
+// shares says how evenly what came was shared out.
+func (r *reading) shares() string {
+	var got [2]series
+	var longest time.Duration
+	for i := range r.each {
+		kind := 0
+		if r.each[i].slow {
+			kind = 1
+		}
+		got[kind] = append(got[kind], float64(r.each[i].bytes.Load())/1e6)
+		longest = max(longest, time.Duration(r.each[i].pause.Load()))
+	}
+	return fmt.Sprintf("; a fast one got %.1f to %.1f MB, half of them over %.1f, one on a bad line %.1f to %.1f; nobody waited longer than %s for more",
+		got[0].quantile(0), got[0].quantile(1), got[0].quantile(0.5), got[1].quantile(0), got[1].quantile(1), longest.Round(100*time.Millisecond))
 }
