@@ -80,7 +80,7 @@ func TestSlowReadersBeyondThePlacesHoldUpNobody(t *testing.T) {
 				t.Errorf("reader %d, fast %v, was done after %s, want at most %s", i, fast, r.done, limit)
 			}
 		}
-		if most > places+1 { // one may still write its last entry
+		if most > 2*places { // who has given one back may still be written down
 			t.Errorf("%d releases were under way at once", most)
 		}
 		if held := w.client.mostBuffered.Load() / federation.ChunkSize; held > int64(len(readers))*(leastWindow+1) {
@@ -148,7 +148,7 @@ func TestNothingIsHandedOnLongAfterTheCustodianWasLost(t *testing.T) {
 		readers := []*reader{{pace: time.Second}, {pace: time.Second}}
 		w.readAll(400, readers, func() {})
 		for i, r := range readers {
-			if !errors.Is(r.err, ErrUnavailable) || r.last > lost+staleAfter {
+			if !errors.Is(r.err, ErrUnavailable) || r.last > lost+turnTime+staleAfter {
 				t.Errorf("reader %d got its last bytes %s after the custodian was lost, then %v", i, r.last-lost, r.err)
 			}
 		}

@@ -43,6 +43,7 @@ type stored struct {
 
 // fakeRegion answers as a node would, out of memory. It is safe for concurrent use.
 type fakeRegion struct {
+	onFetch func() // before a document is sent
 	fakeWatching
 	fakeFiling
 	fakeMine
@@ -95,6 +96,9 @@ func (f *fakeRegion) Fetch(_ context.Context, q *admin.FetchRequest, send func(*
 	d := f.docs[q.GetDocument()]
 	f.fetches++
 	f.askers = append(f.askers, q.GetAsker())
+	if f.onFetch != nil {
+		f.onFetch()
+	}
 	broken, corrupt := false, false
 	if d != nil && d.broken > 0 {
 		d.broken--

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -71,13 +72,15 @@ func benchDownloads(ctx context.Context, e *env) ([]row, error) {
 		}
 	}
 	reading := &reading{each: make([]progress, len(windows))}
+	for i := range reading.each {
+		reading.each[i].slow = i%4 == 3
+	}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = each(len(windows), func(i int) error { // what fails is counted
 			defer windows[i].close()
-			reading.each[i].slow = i%4 == 3
 			reading.keepOn(ctx, windows[i], &reading.each[i])
 			return nil
 		})
@@ -173,5 +176,5 @@ func (r *reading) shares() string {
 		longest = max(longest, time.Duration(r.each[i].pause.Load()))
 	}
 	return fmt.Sprintf("; a fast one got %.1f to %.1f MB, half of them over %.1f, one on a bad line %.1f to %.1f; nobody waited longer than %s for more",
-		got[0].quantile(0), got[0].quantile(1), got[0].quantile(0.5), got[1].quantile(0), got[1].quantile(1), longest.Round(100*time.Millisecond))
+		slices.Min(got[0]), slices.Max(got[0]), got[0].quantile(0.5), slices.Min(got[1]), slices.Max(got[1]), longest.Round(100*time.Millisecond))
 }

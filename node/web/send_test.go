@@ -1,0 +1,73 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// slowLine is a browser's connection that notes how long it may take for what.
+type slowLine struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+	problems []string
+}
+
+func (s *slowLine) SetWriteDeadline(t time.Time) error {
+	s.deadline = t
+	return nil
+}
+
+func (s *slowLine) Write(b []byte) (int, error) {
+	if left := time.Until(s.deadline); left < writeTime-time.Second || left > writeTime {
+		s.problems = append(s.problems, fmt.Sprintf("%d bytes have %s", len(b), left))
+	}
+	if len(b) > slice {
+		s.problems = append(s.problems, fmt.Sprintf("%d bytes at once", len(b)))
+	}
+	return s.ResponseRecorder.Write(b)
+}
+
+func TestDownloadHasADeadlineOnProgressAlone(t *testing.T) {
+	b, _, doc, d := opened(t, &admin.Located{Title: "File", ContentType: "application/zip"}, bytes.Repeat([]byte("abcd"), 1<<20))
+	w := &slowLine{ResponseRecorder: httptest.NewRecorder(), deadline: time.Now().Add(answerTime)}
+	waits := false
+	b.region.onFetch = func() { waits = w.deadline.IsZero() } // for its turn, which may take longer than a page
+	r := b.request("GET", doc+"/file", nil)
+	for _, c := range b.client.Jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	b.portal.Handler().ServeHTTP(w, r)
+	if !waits || !w.deadline.IsZero() {
+		t.Error("a download that waits for its turn has the deadline of a page")
+	}
+	if len(w.problems) > 0 || w.Body.String() != string(d.data) {
+		t.Errorf("%d bytes of %d, %q", w.Body.Len(), len(d.data), w.problems)
+	}
+}
+
+func TestDownloadsBeyondThoseThatCanBeServedAreTold(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "File", ContentType: "application/zip", Pages: 1}, bytes.Repeat([]byte("abcd"), 1<<20))
+	var leaves []func()
+	for i := range maxDownloads {
+		leaves = append(leaves, b.portal.downloads.enter(fmt.Sprint("other", i%40)))
+	}
+	got := b.get(doc + "/file")
+	got.wants(t, http.StatusServiceUnavailable, "Too many documents are being opened", "Try again in a moment")
+	if got.Header.Get("Retry-After") != busyRetry {
+		t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+	}
+	r := b.request("GET", doc+"/file?show=1", nil) // pages of a PDF are read all the same
+	r.Header.Set("Range", "bytes=0-99")
+	b.do(r).wants(t, http.StatusPartialContent)
+	leaves[0]()
+	b.get(doc+"/file").wants(t, http.StatusOK)
+	if b.portal.downloads.all != maxDownloads-1 {
+		t.Error("a download that is over keeps its place")
+	}
+}
