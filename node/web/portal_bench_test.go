@@ -159,8 +159,8 @@ func benchBrowser(b *testing.B, exe, origin string, p synth.Patient, scan federa
 		firsts = append(firsts, ms("performance.getEntriesByType('resource').find(e => e.name.includes('/page?')).responseEnd"))
 		wait("performance.getEntriesByType('resource').filter(e => e.name.includes('/page?')).length >= 3")
 		for page := 2; page < 5; page++ {
-			nexts = append(nexts, ms(fmt.Sprintf(`new Promise((done) => { const from = performance.now(); const picture = document.getElementById('picture')
-				const seen = () => picture.alt.startsWith('Page %d ') ? requestAnimationFrame(() => done(performance.now() - from)) : setTimeout(seen, 1)
+			nexts = append(nexts, ms(fmt.Sprintf(`new Promise((done) => { const from = performance.now()
+				const seen = () => document.getElementById('picture').alt.startsWith('Page %d ') ? requestAnimationFrame(() => done(performance.now() - from)) : setTimeout(seen, 1)
 				document.getElementById('next').click(); seen() })`, page)))
 			ms("new Promise(done => setTimeout(() => done(0), 700))") // a glance at the page
 		}

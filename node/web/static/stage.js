@@ -43,9 +43,9 @@ export class Stage {
     })
   }
 
-  // roll turns pages where a page ends: by the wheel, so that a document is scrolled through, and by a swipe where a page is
-  // no wider than the stage.
+  // roll turns pages where a page ends, by the wheel, and by a swipe.
   roll (turnPage) {
+    this.swipe(turnPage)
     let pushed = 0
     let since = 0
     this.stage.addEventListener('wheel', (e) => {
@@ -61,6 +61,10 @@ export class Stage {
       pushed = 0
       turnPage(by, by < 0)
     }, { passive: true })
+  }
+
+  // swipe turns pages where a page is no wider than the stage.
+  swipe (turnPage) {
     let from = null
     this.stage.addEventListener('touchstart', (e) => { from = e.touches.length === 1 ? e.touches[0] : null }, { passive: true })
     this.stage.addEventListener('touchend', (e) => {
@@ -89,8 +93,7 @@ export class Stage {
   scale (by) { this.zoom = Math.min(6, Math.max(0.1, this.factor() * by)); this.layout() }
 
   // factor is how many screen pixels a pixel of the page has.
-  factor () {
-    const { width, height } = this.size()
+  factor ({ width, height } = this.size()) {
     const [w, h] = this.turn % 180 ? [height, width] : [width, height]
     const room = this.stage.clientWidth - 4
     if (this.zoom > 0) return this.zoom
