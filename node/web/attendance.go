@@ -137,6 +137,7 @@ func (p *Portal) arrived(r *http.Request, who arrival, locked bool) error {
 	if who.level != "" {
 		what += "; checked as strictly as " + who.level
 	}
+	p.noteEnds(context.WithoutCancel(r.Context())) // that it was locked stands before that it was opened again
 	a := (&session{user: who.person}).attendance(what)
 	if err := p.config.Region.Attend(r.Context(), a); err != nil {
 		p.logger.Error("a sign-on could not be written down, and was refused", slog.String("kind", fmt.Sprintf("%T", err)))
@@ -155,7 +156,7 @@ func (p *Portal) refused(r *http.Request, a Attendance, why string) {
 	if missed > 0 {
 		a.What += fmt.Sprintf(". %d more refused sign-ons before this one were not written down each", missed)
 	}
-	if !p.attend(r, &a) {
+	if !p.attend(r.Context(), &a) {
 		p.refusals.lost(a.User, p.now(), missed+1)
 	}
 }
@@ -164,12 +165,12 @@ func (p *Portal) refused(r *http.Request, a Attendance, why string) {
 func (p *Portal) left(r *http.Request, s *session, what string) {
 	a := s.attendance(what)
 	a.Out = true
-	p.attend(r, a)
+	p.attend(r.Context(), a)
 }
 
 // attend reports whether an entry was written.
-func (p *Portal) attend(r *http.Request, a *Attendance) bool {
-	if err := p.config.Region.Attend(context.WithoutCancel(r.Context()), a); err != nil {
+func (p *Portal) attend(ctx context.Context, a *Attendance) bool {
+	if err := p.config.Region.Attend(context.WithoutCancel(ctx), a); err != nil {
 		p.logger.Error("who comes and goes could not be written down", slog.String("kind", fmt.Sprintf("%T", err)))
 		return false
 	}

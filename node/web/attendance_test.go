@@ -66,6 +66,7 @@ func TestWhoComesAndGoesIsWrittenDown(t *testing.T) {
 	if to := b.get("/find").Header.Get("Location"); to != "/locked" {
 		t.Fatalf("an idle session leads to %q", to)
 	}
+	wrote(t, g, "out a.okafor/doctor/: locked: not used for 10 minutes")
 	b.signOn("a.okafor")
 	wrote(t, g, "in a.okafor/doctor/: proved again who they are: the session was locked")
 	b.signOn("j.price")

@@ -51,7 +51,7 @@ func (p *Portal) Handler() http.Handler {
 	p.governanceRoutes(mux)
 	p.patientRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.missing(w, r, nil) })
-	return p.guard(http.NewCrossOriginProtection().Handler(mux))
+	return p.guard(http.NewCrossOriginProtection().Handler(p.noting(mux)))
 }
 
 // guard sets what every answer carries, and turns away what no page of the portal sends.

@@ -200,6 +200,7 @@ type rig struct {
 	region *fakeRegion
 	clock  *clock
 	log    *bytes.Buffer
+	stop   func()
 }
 
 func newRig(t *testing.T) *rig {
@@ -225,13 +226,14 @@ func newRig(t *testing.T) *rig {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx, l) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return &rig{t: t, portal: p, region: region, clock: c, log: log}
+	t.Cleanup(stop)
+	return &rig{t: t, portal: p, region: region, clock: c, log: log, stop: stop}
 }
 
 // browser is a visitor with cookies who follows redirects only when told to.

@@ -145,6 +145,11 @@ func (p *Portal) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(quiet{p.logger.Handler()}, slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan struct{})
+	var rounds sync.WaitGroup
+	defer rounds.Wait()
+	going, end := context.WithCancel(ctx)
+	defer end()
+	rounds.Go(func() { p.rounds(going) })
 	go func() {
 		defer close(stopped)
 		<-ctx.Done()
@@ -157,6 +162,7 @@ func (p *Portal) Serve(ctx context.Context, l net.Listener) error {
 	err := p.server.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
 		<-stopped
+		p.round(context.WithoutCancel(ctx), true) // the last requests are over
 		return nil
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ type sessions struct {
 	cookie     string // patients' sessions are of another kind than staff's, and in another store
 	idle, life time.Duration
 	now        func() time.Time
+	ends       ends
 
 	mu    sync.Mutex
 	byKey map[sessionKey]*session
@@ -100,7 +102,7 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 	}
 	slices.SortFunc(own, func(a, b *session) int { return a.begun.Compare(b.begun) })
 	for len(own) >= maxOfUser {
-		delete(s.byKey, own[0].key)
+		s.drop(own[0], "signed out: they have signed on in more than "+strconv.Itoa(maxOfUser)+" places")
 		own = own[1:]
 	}
 	if len(s.byKey) >= maxSessions {
@@ -111,11 +113,17 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 }
 
 func (s *sessions) sweep(now time.Time) {
-	for k, x := range s.byKey {
+	for _, x := range s.byKey {
 		if now.Sub(x.begun) >= s.life {
-			delete(s.byKey, k)
+			s.drop(x, s.outlived())
 		}
 	}
+}
+
+// drop ends a session without its user's doing. s.mu is held.
+func (s *sessions) drop(x *session, what string) {
+	delete(s.byKey, x.key)
+	s.ends.add(ending{x, what})
 }
 
 func (s *sessions) dropOldest() {
@@ -126,7 +134,7 @@ func (s *sessions) dropOldest() {
 		}
 	}
 	if oldest != nil {
-		delete(s.byKey, oldest.key)
+		s.drop(oldest, "signed out: too many people are signed on")
 	}
 }
 
@@ -141,7 +149,7 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 	s.mu.Lock()
 	x = s.byKey[keyOf(cookie.Value)]
 	if x != nil && now.Sub(x.begun) >= s.life {
-		delete(s.byKey, x.key)
+		s.drop(x, s.outlived())
 		x = nil
 	}
 	s.mu.Unlock()
@@ -150,11 +158,7 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.locked && now.Sub(x.seen) >= s.idle {
-		x.locked = true
-		x.shelf.clear()
-	}
-	if x.locked {
+	if s.lockHeld(x, now) {
 		if place != "" {
 			x.place = place
 		}
