@@ -14,31 +14,30 @@ const (
 )
 
 // detect tells the format from the content. claimed only decides where content alone cannot: a DICOM file without its preamble.
-func detect(r io.ReaderAt, size int64, head []byte, claimed Format) (f Format, charset string, err error) {
-	if f = bySignature(head); f != 0 {
+func detect(r io.ReaderAt, size int64, head []byte, claimed Format) (Format, error) {
+	if f := bySignature(head); f != 0 {
 		if f == FormatTIFF && isBigTIFF(head) {
-			return 0, "", fmt.Errorf("BigTIFF (64-bit offsets) is %w: save it as classic TIFF or PDF", ErrUnsupported)
+			return 0, fmt.Errorf("BigTIFF (64-bit offsets) is %w: save it as classic TIFF or PDF", ErrUnsupported)
 		}
-		return f, "", nil
+		return f, nil
 	}
 	if claimed == FormatDICOM && looksLikeBareDICOM(head) {
-		return FormatDICOM, "", nil
+		return FormatDICOM, nil
 	}
-	if f = markup(r, size, head); f != 0 {
-		return f, "", nil
+	if f := markup(r, size, head); f != 0 {
+		return f, nil
 	}
-	charset, err = textCharset(r, size)
-	if err != nil {
-		return 0, "", err
-	}
-	if charset != "" {
-		return FormatText, charset, nil
+	switch text, err := isText(r, size); {
+	case err != nil:
+		return 0, err
+	case text:
+		return FormatText, nil
 	}
 	// ISO 32000-1 Annex H: readers accept junk before the header, within the first 1,024 bytes.
 	if i := bytes.Index(head[:min(len(head), 1024)], []byte("%PDF-")); i >= 0 {
-		return FormatPDF, "", nil
+		return FormatPDF, nil
 	}
-	return FormatBinary, "", nil
+	return FormatBinary, nil
 }
 
 func bySignature(head []byte) Format {
@@ -85,16 +84,15 @@ func markup(r io.ReaderAt, size int64, head []byte) Format {
 	return xmlRoot(r, size)
 }
 
-// textCharset reads the file through and returns "utf-8" when all of it is text in UTF-8, "windows-1252" when it has bytes that
-// are not but no control characters either, and "" when it is not text.
-func textCharset(r io.ReaderAt, size int64) (string, error) {
-	charset := "utf-8"
+// isText reads the file through and reports whether it is text: in UTF-8, or with bytes that are not but without control
+// characters, as in Windows-1252.
+func isText(r io.ReaderAt, size int64) (bool, error) {
 	buf := make([]byte, ioBytes)
 	kept := 0 // bytes of an incomplete rune carried over
 	for off := int64(0); off < size; {
 		n := int(min(int64(len(buf)-kept), size-off))
 		if err := readFull(r, buf[kept:kept+n], off); err != nil {
-			return "", fmt.Errorf("read text at byte %d: %w", off, err)
+			return false, fmt.Errorf("read text at byte %d: %w", off, err)
 		}
 		off += int64(n)
 		piece := buf[:kept+n]
@@ -103,7 +101,7 @@ func textCharset(r io.ReaderAt, size int64) (string, error) {
 			c := piece[i]
 			if c < utf8.RuneSelf {
 				if c < ' ' && !bytes.ContainsRune([]byte("\t\n\r\f\v\x1b"), rune(c)) || c == 0x7f {
-					return "", nil
+					return false, nil
 				}
 				i++
 				continue
@@ -113,13 +111,10 @@ func textCharset(r io.ReaderAt, size int64) (string, error) {
 				break
 			}
 			_, w := utf8.DecodeRune(piece[i:])
-			if w == 1 {
-				charset = "windows-1252"
-			}
 			i += w
 		}
 	}
-	return charset, nil
+	return true, nil
 }
 
 // errIsEnd reports that err means the data ended, rather than that it could not be read.

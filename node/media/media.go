@@ -15,7 +15,6 @@ func endOf(e federation.Extent) int64 { return e.Offset + e.Length }
 type Info struct {
 	Format      Format
 	ContentType string // media type without parameters
-	Charset     string // of text: "utf-8" or "windows-1252"; otherwise empty
 	Pages       int    // number of pages or frames; 0 when it could not be told
 	// Spans are one a page for a TIFF of several pages whose pages can be sent alone; otherwise nil. Each lists what the page
 	// needs of the file: header, directory, values and image data, ascending, disjoint and never adjacent.
@@ -46,7 +45,7 @@ func Inspect(r io.ReaderAt, size int64, name string) (Info, error) {
 		return Info{}, fmt.Errorf("read the head of the file: %w", err)
 	}
 	claimed := claimedBy(name)
-	found, charset, err := detect(r, size, head, claimed)
+	found, err := detect(r, size, head, claimed)
 	if err != nil {
 		return Info{}, err
 	}
@@ -57,7 +56,7 @@ func Inspect(r io.ReaderAt, size int64, name string) (Info, error) {
 		}
 		return Info{}, &MismatchError{Name: name, Claimed: claimed, Found: found}
 	}
-	info := Info{Format: format, ContentType: format.ContentType(), Charset: charset, Pages: 1}
+	info := Info{Format: format, ContentType: format.ContentType(), Pages: 1}
 	switch found {
 	case FormatTIFF:
 		info.Pages, info.Spans, err = inspectTIFF(r, size)
