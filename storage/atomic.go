@@ -28,11 +28,11 @@ func WriteFileAtomic(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
 	}
-	return SyncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// SyncDir makes the entries of dir durable: files created, renamed or removed in it stay so after a power cut.
-func SyncDir(dir string) error {
+// syncDir makes the entries of dir durable: files created, renamed or removed in it stay so after a power cut.
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("sync folder: %w", err)

@@ -155,13 +155,13 @@ func (f *Folder) fill(secrets map[string][]byte) error {
 			return err
 		}
 	}
-	if err := SyncDir(f.dir); err != nil {
+	if err := syncDir(f.dir); err != nil {
 		return err
 	}
 	if err := WriteFileAtomic(f.Path(formatFile), encodeFormat(f.node, keyCheck(f.key, f.node))); err != nil {
 		return err
 	}
-	return SyncDir(filepath.Dir(filepath.Clean(f.dir)))
+	return syncDir(filepath.Dir(filepath.Clean(f.dir)))
 }
 
 // acquire takes the folder's lock and notes the process id for the message of whoever comes second.

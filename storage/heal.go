@@ -33,7 +33,7 @@ func (p *preflight) heal() error {
 		}
 	}
 	p.names = kept
-	return SyncDir(p.dir)
+	return syncDir(p.dir)
 }
 
 func (c *checkedLog) heal(dir string, sync func(*os.File) error) error {

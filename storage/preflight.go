@@ -112,7 +112,7 @@ func (g *guard) create() error {
 	if err := g.file.Sync(); err != nil {
 		return err
 	}
-	return SyncDir(g.dir)
+	return syncDir(g.dir)
 }
 
 // adopt goes on from what the preflight has found: the last value log file will be ended by Badger's opening.

@@ -295,7 +295,7 @@ func writeFreshMark(dir string, file *os.File, sealed *sealedList) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
-	return SyncDir(dir)
+	return syncDir(dir)
 }
 
 func copyFile(from, to string) error {

@@ -63,7 +63,7 @@ func (f *Folder) DeleteSecret(name string) error {
 	if err := os.Remove(f.secretPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete secret: %w", err)
 	}
-	return SyncDir(f.Path(secretsFolder))
+	return syncDir(f.Path(secretsFolder))
 }
 
 func (f *Folder) secretPath(name string) string { return f.Path(secretsFolder, name+secretSuffix) }
