@@ -138,15 +138,22 @@ func TestBlockedWriteGoesOnWithARenewedLease(t *testing.T) {
 	})
 }
 
+// begun is a fetch that is about to dial.
+func begun(t *testing.T, w *world, q Request) *fetch {
+	t.Helper()
+	f, err := w.client.begin(t.Context(), q, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.asked = make(chan struct{})
+	return f
+}
+
 func TestRequesterThatSendsNoReceiptIsNotedAndLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		q := requestFor(w.publish([]byte("x")))
-		f, err := w.client.begin(t.Context(), q, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.asked = make(chan struct{})
+		f := begun(t, w, q)
 		s, err := f.dial(t.Context(), f.nodes[0], 0, 0, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -168,11 +175,7 @@ func TestRequesterThatSendsNoReceiptIsNotedAndLetGo(t *testing.T) {
 func TestForgedReceiptIsNotKept(t *testing.T) {
 	w := newWorld(t)
 	q := requestFor(w.publish([]byte("x")))
-	f, err := w.client.begin(t.Context(), q, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.asked = make(chan struct{})
+	f := begun(t, w, q)
 	for name, change := range map[string]func(*source){
 		"another key":     func(*source) { w.client.cfg.Key = keyOf(other, "statement") },
 		"another request": func(s *source) { s.signed = []byte("other") },
@@ -196,11 +199,7 @@ func TestForgedReceiptIsNotKept(t *testing.T) {
 func TestAReceiptForOtherBytesIsKeptAndSaysSo(t *testing.T) {
 	w := newWorld(t)
 	q := requestFor(w.publish([]byte("x")))
-	f, err := w.client.begin(t.Context(), q, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.asked = make(chan struct{})
+	f := begun(t, w, q)
 	s, err := f.dial(t.Context(), f.nodes[0], 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -226,11 +225,7 @@ func TestWantsOutsideOfTheSelectionEndTheStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			q := requestFor(w.publish([]byte("a"), []byte("b"), []byte("c")))
-			f, err := w.client.begin(t.Context(), q, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f.asked = make(chan struct{})
+			f := begun(t, w, q)
 			s, err := f.dial(t.Context(), f.nodes[0], 0, 0, 0)
 			if err != nil {
 				t.Fatal(err)
