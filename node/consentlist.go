@@ -84,44 +84,54 @@ func place(s said) uint64 {
 	return s.Index
 }
 
+// saying gathers what a patient has said, from wherever it is kept.
+type saying struct {
+	trust    federation.TrustID
+	subjects []federation.Subject
+	all      []said
+}
+
+// add reads a statement's body. What is no directive of the patient is passed over, and what is there already has found another
+// place where it is kept.
+func (g *saying) add(kind federation.Kind, body []byte, at time.Time, here, refused bool) error {
+	if kind != federation.KindDirective {
+		return nil
+	}
+	decoded, err := federation.DecodeBody(federation.Statement{Trust: g.trust, Kind: kind, Body: body})
+	if err != nil {
+		return fmt.Errorf("read what waits for the region: %w", err)
+	}
+	d, ok := decoded.(federation.Directive)
+	if !ok || !slices.Contains(g.subjects, d.Subject) {
+		return nil
+	}
+	i := slices.IndexFunc(g.all, func(s said) bool { return s.ID == d.ID })
+	if i < 0 {
+		i = len(g.all)
+		g.all = append(g.all, said{Directive: index.Directive{Directive: d, Trust: g.trust, At: at}})
+	}
+	g.all[i].here, g.all[i].refused = g.all[i].here || here, g.all[i].refused || refused
+	return nil
+}
+
 // unagreed returns what a patient has said at this trust and the region has not agreed on.
 func (n *Node) unagreed(ctx context.Context, subject federation.Subject) ([]said, error) {
 	subjects, err := n.linked(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	var out []said
-	add := func(kind federation.Kind, body []byte, at time.Time, here, refused bool) error {
-		if kind != federation.KindDirective {
-			return nil
-		}
-		decoded, err := federation.DecodeBody(federation.Statement{Trust: n.Trust(), Kind: kind, Body: body})
-		if err != nil {
-			return fmt.Errorf("read what waits for the region: %w", err)
-		}
-		d, ok := decoded.(federation.Directive)
-		if !ok || !slices.Contains(subjects, d.Subject) {
-			return nil
-		}
-		i := slices.IndexFunc(out, func(s said) bool { return s.ID == d.ID })
-		if i < 0 {
-			i = len(out)
-			out = append(out, said{Directive: index.Directive{Directive: d, Trust: n.Trust(), At: at}})
-		}
-		out[i].here, out[i].refused = out[i].here || here, out[i].refused || refused
-		return nil
-	}
+	g := saying{trust: n.Trust(), subjects: subjects}
 	pending, err := n.records.Pending(ctx, federation.MaxPointers)
 	if err != nil {
 		return nil, n.storeProblem(err)
 	}
 	for _, e := range pending {
-		if err := add(e.Kind, e.Body, e.Queued, false, false); err != nil {
+		if err := g.add(e.Kind, e.Body, e.Queued, false, false); err != nil {
 			return nil, err
 		}
 	}
 	// After what waits: from there it goes to be in flight.
-	if err := n.inFlight(ctx, func(s federation.Statement) error { return add(s.Kind, s.Body, s.At, false, false) }); err != nil {
+	if err := n.inFlight(ctx, func(s federation.Statement) error { return g.add(s.Kind, s.Body, s.At, false, false) }); err != nil {
 		return nil, err
 	}
 	rejected, err := n.records.Rejected(ctx, keptOutcomes)
@@ -129,7 +139,7 @@ func (n *Node) unagreed(ctx context.Context, subject federation.Subject) ([]said
 		return nil, n.storeProblem(err)
 	}
 	for _, r := range rejected {
-		if err := add(r.Entry.Kind, r.Entry.Body, r.Entry.Queued, false, true); err != nil {
+		if err := g.add(r.Entry.Kind, r.Entry.Body, r.Entry.Queued, false, true); err != nil {
 			return nil, err
 		}
 	}
@@ -139,12 +149,12 @@ func (n *Node) unagreed(ctx context.Context, subject federation.Subject) ([]said
 			return nil, n.storeProblem(err)
 		}
 		for _, k := range kept {
-			if err := add(federation.KindDirective, federation.EncodeBody(k.Directive), k.Recorded, true, false); err != nil {
+			if err := g.add(federation.KindDirective, federation.EncodeBody(k.Directive), k.Recorded, true, false); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return out, nil
+	return g.all, nil
 }
 
 // inFlight shows fn the statement that is on its way to the region, if there is one.
