@@ -28,63 +28,84 @@ func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) 
 	if len(args) > 0 && args[0] == childArg {
 		return runChild(ctx, args[1:], in, out, diag)
 	}
-	e := &env{out: diag}
-	var only, save string
-	var asJSON bool
-	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.SetOutput(diag)
-	fs.StringVar(&only, "only", "", "comma-separated `names` of benchmarks; empty: all but lossy. One of "+strings.Join(names(), ", "))
-	fs.IntVar(&e.runs, "runs", 5, "how often each side is measured")
-	fs.BoolVar(&e.quick, "quick", false, "one short run, to see that it works")
-	fs.BoolVar(&e.full, "full", false, "ten million pointers instead of one")
-	fs.StringVar(&e.peers, "peers", "auto", "auto: those that are installed; none")
-	fs.StringVar(&e.dir, "dir", "", "folder on a real disk for everything that is written; empty: the system's temporary folder")
-	fs.StringVar(&e.kept, "index", "", "`folder` in which the indexes of pointers stay, for later runs; empty: they are made anew and removed")
-	fs.BoolVar(&asJSON, "json", false, "print JSON instead of Markdown")
-	fs.StringVar(&save, "save", "", "write the JSON to this `file` as well")
-	fs.StringVar(&e.profile, "cpuprofile", "", "write a profile of this process, ours and the load on it, to this `file`, and of a portal's node to file.node")
-	if err := fs.Parse(args); err != nil || fs.NArg() > 0 || e.runs < 1 || e.peers != "auto" && e.peers != "none" {
+	o := options{env: env{out: diag}}
+	if !o.parse(args, diag) {
 		_, _ = fmt.Fprintln(diag, "bench: see -help for what there is to set")
 		return 2
 	}
-	chosen, err := choose(only)
+	chosen, err := choose(o.only)
 	if err != nil {
 		_, _ = fmt.Fprintln(diag, "bench:", err)
 		return 2
 	}
-	if err := e.open(); err != nil {
-		_, _ = fmt.Fprintln(diag, "bench:", err)
+	if err := o.measure(ctx, chosen, out); err != nil {
+		if !errors.Is(err, errBench) {
+			_, _ = fmt.Fprintln(diag, "bench:", err)
+		}
 		return 1
 	}
-	defer e.close()
-	stop, err := profiled(e.profile)
+	return 0
+}
+
+// options are what the arguments say.
+type options struct {
+	env
+	only, save string
+	json       bool
+}
+
+// parse reports whether the arguments are right.
+func (o *options) parse(args []string, diag io.Writer) bool {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(diag)
+	fs.StringVar(&o.only, "only", "", "comma-separated `names` of benchmarks; empty: all but lossy. One of "+strings.Join(names(), ", "))
+	fs.IntVar(&o.runs, "runs", 5, "how often each side is measured")
+	fs.BoolVar(&o.quick, "quick", false, "one short run, to see that it works")
+	fs.BoolVar(&o.full, "full", false, "ten million pointers instead of one")
+	fs.StringVar(&o.peers, "peers", "auto", "auto: those that are installed; none")
+	fs.StringVar(&o.dir, "dir", "", "folder on a real disk for everything that is written; empty: the system's temporary folder")
+	fs.StringVar(&o.kept, "index", "", "`folder` in which the indexes of pointers stay, for later runs; empty: they are made anew and removed")
+	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
+	fs.StringVar(&o.save, "save", "", "write the JSON to this `file` as well")
+	fs.StringVar(&o.profile, "cpuprofile", "", "write a profile of this process, ours and the load on it, to this `file`, and of a portal's node to file.node")
+	err := fs.Parse(args)
+	return err == nil && fs.NArg() == 0 && o.runs >= 1 && (o.peers == "auto" || o.peers == "none")
+}
+
+// errBench is returned when a benchmark failed, which has been said, or the run was cut off.
+var errBench = errors.New("a benchmark failed")
+
+// measure runs benchmarks and prints what they came to. The others run, and are printed, when one fails.
+func (o *options) measure(ctx context.Context, chosen []benchmark, out io.Writer) error {
+	if err := o.open(); err != nil {
+		return err
+	}
+	defer o.close()
+	stop, err := profiled(o.profile)
 	if err != nil {
-		_, _ = fmt.Fprintln(diag, "bench:", err)
-		return 1
+		return err
 	}
 	defer stop()
-	r := &report{Machine: machineOf(e.dir), Date: time.Now().UTC(), Runs: e.runs, Quick: e.quick}
-	code := 0
+	r := &report{Machine: machineOf(o.dir), Date: time.Now().UTC(), Runs: o.runs, Quick: o.quick}
+	var failed error
 	for _, b := range chosen {
 		if ctx.Err() != nil {
-			return 1
+			return errBench
 		}
-		if err := e.bench(ctx, r, b); err != nil {
-			code = 1
+		if err := o.bench(ctx, r, b); err != nil {
+			failed = errBench
 		}
 	}
 	r.Region = arithmetic(r)
-	if save != "" {
-		if err := r.save(save); err != nil {
-			_, _ = fmt.Fprintln(diag, "bench:", err)
-			return 1
+	if o.save != "" {
+		if err := r.save(o.save); err != nil {
+			return err
 		}
 	}
-	if err := r.print(out, asJSON); err != nil {
-		_, _ = fmt.Fprintln(diag, "bench:", err)
-		return 1
+	if err := r.print(out, o.json); err != nil {
+		return err
 	}
-	return code
+	return failed
 }
 
 // profiled begins a profile; the function returned ends it.
