@@ -10,6 +10,7 @@ import (
 
 const (
 	maxGroup      = 1024     // writes that share one transaction
+	entryOverhead = 256      // bytes of an entry in a log that are neither key nor value, and some
 	maxGroupBytes = 32 * mib // and their bytes, so that a group does not hold much memory for long
 )
 
@@ -154,6 +155,11 @@ func (d *DB) commitGroup(group []*Pending) {
 		bad, err := d.fill(txn, group[:limit])
 		switch {
 		case err == nil:
+			if err := d.makeRoom(group[:limit]); err != nil {
+				txn.Discard()
+				d.finish(group, err)
+				return
+			}
 			if err = d.commitTxn(txn); err != nil {
 				err = d.fail(err)
 			}
@@ -190,6 +196,19 @@ func (d *DB) fill(txn *badger.Txn, group []*Pending) (bad int, err error) {
 		}
 	}
 	return -1, nil
+}
+
+// makeRoom makes sure that a transaction of group finds room in the logs, before anything of it is written.
+func (d *DB) makeRoom(group []*Pending) error {
+	values := int64(0)
+	if d.opt.Profile == Chunks { // elsewhere values are in the tree
+		for _, p := range group {
+			values += p.write.Bytes + entryOverhead
+		}
+		values += mib // what keys and what a write has not told take
+	}
+	// Badger bounds a transaction by what it puts into the memtable, to 15 % of one; the log has headers besides.
+	return d.guard.makeRoom(d.opt.MemTable/4, values)
 }
 
 // commitTxn commits txn and moves the mark over it.

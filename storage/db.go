@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -44,9 +45,13 @@ type DB struct {
 //  1. ErrDamaged, with a *DamageError: what was acknowledged is not there any more, or not as it was written.
 //     Nothing has been changed. OpenSalvage reads what is left, Repair makes the store usable again.
 //  2. ErrInUse: another DB has the folder open.
+//  3. ErrDiskFull: there is no room for the tables that Badger makes of the logs when it opens them.
 func Open(opt Options) (*DB, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
+	}
+	if err := opt.checkRoom(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -179,6 +184,10 @@ func (d *DB) shut() error {
 		return errors.Join(d.bdg.Close(), d.cleanup())
 	}
 	defer d.guard.close()
+	if err := d.opt.checkRoom(); err != nil {
+		d.opt.Logger.Warn("too little space is free to close the store in order; it is opened as after a power cut", slog.String("store", d.opt.Profile.String()), slog.Any("error", err))
+		return nil // the files stay mapped until the process ends
+	}
 	// Merging tables at the end drops, and counts as garbage, only what the newest reader can no longer see.
 	err := errors.Join(d.bdg.View(func(*badger.Txn) error { return nil }), d.bdg.Close())
 	if err != nil {

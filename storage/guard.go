@@ -27,6 +27,8 @@ type guard struct {
 	dir  string
 	sync func(*os.File) error
 
+	allocate func(f *os.File, from, n int64) error // a test's, or that of the operating system
+
 	memsSynced bool // Badger syncs memtable logs itself, and returns the error
 
 	file *os.File // the marks; holds the lock of the folder
@@ -45,7 +47,8 @@ type guard struct {
 type openLog struct {
 	logName
 	logState
-	f *os.File
+	f    *os.File
+	room int64 // up to where its blocks are allocated, as far as makeRoom knows
 
 	// tables is the list of tables as read last while this was the memtable log that Badger appends to: what it holds is in none of
 	// them. As long as the list is the same, Badger has not put it into a table.
