@@ -31,7 +31,7 @@ func (o *Options) checkRoom() error {
 		return err
 	}
 	if free, _ := o.Space.Free(); free < 3*uint64(o.MemTable) {
-		return fmt.Errorf("%d bytes free, %d needed: %w", free, 3*o.MemTable, ErrDiskFull)
+		return fmt.Errorf("%d MiB free, %d MiB needed: %w", free/mib, 3*o.MemTable/mib, ErrDiskFull)
 	}
 	return nil
 }
