@@ -26,6 +26,7 @@ func areas() []area {
 		{"/agreements", "Agreements", governors()},
 		{"/wishes", "Patients' wishes", recorders()},
 		{"/reviews", "Reviews", governors()},
+		{labelsPath, "Labels", recorders()},
 		{"/audit", "Audit", recorders()},
 		{"/why", "Why, and who", recorders()},
 		{"/suspensions", "Suspensions", governors()},

@@ -12,9 +12,9 @@ func TestRolesReachTheirAreasOnly(t *testing.T) {
 	want := map[string][]string{
 		"doctor":          {"/find"},
 		"nurse":           {"/find"},
-		"records-staff":   {"/find", "/documents", "/wishes", "/audit", "/why", "/region"},
-		"governance-lead": {"/agreements", "/wishes", "/reviews", "/audit", "/why", "/suspensions", "/region"},
-		"privacy-officer": {"/agreements", "/wishes", "/reviews", "/audit", "/why", "/suspensions", "/region"},
+		"records-staff":   {"/find", "/documents", "/wishes", "/labels", "/audit", "/why", "/region"},
+		"governance-lead": {"/agreements", "/wishes", "/reviews", "/labels", "/audit", "/why", "/suspensions", "/region"},
+		"privacy-officer": {"/agreements", "/wishes", "/reviews", "/labels", "/audit", "/why", "/suspensions", "/region"},
 		"admin":           {"/region"},
 		"researcher":      nil,
 		"system":          nil,

@@ -204,7 +204,7 @@ func (p *Portal) typedAudit(r *http.Request, s *session) (auditPage, []fault) {
 		if why != "" {
 			wrong = append(wrong, fault{"number", why})
 		} else {
-			body.Of = s.open(number, p.now())
+			body.Of = p.opened(r, s, number)
 			body.In["of"] = body.Of.Key
 		}
 	}

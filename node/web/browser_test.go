@@ -234,6 +234,14 @@ func (s *story) shot(name string, widths ...int64) {
 	}
 }
 
+// headless finds tables that show headings, but not one for each cell of their first row.
+const headless = `[...document.querySelectorAll('table')].flatMap(t => {
+	const seen = row => row ? [...row.cells].filter(c => c.getClientRects().length > 0).map(c => c.textContent.trim().slice(0, 30)) : []
+	const head = t.tHead && getComputedStyle(t.tHead).position !== 'absolute' ? seen(t.tHead.rows[0]) : []
+	const first = t.tBodies.length ? seen(t.tBodies[0].rows[0]) : []
+	return head.length && first.length && head.length !== first.length && t.tBodies[0].rows[0].cells[0].colSpan === 1 ? [head.join('|') + ' over ' + first.join('|')] : []
+})`
+
 // check holds a page against what every page must be: nothing that the policy refuses, nothing wider than the screen, and no
 // violation of WCAG 2.2 A and AA that axe finds.
 func (s *story) check(name string) {
@@ -251,12 +259,15 @@ func (s *story) check(name string) {
 	if left := js[int](s, "Math.floor(document.querySelector('h1').getBoundingClientRect().left)"); left < 16 {
 		s.t.Errorf("%s: the heading is %d pixels from the edge of a screen of 1280, at least 16 are wanted", name, left)
 	}
-	for _, w := range []int64{1920, 768, 390} {
+	for _, w := range []int64{1920, 820, 390} {
 		if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(w, 900)); err != nil {
 			s.t.Fatal(err)
 		}
 		if wide := js[int](s, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 			s.t.Errorf("%s: %d pixels too wide at %d", name, wide, w)
+		}
+		if odd := js[[]string](s, headless); len(odd) > 0 {
+			s.t.Errorf("%s at %d: columns and headings do not agree: %q", name, w, odd)
 		}
 		s.axe(fmt.Sprintf("%s at %d", name, w))
 	}

@@ -34,9 +34,14 @@ func (p *Portal) find(w http.ResponseWriter, r *http.Request, s *session) {
 		})
 		return
 	}
+	http.Redirect(w, r, "/patients/"+p.opened(r, s, number).Key, http.StatusSeeOther)
+}
+
+// opened makes a patient one of the session's, with who they are as far as this trust knows, so that the banner says it.
+func (p *Portal) opened(r *http.Request, s *session, number string) *patient {
 	of := s.open(number, p.now())
 	s.recognise(of.Key, p.known(r, of))
-	http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+	return of
 }
 
 // readNumber returns the NHS number in what was typed, or what is wrong with it and what to do.
@@ -90,6 +95,7 @@ func digitsOf(text string) string {
 type purposePage struct {
 	Purpose, Relationship, Evidence string
 	Purposes, Relationships         []choice
+	Again                           []answered // of other patients, to be confirmed for this one
 }
 
 func (p *Portal) showPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
@@ -97,12 +103,21 @@ func (p *Portal) showPurpose(w http.ResponseWriter, r *http.Request, s *session,
 }
 
 func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, wrong []fault, body purposePage) {
-	body.Purposes, body.Relationships = purposes(), relationships()
+	body.Purposes, body.Relationships, body.Again = purposes(), relationships(), s.said(of)
 	p.show(w, r, s, status, view{Name: "purpose", Title: "Why you need this record", Of: of, Error: wrong, Body: body})
 }
 
 // setPurpose keeps what was answered for as long as the session lasts. It goes into every signed assertion about the patient.
 func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
+	if again := r.PostFormValue("again"); again != "" {
+		for _, a := range s.said(of) {
+			if a.Purpose == again {
+				s.explain(of.Key, a.Purpose, a.Relationship, "")
+				http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+				return
+			}
+		}
+	}
 	in := purposePage{Purpose: r.PostFormValue("purpose"), Relationship: r.PostFormValue("relationship"), Evidence: strings.TrimSpace(r.PostFormValue("evidence"))}
 	var wrong []fault
 	if !offered(purposes(), in.Purpose) {

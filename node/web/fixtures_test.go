@@ -179,12 +179,12 @@ func counted(attr string) func(*element) {
 func deviations() []deviation {
 	return []deviation{
 		{"input textarea select", "label", class("nhsuk-label--s"), "labels are bold and small: forms of offices have many fields, and no label is the heading of a page"},
-		{"radios", "legend", class("nhsuk-fieldset__legend--s"), "the same for the legend of choices"},
-		{"radios", "input", counted("id"), "choices are numbered as their list is, from 0: the first has no number either way"},
-		{"radios", "label", counted("for"), "the same"},
-		{"radios check", "label", drop("data-n"), "what counted has noted"},
-		{"input textarea select radios check", "input textarea select", named, "a field's id is its name, so that a fault is found by either"},
-		{"radios check", "input", drop("data-n"), "what counted has noted"},
+		{"radios checkboxes", "legend", class("nhsuk-fieldset__legend--s"), "the same for the legend of choices"},
+		{"radios checkboxes", "input", counted("id"), "choices are numbered as their list is, from 0: the first has no number either way"},
+		{"radios checkboxes", "label", counted("for"), "the same"},
+		{"radios check checkboxes", "label", drop("data-n"), "what counted has noted"},
+		{"input textarea select radios check checkboxes", "input textarea select", named, "a field's id is its name, so that a fault is found by either"},
+		{"radios check checkboxes", "input", drop("data-n"), "what counted has noted"},
 		{"input", "input", set("autocomplete", "off"), "what is typed about patients and staff is not kept by browsers"},
 		{"input", "input", set("spellcheck", "false"), "nor sent to a spelling service"},
 		{"input", "input", set("value", ""), "the value stands there, also when it is empty"},
@@ -217,6 +217,7 @@ func TestPartialsAreThoseOfNHSUKFrontend(t *testing.T) {
 		{"select", "select", []string{"without heading", "with error message, without heading", "with error message and hint, without heading"}},
 		{"radios", "radios", []string{"with error message, without heading", "with error message and hint, without heading"}},
 		{"checkboxes", "check", []string{"without fieldset"}},
+		{"checkboxes", "checkboxes", []string{"with error message, without heading", "with error message and hint, without heading"}},
 		{"error-summary", "errors", []string{"default", "with multiple errors"}},
 	} {
 		for _, name := range c.fixtures {

@@ -42,8 +42,12 @@ func tooLong(r *http.Request, names ...string) (wrong []fault) {
 type formField struct {
 	Name, Label, Hint, Value, Error string
 	Options                         []choice
-	Kind                            string // of an input; or the first, empty choice of a select
+	Kind                            string          // of an input; or the first, empty choice of a select
+	Chosen                          map[string]bool // of several boxes
 }
+
+// Has reports whether a box is ticked.
+func (f formField) Has(value string) bool { return f.Chosen[value] }
 
 // fieldOf makes a field. What follows the value are the choices, and the kind.
 func fieldOf(faults []fault, name, label, hint, value string, more ...any) formField {
@@ -60,6 +64,8 @@ func fieldOf(faults []fault, name, label, hint, value string, more ...any) formF
 			f.Options = m
 		case string:
 			f.Kind = m
+		case map[string]bool:
+			f.Chosen = m
 		}
 	}
 	return f
@@ -90,6 +96,8 @@ func governanceWords() template.FuncMap {
 		"wishEffects": func() []choice {
 			return []choice{{"deny", "They refuse that records are shared", ""}, {"permit", "They agree that records are shared", ""}}
 		},
+		"watchedKinds": watchedKinds, "whichDocuments": whichDocuments, "documentTypes": documentTypes, "sensitivities": sensitivities,
+		"confidentialities": confidentialities, "legalClasses": legalClasses,
 		"judgements": func() []choice {
 			return []choice{{"justified", "Yes, it was justified", ""}, {"not_justified", "No, it was not", ""}}
 		},

@@ -69,16 +69,18 @@ func governanceForms(wishes string) map[string]url.Values {
 		"/audit/entries/7":                               {},
 		"/audit/checks":                                  {"do": {"own"}},
 		"/suspensions":                                   {"do": {"user"}, "user": {"j.price"}, "user-reason": {"r"}},
+		"/reviews/watched":                               {"do": {"mark"}, "number": {numberA}, "kind": {"protected"}, "reason": {"r"}},
+		"/labels":                                        {"do": {"label"}, "plan": {"plan-1"}, "which": {"like"}, "type": {"373942005"}, "confidentiality": {"R"}, "reason": {"r"}},
 	}
 }
 
 func TestGovernanceIsForItsRoles(t *testing.T) {
 	g := governed(t)
-	who := map[string]string{"a.okafor": "", "j.price": "", "t.hughes": "", "s.lindqvist": "wishes audit why", "n.ferreira": "agreements wishes reviews audit why suspensions", "p.osei": "agreements wishes reviews audit why suspensions"}
+	who := map[string]string{"a.okafor": "", "j.price": "", "t.hughes": "", "s.lindqvist": "wishes audit why labels", "n.ferreira": "agreements wishes reviews reviews/watched audit why labels suspensions", "p.osei": "agreements wishes reviews reviews/watched audit why labels suspensions"}
 	for persona, may := range who {
 		b := g.browser()
 		b.signOn(persona)
-		for _, part := range []string{"agreements", "wishes", "reviews", "audit", "why", "suspensions"} {
+		for _, part := range []string{"agreements", "wishes", "reviews", "reviews/watched", "audit", "why", "labels", "suspensions"} {
 			want := http.StatusForbidden
 			if strings.Contains(may, part) {
 				want = http.StatusOK
@@ -97,7 +99,7 @@ func TestGovernanceIsForItsRoles(t *testing.T) {
 		}
 	}
 	f := &g.region.fakeGoverning
-	if len(f.recorded)+len(f.withdrawn)+len(f.suspends)+len(f.exported)+len(f.shut) > 0 || f.proposals[0].GetState() != "proposed" || len(f.proposals) != 1 {
+	if len(f.recorded)+len(f.withdrawn)+len(f.suspends)+len(f.exported)+len(f.shut)+len(f.protected)+len(g.region.labels) > 0 || f.proposals[0].GetState() != "proposed" || len(f.proposals) != 1 {
 		t.Error("a form of another role has changed something")
 	}
 }
@@ -120,7 +122,7 @@ func TestForgedFormsOfGovernanceChangeNothing(t *testing.T) {
 	// A patient's key of one session is nothing in another.
 	foreign.get(wishes).wants(t, http.StatusNotFound, "Find the patient again")
 	f := &g.region.fakeGoverning
-	if len(f.recorded)+len(f.withdrawn)+len(f.suspends)+len(f.exported)+len(f.shut) > 0 || f.proposals[0].GetState() != "proposed" || len(f.proposals) != 1 || f.cases[1].GetOutcome() != "" {
+	if len(f.recorded)+len(f.withdrawn)+len(f.suspends)+len(f.exported)+len(f.shut)+len(f.protected)+len(g.region.labels) > 0 || f.proposals[0].GetState() != "proposed" || len(f.proposals) != 1 || f.cases[1].GetOutcome() != "" {
 		t.Error("a forged form has changed something")
 	}
 }

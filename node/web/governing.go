@@ -21,6 +21,8 @@ type Governing interface {
 	Auditing
 	Suspending
 	Inquiring
+	// Protect marks people whose record is watched, takes marks back, or lists them.
+	Protect(ctx context.Context, q *admin.ProtectRequest) (*admin.ProtectReply, error)
 }
 
 // Agreeing is what is asked about what a trust shares.
@@ -110,6 +112,12 @@ func (p *Portal) governanceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /reviews", p.signedOn(p.showReviews))
 	mux.HandleFunc("GET /reviews/{review}", p.signedOn(p.showReview))
 	mux.HandleFunc("POST /reviews/{review}", p.signedOn(p.closeReview))
+
+	mux.HandleFunc("GET "+watchedPath, p.signedOn(p.showWatched))
+	mux.HandleFunc("POST "+watchedPath, p.signedOn(p.watch))
+
+	mux.HandleFunc("GET "+labelsPath, p.signedOn(p.showLabels))
+	mux.HandleFunc("POST "+labelsPath, p.signedOn(p.labelMany))
 
 	mux.HandleFunc("GET /audit", p.signedOn(p.showAudit))
 	mux.HandleFunc("POST /audit", p.signedOn(p.searchAudit))

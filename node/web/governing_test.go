@@ -31,6 +31,8 @@ type fakeGoverning struct {
 	exported   []*admin.ExportAuditRequest
 	governed   []*admin.Asker
 	whys       []*admin.WhyRequest
+	marked     []*admin.ProtectedPerson
+	protected  []*admin.ProtectRequest
 	refusal    error
 }
 
@@ -265,6 +267,21 @@ func (f *fakeGoverning) SuspendUser(_ context.Context, q *admin.SuspendUserReque
 		reply.Users = append(reply.Users, &admin.SuspendedUser{User: u, Reason: why, By: q.GetAsker().GetUser(), At: 1})
 	}
 	return reply, nil
+}
+
+func (f *fakeGoverning) Protect(_ context.Context, q *admin.ProtectRequest) (*admin.ProtectReply, error) {
+	f.govern.Lock()
+	defer f.govern.Unlock()
+	if err := f.asked(q.GetAsker()); err != nil {
+		return nil, err
+	}
+	if q.GetPatient() != "" {
+		f.protected = append(f.protected, q)
+		if q.GetLift() && len(f.marked) == 0 {
+			return nil, admin.Errorf(admin.CodeNotFound, "that person bears no such mark: 'ridgeway protect --list' shows those there are")
+		}
+	}
+	return &admin.ProtectReply{Persons: f.marked}, nil
 }
 
 func (f *fakeGoverning) ShutOut(user string) bool {

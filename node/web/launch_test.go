@@ -124,7 +124,7 @@ func TestLaunchIsRefused(t *testing.T) {
 	// An answer's patient counts only for who was launched: an ordinary sign-on opens nobody.
 	l.extra = map[string]any{"patient": numberA}
 	b := g.browser()
-	if got := b.signOn("a.okafor"); got.Request.URL.Path != "/find" || strings.Contains(got.body, "999 000") {
+	if got := b.signOn("a.okafor"); got.Request.URL.Path != "/find" || strings.Contains(got.body, "Patients of this session") {
 		t.Errorf("a sign-on leads to %s", got.Request.URL.Path)
 	}
 }

@@ -43,6 +43,7 @@ type frame struct {
 	Now   time.Time
 	Areas []link
 	Look  string // dark, light; empty: as the browser asks
+	Try   string // of a demonstration: the number of a patient with documents
 }
 
 // link leads to a part of the portal.
@@ -87,6 +88,9 @@ func loadPages(a *assets) (*pages, error) {
 // show sends a page whole, or a plain failure: half a page could hide that something is missing.
 func (p *Portal) show(w http.ResponseWriter, r *http.Request, s *session, status int, v view) {
 	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.personas != nil, Now: p.now(), Look: lookOf(r)}
+	if own := p.config.Settings.PatientPersonas; len(own) > 0 && len(own[0].Number) == 10 {
+		f.Try = spaced(own[0].Number)
+	}
 	if s != nil {
 		f.User, f.Token, f.Role = &s.user, s.token, roleName(s.user.Role)
 		for _, a := range areasOf(s.user.Role) {

@@ -104,6 +104,26 @@ func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evi
 	}
 }
 
+// said returns how the session's other patients were answered for, the newest answer of each purpose. A claim that nothing backs
+// is left out: it is to be thought of each time.
+func (s *session) said(of *patient) (out []answered) {
+	if of.Purpose != "" {
+		return nil
+	}
+	for _, p := range s.recent() {
+		if p.Key != of.Key && p.Purpose != "" && p.Relationship != policy.SelfClaimed && !slices.ContainsFunc(out, func(a answered) bool { return a.Purpose == p.Purpose }) {
+			out = append(out, answered{p.Purpose, p.Relationship})
+		}
+	}
+	return out
+}
+
+// answered is why a user asked about a patient, without the reference, which is that patient's.
+type answered struct {
+	Purpose      string
+	Relationship policy.RelationshipKind
+}
+
 // recognise keeps who a patient is.
 func (s *session) recognise(key string, who Person) {
 	s.mu.Lock()

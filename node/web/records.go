@@ -49,7 +49,7 @@ func (p *Portal) findDocuments(w http.ResponseWriter, r *http.Request, s *sessio
 		})
 		return
 	}
-	http.Redirect(w, r, ownAddress(s.open(number, p.now())), http.StatusSeeOther)
+	http.Redirect(w, r, ownAddress(p.opened(r, s, number)), http.StatusSeeOther)
 }
 
 // ownRow is a document of this trust in a list.

@@ -29,6 +29,7 @@ type fakeFiling struct {
 	acts   []string
 	filers []*admin.Asker
 	full   bool
+	labels []*admin.RelabelRequest
 	began  chan struct{} // told of each file that comes; nil: nobody waits
 }
 
@@ -82,7 +83,20 @@ func (f *fakeFiling) Move(_ context.Context, q *Moving) (*Filed, error) {
 
 func (f *fakeFiling) Relabel(_ context.Context, q *admin.RelabelRequest) (*admin.RelabelReply, error) {
 	f.note("relabel %s %v confirm=%v", q.GetConfidentiality(), q.GetAdd(), q.GetConfirm())
-	return &admin.RelabelReply{Changed: 1, Sealed: 1, Plan: "plan-1", Notes: []*admin.LabelProblem{{Document: "RAS-1", Message: "a later one is stricter"}}, Done: q.GetConfirm(), Committed: true, Impact: &admin.Impact{Lost: 3}}, nil
+	f.filing.Lock()
+	defer f.filing.Unlock()
+	f.labels = append(f.labels, q)
+	reply := &admin.RelabelReply{Changed: 1, Sealed: 1, Plan: "plan-1", Notes: []*admin.LabelProblem{{Document: "RAS-1", Message: "a later one is stricter"}}, Done: q.GetConfirm(), Committed: true, Impact: &admin.Impact{Lost: 3}}
+	if len(q.GetChoice().GetDocuments()) != 1 { // many
+		if q.GetPlan() != "" && q.GetPlan() != "plan-1" {
+			return nil, admin.Errorf(admin.CodeBadInput, "something else would be done: nothing was changed. Look at the preview again")
+		}
+		reply.Changed, reply.Unchanged, reply.Chosen = 1234, 5, 1240
+		reply.Problems = []*admin.LabelProblem{{Document: "RYJ-x", Code: string(admin.CodeDenied), Message: "RYJ-x <b> is held by RYJ, and only they label it: ask there"}}
+		reply.Impact.Counts = []*admin.ImpactCount{{By: "role", Value: "nurse", Lost: 3}, {By: "trust", Value: "RYJ", Lost: 3}}
+		reply.Impact.Examples = []*admin.ImpactExample{{Request: "a nurse of RYJ <i>opens</i> a letter", Count: 3, Action: "open", Role: "nurse", Trust: "RYJ", Type: "373942005", Confidentiality: "R", Purpose: "TREAT", Before: []string{"permitted"}, After: []string{"sealed"}}}
+	}
+	return reply, nil
 }
 
 func (f *fakeFiling) Withdraw(_ context.Context, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {

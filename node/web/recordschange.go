@@ -20,6 +20,7 @@ type changeView struct {
 	Reason string
 	Number string // of the right patient, as it was typed
 	Right  string // the same, read
+	Whose  Person // the right patient, as far as this trust knows
 	Types  []choice
 
 	Confidentiality []choice
@@ -173,7 +174,8 @@ func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of 
 	}
 	if len(wrong) > 0 || r.PostFormValue("confirm") != number {
 		if len(wrong) == 0 {
-			v.Right = (&patient{Number: number}).Spaced()
+			right := &patient{Number: number}
+			v.Right, v.Whose = right.Spaced(), p.known(r, right)
 		}
 		p.ask(w, r, s, of, "move", title, wrong, v)
 		return
@@ -183,7 +185,7 @@ func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of 
 		p.refusedField(w, r, s, of, "move", title, "number", err, v)
 		return
 	}
-	p.changed(w, r, s.open(number, p.now()), filed.Document, "moved", "moving", filed.Committed)
+	p.changed(w, r, p.opened(r, s, number), filed.Document, "moved", "moving", filed.Committed)
 }
 
 // relabelOwn changes who may be told of a document, after it was shown what that does.

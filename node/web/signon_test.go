@@ -159,7 +159,7 @@ func TestLockedSessionGivesNothingToAnotherUser(t *testing.T) {
 	g.clock.move(defaultIdle + time.Second)
 	b.get(path)
 	got := b.signOn("j.price")
-	if got.Request.URL.Path != "/find" || strings.Contains(got.body, "999 000") {
+	if got.Request.URL.Path != "/find" || strings.Contains(got.body, "Patients of this session") {
 		t.Errorf("another user comes to %s", got.Request.URL.Path)
 	}
 	b.get(path).wants(t, 404, "Find the patient again")
@@ -180,7 +180,7 @@ func TestLockOpensForWhoSignsOnSince(t *testing.T) {
 	origin, _ := url.Parse(g.portal.Origin())
 	b.client.Jar.SetCookies(origin, []*http.Cookie{{Name: signOnCookie, Value: id, Path: "/", Secure: true}})
 	got := b.follow(b.post("/personas", url.Values{"request": {field(t, requestField, picker.body)}, "persona": {"a.okafor"}}))
-	if got.Request.URL.Path != "/find" || strings.Contains(got.body, "999 000") {
+	if got.Request.URL.Path != "/find" || strings.Contains(got.body, "Patients of this session") {
 		t.Errorf("a sign-on from before the lock comes to %s", got.Request.URL.Path)
 	}
 	b.get(path).wants(t, 404, "Find the patient again")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -47,7 +48,8 @@ type impactRow struct {
 // example is one request that is decided otherwise.
 type example struct {
 	Gained        bool
-	Request       string
+	Words         string // who, where, what, which documents and what for
+	Request       string // the same as the rules name it
 	Count         uint64
 	Before, After []string
 }
@@ -70,7 +72,7 @@ func (p *Portal) impactOf(x *admin.Impact) impact {
 	}
 	examples := make([]example, 0, len(x.GetExamples()))
 	for _, e := range x.GetExamples() {
-		examples = append(examples, example{Gained: e.GetGained(), Request: e.GetRequest(), Count: e.GetCount(), Before: e.GetBefore(), After: e.GetAfter()})
+		examples = append(examples, example{Gained: e.GetGained(), Words: p.exampleWords(e), Request: e.GetRequest(), Count: e.GetCount(), Before: e.GetBefore(), After: e.GetAfter()})
 	}
 	out.Examples = examples[:min(len(examples), shownExamples)]
 	for _, part := range []struct {
@@ -101,6 +103,28 @@ func (p *Portal) impactOf(x *admin.Impact) impact {
 		if len(rows.Rows) > 0 {
 			out.Parts = append(out.Parts, rows)
 		}
+	}
+	return out
+}
+
+// exampleWords says what is decided otherwise to people who know no codes.
+func (p *Portal) exampleWords(e *admin.ImpactExample) string {
+	if e.GetRole() == "" || e.GetAction() == "" {
+		return e.GetRequest()
+	}
+	out := roleName(e.GetRole()) + ", " + p.trustName(e.GetTrust()) + ": " + actionName(e.GetAction())
+	var which []string
+	if e.GetType() != "" {
+		which = append(which, countedType(e.GetType()))
+	}
+	if e.GetConfidentiality() != "" {
+		which = append(which, confidentialityName(e.GetConfidentiality()))
+	}
+	if len(which) > 0 {
+		out += " (" + strings.Join(which, ", ") + ")"
+	}
+	if e.GetPurpose() != "" {
+		out += ". Purpose: " + purposeName(e.GetPurpose())
 	}
 	return out
 }

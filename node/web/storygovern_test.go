@@ -76,6 +76,54 @@ func TestGovernanceLeadLooksAfterWishesReviewsAndEvidence(t *testing.T) {
 	s.judge()
 	s.evidence()
 	s.suspendAndAsk()
+	s.watch()
+	s.labelMany()
+}
+
+// watch has a record watched, sees a look at it become a review, and takes the mark back.
+func (s *story) watch() {
+	s.t.Helper()
+	s.goTo("/reviews")
+	s.press("Whose records are watched", "No record is watched")
+	s.fillIn("#number", s.patient.SpacedNumber())
+	js[bool](s, "document.getElementById('kind').click() || true")
+	s.put("#reason", "known to the press")
+	s.press("Watch this record", "watched from now on")
+	s.says(strings.ToUpper(s.patient.Family))
+	s.check("gov-30-watched")
+	doctor := &admin.Asker{User: "a.okafor", Role: "doctor", Purpose: "TREAT", Relationship: "referral"}
+	if _, err := s.region.Node(reader).Locate(s.t.Context(), &admin.LocateRequest{Patient: s.patient.NHSNumber, Asker: doctor}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.goTo("/reviews")
+	s.says("Protected person")
+	s.goTo("/reviews/watched")
+	s.press("Take all marks of this person back", "No record is watched")
+}
+
+// labelMany restricts all documents of a year, after who loses by it was shown.
+func (s *story) labelMany() {
+	s.t.Helper()
+	s.goTo("/labels")
+	s.check("gov-31-labels")
+	s.put("#from", "2000-01-01")
+	js[bool](s, "(document.getElementById('confidentiality').value = 'R', true)")
+	s.put("#reason", "a review of what is shared")
+	s.press("Show who gains and who loses", "Nothing is changed yet")
+	s.until("Number(document.querySelector('.rw-figures__loss dd').textContent) > 0")
+	js[bool](s, "[...document.querySelectorAll('.rw-impact .nhsuk-details')].slice(0, 2).forEach(d => { d.open = true }) || true")
+	s.check("gov-32-labels-preview")
+	s.press("Change the labels of", "The labels were changed")
+	s.check("gov-33-labels-changed")
+	found, err := s.region.Node("RYJ").Locate(s.t.Context(), &admin.LocateRequest{Patient: s.patient.NHSNumber, Asker: &admin.Asker{User: "x.y", Role: "nurse", Purpose: "TREAT", Relationship: "referral"}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, d := range found.GetDocuments() {
+		if strings.HasPrefix(d.GetDocument(), string(reader)+"-") {
+			s.t.Errorf("another trust's nurse still finds %s", d.GetDocument())
+		}
+	}
 }
 
 // writeAgreement writes one with a mistake in it, mends it, and proposes it.

@@ -186,7 +186,7 @@ func (p *Portal) findWhy(w http.ResponseWriter, r *http.Request, s *session) {
 		p.show(w, r, s, http.StatusUnprocessableEntity, view{Name: "why", Title: "Why, and who", Body: body, Error: []fault{{"number", wrong}}})
 		return
 	}
-	http.Redirect(w, r, "/why?of="+s.open(number, p.now()).Key, http.StatusSeeOther)
+	http.Redirect(w, r, "/why?of="+p.opened(r, s, number).Key, http.StatusSeeOther)
 }
 
 func (p *Portal) documentsOf(r *http.Request, s *session, body *whyPage) error {

@@ -48,7 +48,7 @@ func (p *Portal) findWishes(w http.ResponseWriter, r *http.Request, s *session) 
 		})
 		return
 	}
-	http.Redirect(w, r, "/wishes/"+s.open(number, p.now()).Key, http.StatusSeeOther)
+	http.Redirect(w, r, "/wishes/"+p.opened(r, s, number).Key, http.StatusSeeOther)
 }
 
 func (p *Portal) listWishes(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
