@@ -80,7 +80,7 @@ func TestRecordsStaffTakeDocumentsInAndPutThemRight(t *testing.T) {
 	s.fillIn("#reason", "the title said nothing")
 	s.click("main form button", "The document was corrected")
 	s.says("Discharge letter, ward 7")
-	s.click("a[href$='/labels']", "Sensitive subjects")
+	s.click("main a[href$='/labels']", "Sensitive subjects")
 	s.check("36-labels")
 	s.tick("confidentiality-1")
 	s.fillIn("#reason", "it names others")
