@@ -17,7 +17,7 @@
 //
 //  1. standing: The region, the requester's trust or the custodian is not active: refused.
 //  2. legal: The document is of a legally restricted class: refused, in an emergency too.
-//  3. directive: The patient's directives: refused where one of them refuses; a consent permits nothing by itself.
+//  3. directive: The patient's directives: refused where one of them refuses, but for its exceptions; a newer consent to exactly the same sets it aside, else refusal wins; a consent permits nothing by itself.
 //  4. agreement: The custodian's agreement: refused unless a rule permits and none forbids.
 //  5. break-glass: Breaking the glass, where the agreement permits open_break_glass: passes 3 and a stale lease, never 1 and 2.
 //

@@ -30,7 +30,7 @@ type Rule struct {
 var precedenceTable = []Rule{
 	{1, ruleStanding, "The region, the requester's trust or the custodian is not active: refused.", false},
 	{2, ruleLegal, "The document is of a legally restricted class: refused, in an emergency too.", false},
-	{3, ruleDirective, "The patient's directives: refused where one of them refuses; a consent permits nothing by itself.", true},
+	{3, ruleDirective, "The patient's directives: refused where one of them refuses, but for its exceptions; a newer consent to exactly the same sets it aside, else refusal wins; a consent permits nothing by itself.", true},
 	{4, ruleAgreement, "The custodian's agreement: refused unless a rule permits and none forbids.", false},
 	{5, ruleGlass, "Breaking the glass, where the agreement permits open_break_glass: passes 3 and a stale lease, never 1 and 2.", false},
 }
