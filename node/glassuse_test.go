@@ -84,7 +84,7 @@ func ownTransferEndsWithTheEmergency(t *testing.T, n *Node) {
 		t.Fatalf("it ends at %v, the emergency at %v", end, r.Until)
 	}
 	<-ctx.Done()
-	if err := over(ctx.Err()); context.Cause(ctx) != errGlassOver || admin.CodeOf(err) != admin.CodeDenied || !strings.Contains(err.Error(), "the emergency that was declared for this patient ended at") {
+	if err := over(ctx.Err()); !errors.Is(context.Cause(ctx), errGlassOver) || admin.CodeOf(err) != admin.CodeDenied || !strings.Contains(err.Error(), "the emergency that was declared for this patient ended at") {
 		t.Errorf("%v, because of %v", err, context.Cause(ctx))
 	}
 }
