@@ -49,7 +49,7 @@ func WhyNotRunning(data string) error {
 		return err
 	}
 	if joined, err := storage.HasSecret(data, secretMembership); err != nil || joined {
-		return nil // whoever starts it is told what is wrong with it
+		return nil //nolint:nilerr // whoever starts it is told what is wrong with it
 	}
 	if storage.Held(data) {
 		return admin.Errorf(admin.CodeUnavailable, "%s is joining its region: 'ridgeway join' runs on it, and may wait until other trusts have approved. "+

@@ -22,6 +22,9 @@ func ParseScope(text string) (ScopeFields, error) { return policy.ParseScope(tex
 // Precedence returns the rules of a decision in the order in which they count.
 func Precedence() []policy.Rule { return policy.Precedence() }
 
+// AgreementSchema returns the Cedar schema that every agreement of the region is checked against.
+func AgreementSchema() string { return policy.Schema() }
+
 // RoleWords says in words what a role is.
 func RoleWords(code string) string { return roleWords(code) }
 

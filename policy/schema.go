@@ -11,6 +11,9 @@ import (
 //go:embed schema.cedarschema
 var schemaText string
 
+// Schema returns the Cedar schema that every agreement of the region is checked against, as its file has it.
+func Schema() string { return schemaText }
+
 // resolvedSchema is read-only once made.
 var resolvedSchema = sync.OnceValue(func() *resolved.Schema {
 	var s schema.Schema

@@ -32,7 +32,7 @@ func (a *app) agreementCommand() *cobra.Command {
 		Long: `A trust's agreement says who may see and open what the trust holds. It is a form
 of building blocks, or Cedar, and goes through these steps:
 
-  init, blocks      write a draft in a file
+  init, blocks      write a draft in a file; for Cedar there is 'schema'
   check             is there anything wrong or doubtful in it
   simulate          who gains and who loses, before it counts
   propose           keep it at the node for a second person
@@ -46,7 +46,7 @@ neither: 'ridgeway status' and the log warn from 30 days ahead.`,
 		Args: groupOnly,
 		RunE: a.showHelp,
 	}
-	cmd.AddCommand(a.agreementInitCommand(), a.agreementBlocksCommand(), a.agreementCheckCommand(), a.agreementSimulateCommand(), a.agreementProposeCommand(),
+	cmd.AddCommand(a.agreementInitCommand(), a.agreementBlocksCommand(), a.agreementSchemaCommand(), a.agreementCheckCommand(), a.agreementSimulateCommand(), a.agreementProposeCommand(),
 		a.agreementApproveCommand(), a.agreementShowCommand(), a.agreementHistoryCommand(), a.agreementRollbackCommand())
 	return cmd
 }
@@ -156,6 +156,27 @@ example).`,
 				a.showBlock(b)
 			}
 			return nil
+		},
+	}
+}
+
+func (a *app) agreementSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the region's Cedar schema",
+		Long: `Prints what an agreement written in Cedar may speak of: users, documents,
+actions and the context of a request, as a Cedar schema that editors and other
+tools of Cedar read. It is the same at every trust of the region.
+
+JSON: schema (the text).`,
+		Example: `  ridgeway agreement schema`,
+		Args:    argument(0, "flags only"),
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.emit(map[string]any{"schema": node.AgreementSchema()})
+			}
+			_, err := io.WriteString(a.out, node.AgreementSchema())
+			return err
 		},
 	}
 }

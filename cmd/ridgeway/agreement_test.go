@@ -158,6 +158,18 @@ func TestStarterFormAndEveryBlockCheck(t *testing.T) {
 	}
 }
 
+// TestSchemaIsPrintedAsEditorsReadIt, the same in both forms.
+func TestSchemaIsPrintedAsEditorsReadIt(t *testing.T) {
+	t.Parallel()
+	plain := here("agreement", "schema")
+	if plain.status != 0 || !strings.Contains(plain.out, "\nentity User in [Trust, Role] {") || !strings.Contains(plain.out, "\naction see, open, open_break_glass, export appliesTo {") {
+		t.Errorf("got %v", plain)
+	}
+	if o := here("agreement", "schema", "--json").only(t); o["schema"] != plain.out {
+		t.Errorf("got %v", o)
+	}
+}
+
 // TestAnswersAboutAgreementsKeepTheirForm and fit 80 columns.
 func TestAnswersAboutAgreementsKeepTheirForm(t *testing.T) {
 	t.Parallel()

@@ -99,7 +99,7 @@ func TestInterruptWhileTheNodeIsSilent(t *testing.T) {
 		"ridgeway init": "TestInterruptWhileTheKeyIsAskedFor", "ridgeway serve": "TestInterruptWhileServing", "ridgeway join": "TestInterruptWhileJoining",
 		"ridgeway demo": "TestInterruptDemo", "ridgeway audit prove": "TestInterruptProve",
 		"ridgeway recover": "TestInterruptWhileTheKeyIsAskedFor", "ridgeway repair": "TestInterruptWhileTheKeyIsAskedFor",
-		"ridgeway agreement init": "writes one file", "ridgeway agreement blocks": "prints what it knows", "ridgeway consent precedence": "prints what it knows",
+		"ridgeway agreement init": "writes one file", "ridgeway agreement blocks": "prints what it knows", "ridgeway agreement schema": "prints what it knows", "ridgeway consent precedence": "prints what it knows",
 	}
 	for _, command := range leaves((&app{terminal: terminal{getenv: func(string) string { return "" }}}).root()) {
 		walked := slices.ContainsFunc(calls, func(args []string) bool {
