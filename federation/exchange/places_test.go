@@ -171,6 +171,32 @@ func TestReaderThatPausesGoesOn(t *testing.T) {
 	})
 }
 
+// A reader that pauses loses its stream to the custodian's patience. It does not keep its place meanwhile.
+func TestReaderThatPausesKeepsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, _ *CustodianConfig, c *ClientConfig) { c.Limits.BulkStreams = 1 })
+		const pause = 10 * time.Minute
+		slow, later := &reader{}, &reader{}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			w.readAll(300, []*reader{slow}, func() {
+				if slow.chunks == 2 {
+					<-time.After(pause)
+				}
+			})
+		})
+		<-time.After(pause / 2)
+		w.readAll(300, []*reader{later}, func() {})
+		if later.err != nil || later.chunks != 300 || later.done > 2*turnTime {
+			t.Errorf("who came later had %d chunks after %s, %v", later.chunks, later.done, later.err)
+		}
+		wg.Wait()
+		if slow.err != nil || slow.chunks != 300 {
+			t.Errorf("who paused had %d chunks, %v", slow.chunks, slow.err)
+		}
+	})
+}
+
 func TestPlaceGoesToWhoHasWaitedLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := federation.NodeID{1}

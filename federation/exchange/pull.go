@@ -207,31 +207,33 @@ func (p *puller) work(ctx context.Context, at *place, s *source, under []int) (e
 			}
 		}
 		s, under = nil, nil
+		turn := errors.Is(err, errTurn)
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, errTurn):
-			at.leave()
-			if p.retire() {
+		case turn:
+			if at.leave(); p.retire() {
 				return err
 			}
-			if !p.need() {
-				return nil
-			}
-			if at, err = f.client.places.take(ctx, p.node); err != nil {
-				return err
-			}
-			continue
 		case ctx.Err() != nil || !retry(err) || p.surplus(err) || !backoff.again(ctx, f.client.limits):
 			return err
-		case !p.need():
+		}
+		if !p.need(at) {
 			return nil
 		}
-		p.mu.Lock()
-		p.resumed++
-		p.mu.Unlock()
-		f.client.cfg.Logger.Debug("document stripe is taken up again", slog.Int("stripe", at.stripe), slog.Any("error", err))
+		if !turn {
+			p.mu.Lock()
+			p.resumed++
+			p.mu.Unlock()
+			f.client.cfg.Logger.Debug("document stripe is taken up again", slog.Int("stripe", at.stripe), slog.Any("error", err))
+		}
 		err = nil
+		if at.left {
+			at, err = f.client.places.take(ctx, p.node)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

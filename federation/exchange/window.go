@@ -86,18 +86,21 @@ func (p *puller) wake() {
 // over reports whether there is nothing left to ask for, or to ask for it for.
 func (p *puller) over() bool { return p.stopped || p.err != nil || p.arrived == p.total }
 
-// need waits until there is a reason to open a stream again, and reports whether there will be one.
-func (p *puller) need() bool {
+// need waits until there is a reason to open a stream again, and reports whether there will be one. Who waits gives at back: it can
+// last as long as the sink likes.
+func (p *puller) need(at *place) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		room := min(p.plan.total, p.next+p.window()) - p.head
+		window := p.window() // once: it changes under other fetches
+		room := min(p.plan.total, p.next+window) - p.head
 		switch {
 		case p.over():
 			return false
-		case len(p.again) > 0, p.renew, room > 0 && room >= min(p.window()/2, p.plan.total-p.head):
+		case len(p.again) > 0, p.renew, room > 0 && room >= min(window/2, p.plan.total-p.head):
 			return true
 		}
+		at.leave()
 		p.moved.Wait()
 	}
 }
