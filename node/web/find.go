@@ -111,7 +111,7 @@ func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, 
 func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	if again := r.PostFormValue("again"); again != "" {
 		for _, a := range s.said(of) {
-			if a.Purpose == again {
+			if a.Said() == again {
 				s.explain(of.Key, a.Purpose, a.Relationship, "")
 				http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
 				return

@@ -104,14 +104,14 @@ func (s *session) explain(key, purpose string, kind policy.RelationshipKind, evi
 	}
 }
 
-// said returns how the session's other patients were answered for, the newest answer of each purpose. A claim that nothing backs
-// is left out: it is to be thought of each time.
+// said returns how the session's other patients were answered for, once for each purpose. A claim that nothing backs, and an emergency,
+// which is the one patient's, are left out: they are to be thought of each time.
 func (s *session) said(of *patient) (out []answered) {
 	if of.Purpose != "" {
 		return nil
 	}
 	for _, p := range s.recent() {
-		if p.Key != of.Key && p.Purpose != "" && p.Relationship != policy.SelfClaimed && !slices.ContainsFunc(out, func(a answered) bool { return a.Purpose == p.Purpose }) {
+		if p.Key != of.Key && p.Purpose != "" && p.Purpose != "ETREAT" && p.Relationship != policy.SelfClaimed && !slices.ContainsFunc(out, func(a answered) bool { return a.Purpose == p.Purpose }) {
 			out = append(out, answered{p.Purpose, p.Relationship})
 		}
 	}
@@ -123,6 +123,9 @@ type answered struct {
 	Purpose      string
 	Relationship policy.RelationshipKind
 }
+
+// Said is the whole answer as the form sends it: whoever confirms one gets no other, whatever was answered in between.
+func (a answered) Said() string { return a.Purpose + " " + string(a.Relationship) }
 
 // recognise keeps who a patient is.
 func (s *session) recognise(key string, who Person) {

@@ -16,10 +16,11 @@ func TestAnAnswerIsConfirmedForTheNextPatient(t *testing.T) {
 	token := field(t, tokenField, b.get("/find").body)
 	next := b.post("/find", url.Values{"token": {token}, "number": {numberB}}).Header.Get("Location")
 	const same = "To treat this patient. They have an appointment with us</button>"
-	b.follow(b.get(next)).wants(t, 200, same, `name="again" value="TREAT"`)
-	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"ETREAT"}}).wants(t, 422, "Select why you need the record")
+	b.follow(b.get(next)).wants(t, 200, same, `name="again" value="TREAT appointment"`)
+	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"COC appointment"}}).wants(t, 422, "Select why you need the record")
 	b.get(next).wants(t, 303) // what was never said is no answer
-	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"TREAT"}}).wants(t, 303)
+	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"TREAT referral"}}).wants(t, 422, "Select why you need the record") // another relationship was shown
+	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"TREAT appointment"}}).wants(t, 303)
 	page := b.get(next)
 	page.wants(t, 200, "They have an appointment with us")
 	if strings.Contains(page.body, "A-17") {
@@ -31,15 +32,17 @@ func TestAnAnswerIsConfirmedForTheNextPatient(t *testing.T) {
 }
 
 func TestAClaimIsNotCarriedOver(t *testing.T) {
-	g := newRig(t)
-	b := g.browser()
-	b.signOn("a.okafor")
-	path := b.open(numberA)
-	token := field(t, tokenField, b.get("/find").body)
-	b.post(path+"/purpose", url.Values{"token": {token}, "purpose": {"TREAT"}, "relationship": {"self-claimed"}}).wants(t, 303)
-	next := b.post("/find", url.Values{"token": {token}, "number": {numberB}}).Header.Get("Location")
-	if body := b.follow(b.get(next)).body; strings.Contains(body, `name="again"`) {
-		t.Errorf("a claim that nothing backs is offered again:\n%.3000s", body)
+	for purpose, relationship := range map[string]string{"TREAT": "self-claimed", "ETREAT": "admission"} {
+		g := newRig(t)
+		b := g.browser()
+		b.signOn("a.okafor")
+		path := b.open(numberA)
+		token := field(t, tokenField, b.get("/find").body)
+		b.post(path+"/purpose", url.Values{"token": {token}, "purpose": {purpose}, "relationship": {relationship}}).wants(t, 303)
+		next := b.post("/find", url.Values{"token": {token}, "number": {numberB}}).Header.Get("Location")
+		if body := b.follow(b.get(next)).body; strings.Contains(body, `name="again"`) {
+			t.Errorf("%s is offered again:\n%.3000s", purpose, body)
+		}
 	}
 }
 
