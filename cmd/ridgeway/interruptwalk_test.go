@@ -261,20 +261,20 @@ func TestInterruptProve(t *testing.T) {
 func TestCutOffExportEndsWithAWholeLine(t *testing.T) {
 	t.Parallel()
 	line := []byte(`{"resourceType":"AuditEvent","text":"` + strings.Repeat("x", 10_000) + `"}`)
-	for _, end := range []error{io.EOF, context.Canceled} {
+	for _, tt := range []struct{ end, want error }{{io.EOF, nil}, {context.Canceled, context.Canceled}} {
 		var out strings.Builder
 		n := 0
 		err := writeLines(&out, func() ([]byte, error) {
 			if n++; n > 20 {
-				return nil, end
+				return nil, tt.end
 			}
 			return line, nil
 		})
-		if end == io.EOF && err != nil || end != io.EOF && !errors.Is(err, end) {
-			t.Errorf("got %v after %v", err, end)
+		if !errors.Is(err, tt.want) {
+			t.Errorf("got %v after %v", err, tt.end)
 		}
 		if got, want := out.String(), strings.Repeat(string(line)+"\n", 20); got != want {
-			t.Errorf("%v: got %d bytes, want %d", end, len(got), len(want))
+			t.Errorf("%v: got %d bytes, want %d", tt.end, len(got), len(want))
 		}
 	}
 }
