@@ -90,6 +90,8 @@ func (p *Portal) sendFile(w http.ResponseWriter, r *http.Request, s *session, of
 	}
 	// It lasts as long as it lasts: each slice has a deadline of its own, and who waits for the first must not meet that of a page.
 	_ = d.control.SetWriteDeadline(time.Time{})
+	// The server sends the last of an answer when the handler has returned: who takes nothing must not hold that for ever.
+	defer func() { _ = d.control.SetWriteDeadline(time.Now().Add(writeTime)) }()
 	err = d.fetch(r.Context(), q)
 	if d.ranged && !d.begun {
 		if size, over := p.pastEnd(r, x, q, err); over && q.GetOffset() >= size {
