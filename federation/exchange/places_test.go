@@ -197,6 +197,38 @@ func TestReaderThatPausesKeepsNoPlace(t *testing.T) {
 	})
 }
 
+// A stream that is still being opened does not stand for one that is given back: it may never come.
+func TestFetchKeepsTheOneStreamThatItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *CustodianConfig, c *ClientConfig) {
+			c.Limits.BulkStreams, c.Limits.Stripes, c.Limits.Attempts = 2, 2, 1
+			w.dial = func(n int) error {
+				if n != 2 {
+					return nil
+				}
+				<-time.After(20 * time.Second)
+				return endpoint.ErrUnreachable
+			}
+		})
+		w.path = Path{Sent: 100000, Lost: 500, RTT: 10_000_000}
+		readers := []*reader{{pace: 100 * time.Millisecond}, {pace: 100 * time.Millisecond}}
+		var wg sync.WaitGroup
+		for _, r := range readers {
+			wg.Go(func() { w.readAll(300, []*reader{r}, func() {}) })
+			<-time.After(time.Second)
+		}
+		wg.Wait()
+		for i, r := range readers {
+			if r.err != nil || r.chunks != 300 {
+				t.Errorf("reader %d: %d chunks, %v", i, r.chunks, r.err)
+			}
+			if r.done-r.last > time.Second {
+				t.Errorf("reader %d had its last bytes %s before it was done", i, r.done-r.last)
+			}
+		}
+	})
+}
+
 func TestPlaceGoesToWhoHasWaitedLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := federation.NodeID{1}

@@ -237,11 +237,11 @@ func (p *puller) work(ctx context.Context, at *place, s *source, under []int) (e
 	}
 }
 
-// retire takes a worker off whose stream the fetch can do without, and reports whether it was one.
+// retire takes a worker off whose stream the fetch can do without, since another is open, and reports whether it was one.
 func (p *puller) retire() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stripes == 1 {
+	if p.stripes == 1 || p.granted == 0 {
 		return false
 	}
 	p.stripes--

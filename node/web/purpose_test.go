@@ -18,7 +18,7 @@ func TestAnAnswerIsConfirmedForTheNextPatient(t *testing.T) {
 	const same = "To treat this patient. They have an appointment with us</button>"
 	b.follow(b.get(next)).wants(t, 200, same, `name="again" value="TREAT appointment"`)
 	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"COC appointment"}}).wants(t, 422, "Select why you need the record")
-	b.get(next).wants(t, 303) // what was never said is no answer
+	b.get(next).wants(t, 303)                                                                                                          // what was never said is no answer
 	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"TREAT referral"}}).wants(t, 422, "Select why you need the record") // another relationship was shown
 	b.post(next+"/purpose", url.Values{"token": {token}, "again": {"TREAT appointment"}}).wants(t, 303)
 	page := b.get(next)
