@@ -15,7 +15,9 @@ import (
 
 // reader takes a document at its pace, in the virtual time of a bubble.
 type reader struct {
+	after             time.Duration // when it begins
 	pace              time.Duration // for a chunk
+	pause             time.Duration // after the second
 	first, last, done time.Duration // since the start
 	chunks            int
 	transfer          Transfer
@@ -30,6 +32,7 @@ func (w *world) readAll(n int, readers []*reader, each func()) {
 	var wg sync.WaitGroup
 	for _, r := range readers {
 		wg.Go(func() {
+			<-time.After(r.after)
 			var res Result
 			res, r.err = w.client.Fetch(context.Background(), q, func(Segment) error {
 				if r.last = time.Since(start); r.chunks == 0 {
@@ -37,7 +40,9 @@ func (w *world) readAll(n int, readers []*reader, each func()) {
 				}
 				r.chunks++
 				each()
-				<-time.After(r.pace)
+				if <-time.After(r.pace); r.chunks == 2 {
+					<-time.After(r.pause)
+				}
 				return nil
 			})
 			r.done, r.transfer = time.Since(start), res.Transfer
@@ -176,21 +181,11 @@ func TestReaderThatPausesKeepsNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ *world, _ *CustodianConfig, c *ClientConfig) { c.Limits.BulkStreams = 1 })
 		const pause = 10 * time.Minute
-		slow, later := &reader{}, &reader{}
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			w.readAll(300, []*reader{slow}, func() {
-				if slow.chunks == 2 {
-					<-time.After(pause)
-				}
-			})
-		})
-		<-time.After(pause / 2)
-		w.readAll(300, []*reader{later}, func() {})
-		if later.err != nil || later.chunks != 300 || later.done > 2*turnTime {
+		slow, later := &reader{pause: pause}, &reader{after: pause / 2}
+		w.readAll(300, []*reader{slow, later}, func() {})
+		if later.err != nil || later.chunks != 300 || later.done > later.after+2*turnTime {
 			t.Errorf("who came later had %d chunks after %s, %v", later.chunks, later.done, later.err)
 		}
-		wg.Wait()
 		if slow.err != nil || slow.chunks != 300 {
 			t.Errorf("who paused had %d chunks, %v", slow.chunks, slow.err)
 		}
@@ -211,13 +206,8 @@ func TestFetchKeepsTheOneStreamThatItHas(t *testing.T) {
 			}
 		})
 		w.path = Path{Sent: 100000, Lost: 500, RTT: 10_000_000}
-		readers := []*reader{{pace: 100 * time.Millisecond}, {pace: 100 * time.Millisecond}}
-		var wg sync.WaitGroup
-		for _, r := range readers {
-			wg.Go(func() { w.readAll(300, []*reader{r}, func() {}) })
-			<-time.After(time.Second)
-		}
-		wg.Wait()
+		readers := []*reader{{pace: 100 * time.Millisecond}, {pace: 100 * time.Millisecond, after: time.Second}}
+		w.readAll(300, readers, func() {})
 		for i, r := range readers {
 			if r.err != nil || r.chunks != 300 {
 				t.Errorf("reader %d: %d chunks, %v", i, r.chunks, r.err)
