@@ -137,7 +137,10 @@ func (p *place) goesOn(t *testing.T, args []string, total int, acknowledged map[
 	}
 }
 
-const manyRows = 600
+const manyRows = 1500
+
+// manyTaken: those that go in at once, 64, are counted a moment before they are acknowledged.
+func manyTaken(o object) bool { return o["documents"].(float64) >= 150 }
 
 func TestInterruptIngest(t *testing.T) {
 	t.Parallel()
@@ -145,7 +148,7 @@ func TestInterruptIngest(t *testing.T) {
 	p.founded(t, "d1")
 	args := p.many(t, manyRows)
 	r := p.start(t, append(args, "--json")...)
-	p.until(t, "d1", "some are taken in", func(o object) bool { return o["documents"].(float64) >= 20 })
+	p.until(t, "d1", "some are taken in", manyTaken)
 	counts, acknowledged := outcomes(t, r.interrupt(t).failure(t, admin.CodeInterrupted, "stopped", "Run the same command again", "only what is missing"))
 	if counts["taken_in"] == 0 || counts["not_reached"] == 0 || counts["taken_in"]+counts["not_reached"] != manyRows {
 		t.Errorf("got %v of %d rows", counts, manyRows)
@@ -160,7 +163,7 @@ func TestKillNodeDuringIngest(t *testing.T) {
 	node := p.founded(t, "d1")
 	args := p.many(t, manyRows)
 	r := p.start(t, append(args, "--json")...)
-	p.until(t, "d1", "some are taken in", func(o object) bool { return o["documents"].(float64) >= 20 })
+	p.until(t, "d1", "some are taken in", manyTaken)
 	node.kill()
 	counts, acknowledged := outcomes(t, r.wait(t).failure(t, admin.CodeUnavailable, "node stopped", "Run the same command again", "only what is missing"))
 	if counts["taken_in"] == 0 || counts["not_reached"] == 0 || counts["taken_in"]+counts["not_reached"] != manyRows {

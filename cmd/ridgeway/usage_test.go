@@ -153,8 +153,8 @@ func TestExitStatusTopicListsEveryCode(t *testing.T) {
 	}
 }
 
-func TestNodeNotRunning(t *testing.T) {
+func TestFolderThatIsNotANodes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	here("status", "--data", dir, "--json").failure(t, admin.CodeUnavailable, dir, "no node runs", "ridgeway serve --data "+dir)
+	here("status", "--data", dir, "--json").failure(t, admin.CodeDataFolder, dir, "not a Ridgeway data folder", "ridgeway init")
 }
