@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -181,21 +182,19 @@ func (p *Portal) labelsPreview(reply *admin.RelabelReply) *labelsPreview {
 		Impact: p.impactOf(reply.GetImpact()), Problems: problemsOf(reply),
 	}
 	for _, l := range []struct {
-		n    uint64
-		text string
+		n          uint64
+		what, then string
 	}{
-		{reply.GetSealed(), "become sealed: other trusts are told only that there is something."},
-		{reply.GetUnsealed(), "are opened: every trust of the region is told their title, type and date."},
-		{reply.GetBarred(), "are taken out of the region by law: they are released to nobody."},
-		{reply.GetAdmitted(), "are no longer barred by law: the region lists them."},
-		{reply.GetUnexamined(), "are too unlike the others to be tried out, and are not in what follows."},
+		{reply.GetSealed(), "Become sealed", "other trusts are told only that there is something."},
+		{reply.GetUnsealed(), "Are opened", "every trust of the region is told their title, type and date."},
+		{reply.GetBarred(), "Are taken out of the region by law", "they are released to nobody."},
+		{reply.GetAdmitted(), "Are no longer barred by law", "the region lists them."},
+		{reply.GetUnexamined(), "Are too unlike the others to be tried out", "they are not in what follows."},
+		{uint64(len(reply.GetNotes())), "Have an earlier version that is open to more people", "whoever may not see the later one is shown the earlier one as the latest. Withdraw those that nobody should act on."},
 	} {
 		if l.n > 0 {
-			out.Words = append(out.Words, countOf(int(l.n))+" "+l.text)
+			out.Words = append(out.Words, fmt.Sprintf("%s (%s): %s", l.what, countOf(int(l.n)), l.then))
 		}
-	}
-	if n := len(reply.GetNotes()); n > 0 {
-		out.Words = append(out.Words, countOf(n)+" earlier versions are open to more people than the later ones: whoever may not see the later one is shown the earlier one as the latest. Withdraw those that nobody should act on.")
 	}
 	return out
 }

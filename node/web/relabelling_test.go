@@ -33,7 +33,7 @@ func TestManyLabelsAreChangedAfterAPreview(t *testing.T) {
 			"add": {"HIV", "MH"}, "remove": {"ETH"}, "reason": {"a review of 2026"},
 		}
 		preview := b.post("/labels", form)
-		preview.wants(t, 200, "Nothing is changed yet", "1,234", "1,240", "Somebody loses", "told only that there is something", "1 earlier versions are open to more people", "By role", "Imperial College Healthcare (RYJ): Open it (Discharge summary, Restricted)", "&lt;i&gt;opens", "RYJ-x &lt;b&gt; is held by RYJ", "Change the labels of 1,234 documents")
+		preview.wants(t, 200, "Nothing is changed yet", "1,234", "1,240", "Somebody loses", "told only that there is something", "Have an earlier version that is open to more people (1)", "By role", "Imperial College Healthcare (RYJ): Open it (Discharge summary, Restricted)", "&lt;i&gt;opens", "RYJ-x &lt;b&gt; is held by RYJ", "Change the labels of 1,234 documents")
 		again := carried(preview.body)
 		again.Set("do", "again")
 		b.post("/labels", again).wants(t, 200, `value="2020-01-01"`, "a review of 2026", `value="999 000 0018"`)
