@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 
 // Status tells how this node and its region are.
 func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.StatusReply, error) {
+	if _, err := n.space.Check(); err != nil { // what was measured last is told then
+		n.logger.ErrorContext(ctx, "free space is not known", slog.Any("error", err))
+	}
 	st := n.replica.Status()
 	roster := n.ledger.Roster()
 	reply := &admin.StatusReply{
