@@ -2,25 +2,49 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// freeAddr returns a loopback address that was free a moment ago.
+// patience is how long a test waits for what must come. It is only ever used up by a test that fails.
+const patience = time.Minute
+
+// ports are those that were given out: two tests must not get the same one.
+var ports sync.Map
+
+// freeAddr returns a loopback address that nobody listens at, by UDP or TCP, below the range from which the system takes ports for
+// others.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if _, given := ports.LoadOrStore(addr, true); given {
+			continue
+		}
+		packets, udp := net.ListenPacket("udp", addr)
+		if udp == nil {
+			_ = packets.Close() // it was opened to see that it can be
+		}
+		listener, tcp := net.Listen("tcp", addr)
+		if tcp == nil {
+			_ = listener.Close()
+		}
+		if udp == nil && tcp == nil {
+			return addr
+		}
 	}
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // startNode founds a region of one and serves it until the test ends.
@@ -48,7 +72,7 @@ func foundNode(t *testing.T, approvals int, change func(*Options)) *Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := n.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -62,13 +86,13 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("%s did not come true within 20 s", what)
+			t.Fatalf("%s did not come true within %s", what, patience)
 		}
 	}
 }
@@ -101,11 +125,12 @@ func TestMetricsAndHealthAreServedOnLoopback(t *testing.T) {
 
 func TestFullDiskRefusesIntakeAndSaysSo(t *testing.T) {
 	t.Parallel()
-	free := uint64(1 << 38)
+	var free atomic.Uint64
+	free.Store(1 << 38)
 	n := startNode(t, func(o *Options) {
-		o.Statfs = func(string) (uint64, uint64, error) { return 1 << 40, free, nil }
+		o.Statfs = func(string) (uint64, uint64, error) { return 1 << 40, free.Load(), nil }
 	})
-	free = 1 << 30
+	free.Store(1 << 30)
 	_, err := n.Take(t.Context(), textItem("Discharge summary", "a letter"))
 	if admin.CodeOf(err) != admin.CodeDiskFull || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("got %v, want DISK_FULL and what to do", err)

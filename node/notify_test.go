@@ -85,7 +85,7 @@ func mailSession(conn net.Conn, refuse string) string {
 }
 
 func TestMailIsHandedToAServer(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	addr, sessions := mailServer(t, "")
 	s := SMTPSettings{Server: addr, From: "ridgeway@ryj.example", To: []string{"privacy@ryj.example", "caldicott@ryj.example"}, AllowPlain: true}
@@ -111,7 +111,7 @@ func TestMailIsHandedToAServer(t *testing.T) {
 }
 
 func TestMailThatIsNotTakenIsAnError(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, refuse := range []string{"MAIL", "RCPT", "DATA"} {
 		addr, _ := mailServer(t, refuse)

@@ -64,7 +64,7 @@ func TestChannelThatHangsOrFailsHoldsUpNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() {

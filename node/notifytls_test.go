@@ -125,7 +125,7 @@ func loopbackListener(t *testing.T, addr string) net.Listener {
 }
 
 func TestMailGoesOverTLSToAServerThatIsTrustedAndSignedInto(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cert, ca := selfSigned(t)
 	l := loopbackListener(t, "127.0.0.1:0")
@@ -159,9 +159,7 @@ func TestMailGoesOverTLSToAServerThatIsTrustedAndSignedInto(t *testing.T) {
 func TestMailThatCannotBeSentIsKeptOverARestart(t *testing.T) {
 	t.Parallel()
 	cert, ca := selfSigned(t)
-	l := loopbackListener(t, "127.0.0.1:0")
-	addr := l.Addr().String()
-	l.Close()
+	addr := freeAddr(t)
 	s := mailSettings(t, addr, mailPassword, ca)
 	n := settledNode(t, func(o *Options) { o.Settings.Notify.SMTP = &s })
 	r := &review{ID: "RYJ-0011223344556677", Kind: glassKind, User: "ada", Trust: "RAS", Subject: federation.Subject{1}, Reason: "unconscious in resus, no history", At: time.Now().UTC()}
@@ -184,7 +182,7 @@ func TestMailThatCannotBeSentIsKeptOverARestart(t *testing.T) {
 		if !strings.Contains(said, "("+r.ID+")") || strings.Contains(said, "ada") || strings.Contains(said, "resus") {
 			t.Errorf("the mail: %s", said)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the mail is lost")
 	}
 	eventually(t, "the end of the alarm", func() bool { return !alarm(n) })

@@ -189,7 +189,7 @@ func TestDocumentsPublishedBeforeTheSettingsAreSealed(t *testing.T) {
 	clinic := takeLabelled(t, n, "clinic", func(i *ingest.Item) { i.Specialty = "360" })
 	fertility := takeLabelled(t, n, "fertility", func(i *ingest.Item) { i.Type = "local:ivf" })
 	start := func(change func(*Settings)) *Node {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := n.Close(ctx); err != nil {
 			t.Fatal(err)
