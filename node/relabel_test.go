@@ -247,9 +247,16 @@ func TestStreamUnderWayEndsWithTheRightToIt(t *testing.T) {
 			return n.relabel(ctx, relabelling{id: id, will: record.Marks{Confidentiality: federation.VeryRestricted}}, labeller(), "a mistake")
 		},
 		"withdrawn": func(ctx context.Context, id federation.DocumentID) error {
-			ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond) // for the region, which does not answer
+			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
+			go func() { // the region does not answer: nobody waits for it once the withdrawal stands here
+				defer cancel()
+				untilWithdrawn(ctx, n, id)
+			}()
 			_, err := n.Withdraw(ctx, &admin.WithdrawRequest{Document: string(id), Reason: "a mistake", By: labeller()})
+			if ctx.Err() != nil {
+				return nil
+			}
 			return err
 		},
 	}
@@ -268,6 +275,22 @@ func TestStreamUnderWayEndsWithTheRightToIt(t *testing.T) {
 		})
 		if code := admin.CodeOf(err); code != admin.CodeNotFound && code != admin.CodeDenied || got != federation.ChunkSize {
 			t.Errorf("%s: %d bytes, %v", name, got, err)
+		}
+	}
+}
+
+// untilWithdrawn returns when the document is withdrawn at this node, or the context has ended.
+func untilWithdrawn(ctx context.Context, n *Node, id federation.DocumentID) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if doc, err := n.records.Document(ctx, id); err != nil || doc.State.Phase == record.Withdrawn {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }

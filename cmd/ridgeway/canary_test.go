@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,16 +45,6 @@ func silent(t *testing.T, what string, b []byte) {
 	}
 }
 
-func freeTCP(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func scrape(t *testing.T, addr string) []byte {
 	t.Helper()
 	reply, err := http.Get("http://" + addr + "/metrics")
@@ -75,7 +64,7 @@ func scrape(t *testing.T, addr string) []byte {
 func TestNothingThatIsWrittenInClearTellsOfPatients(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "RIDGEWAY_LOG_LEVEL=debug")
-	first, second := freeTCP(t), freeTCP(t)
+	first, second := port(t), port(t)
 	base := p.env
 	p.env = append(base[:len(base):len(base)], "RIDGEWAY_METRICS="+first)
 	one, notices := p.notified(t, "d1")

@@ -312,7 +312,7 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort returns a loopback address that is free, below the range from which the system takes ports for others.
+// freePort returns a loopback address that is free for UDP and TCP, below the range from which the system takes ports for others.
 func freePort() (string, error) {
 	ports.Lock()
 	defer ports.Unlock()
@@ -325,11 +325,19 @@ func freePort() (string, error) {
 			continue
 		}
 		ports.given[port] = true
-		c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		c, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
-		return c.LocalAddr().String(), c.Close()
+		l, tcpErr := net.Listen("tcp", addr)
+		if tcpErr == nil {
+			tcpErr = l.Close()
+		}
+		if err := errors.Join(tcpErr, c.Close()); err != nil {
+			continue
+		}
+		return addr, nil
 	}
 	return "", errors.New("no port is free")
 }

@@ -10,7 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
-	"runtime"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -303,12 +303,12 @@ func TestUploadsAreNotHeldInMemory(t *testing.T) {
 	if g.region.bytes[0] != size {
 		t.Errorf("%d bytes came", g.region.bytes[0])
 	}
-	if peak > 40<<20 {
-		t.Errorf("%d MiB were in use while 64 MiB came", peak>>20)
+	if peak == 0 || peak > 36<<20 {
+		t.Errorf("%d MiB were alive while 64 MiB came", peak>>20)
 	}
 }
 
-// sampler looks at the memory in use now and then.
+// sampler looks now and then at the memory that is alive: what waits to be collected depends on how busy the machine is.
 type sampler struct {
 	r    io.Reader
 	n    int64
@@ -318,9 +318,9 @@ type sampler struct {
 func (s *sampler) Read(b []byte) (int, error) {
 	n, err := s.r.Read(b)
 	if s.n>>23 != (s.n+int64(n))>>23 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		*s.peak = max(*s.peak, m.HeapInuse)
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		*s.peak = max(*s.peak, live[0].Value.Uint64())
 	}
 	s.n += int64(n)
 	return n, err
