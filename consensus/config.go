@@ -118,7 +118,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Sealer == nil {
-		c.Sealer = clear{}
+		c.Sealer = unsealed{}
 	}
 	check(c.ID.Valid(), "ID must be 64 lower-case hexadecimal digits")
 	check(c.Dir != "", "Dir must be set")
@@ -147,9 +147,9 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-// clear is the Sealer that seals nothing.
-type clear struct{}
+// unsealed is the Sealer that seals nothing.
+type unsealed struct{}
 
-func (clear) Seal(dst, _, plaintext []byte) []byte { return append(dst, plaintext...) }
+func (unsealed) Seal(dst, _, plaintext []byte) []byte { return append(dst, plaintext...) }
 
-func (clear) Open(dst, _, sealed []byte) ([]byte, error) { return append(dst, sealed...), nil }
+func (unsealed) Open(dst, _, sealed []byte) ([]byte, error) { return append(dst, sealed...), nil }

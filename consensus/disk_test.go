@@ -96,7 +96,7 @@ func damage(t *testing.T, change func(dir string), want ...error) {
 func rejoin(t *testing.T, g *region, rest []*Replica) {
 	t.Helper()
 	third := g.open(3)
-	leader := g.leader(rest...)
+	other, leader := g.follower(rest)
 	g.set(leader, "later", "1")
 	g.until("it to catch up", func() bool {
 		v, err := get(g.context(time.Second), third, Local(), "later")
@@ -104,10 +104,6 @@ func rejoin(t *testing.T, g *region, rest []*Replica) {
 	})
 	if !third.Status().Forgotten {
 		t.Error("it still claims its vote")
-	}
-	other := rest[0]
-	if other == leader {
-		other = rest[1]
 	}
 	g.net.Isolate(leader.config.ID, true)
 	synctestSleep(5 * time.Second)
@@ -118,7 +114,7 @@ func rejoin(t *testing.T, g *region, rest []*Replica) {
 		t.Error("no vote was refused")
 	}
 	g.net.Isolate(leader.config.ID, false)
-	leader = g.leader(rest...)
+	other, leader = g.follower(rest)
 	ctx := g.context(20 * time.Second)
 	if err := leader.Demote(ctx, testID(3)); err != nil {
 		t.Fatal(err)
@@ -126,10 +122,6 @@ func rejoin(t *testing.T, g *region, rest []*Replica) {
 	g.until("it to learn that its vote is gone", func() bool { return !third.Status().Forgotten })
 	if err := leader.AddVoter(ctx, testID(3)); err != nil {
 		t.Fatal(err)
-	}
-	other = rest[0]
-	if other == leader {
-		other = rest[1]
 	}
 	// Raft gives no vote to who is no voter in its own newest configuration, so the two that remain must both have it.
 	g.until("the other to hear of the vote", func() bool { return len(other.Status().Voters) == 3 })
@@ -144,6 +136,20 @@ func logFiles(t *testing.T, dir string) (files []string) {
 		t.Fatalf("%v, %v", files, err)
 	}
 	return files
+}
+
+// changeLog changes the first file of the log.
+func changeLog(t *testing.T, dir string, change func(content []byte)) {
+	t.Helper()
+	file := logFiles(t, dir)[0]
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(b)
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestDeletedLogNeverVotes(t *testing.T) {
@@ -168,36 +174,21 @@ func TestTruncatedLogIsRefused(t *testing.T) {
 	damage(t, func(dir string) {
 		// A state as of the last entries would stand in for them: this is about a log that ends early.
 		removeState(t, dir)
-		file := logFiles(t, dir)[0]
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		end := len(bytes.TrimRight(b, "\x00"))
-		clear := append(b[:end-300:end-300], make([]byte, len(b)-end+300)...)
-		if err := os.WriteFile(file, clear, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		changeLog(t, dir, func(b []byte) { clear(b[len(bytes.TrimRight(b, "\x00"))-300:]) })
 	}, ErrLogLost)
 }
 
 func TestFlippedBitsInTheLogAreRefused(t *testing.T) {
 	damage(t, func(dir string) {
 		removeState(t, dir)
-		file := logFiles(t, dir)[0]
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Between entries there are up to seven bytes to the next multiple of eight, and a frame of sixteen after each write: a bit
-		// that flips there harms nothing. One of so many in a row is of an entry.
-		middle := len(bytes.TrimRight(b, "\x00")) / 2
-		for i := range 32 {
-			b[middle+i] ^= 1
-		}
-		if err := os.WriteFile(file, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		changeLog(t, dir, func(b []byte) {
+			// Between entries there are up to seven bytes to the next multiple of eight, and a frame of sixteen after each write: a bit
+			// that flips there harms nothing. One of so many in a row is of an entry.
+			middle := len(bytes.TrimRight(b, "\x00")) / 2
+			for i := range 32 {
+				b[middle+i] ^= 1
+			}
+		})
 	}, ErrDamaged, ErrLogLost)
 }
 

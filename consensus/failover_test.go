@@ -3,19 +3,10 @@ package consensus
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// follower returns a replica that follows, and the leader it follows.
-func (g *region) follower(all []*Replica) (follower, leader *Replica) {
-	g.t.Helper()
-	leader = g.leader(all...)
-	at := slices.IndexFunc(all, func(r *Replica) bool { return r != leader })
-	return all[at], leader
-}
 
 // A write under way when its leader is lost is told so as soon as another leads, and not when its own time is up.
 //

@@ -128,12 +128,8 @@ func TestExploitsHaveNoEffect(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newRegion(t)
 				all := g.start(3)
-				leader := g.leader(all...)
+				victim, leader := g.follower(all)
 				g.set(leader, "k", "1")
-				victim := all[0]
-				if victim == leader {
-					victim = all[1]
-				}
 				c.admit(g, leader)
 				node := g.net.node(testID(9))
 				g.until("the victim to be up to date", func() bool { return victim.Status().Commit == leader.Status().LastLog })

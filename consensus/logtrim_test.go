@@ -38,11 +38,7 @@ func TestALogOfLargeEntriesIsCutByBytes(t *testing.T) {
 		g := newRegion(t)
 		g.tune = thrifty
 		all := g.start(3)
-		leader := g.leader(all...)
-		lagging := all[0]
-		if lagging == leader {
-			lagging = all[1]
-		}
+		lagging, leader := g.follower(all)
 		g.set(leader, "k", "old")
 		g.net.Isolate(lagging.config.ID, true)
 		g.load(leader, 20)

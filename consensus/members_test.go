@@ -28,10 +28,7 @@ func TestObserverHasAFullCopyAndNoVote(t *testing.T) {
 			t.Fatalf("observer says %+v", s)
 		}
 		// One voter and the observer are no majority.
-		other := all[0]
-		if other == leader {
-			other = all[1]
-		}
+		other, _ := g.follower(all)
 		g.net.Isolate(leader.config.ID, true)
 		g.until("the leader to be missed", func() bool { return other.Status().Leader == "" && observer.Status().Leader == "" })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -49,11 +46,7 @@ func TestMembershipChangesAreForTheLeaderAndMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRegion(t)
 		all := g.start(2)
-		leader := g.leader(all...)
-		follower := all[0]
-		if follower == leader {
-			follower = all[1]
-		}
+		follower, leader := g.follower(all)
 		ctx := g.context(5 * time.Second)
 		for name, change := range map[string]func() error{
 			"add voter":    func() error { return follower.AddVoter(ctx, leader.config.ID) },

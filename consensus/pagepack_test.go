@@ -135,10 +135,10 @@ func TestTheManifestBeforePackingIsRead(t *testing.T) {
 		t.Error("version 1 with the numbers of version 2 is taken")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/"+manifestFile, clear{}.Seal(nil, nil, b[:len(b)-1]), 0o600); err != nil {
+	if err := os.WriteFile(dir+"/"+manifestFile, unsealed{}.Seal(nil, nil, b[:len(b)-1]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := readManifest(dir, clear{}); err != nil || again.id != m.id {
+	if again, err := readManifest(dir, unsealed{}); err != nil || again.id != m.id {
 		t.Errorf("%v, %v", again, err)
 	}
 }

@@ -96,11 +96,7 @@ func TestPromotionDoesNotWaitForAVoterThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRegion(t)
 		all := g.start(3)
-		leader := g.leader(all...)
-		away := all[0]
-		if away == leader {
-			away = all[1]
-		}
+		away, leader := g.follower(all)
 		g.open(4)
 		g.net.Isolate(away.config.ID, true)
 		began := time.Now()

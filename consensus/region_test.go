@@ -257,6 +257,14 @@ func (g *region) leader(among ...*Replica) *Replica {
 	return found
 }
 
+// follower returns a replica that follows, and the leader it follows.
+func (g *region) follower(all []*Replica) (follower, leader *Replica) {
+	g.t.Helper()
+	leader = g.leader(all...)
+	at := slices.IndexFunc(all, func(r *Replica) bool { return r != leader })
+	return all[at], leader
+}
+
 // until waits for a condition.
 func (g *region) until(what string, ok func() bool) {
 	g.t.Helper()

@@ -103,11 +103,7 @@ func TestViewsStayValidWhileASnapshotTakesTheStatesPlace(t *testing.T) {
 		g := newRegion(t)
 		g.tune = short
 		all := g.start(3)
-		leader := g.leader(all...)
-		lagging := all[2]
-		if lagging == leader {
-			lagging = all[1]
-		}
+		lagging, leader := g.follower(all)
 		id := lagging.config.ID
 		result := g.set(leader, "k", "old")
 		if err := lagging.WaitApplied(g.context(5*time.Second), result.Index); err != nil {
