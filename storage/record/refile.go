@@ -113,22 +113,9 @@ type Particulars struct{ Author, Category, Specialty string }
 // Amend changes the particulars of a document, and queues it to be published with them. It fails with storage.ErrNotFound,
 // ErrWithdrawn and ErrDocument.
 func (s *Store) Amend(ctx context.Context, id federation.DocumentID, p Particulars) error {
-	return s.change(ctx, id, func(txn *badger.Txn, t *totals, st *State) error {
-		if st.Phase == Withdrawn || st.Phase == Erased {
-			return fmt.Errorf("document %s: %w", id, ErrWithdrawn)
-		}
-		doc, err := s.document(txn, id.Key())
-		if err != nil {
-			return err
-		}
-		doc.Author, doc.Category, doc.Specialty = p.Author, p.Category, p.Specialty
-		if err := doc.check(); err != nil {
-			return err
-		}
-		if err := s.put(txn, documentKey(rowDocument, id.Key()), doc.encode()); err != nil {
-			return err
-		}
-		if doc.Legal != "" {
+	edit := func(doc *Document) { doc.Author, doc.Category, doc.Specialty = p.Author, p.Category, p.Specialty }
+	return s.redescribe(ctx, id, edit, func(txn *badger.Txn, t *totals, st *State, legal bool) error {
+		if legal {
 			return nil
 		}
 		return s.announce(txn, t, id.Key(), st, federation.KindPublish, "")

@@ -66,30 +66,19 @@ type Marks struct {
 // Relabel changes the marks of a document, and queues it to be published with them; one that has become legally restricted is
 // queued to be withdrawn from the region instead. It fails with storage.ErrNotFound, ErrWithdrawn and ErrDocument.
 func (s *Store) Relabel(ctx context.Context, id federation.DocumentID, m Marks) error {
-	return s.change(ctx, id, func(txn *badger.Txn, t *totals, st *State) error {
-		if st.Phase == Withdrawn || st.Phase == Erased {
-			return fmt.Errorf("document %s: %w", id, ErrWithdrawn)
-		}
-		doc, err := s.document(txn, id.Key())
-		if err != nil {
-			return err
-		}
+	edit := func(doc *Document) {
 		doc.Confidentiality, doc.Labels, doc.Legal = m.Confidentiality, m.Labels, cmp.Or(m.Legal, s.legalTypes[doc.Type])
-		if err := doc.check(); err != nil {
+	}
+	return s.redescribe(ctx, id, edit, func(txn *badger.Txn, t *totals, st *State, legal bool) error {
+		if !legal {
+			return s.announce(txn, t, id.Key(), st, federation.KindPublish, "")
+		}
+		if err := s.announce(txn, t, id.Key(), st, federation.KindWithdraw, ""); err != nil {
 			return err
 		}
-		if err := s.put(txn, documentKey(rowDocument, id.Key()), doc.encode()); err != nil {
-			return err
-		}
-		if doc.Legal != "" {
-			if err := s.announce(txn, t, id.Key(), st, federation.KindWithdraw, ""); err != nil {
-				return err
-			}
-			t.setPhase(st, Queued)
-			st.At = s.now().UTC()
-			return nil
-		}
-		return s.announce(txn, t, id.Key(), st, federation.KindPublish, "")
+		t.setPhase(st, Queued)
+		st.At = s.now().UTC()
+		return nil
 	})
 }
 
@@ -173,5 +162,27 @@ func (s *Store) change(ctx context.Context, id federation.DocumentID, fn func(tx
 			return err
 		}
 		return s.putState(txn, id.Key(), st)
+	})
+}
+
+// redescribe edits what is written of a document that is not withdrawn, and then has tell queue what the region is to hear of
+// it; legal says whether the document is of a legally restricted class after the edit.
+func (s *Store) redescribe(ctx context.Context, id federation.DocumentID, edit func(*Document), tell func(txn *badger.Txn, t *totals, st *State, legal bool) error) error {
+	return s.change(ctx, id, func(txn *badger.Txn, t *totals, st *State) error {
+		if st.Phase == Withdrawn || st.Phase == Erased {
+			return fmt.Errorf("document %s: %w", id, ErrWithdrawn)
+		}
+		doc, err := s.document(txn, id.Key())
+		if err != nil {
+			return err
+		}
+		edit(&doc)
+		if err := doc.check(); err != nil {
+			return err
+		}
+		if err := s.put(txn, documentKey(rowDocument, id.Key()), doc.encode()); err != nil {
+			return err
+		}
+		return tell(txn, t, st, doc.Legal != "")
 	})
 }
