@@ -238,9 +238,7 @@ func (n *Node) greet(ctx context.Context, id federation.NodeID) error {
 
 // askStatus calls Region.Status at another node.
 func askStatus(ctx context.Context, door *endpoint.Endpoint, id federation.NodeID) (*wire.StatusReply, error) {
-	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
-	})
+	conn, err := dialRegion(door, id)
 	if err != nil {
 		return nil, err
 	}

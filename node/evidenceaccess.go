@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -237,9 +235,7 @@ func hearProblem(err error) string {
 
 // hearNode asks one node for all pages of an answer.
 func (n *Node) hearNode(ctx context.Context, trust federation.TrustID, id federation.NodeID, q *wire.AccessesRequest, out *testimony) error {
-	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return n.door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
-	})
+	conn, err := dialRegion(n.door, id)
 	if err != nil {
 		return err
 	}

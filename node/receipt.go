@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -137,9 +135,7 @@ func (n *Node) askNode(ctx context.Context, id federation.NodeID, s said) (*wire
 	}
 	ctx, cancel := context.WithTimeout(ctx, receiptPatience)
 	defer cancel()
-	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return n.door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
-	})
+	conn, err := dialRegion(n.door, id)
 	if err != nil {
 		return nil, err
 	}

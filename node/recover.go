@@ -122,9 +122,7 @@ func (n *Node) rejoin(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, rejoinTimeout)
 	defer cancel()
-	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return n.door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(leader))
-	})
+	conn, err := dialRegion(n.door, leader)
 	if err != nil {
 		return err
 	}

@@ -97,3 +97,10 @@ func dialRPC(dial func(ctx context.Context) (net.Conn, error)) (*grpc.ClientConn
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<20), grpc.MaxCallSendMsgSize(1<<20)),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
 }
+
+// dialRegion returns a connection to the Region service of another node.
+func dialRegion(door *endpoint.Endpoint, id federation.NodeID) (*grpc.ClientConn, error) {
+	return dialRPC(func(ctx context.Context) (net.Conn, error) {
+		return door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
+	})
+}

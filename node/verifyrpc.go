@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/endpoint"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -55,9 +53,7 @@ func (n *Node) askWitness(ctx context.Context, t federation.Trust) (witness, err
 func (n *Node) askWitnessAt(ctx context.Context, id federation.NodeID) (witness, error) {
 	ctx, cancel := context.WithTimeout(ctx, witnessPatience)
 	defer cancel()
-	conn, err := dialRPC(func(ctx context.Context) (net.Conn, error) {
-		return n.door.Dial(ctx, endpoint.LaneControl, serviceRegion, endpoint.PeerID(id))
-	})
+	conn, err := dialRegion(n.door, id)
 	if err != nil {
 		return witness{}, err
 	}
