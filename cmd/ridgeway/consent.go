@@ -192,6 +192,15 @@ func (a *app) directiveJSON(r *admin.RecordDirectiveReply, recorded bool) error 
 	})
 }
 
+// ofDirective lets commands through that name a patient and a directive. A number may be written in groups of digits, so that
+// there can be more than two arguments.
+func ofDirective(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return admin.Errorf(admin.CodeBadInput, "'%s' takes an NHS number and the id of a directive: 'ridgeway consent list' lists them", cmd.CommandPath())
+	}
+	return nil
+}
+
 func (a *app) consentWithdrawCommand() *cobra.Command {
 	var who recorder
 	var evidence string
@@ -205,12 +214,7 @@ agreed. History keeps both.
 JSON: directive, recorded, read_back, conflicts, in_force, committed, index.`,
 		Example: `  ridgeway consent withdraw --data d1 9434765919 \
       4b1f22c09a7d4e58b3c16f00d2a9e871 --evidence "letter of 1 March"`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return admin.Errorf(admin.CodeBadInput, "'%s' takes an NHS number and the id of a directive: 'ridgeway consent list' lists them", cmd.CommandPath())
-			}
-			return nil
-		},
+		Args: ofDirective,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {

@@ -31,12 +31,7 @@ JSON: directive, text, recorded, agreed, committed, index, complete, sites
 (trust, holds, applied, at, problem).`,
 		Example: `  ridgeway consent receipt --data d1 9434765919 \
       4b1f22c09a7d4e58b3c16f00d2a9e871 --wait 10s`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return admin.Errorf(admin.CodeBadInput, "'%s' takes an NHS number and the id of a directive: 'ridgeway consent list' lists them", cmd.CommandPath())
-			}
-			return nil
-		},
+		Args: ofDirective,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
 			q := &admin.ReceiptRequest{Patient: joined(args[:last]), Directive: args[last], Asker: who.message()}

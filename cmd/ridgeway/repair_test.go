@@ -72,10 +72,7 @@ func newest(t *testing.T, pattern string, least int64) string {
 func TestRepairSaysWhatIsDamagedAndSavesTheRest(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, quick)
-	p.init(t, "d1")
-	node := p.start(t, "serve", "--data", "d1", dev, "--json")
-	node.shows(t, node.out, `"ready": true`)
-	p.until(t, "d1", "the region is founded", hasLeader)
+	node := p.founded(t, "d1")
 	p.write(t, "one.bin", string(noise(30<<10))+"one")
 	p.write(t, "two.bin", string(noise(30<<10))+"two")
 	one, two := p.ingest(t, "d1", patient, "one.bin"), p.ingest(t, "d1", patient, "two.bin")
@@ -124,10 +121,7 @@ func TestRepairSaysWhatIsDamagedAndSavesTheRest(t *testing.T) {
 func TestRepairOfTheAuditLogPutsBackWhatWasWrittenAhead(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, quick)
-	p.init(t, "d1")
-	node := p.start(t, "serve", "--data", "d1", dev, "--json")
-	node.shows(t, node.out, `"ready": true`)
-	p.until(t, "d1", "the region is founded", hasLeader)
+	node := p.founded(t, "d1")
 	entries := p.json(t, "audit", "verify", "--data", "d1")["entries"].(float64)
 	node.kill()
 	hurt(t, newest(t, p.path("d1/audit/entries/*.mem"), 400), 300)

@@ -140,27 +140,26 @@ func accessGroups(r *admin.WhoReply) []access {
 	var rows, out []access
 	for _, x := range r.GetAccess() {
 		row := access{trust: x.GetTrust(), may: mayText(x), needs: strings.Join(x.GetRelationships(), " or "), roles: x.GetRole(), purposes: x.GetPurpose()}
-		i := slices.IndexFunc(rows, func(o access) bool {
-			return o.trust == row.trust && o.may == row.may && o.needs == row.needs && o.roles == row.roles
-		})
-		if i < 0 {
-			rows = append(rows, row)
-			continue
-		}
-		rows[i].purposes += ", " + row.purposes
+		rows = gather(rows, row, func(x *access) *string { return &x.purposes })
 	}
 	for _, row := range rows {
-		i := slices.IndexFunc(out, func(o access) bool {
-			return o.trust == row.trust && o.may == row.may && o.needs == row.needs && o.purposes == row.purposes
-		})
-		if i < 0 {
-			out = append(out, row)
-			continue
-		}
-		out[i].roles += ", " + row.roles
+		out = gather(out, row, func(x *access) *string { return &x.roles })
 	}
 	slices.SortStableFunc(out, func(x, y access) int { return strings.Compare(x.trust, y.trust) })
 	return out
+}
+
+// gather adds a row, or only its words of one column where there is a row that is equal in all others.
+func gather(rows []access, row access, column func(*access) *string) []access {
+	for i := range rows {
+		words, same := *column(&rows[i]), row
+		*column(&same) = words
+		if same == rows[i] {
+			*column(&rows[i]) = words + ", " + *column(&row)
+			return rows
+		}
+	}
+	return append(rows, row)
 }
 
 func mayText(x *admin.Access) string {
