@@ -5,12 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,21 +28,17 @@ func (e *env) etcd(ctx context.Context) (*etcd, func(), error) {
 	if err != nil {
 		return nil, func() {}, err
 	}
-	dir, err := e.temp("etcd")
+	home, err := e.lodge("etcd")
 	if err != nil {
 		return nil, func() {}, err
 	}
 	c := &etcd{value: make([]byte, 300)}
 	fillRandom(c.value, 7)
-	var members []*process
 	stop := func() {
 		for _, conn := range c.conns {
 			_ = conn.Close() // the members end as well
 		}
-		for _, m := range members {
-			m.stop(syscall.SIGTERM)
-		}
-		_ = os.RemoveAll(dir)
+		home.leave()
 	}
 	ports, err := freePorts(6)
 	if err != nil {
@@ -57,14 +51,14 @@ func (e *env) etcd(ctx context.Context) (*etcd, func(), error) {
 	}
 	for i := range 3 {
 		client, peer := fmt.Sprintf("http://127.0.0.1:%d", ports[i]), fmt.Sprintf("http://127.0.0.1:%d", ports[3+i])
-		m, err := spawn(exec.Command(program, "--name", fmt.Sprintf("m%d", i), "--data-dir", filepath.Join(dir, fmt.Sprint(i)), "--listen-client-urls", client,
+		m, err := spawn(exec.Command(program, "--name", fmt.Sprintf("m%d", i), "--data-dir", filepath.Join(home.dir, fmt.Sprint(i)), "--listen-client-urls", client,
 			"--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 			"--initial-cluster", strings.Join(cluster, ","), "--initial-cluster-state", "new", "--log-level", "error", "--quota-backend-bytes", "8589934592"))
 		if err != nil {
 			stop()
 			return nil, func() {}, err
 		}
-		members = append(members, m)
+		home.running = append(home.running, m)
 		conn, err := grpc.NewClient(strings.TrimPrefix(client, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			stop()
@@ -72,7 +66,7 @@ func (e *env) etcd(ctx context.Context) (*etcd, func(), error) {
 		}
 		c.conns = append(c.conns, conn)
 	}
-	err = members[0].ready(ctx, "etcd to answer", func(ctx context.Context) error {
+	err = home.running[0].ready(ctx, "etcd to answer", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		return c.call(ctx, 0, "Put", putRequest(nil, []byte("ready"), []byte("1")))

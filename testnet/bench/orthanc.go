@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -29,20 +28,13 @@ func (e *env) orthanc(ctx context.Context, servers int) (*orthanc, func(), error
 	if err != nil {
 		return nil, none, err
 	}
-	dir, err := e.temp("orthanc")
+	home, err := e.lodge("orthanc")
 	if err != nil {
 		return nil, none, err
 	}
-	var running []*process
-	stop := func() {
-		for _, p := range running {
-			p.stop(syscall.SIGTERM)
-		}
-		_ = os.RemoveAll(dir)
-	}
 	ports, err := freePorts(servers)
 	if err != nil {
-		stop()
+		home.leave()
 		return nil, none, err
 	}
 	o := &orthanc{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
@@ -50,20 +42,20 @@ func (e *env) orthanc(ctx context.Context, servers int) (*orthanc, func(), error
 		o.urls = append(o.urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	for i, port := range ports {
-		p, err := startOrthanc(program, filepath.Join(dir, fmt.Sprint(i)), port, o.urls[servers-1])
+		p, err := startOrthanc(program, filepath.Join(home.dir, fmt.Sprint(i)), port, o.urls[servers-1])
 		if err == nil {
-			running = append(running, p)
+			home.running = append(home.running, p)
 			err = p.ready(ctx, "Orthanc to answer", func(ctx context.Context) error {
 				_, err := o.call(ctx, http.MethodGet, o.urls[i]+"/system", nil)
 				return err
 			})
 		}
 		if err != nil {
-			stop()
+			home.leave()
 			return nil, none, err
 		}
 	}
-	return o, stop, nil
+	return o, home.leave, nil
 }
 
 func startOrthanc(program, dir string, port int, peer string) (*process, error) {

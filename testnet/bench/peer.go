@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -21,6 +22,26 @@ type process struct {
 	log  *tail
 	done chan struct{}
 	err  error
+}
+
+// lodging is a folder for a peer, and its programs that run there.
+type lodging struct {
+	dir     string
+	running []*process
+}
+
+// lodge makes a folder for a peer.
+func (e *env) lodge(name string) (*lodging, error) {
+	dir, err := e.temp(name)
+	return &lodging{dir: dir}, err
+}
+
+// leave ends the programs and removes the folder.
+func (l *lodging) leave() {
+	for _, p := range l.running {
+		p.stop(syscall.SIGTERM)
+	}
+	_ = os.RemoveAll(l.dir)
 }
 
 // spawn starts a program in a process group of its own and reads what it says.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/testnet"
@@ -33,23 +32,16 @@ func (e *env) syncthing(ctx context.Context) (*syncthing, func(), error) {
 	if err != nil {
 		return nil, none, err
 	}
-	dir, err := e.temp("syncthing")
+	home, err := e.lodge("syncthing")
 	if err != nil {
 		return nil, none, err
-	}
-	var running []*process
-	stop := func() {
-		for _, p := range running {
-			p.stop(syscall.SIGTERM)
-		}
-		_ = os.RemoveAll(dir)
 	}
 	s := &syncthing{}
 	ports, err := freePorts(4)
 	for i := 0; i < 2 && err == nil; i++ {
 		var p *process
-		if p, err = s.start(program, filepath.Join(dir, fmt.Sprint(i)), ports[2*i], ports[2*i+1]); err == nil {
-			running = append(running, p)
+		if p, err = s.start(program, filepath.Join(home.dir, fmt.Sprint(i)), ports[2*i], ports[2*i+1]); err == nil {
+			home.running = append(home.running, p)
 			err = p.ready(ctx, "Syncthing to answer", func(ctx context.Context) error {
 				return s.call(ctx, i, http.MethodGet, "/rest/system/ping", nil, nil)
 			})
@@ -59,10 +51,10 @@ func (e *env) syncthing(ctx context.Context) (*syncthing, func(), error) {
 		err = s.share(ctx, ports)
 	}
 	if err != nil {
-		stop()
+		home.leave()
 		return nil, none, err
 	}
-	return s, stop, nil
+	return s, home.leave, nil
 }
 
 func (s *syncthing) start(program, home string, api, data int) (*process, error) {
