@@ -115,6 +115,12 @@ func (s *story) fill() {
 	for d := range source.Documents(s.other, 3) {
 		take(holder, s.other, d)
 	}
+	s.settled()
+}
+
+// settled waits until all that was taken in is known at every trust.
+func (s *story) settled() {
+	s.t.Helper()
 	if err := s.region.Published(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -122,6 +128,25 @@ func (s *story) fill() {
 		s.t.Fatal(err)
 	}
 }
+
+// everyKind opens a document of each kind from the list, in order, and waits until it is shown.
+func (s *story) everyKind(list string, kinds []kindShown, look func(kind string)) {
+	s.t.Helper()
+	for _, kind := range kinds {
+		s.goTo(list)
+		link := js[string](s, "[...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === '"+kind.name+"')?.querySelector('.rw-doc a')?.href || ''")
+		if link == "" {
+			s.t.Errorf("there is no document of the kind %s", kind.name)
+			continue
+		}
+		s.goTo(link)
+		s.until(kind.wait)
+		look(kind.name)
+	}
+}
+
+// kindShown is a kind of document, as the list names it, and what is true on its page once it is shown.
+type kindShown struct{ name, wait string }
 
 // tab opens a tab that notes what the content policy has refused.
 func (s *story) tab(parent context.Context) context.Context {

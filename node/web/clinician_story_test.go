@@ -83,15 +83,10 @@ func (s *story) taken(title string) {
 		Name: "late.txt", ContentType: "text/plain", Type: synth.Code{Code: "823681000000100"}, Category: synth.Code{Code: "823651000000106"}, Specialty: synth.Code{Code: "320"},
 		Title: title, Author: "Dr Late", Date: time.Date(2001, 5, 1, 0, 0, 0, 0, time.UTC), Confidentiality: "N", Bytes: func() []byte { return []byte(title) },
 	})
-	if err == nil {
-		err = s.region.Published(s.t.Context())
-	}
-	if err == nil {
-		err = s.region.Converged(s.t.Context())
-	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.settled()
 }
 
 // longScan is a TIFF of so many pages, each of another gray.
@@ -128,15 +123,10 @@ func (s *story) takenScan(title string, pages int) federation.DocumentID {
 		Name: "scan.tif", ContentType: "image/tiff", Type: synth.Code{Code: "16521000000101"}, Category: synth.Code{Code: "419891008"}, Specialty: synth.Code{Code: "320"},
 		Title: title, Author: "Records", Date: time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC), Confidentiality: "N", Pages: pages, Bytes: func() []byte { return longScan(pages) },
 	})
-	if err == nil {
-		err = s.region.Published(s.t.Context())
-	}
-	if err == nil {
-		err = s.region.Converged(s.t.Context())
-	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.settled()
 	return receipt.Document
 }
 

@@ -16,25 +16,36 @@ type findPage struct {
 	Named  namedSearch
 }
 
-func (p *Portal) showFind(w http.ResponseWriter, r *http.Request, s *session) {
-	p.show(w, r, s, http.StatusOK, view{Name: "find", Title: "Find a patient", Body: findPage{Recent: s.recent()}, Wait: "number.js"})
+// find is a page on which a patient is opened by the NHS number, under the path to. The number comes in the body of the
+// request, so that it stands in no address, history or log.
+func (p *Portal) find(name, title, to string) sessionHandler {
+	return func(w http.ResponseWriter, r *http.Request, s *session) {
+		v := view{Name: name, Title: title, Wait: "number.js"}
+		if r.Method != http.MethodPost {
+			v.Body = findPage{Recent: s.recent()}
+			p.show(w, r, s, http.StatusOK, v)
+			return
+		}
+		typed := r.PostFormValue("number")
+		number, wrong := p.readNumber(typed)
+		if wrong != "" {
+			v.Error, v.Body = []fault{{"number", wrong}}, findPage{Number: clip(typed, 40), Recent: s.recent()}
+			p.show(w, r, s, http.StatusUnprocessableEntity, v)
+			return
+		}
+		http.Redirect(w, r, to+p.opened(r, s, number).Key, http.StatusSeeOther)
+	}
 }
 
-// find opens a patient. The number comes in the body of the request, so that it stands in no address, history or log.
-func (p *Portal) find(w http.ResponseWriter, r *http.Request, s *session) {
-	if r.PostFormValue("by") == "name" {
-		p.named(w, r, s)
-		return
+// byName searches by name where the form says so.
+func (p *Portal) byName(next sessionHandler) sessionHandler {
+	return func(w http.ResponseWriter, r *http.Request, s *session) {
+		if r.PostFormValue("by") == "name" {
+			p.named(w, r, s)
+			return
+		}
+		next(w, r, s)
 	}
-	typed := r.PostFormValue("number")
-	number, wrong := p.readNumber(typed)
-	if wrong != "" {
-		p.show(w, r, s, http.StatusUnprocessableEntity, view{
-			Name: "find", Title: "Find a patient", Error: []fault{{"number", wrong}}, Body: findPage{Number: clip(typed, 40), Recent: s.recent()}, Wait: "number.js",
-		})
-		return
-	}
-	http.Redirect(w, r, "/patients/"+p.opened(r, s, number).Key, http.StatusSeeOther)
 }
 
 // opened makes a patient one of the session's, with who they are as far as this trust knows, so that the banner says it.

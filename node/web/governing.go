@@ -100,8 +100,9 @@ func (p *Portal) governanceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /agreements/proposals/{proposal}", p.signedOn(p.showProposal))
 	mux.HandleFunc("POST /agreements/proposals/{proposal}", p.signedOn(p.decideProposal))
 
-	mux.HandleFunc("GET /wishes", p.signedOn(p.showWishes))
-	mux.HandleFunc("POST /wishes", p.signedOn(p.findWishes))
+	find := p.find("wishfind", "Patients' wishes", "/wishes/")
+	mux.HandleFunc("GET /wishes", p.signedOn(find))
+	mux.HandleFunc("POST /wishes", p.signedOn(find))
 	mux.HandleFunc("GET /wishes/{key}", p.ofPatient(p.listWishes))
 	mux.HandleFunc("GET /wishes/{key}/record", p.ofPatient(p.askWish))
 	mux.HandleFunc("POST /wishes/{key}/record", p.ofPatient(p.recordWish))

@@ -32,8 +32,9 @@ func (p *Portal) Handler() http.Handler {
 		mux.HandleFunc("GET "+personaPath, p.showPersonas)
 		mux.HandleFunc("POST "+personaPath, p.choosePersona)
 	}
-	mux.HandleFunc("GET /find", p.signedOn(p.showFind))
-	mux.HandleFunc("POST /find", p.signedOn(p.find))
+	find := p.find("find", "Find a patient", "/patients/")
+	mux.HandleFunc("GET /find", p.signedOn(find))
+	mux.HandleFunc("POST /find", p.signedOn(p.byName(find)))
 	mux.HandleFunc("GET /patients/{key}/purpose", p.ofPatient(p.showPurpose))
 	mux.HandleFunc("POST /patients/{key}/purpose", p.ofPatient(p.setPurpose))
 	mux.HandleFunc("GET /patients/{key}", p.withPurpose(p.showTimeline))

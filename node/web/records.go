@@ -16,8 +16,9 @@ const (
 )
 
 func (p *Portal) recordsRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+documentsPath, p.signedOn(p.showDocuments))
-	mux.HandleFunc("POST "+documentsPath, p.signedOn(p.findDocuments))
+	find := p.find("documents", "Our documents", ownPath)
+	mux.HandleFunc("GET "+documentsPath, p.signedOn(find))
+	mux.HandleFunc("POST "+documentsPath, p.signedOn(find))
 	mux.HandleFunc("GET "+ownPath+"{key}", p.ofPatient(p.showOwn))
 	mux.HandleFunc("GET "+ownPath+"{key}/take", p.ofPatient(p.showTake))
 	mux.HandleFunc("POST "+ownPath+"{key}/take", p.takeDocuments) // checks who sends before it reads what is sent
@@ -34,23 +35,6 @@ func (s *session) filer() *admin.Asker {
 }
 
 func ownAddress(of *patient) string { return ownPath + of.Key }
-
-func (p *Portal) showDocuments(w http.ResponseWriter, r *http.Request, s *session) {
-	p.show(w, r, s, http.StatusOK, view{Name: "documents", Title: "Our documents", Body: findPage{Recent: s.recent()}, Wait: "number.js"})
-}
-
-// findDocuments opens a patient's documents. The number comes in the body, as it does for clinicians.
-func (p *Portal) findDocuments(w http.ResponseWriter, r *http.Request, s *session) {
-	typed := r.PostFormValue("number")
-	number, wrong := p.readNumber(typed)
-	if wrong != "" {
-		p.show(w, r, s, http.StatusUnprocessableEntity, view{
-			Name: "documents", Title: "Our documents", Error: []fault{{"number", wrong}}, Body: findPage{Number: clip(typed, 40), Recent: s.recent()}, Wait: "number.js",
-		})
-		return
-	}
-	http.Redirect(w, r, ownAddress(p.opened(r, s, number)), http.StatusSeeOther)
-}
 
 // ownRow is a document of this trust in a list.
 type ownRow struct {

@@ -79,22 +79,12 @@ func TestEveryKindOfDocumentIsShown(t *testing.T) {
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	list := js[string](s, "location.href")
-	for _, kind := range []struct{ name, wait string }{
+	s.everyKind(list, []kindShown{
 		{"PDF", "document.querySelector('#stage canvas') && document.querySelector('#stage canvas').width > 300"},
 		{"Structured", "document.querySelector('.rw-structured h2')"},
 		{"Picture", "document.getElementById('picture') && document.getElementById('picture').naturalWidth > 100"},
 		{"DICOM", "document.getElementById('picture') && document.getElementById('picture').naturalWidth === 512"},
-	} {
-		s.goTo(list)
-		link := js[string](s, "([...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === '"+kind.name+"') || document).querySelector('.rw-doc a')?.href || ''")
-		if link == "" {
-			t.Errorf("there is no document of the kind %s", kind.name)
-			continue
-		}
-		s.goTo(link)
-		s.until(kind.wait)
-		s.check("7-" + kind.name)
-	}
+	}, func(kind string) { s.check("7-" + kind) })
 }
 
 func TestRefusalAndEmergency(t *testing.T) {

@@ -34,23 +34,6 @@ type wishesPage struct {
 	Conflicts []string
 }
 
-func (p *Portal) showWishes(w http.ResponseWriter, r *http.Request, s *session) {
-	p.show(w, r, s, http.StatusOK, view{Name: "wishfind", Title: "Patients' wishes", Body: findPage{Recent: s.recent()}, Wait: "number.js"})
-}
-
-// findWishes opens a patient. The number comes in the body of the request, so that it stands in no address.
-func (p *Portal) findWishes(w http.ResponseWriter, r *http.Request, s *session) {
-	typed := r.PostFormValue("number")
-	number, wrong := p.readNumber(typed)
-	if wrong != "" {
-		p.show(w, r, s, http.StatusUnprocessableEntity, view{
-			Name: "wishfind", Title: "Patients' wishes", Error: []fault{{"number", wrong}}, Body: findPage{Number: clip(typed, 40), Recent: s.recent()}, Wait: "number.js",
-		})
-		return
-	}
-	http.Redirect(w, r, "/wishes/"+p.opened(r, s, number).Key, http.StatusSeeOther)
-}
-
 func (p *Portal) listWishes(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	body, err := p.wishesOf(r, s, of)
 	if err != nil {
