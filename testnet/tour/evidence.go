@@ -124,8 +124,8 @@ func (t *Tour) proof(ctx context.Context) (string, error) {
 		"Another trust's code was put into %d of them: every one was found out.", t.name(t.note.trust), len(lines)-1, proven, forged), nil
 }
 
-// exported returns the entries about the case note, once the region has witnessed the first of them: that is done every ten
-// seconds, and a short tour may be quicker.
+// exported returns the entries about the case note, once the region has witnessed one that is about the reader: that is done every
+// ten seconds, and a short tour may be quicker.
 func (t *Tour) exported(ctx context.Context, n *node.Node) (node.ExportHead, [][]byte, error) {
 	for {
 		var lines [][]byte
@@ -143,11 +143,27 @@ func (t *Tour) exported(ctx context.Context, n *node.Node) (node.ExportHead, [][
 		if err != nil {
 			return head, nil, err
 		}
-		if _, ok, err := node.ProveLine(head, lines[1]); err != nil || ok {
+		if ok, err := names(lines[1:], string(t.reader), func(line []byte) (bool, error) {
+			_, ok, err := node.ProveLine(head, line)
+			return ok, err
+		}); err != nil || ok {
 			return head, lines, err
 		}
 		if err := t.region.WitnessedBeyond(ctx, t.note.trust, head.Size); err != nil {
 			return head, nil, err
 		}
 	}
+}
+
+// names reports whether one of the lines that are proven names a trust. They are witnessed from the first one on.
+func names(lines [][]byte, trust string, proven func([]byte) (bool, error)) (bool, error) {
+	for _, line := range lines {
+		if ok, err := proven(line); err != nil || !ok {
+			return false, err
+		}
+		if bytes.Contains(line, []byte(trust)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -54,6 +54,21 @@ func TestTourHoldsAndTellsInEightyColumns(t *testing.T) {
 	}
 }
 
+// The region has witnessed that a case note was taken in, and not yet that it was read: there is nothing to forge another reader in.
+func TestProofWaitsForAnEntryThatNamesTheReader(t *testing.T) {
+	lines := [][]byte{[]byte(`{"by":"RYJ"}`), []byte(`{"by":"RAS"}`)}
+	for witnessed, want := range []bool{false, false, true} {
+		n := 0
+		ok, err := names(lines, "RAS", func([]byte) (bool, error) { n++; return n <= witnessed, nil })
+		if ok != want || err != nil {
+			t.Errorf("%d of the entries are witnessed: %v, %v", witnessed, ok, err)
+		}
+	}
+	if _, err := names(lines, "RAS", func([]byte) (bool, error) { return false, errors.New("not JSON") }); err == nil {
+		t.Error("a line that cannot be read counts as not witnessed")
+	}
+}
+
 func TestStepThatFailsEndsTheTour(t *testing.T) {
 	o := small(filepath.Join(t.TempDir(), "region"))
 	if err := os.MkdirAll(filepath.Join(o.Region.Dir, "RYJ", "something"), 0o700); err != nil {
