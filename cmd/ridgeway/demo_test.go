@@ -20,6 +20,7 @@ func demonstrate(t *testing.T, args ...string) (int, string, string) {
 }
 
 func TestDemonstrationHolds(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() + "/kept"
 	for _, again := range []bool{false, true} {
 		code, out, errOut := demonstrate(t, "--json", "--trusts", "3", "--patients", "3", "--documents", "9", "--dir", dir)

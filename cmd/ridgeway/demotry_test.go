@@ -1,86 +1,102 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/testnet/tour"
 )
 
-// visit is a demonstration under way whose lines are read as they are said.
+// visit is a demonstration under way, in a process of its own, whose lines are read as they are said.
 type visit struct {
-	t      *testing.T
-	lines  *bufio.Scanner
-	stop   context.CancelFunc
-	status chan int
-	errOut *bytes.Buffer
+	*running
+	t    *testing.T
+	p    *place
+	read int // bytes of what it has said
 }
 
 func startDemo(t *testing.T, args ...string) *visit {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
-	r, w := io.Pipe()
-	ctx, cancel := context.WithCancel(t.Context())
-	d := &visit{t: t, lines: bufio.NewScanner(r), stop: cancel, status: make(chan int, 1), errOut: new(bytes.Buffer)}
-	args = append([]string{"demo", "--trusts", "3", "--patients", "3", "--documents", "9"}, args...)
-	go func() {
-		d.status <- run(ctx, args, terminal{in: strings.NewReader(""), out: w, err: d.errOut, getenv: func(string) string { return "" }})
-		_ = w.Close()
-	}()
-	return d
+	p := newPlace(t)
+	return &visit{t: t, p: p, running: p.start(t, append([]string{"demo", "--trusts", "3", "--patients", "3", "--documents", "9"}, args...)...)}
 }
 
 // until reads lines up to the one that begins with prefix, and returns them.
 func (d *visit) until(prefix string) []string {
 	d.t.Helper()
+	timeout := time.After(patience)
 	var out []string
-	for d.lines.Scan() {
-		out = append(out, d.lines.Text())
-		if strings.HasPrefix(d.lines.Text(), prefix) {
-			return out
+	for over := false; ; {
+		d.out.mu.Lock()
+		text, more := d.out.b.String(), d.out.more
+		d.out.mu.Unlock()
+		for {
+			line, _, whole := strings.Cut(text[d.read:], "\n")
+			if !whole {
+				break
+			}
+			d.read += len(line) + 1
+			if out = append(out, line); strings.HasPrefix(line, prefix) {
+				return out
+			}
+		}
+		if over {
+			d.t.Fatalf("no line begins with %q: %v", prefix, d.ended())
+		}
+		select {
+		case <-more:
+		case <-d.gone:
+			over = true // and the rest of what it said is there
+		case <-timeout:
+			d.t.Fatalf("no line begins with %q in %s:\n%s\n%s", prefix, patience, d.out, d.errOut)
 		}
 	}
-	d.t.Fatalf("no line begins with %q:\n%s\n%s", prefix, strings.Join(out, "\n"), d.errOut)
-	return nil
 }
 
-// end stops the demonstration, reads the rest, and returns the status.
-func (d *visit) end() int {
-	d.stop()
-	for d.lines.Scan() {
+// stopped interrupts the demonstration and wants its status, and nothing to be left behind.
+func (d *visit) stopped(want int) {
+	d.t.Helper()
+	if e := d.interrupt(d.t); e.status != want {
+		d.t.Errorf("status %d after Ctrl-C, want %d: %v", e.status, want, e)
 	}
-	return <-d.status
+	if left, err := filepath.Glob(d.p.path("ridgeway-demo-*")); err != nil || len(left) > 0 {
+		d.t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 // commandsIn returns the commands that were printed after the program's name, each as its arguments.
 func commandsIn(lines []string) [][]string {
+	program := itself()
+	if exe, err := os.Executable(); err == nil && strings.HasPrefix(program, ".") {
+		program = quoted(exe) // it was started elsewhere
+	}
 	var out [][]string
 	text := strings.ReplaceAll(strings.Join(lines, "\n"), "\\\n", " ")
 	for line := range strings.SplitSeq(text, "\n") {
-		if rest, ok := strings.CutPrefix(line, "  "+itself()+" "); ok {
+		if rest, ok := strings.CutPrefix(line, "  "+program+" "); ok {
 			out = append(out, strings.Fields(rest))
 		}
 	}
 	return out
 }
 
-func TestCommandsThatTheDemonstrationPrintsWork(t *testing.T) {
-	t.Chdir(t.TempDir())
+// TestWhatTheDemonstrationPrintsWorks opens the portal at the address that is printed, and runs every command.
+func TestWhatTheDemonstrationPrintsWorks(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
-	lines := append(d.until("Every step held"), d.until("See how the region is")...)
+	lines := append(d.until("Every step held"), d.until("  https://127.0.0.1:")...)
+	d.opensAPortal(strings.TrimSpace(lines[len(lines)-1]))
+	lines = append(lines, d.until("See how the region is")...)
 	for verify := false; !verify || strings.HasSuffix(lines[len(lines)-1], "\\"); {
 		lines = append(lines, d.until("  ")...)
 		verify = verify || strings.Contains(lines[len(lines)-1], "audit verify")
 	}
 	for _, line := range lines {
-		if len([]rune(line)) > tour.Width && !strings.Contains(line, os.TempDir()) {
+		if len([]rune(line)) > tour.Width && !strings.Contains(line, d.p.dir) {
 			t.Errorf("line of %d characters: %s", len([]rune(line)), line)
 		}
 	}
@@ -89,38 +105,27 @@ func TestCommandsThatTheDemonstrationPrintsWork(t *testing.T) {
 		t.Fatalf("%d commands are printed, want 9:\n%s", len(commands), strings.Join(lines, "\n"))
 	}
 	for _, args := range commands {
-		var out, errOut bytes.Buffer
-		code := run(t.Context(), args, terminal{in: strings.NewReader(""), out: &out, err: &errOut, getenv: func(string) string { return "" }})
 		want := 0
 		if strings.Contains(strings.Join(args, " "), "refused.tif") {
 			want = exitStatus[admin.CodeDenied]
 		}
-		if code != want {
-			t.Errorf("%q ends with status %d, want %d: %s%s", args, code, want, &out, &errOut)
+		if e := d.p.run(t, args...); e.status != want {
+			t.Errorf("%q ends with status %d, want %d: %v", args, e.status, want, e)
 		}
 	}
 	for _, name := range []string{"three-pages.tif", "case-note.tif"} {
-		if st, err := os.Stat(name); err != nil || st.Size() == 0 {
+		if st, err := os.Stat(d.p.path(name)); err != nil || st.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if code := d.end(); code != 0 {
-		t.Errorf("status %d after Ctrl-C: %s", code, d.errOut)
-	}
-	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "ridgeway-demo-*")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
+	d.stopped(0)
 }
 
 func TestDemonstrationStoppedInTheMiddleLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "--once")
 	d.until(" 2. ")
-	if code := d.end(); code != exitStatus[admin.CodeInterrupted] {
-		t.Errorf("status %d, want %d: %s", code, exitStatus[admin.CodeInterrupted], d.errOut)
-	}
-	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "ridgeway-demo-*")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
+	d.stopped(exitStatus[admin.CodeInterrupted])
 }
 
 func TestCommandsAreQuotedAndBrokenAsAShellTakesThem(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 const actAsRidgeway = "ACT_AS_RIDGEWAY"
 
 // patience is how long a test waits for what must come. It is only ever used up by a test that fails.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(actAsRidgeway) != "" {

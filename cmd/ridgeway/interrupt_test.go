@@ -191,11 +191,11 @@ func TestKillCustodian(t *testing.T) {
 	p.known(t, "d2", 2)
 	document := p.ingest(t, "d1", patient, "letter.pdf")
 	p.listed(t, "d2", 1)
-	p.json(t, "fetch", "--data", "d2", document, "--out", "before.pdf")
+	p.fetched(t, "d2", document, "before.pdf")
 	custodian.kill()
 	p.serve(t, "d1")
 	p.known(t, "d2", 2)
-	p.json(t, "fetch", "--data", "d2", document, "--out", "after.pdf")
+	p.fetched(t, "d2", document, "after.pdf")
 	if string(p.read(t, "after.pdf")) != letter("kept") {
 		t.Error("other bytes came back")
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,30 +35,20 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	p.until(t, "d1", "there are three voters", func(o object) bool { return strings.Count(raft(o), "voter") == 2 })
 	long1, short1 := p.ingest(t, "d1", patient, "long.txt"), p.ingest(t, "d1", patient, "short.pdf")
 	p.listed(t, "d3", 2)
-	p.json(t, "fetch", "--data", "d3", short1, "--out", "before.pdf")
+	p.fetched(t, "d3", short1, "before.pdf")
 	for last := int64(-1); last != wire.total(); { // what widens the connection's window after its first document has come
 		last = wire.total()
 		<-time.After(500 * time.Millisecond)
 	}
 
-	size := func() int64 {
-		info, err := os.Stat(p.path("got.pdf.part"))
-		if err != nil {
-			return 0
-		}
-		return info.Size()
-	}
-	reader := p.start(t, "fetch", "--data", "d3", long1, "--out", "got.pdf")
-	for size() == 0 {
-		select {
-		case <-reader.gone:
-			t.Fatalf("it was over before it could be stopped: %v", reader.ended())
-		case <-time.After(time.Millisecond):
-		}
-	}
+	open := make(chan struct{})
+	p.sluice(t, "slow", "d3", 3<<20, open) // so that it is not over before it is stopped
+	reader := p.start(t, "fetch", "--data", "slow", long1, "--out", "got.pdf")
+	p.grows(t, reader, "got.pdf.part", 1)
 	paused.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 	defer paused.signal(syscall.SIGCONT)
+	close(open) // what the reader takes from here on has the custodian send more, once it goes on
 	p.until(t, "d2", "another leads", func(o object) bool { return hasLeader(o) && o["leader"] != "RYJ" })
 	if o := p.json(t, "object", "--data", "d2", patient, "--evidence", "on the ward"); o["committed"] != true {
 		t.Fatalf("the region has not agreed: %v", o)

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 // quick are settings of nodes that are alone in their region: nobody can be late with a heartbeat.
@@ -90,6 +93,21 @@ func (p *place) ingest(t *testing.T, data, patient, file string) string {
 		t.Fatalf("%s was not taken in: %v", file, o)
 	}
 	return doc["document"].(string)
+}
+
+// fetched fetches at data what another trust holds. A custodian that waited for a core or its disk may have no lease for a moment,
+// and is asked again.
+func (p *place) fetched(t *testing.T, data, document, out string) object {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		e := p.run(t, "fetch", "--data", data, document, "--out", out, "--json")
+		switch {
+		case e.status == 0:
+			return e.only(t)
+		case e.status != exitStatus[admin.CodeStale] && e.status != exitStatus[admin.CodeUnavailable] || time.Now().After(deadline):
+			t.Fatalf("failed: %v", e)
+		}
+	}
 }
 
 // listed waits until data's copy of the index has n documents.

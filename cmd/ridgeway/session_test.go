@@ -82,7 +82,7 @@ func TestDocumentedSession(t *testing.T) {
 	p.write(t, "large.bin", string(large))
 	document := p.ingest(t, "d1", otherPatient, "large.bin")
 	p.listed(t, "d2", len(documents)+1)
-	p.sluice(t, "slow", "d2", 3<<20)
+	p.sluice(t, "slow", "d2", 3<<20, nil)
 	p.resumes(t, "slow", "d2", document, large)
 	p.startsOver(t, "slow", "d2", document, large)
 
@@ -207,8 +207,8 @@ func (p *place) fetchAll(t *testing.T, documents map[string]string) {
 }
 
 // sluice makes a folder whose socket leads to the node of data, and lets no more than most bytes of its answers through each
-// connection: a transfer through it is under way until it is stopped.
-func (p *place) sluice(t *testing.T, folder, data string, most int64) {
+// connection before open is closed: a transfer through it is under way until then, or until it is stopped.
+func (p *place) sluice(t *testing.T, folder, data string, most int64, open <-chan struct{}) {
 	t.Helper()
 	if err := os.Mkdir(p.path(folder), 0o700); err != nil {
 		t.Fatal(err)
@@ -232,8 +232,17 @@ func (p *place) sluice(t *testing.T, folder, data string, most int64) {
 					return
 				}
 				defer n.Close()
-				go func() { _, _ = io.CopyN(c, n, most) }() // ends with the connections
-				_, _ = io.Copy(n, c)                        // until the command is gone
+				go func() { // ends with the connections, and with the test
+					if _, err := io.CopyN(c, n, most); err != nil {
+						return
+					}
+					select {
+					case <-open:
+						_, _ = io.Copy(c, n)
+					case <-t.Context().Done():
+					}
+				}()
+				_, _ = io.Copy(n, c) // until the command is gone
 			}()
 		}
 	}()
@@ -280,6 +289,7 @@ func (p *place) grows(t *testing.T, r *running, name string, size int64) {
 	t.Helper()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
+	timeout := time.After(patience)
 	for {
 		if st, err := os.Stat(p.path(name)); err == nil && st.Size() >= size {
 			return
@@ -288,7 +298,7 @@ func (p *place) grows(t *testing.T, r *running, name string, size int64) {
 		case <-look.C:
 		case <-r.gone:
 			t.Fatalf("ended too early: %v", r.ended())
-		case <-t.Context().Done():
+		case <-timeout:
 			t.Fatalf("%s never had %d bytes", name, size)
 		}
 	}
