@@ -32,7 +32,7 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 	paused := p.founded(t, "d1", "--voters", "3", held, "--listen", listen, "--advertise", wire.at())
 	p.joined(t, "d1", "d2", "RAS", held)
 	p.joined(t, "d1", "d3", "R1K", held)
-	p.until(t, "d1", "there are three voters", func(o object) bool { return strings.Count(raft(o), "voter") == 2 })
+	p.until(t, "d1", "there are three voters", threeVoters)
 	long1, short1 := p.ingest(t, "d1", patient, "long.txt"), p.ingest(t, "d1", patient, "short.pdf")
 	p.listed(t, "d3", 2)
 	p.fetched(t, "d3", short1, "before.pdf")

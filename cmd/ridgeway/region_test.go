@@ -51,7 +51,14 @@ func (p *place) invitation(t *testing.T, data, trust string, more ...string) str
 // joined is another trust, joined by the sponsor's invitation, with its node up.
 func (p *place) joined(t *testing.T, sponsor, data, trust string, more ...string) *running {
 	t.Helper()
-	p.json(t, append([]string{"join", "--data", data, "--listen", port(t), dev, "--yes", p.invitation(t, sponsor, trust)}, more...)...)
+	args := append([]string{"join", "--data", data, "--listen", port(t), dev, "--yes", p.invitation(t, sponsor, trust), "--json"}, more...)
+	e := p.run(t, args...)
+	for deadline := time.Now().Add(patience); e.status == exitStatus[admin.CodeUnavailable] && time.Now().Before(deadline); {
+		e = p.run(t, args...) // a sponsor that waits for a core or its disk is asked again
+	}
+	if e.status != 0 {
+		t.Fatalf("failed: %v", e)
+	}
 	return p.serve(t, data)
 }
 
@@ -104,7 +111,7 @@ func (p *place) fetched(t *testing.T, data, document, out string) object {
 		switch {
 		case e.status == 0:
 			return e.only(t)
-		case e.status != exitStatus[admin.CodeStale] && e.status != exitStatus[admin.CodeUnavailable] || time.Now().After(deadline):
+		case e.status != exitStatus[admin.CodeStale] || time.Now().After(deadline):
 			t.Fatalf("failed: %v", e)
 		}
 	}
