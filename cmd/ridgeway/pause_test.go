@@ -43,8 +43,7 @@ func TestPausedCustodianReleasesNothingThatWasRevoked(t *testing.T) {
 
 	open := make(chan struct{})
 	p.sluice(t, "slow", "d3", 3<<20, open) // so that it is not over before it is stopped
-	reader := p.start(t, "fetch", "--data", "slow", long1, "--out", "got.pdf")
-	p.grows(t, reader, "got.pdf.part", 1)
+	reader := p.begins(t, "got.pdf.part", 1, "fetch", "--data", "slow", long1, "--out", "got.pdf")
 	paused.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 	defer paused.signal(syscall.SIGCONT)

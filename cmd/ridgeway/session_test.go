@@ -251,8 +251,7 @@ func (p *place) sluice(t *testing.T, folder, data string, most int64, open <-cha
 // resumes cuts a fetch off in the middle with Ctrl-C and runs it again.
 func (p *place) resumes(t *testing.T, slow, data, document string, whole []byte) {
 	t.Helper()
-	r := p.start(t, "fetch", "--data", slow, document, "--out", "cut.bin", "--json")
-	p.grows(t, r, "cut.bin.part", 64<<10)
+	r := p.begins(t, "cut.bin.part", 64<<10, "fetch", "--data", slow, document, "--out", "cut.bin", "--json")
 	r.interrupt(t).failure(t, admin.CodeInterrupted, "cut.bin.part", "run the same command again")
 	o := p.json(t, "fetch", "--data", data, document, "--out", "cut.bin")
 	if at, _ := o["resumed_at"].(float64); o["resumed"] != true || at <= 0 || at >= float64(len(whole)) || o["bytes"] != float64(len(whole)) {
@@ -271,8 +270,7 @@ func (p *place) resumes(t *testing.T, slow, data, document string, whole []byte)
 // startsOver cuts a fetch off, spoils what came, and runs it twice at once: one starts over, the other is told of the first.
 func (p *place) startsOver(t *testing.T, slow, data, document string, whole []byte) {
 	t.Helper()
-	r := p.start(t, "fetch", "--data", slow, document, "--out", "spoilt.bin", "--json")
-	p.grows(t, r, "spoilt.bin.part", 64<<10)
+	r := p.begins(t, "spoilt.bin.part", 64<<10, "fetch", "--data", slow, document, "--out", "spoilt.bin", "--json")
 	p.fails(t, admin.CodeInUse, []string{"spoilt.bin.part", "another fetch", "--out"}, "fetch", "--data", data, document, "--out", "spoilt.bin")
 	r.interrupt(t).failure(t, admin.CodeInterrupted, "spoilt.bin.part")
 	part := p.read(t, "spoilt.bin.part")
@@ -287,19 +285,42 @@ func (p *place) startsOver(t *testing.T, slow, data, document string, whole []by
 // grows waits until a file has at least size bytes.
 func (p *place) grows(t *testing.T, r *running, name string, size int64) {
 	t.Helper()
+	if !p.grown(t, r, name, size) {
+		t.Fatalf("ended too early: %v", r.ended())
+	}
+}
+
+// grown waits until a file has at least size bytes, or the process has ended, which is false.
+func (p *place) grown(t *testing.T, r *running, name string, size int64) bool {
+	t.Helper()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
 	timeout := time.After(patience)
 	for {
 		if st, err := os.Stat(p.path(name)); err == nil && st.Size() >= size {
-			return
+			return true
 		}
 		select {
 		case <-look.C:
 		case <-r.gone:
-			t.Fatalf("ended too early: %v", r.ended())
+			return false
 		case <-timeout:
 			t.Fatalf("%s never had %d bytes", name, size)
+		}
+	}
+}
+
+// begins starts a fetch and returns once a file of it has at least size bytes. A custodian that has no lease at the moment is asked
+// again.
+func (p *place) begins(t *testing.T, name string, size int64, args ...string) *running {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		r := p.start(t, args...)
+		if p.grown(t, r, name, size) {
+			return r
+		}
+		if e := r.ended(); e.status != exitStatus[admin.CodeStale] || time.Now().After(deadline) {
+			t.Fatalf("ended too early: %v", e)
 		}
 	}
 }
