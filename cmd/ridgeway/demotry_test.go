@@ -28,7 +28,7 @@ func startDemo(t *testing.T, args ...string) *visit {
 // until reads lines up to the one that begins with prefix, and returns them.
 func (d *visit) until(prefix string) []string {
 	d.t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(demoLimit)
 	var out []string
 	for over := false; ; {
 		d.out.mu.Lock()
@@ -52,7 +52,7 @@ func (d *visit) until(prefix string) []string {
 		case <-d.gone:
 			over = true // and the rest of what it said is there
 		case <-timeout:
-			d.t.Fatalf("no line begins with %q in %s:\n%s\n%s", prefix, patience, d.out, d.errOut)
+			d.t.Fatalf("no line begins with %q in %s:\n%s\n%s", prefix, demoLimit, d.out, d.errOut)
 		}
 	}
 }
