@@ -41,6 +41,7 @@ type puller struct {
 	fetch *fetch
 	plan  *plan
 	node  federation.NodeID
+	waits context.Context // for a next attempt, or a place: over when all has arrived, while streams end with their receipts
 
 	mu      sync.Mutex
 	moved   sync.Cond // something below has changed
@@ -71,8 +72,10 @@ func (f *fetch) pull(ctx context.Context) error {
 		return err
 	}
 	plan := f.known()
+	waits, wake := context.WithCancel(pctx)
+	defer wake()
 	p := &puller{
-		fetch: f, plan: plan, node: first.node, head: min(f.next+first.pushed, plan.total), next: f.next,
+		fetch: f, plan: plan, node: first.node, waits: waits, head: min(f.next+first.pushed, plan.total), next: f.next,
 		total: plan.total - f.next, ready: map[int]*[]byte{},
 	}
 	p.moved.L = &p.mu
@@ -85,6 +88,7 @@ func (f *fetch) pull(ctx context.Context) error {
 	p.spawn(pctx, &workers, at, first, pushed)
 	err = p.drain(pctx, &workers)
 	p.end(err)
+	wake()
 	stop()
 	if err != nil {
 		cancel() // cuts the streams off; in good order they end with their receipts
@@ -215,7 +219,11 @@ func (p *puller) work(ctx context.Context, at *place, s *source, under []int) (e
 			if at.leave(); p.retire() {
 				return err
 			}
-		case ctx.Err() != nil || !retry(err) || p.surplus(err) || !backoff.again(ctx, f.client.limits):
+		case ctx.Err() != nil || !retry(err):
+			return err
+		case p.surplus(err):
+			return errTurn // it is off already
+		case !backoff.again(p.waits, f.client.limits):
 			return err
 		}
 		if !p.need(at) {
@@ -229,7 +237,7 @@ func (p *puller) work(ctx context.Context, at *place, s *source, under []int) (e
 		}
 		err = nil
 		if at.left {
-			at, err = f.client.places.take(ctx, p.node)
+			at, err = f.client.places.take(p.waits, p.node)
 		}
 		if err != nil {
 			return err
@@ -248,14 +256,18 @@ func (p *puller) retire() bool {
 	return true
 }
 
-// surplus reports whether the stripe can be done without: the custodian has no room for it and others are there.
+// surplus takes a worker off that can be done without, since the custodian has no room for its stream and others are there, and
+// reports whether it was one. Of two that are told so at once, one stays.
 func (p *puller) surplus(err error) bool {
 	if !errors.Is(err, ErrUnavailable) {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.quota = p.stripes > 1
+	if p.quota = p.stripes > 1; p.quota {
+		p.stripes--
+		p.moved.Broadcast()
+	}
 	return p.quota
 }
 

@@ -28,6 +28,7 @@ type documentPage struct {
 	Page, Pages          int
 	Picture              string // address of the page's picture
 	Width, Height        int
+	Bytes                int64 // of the part
 	Retried              bool
 	Text                 string
 	Structured           *structured
@@ -294,7 +295,7 @@ func decodeText(data []byte) string {
 
 // frame puts in what leads on from here.
 func (d *documentPage) frame(head *admin.Head) {
-	d.Parts, d.Pages = int(head.GetParts()), max(int(head.GetPages()), 1)
+	d.Parts, d.Pages, d.Bytes = int(head.GetParts()), max(int(head.GetPages()), 1), head.GetSize()
 	d.Digest = hex.EncodeToString(head.GetSha256()[:min(8, len(head.GetSha256()))])
 	own := documentPath(&patient{Key: d.Key}, d.Entry.Document)
 	at := func(part, page int) string {

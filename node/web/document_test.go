@@ -186,6 +186,14 @@ func TestSmallDownloadThatFailsIsAPageInWords(t *testing.T) {
 	b.get(doc+"/file").wants(t, 502, "does not answer")
 	d.corrupt = 1
 	b.get(doc+"/file").wants(t, 502, "failed its check")
+
+	// The viewer of PDF is given what was fetched once more, and is told.
+	d.corrupt = 1
+	if got := b.get(doc + "/file?show=1"); got.body != string(d.data) || got.Header.Get("Ridgeway-Check") != "retried" {
+		t.Errorf("%d bytes of %d, checked: %q", len(got.body), len(d.data), got.Header.Get("Ridgeway-Check"))
+	}
+	d.corrupt = 2
+	b.get(doc+"/file?show=1").wants(t, 502, "failed its check")
 }
 
 func TestRangesOfAFile(t *testing.T) {

@@ -40,16 +40,30 @@ func (l *listed) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// item is a choice. Some fixtures have other things in its place, too.
+type item struct {
+	Value, Text string
+	Hint        words
+}
+
+func (i *item) UnmarshalJSON(b []byte) error {
+	type plain item
+	if json.Unmarshal(b, (*plain)(i)) != nil {
+		*i = item{}
+	}
+	return nil
+}
+
 // fixture is what nhsuk-frontend renders for some options.
 type fixture struct {
 	Name    string
 	HTML    string
 	Context struct {
 		ID, IDPrefix, Name, Type, Value string
-		Small                           bool
+		Small, Code                     bool
 		Label, Hint, ErrorMessage       words
 		Fieldset                        struct{ Legend words }
-		Items                           []struct{ Value, Text string }
+		Items                           []item
 		ErrorList                       []listed
 	}
 }
@@ -59,9 +73,11 @@ func (f fixture) field() formField {
 	c := f.Context
 	out := formField{Name: c.ID + c.IDPrefix, Label: string(c.Label + c.Fieldset.Legend), Hint: string(c.Hint), Error: string(c.ErrorMessage), Value: c.Value}
 	for _, x := range c.Items {
-		out.Options = append(out.Options, choice{Value: x.Value, Label: x.Text})
+		out.Options = append(out.Options, choice{Value: x.Value, Label: x.Text, Hint: string(x.Hint)})
 	}
-	if len(c.Items) == 0 {
+	if c.Code {
+		out.Kind = "nhs"
+	} else if len(c.Items) == 0 {
 		out.Kind = c.Type
 	}
 	return out
@@ -155,13 +171,6 @@ func drop(names ...string) func(*element) {
 
 func class(add string) func(*element) { return func(e *element) { e.attrs["class"] += " " + add } }
 
-// without drops classes that an option of a fixture asks for and our fields never do.
-func without(classes ...string) func(*element) {
-	return func(e *element) {
-		e.attrs["class"] = strings.Join(slices.DeleteFunc(strings.Fields(e.attrs["class"]), func(c string) bool { return slices.Contains(classes, c) }), " ")
-	}
-}
-
 func named(e *element) { e.attrs["name"] = strings.TrimSuffix(e.attrs["id"], e.attrs["data-n"]) }
 
 // counted numbers choices from 1 on after the first, where nhsuk-frontend does from 2 on.
@@ -176,20 +185,39 @@ func counted(attr string) func(*element) {
 	}
 }
 
+func countedHint(attr string) func(*element) {
+	return func(e *element) {
+		if at, found := strings.CutSuffix(e.attrs[attr], "-2-item-hint"); found {
+			e.attrs[attr] = at + "-1-item-hint"
+		}
+	}
+}
+
+// plainLegend takes the heading out of a legend: no choice is the heading of a page.
+func plainLegend(e *element) (text string) {
+	e.all(func(k *element) {
+		if k.tag == "legend" && len(k.kids) == 1 && k.kids[0].tag == "h1" {
+			k.attrs["class"], k.kids = "nhsuk-fieldset__legend", k.kids[0].kids
+			text = k.kids[0].text
+		}
+	})
+	return text
+}
+
 func deviations() []deviation {
 	return []deviation{
 		{"input textarea select", "label", class("nhsuk-label--s"), "labels are bold and small: forms of offices have many fields, and no label is the heading of a page"},
-		{"radios checkboxes", "legend", class("nhsuk-fieldset__legend--s"), "the same for the legend of choices"},
+		{"radios checkboxes date-input", "legend", class("nhsuk-fieldset__legend--s"), "the same for the legend of choices"},
 		{"radios checkboxes", "input", counted("id"), "choices are numbered as their list is, from 0: the first has no number either way"},
 		{"radios checkboxes", "label", counted("for"), "the same"},
+		{"radios", "input", countedHint("aria-describedby"), "and what is told of them"},
+		{"radios", "div", countedHint("id"), "the same"},
 		{"radios check checkboxes", "label", drop("data-n"), "what counted has noted"},
-		{"input textarea select radios check checkboxes", "input textarea select", named, "a field's id is its name, so that a fault is found by either"},
+		{"input textarea select radios check checkboxes date-input", "input textarea select", named, "a field's id is its name, so that a fault is found by either"},
 		{"radios check checkboxes", "input", drop("data-n"), "what counted has noted"},
-		{"input", "input", set("autocomplete", "off"), "what is typed about patients and staff is not kept by browsers"},
+		{"input date-input", "input", set("autocomplete", "off"), "what is typed about patients and staff is not kept by browsers"},
 		{"input", "input", set("spellcheck", "false"), "nor sent to a spelling service"},
-		{"input", "input", set("value", ""), "the value stands there, also when it is empty"},
-		{"input", "input", drop("inputmode"), "numbers of patients have a form of their own (find.html)"},
-		{"input", "input", without("nhsuk-input--code", "nhsuk-input--width-10"), "fields are as wide as their column"},
+		{"input date-input", "input", set("value", ""), "the value stands there, also when it is empty"},
 		{"textarea", "textarea", set("rows", "3"), "reasons are short"},
 		{"textarea", "textarea", set("maxlength", "1000"), "and bounded"},
 		{"select", "select", class("rw-select"), "long names of trusts must not be wider than a phone"},
@@ -215,7 +243,8 @@ func TestPartialsAreThoseOfNHSUKFrontend(t *testing.T) {
 		{"input", "input", []string{"without heading", "with error message, without heading"}},
 		{"textarea", "textarea", []string{"without heading", "with error message, without heading", "with error message and hint, without heading"}},
 		{"select", "select", []string{"without heading", "with error message, without heading", "with error message and hint, without heading"}},
-		{"radios", "radios", []string{"with error message, without heading", "with error message and hint, without heading"}},
+		{"radios", "radios", []string{"with error message, without heading", "with error message and hint, without heading", "with hints on items"}},
+		{"date-input", "date-input", []string{"without heading", "with error message, without heading", "with error message and hint, without heading"}},
 		{"checkboxes", "check", []string{"without fieldset"}},
 		{"checkboxes", "checkboxes", []string{"with error message, without heading", "with error message and hint, without heading"}},
 		{"error-summary", "errors", []string{"default", "with multiple errors"}},
@@ -231,6 +260,16 @@ func TestPartialsAreThoseOfNHSUKFrontend(t *testing.T) {
 					faults = append(faults, fault{strings.TrimPrefix(x.Href, "#"), x.Text})
 				}
 				data = faults
+			case "radios":
+				if text := plainLegend(want); text != "" {
+					field := f.field()
+					field.Label = text
+					data = field
+				}
+			case "date-input":
+				field := f.field()
+				field.Options = []choice{{"day", "Day", ""}, {"month", "Month", ""}, {"year", "Year", ""}}
+				data = field
 			case "check": // ours is one box: the first of the fixture's
 				data = formField{Name: f.Context.IDPrefix, Label: f.Context.Items[0].Text}
 				box := want.kids[0].kids[0]

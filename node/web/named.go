@@ -25,6 +25,13 @@ func (p Person) Spaced() string { return spaced(p.Number) }
 // BornDay is the date of birth as people read it.
 func (p Person) BornDay() string { return longDay(p.Born) }
 
+// BornField is the field of the date of birth. What is wrong with it leads to its first box.
+func (q namedSearch) BornField(faults []fault) formField {
+	f := fieldOf(faults, "born-day", "Date of birth", "Such as 15 3 1984", "", []choice{{"day", "Day", q.Day}, {"month", "Month", q.Month}, {"year", "Year", q.Year}})
+	f.Name = "born"
+	return f
+}
+
 // known puts who the patient is into a session's patient. When that cannot be told, the banner has the NHS number only.
 func (p *Portal) known(r *http.Request, of *patient) Person {
 	who, err := p.config.Region.Person(r.Context(), of.Number)

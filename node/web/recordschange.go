@@ -24,14 +24,8 @@ type changeView struct {
 	Types  []choice
 
 	Confidentiality []choice
-	Sensitivities   []labelChoice
+	Wanted          map[string]bool // labels that it is to bear
 	Preview         *labelPreview
-}
-
-// labelChoice is a label with whether the document bears it.
-type labelChoice struct {
-	choice
-	Chosen bool
 }
 
 // labelPreview says what a change of labels comes to.
@@ -197,8 +191,9 @@ func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, 
 	if r.Method == http.MethodPost {
 		v.Form.Confidentiality, wanted = r.PostFormValue("confidentiality"), r.PostForm["sensitivity"]
 	}
+	v.Wanted = make(map[string]bool)
 	for _, c := range sensitivities() {
-		v.Sensitivities = append(v.Sensitivities, labelChoice{c, slices.Contains(wanted, c.Value)})
+		v.Wanted[c.Value] = slices.Contains(wanted, c.Value)
 	}
 	if r.Method != http.MethodPost {
 		p.ask(w, r, s, of, "labels", title, nil, v)
@@ -210,11 +205,11 @@ func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, 
 		return
 	}
 	q := &admin.RelabelRequest{Choice: &admin.DocumentChoice{Documents: []string{d.ID}}, Confidentiality: v.Form.Confidentiality, Reason: v.Reason, By: s.filer(), Plan: r.PostFormValue("plan")}
-	for _, c := range v.Sensitivities {
+	for _, c := range sensitivities() {
 		switch has := slices.Contains(d.Labels, c.Value); {
-		case c.Chosen && !has:
+		case v.Wanted[c.Value] && !has:
 			q.Add = append(q.Add, c.Value)
-		case !c.Chosen && has:
+		case !v.Wanted[c.Value] && has:
 			q.Remove = append(q.Remove, c.Value)
 		}
 	}

@@ -93,6 +93,10 @@ func (p *Portal) sendFile(w http.ResponseWriter, r *http.Request, s *session, of
 	// The server sends the last of an answer when the handler has returned: who takes nothing must not hold that for ever.
 	defer func() { _ = d.control.SetWriteDeadline(time.Now().Add(writeTime)) }()
 	err = d.fetch(r.Context(), q)
+	if d.show && !d.begun && admin.CodeOf(err) == admin.CodeIntegrity { // as of a page: fetched once more, and it says so
+		w.Header().Set(retriedHeader, "retried")
+		err = d.fetch(r.Context(), q)
+	}
 	if d.ranged && !d.begun {
 		if size, over := p.pastEnd(r, x, q, err); over && q.GetOffset() >= size {
 			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))

@@ -114,7 +114,7 @@ func (p *Portal) exampleWords(e *admin.ImpactExample) string {
 	}
 	out := roleName(e.GetRole()) + ", " + p.trustName(e.GetTrust()) + ": " + actionName(e.GetAction())
 	var which []string
-	if e.GetType() != "" {
+	if e.GetType() != "" && e.GetType() != noType {
 		which = append(which, countedType(e.GetType()))
 	}
 	if e.GetConfidentiality() != "" {
@@ -136,7 +136,13 @@ func (p *Portal) countedTrust(v string) string {
 	return v
 }
 
+// noType is the type of a request for the list of documents, which is for none of them.
+const noType = "none"
+
 func countedType(v string) string {
+	if v == noType {
+		return "The list of documents, whatever their type"
+	}
 	if len(v) > 0 && v[0] >= '0' && v[0] <= '9' {
 		return typeName(v)
 	}

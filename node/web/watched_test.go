@@ -46,7 +46,7 @@ func TestRecordsAreWatched(t *testing.T) {
 		{Patient: strings.Repeat("ab", 16), Kind: "protected", Reason: "known to the press", By: "p.osei", At: 1},
 	}
 	page := b.get("/reviews/watched")
-	page.wants(t, 200, "MOSS, Pat", "j.price", "&lt;script&gt;", "knows them by this pseudonym only", "Take this mark back")
+	page.wants(t, 200, "MOSS, Pat", "j.price", "&lt;script&gt;", "of whom this trust holds no records", "Take this mark back")
 	b.follow(ask("do", "lift", "number", "999 000 0018", "kind", "staff", "staff", "j.price")).wants(t, 200, "The mark was taken back")
 	if len(f.protected) != 2 {
 		t.Fatalf("asked %v", f.protected)

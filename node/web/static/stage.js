@@ -43,26 +43,6 @@ export class Stage {
     })
   }
 
-  // roll turns pages where a page ends, by the wheel, and by a swipe.
-  roll (turnPage) {
-    this.swipe(turnPage)
-    let pushed = 0
-    let since = 0
-    this.stage.addEventListener('wheel', (e) => {
-      if (e.ctrlKey || !e.deltaY) return
-      const at = this.stage
-      const ended = e.deltaY > 0 ? at.scrollTop + at.clientHeight >= at.scrollHeight - 2 : at.scrollTop <= 0
-      if (!ended || e.timeStamp - since > 400) pushed = 0
-      since = e.timeStamp
-      if (!ended) return
-      pushed += e.deltaY
-      if (Math.abs(pushed) < 150) return
-      const by = Math.sign(pushed)
-      pushed = 0
-      turnPage(by, by < 0)
-    }, { passive: true })
-  }
-
   // swipe turns pages where a page is no wider than the stage.
   swipe (turnPage) {
     let from = null
