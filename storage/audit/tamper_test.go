@@ -131,6 +131,14 @@ func TestConsistentlyRewrittenLogIsRefused(t *testing.T) {
 	if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, ErrRolledBack) {
 		t.Fatalf("rewritten log: %v", err)
 	}
+	l, err := Examine(Options{Dir: dir, Sealer: testOptions("").Sealer, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeLog(t, l)
+	if report, err := l.Verify(context.Background(), nil); err != nil || report.HeadHolds {
+		t.Errorf("its head is that of its entries, and not that of the mark: %+v, %v", report, err)
+	}
 }
 
 func TestShortenedLogIsRefused(t *testing.T) {
