@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -65,9 +68,12 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 		return record.InFlight{}, false, err
 	}
 	if publish, ok := body.(federation.Publish); ok { // the copy here is as recent as the place
-		if found, err := s.crossed(ctx, publish.Pointers, math.MaxUint64); err != nil {
+		found, err := s.crossed(ctx, publish.Pointers, math.MaxUint64)
+		if err != nil {
 			return record.InFlight{}, false, err
-		} else if found {
+		}
+		s.hold(publish.Pointers, found.unclear)
+		if found.withdrawn || len(found.unclear) > 0 {
 			return s.compose(ctx)
 		}
 	}
@@ -87,9 +93,14 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	var publish federation.Publish
 	var withdraw federation.Withdraw
 	size, most := 0, federation.MaxPointers
+	now := time.Now()
+	s.release(pending)
 	for _, e := range pending {
 		if e.Err != nil {
 			s.complain(e, e.Err)
+			continue
+		}
+		if e.Kind == federation.KindPublish && s.holds(e.Document, now) {
 			continue
 		}
 		if kind == 0 {
@@ -126,6 +137,58 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	}
 	return publish, entries
 }
+
+// heldFor is how long a document is kept back before it is looked at again whether it may be told.
+const heldFor = time.Minute
+
+// hold keeps those of the documents back that are unclear, and no others.
+func (s *speaker) hold(told []federation.Pointer, unclear []federation.DocumentID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range told {
+		delete(s.held, p.Document)
+	}
+	for _, id := range unclear {
+		s.held[id] = time.Now().Add(heldFor)
+	}
+}
+
+// release forgets documents that are kept back and are not to be told any more.
+func (s *speaker) release(pending []record.OutboxEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.held, func(id federation.DocumentID, _ time.Time) bool {
+		return !slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return e.Kind == federation.KindPublish && e.Document == id })
+	})
+}
+
+func (s *speaker) holds(id federation.DocumentID, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Before(s.held[id])
+}
+
+// heldText says in status which documents are kept back, or nothing.
+func (s *speaker) heldText() string {
+	s.mu.Lock()
+	ids := slices.Sorted(maps.Keys(s.held))
+	s.mu.Unlock()
+	if len(ids) == 0 {
+		return ""
+	}
+	names := make([]string, 0, heldNamed)
+	for _, id := range ids[:min(len(ids), heldNamed)] {
+		names = append(names, string(id))
+	}
+	if more := len(ids) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return "not shared, because it cannot be told whether the patient has refused to share the same content under another id, and something of that is damaged: " + strings.Join(names, ", ") +
+		". 'ridgeway scrub' says what is damaged; the rest of the outbox goes on"
+}
+
+// heldNamed is how many documents that are kept back are named.
+const heldNamed = 10
 
 // complain reports an entry that cannot be told, once.
 func (s *speaker) complain(e record.OutboxEntry, err error) {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
@@ -50,7 +52,7 @@ func TestAWishOfAnotherTrustAndACopyCross(t *testing.T) {
 		eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
 		n.speaker.mu.Lock() // it has settled all, and looks at nothing
 		var said sync.Once
-		n.speaker.crossed = func(ctx context.Context, told []federation.Pointer, before uint64) (found bool, err error) {
+		n.speaker.crossed = func(ctx context.Context, told []federation.Pointer, before uint64) (_ crossing, err error) {
 			if before == math.MaxUint64 && !c.signed {
 				return real(ctx, told, before)
 			}
@@ -58,7 +60,7 @@ func TestAWishOfAnotherTrustAndACopyCross(t *testing.T) {
 				_, err = other.RecordDirective(ctx, c.say(x))
 			})
 			if before == math.MaxUint64 || err != nil {
-				return false, err
+				return crossing{}, err
 			}
 			return real(ctx, told, before)
 		}
@@ -118,6 +120,55 @@ func TestACopyFromBeforeAWishStays(t *testing.T) {
 	}
 	if _, found := indexed(t, n, y); !found {
 		t.Error("the copy is gone")
+	}
+}
+
+// TestWhatIsDamagedKeepsBackOnlyWhatItIsAbout: where it cannot be told whether a document is a copy of what its patient has refused, it
+// waits, status names it, and what else waits is told. One that the region had agreed on already is withdrawn.
+func TestWhatIsDamagedKeepsBackOnlyWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	x := mustTake(t, n, "Letter", "one", nil).Document
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	recordDirective(t, n, deny(&admin.DirectiveScope{Document: string(x)}))
+	var damagedFrom atomic.Uint64 // looks before a place from here on find damage; 0: none
+	damagedFrom.Store(math.MaxUint64)
+	n.speaker.mu.Lock()
+	n.speaker.crossed = func(ctx context.Context, told []federation.Pointer, before uint64) (crossing, error) {
+		return n.crossedBy(ctx, told, before, func(ctx context.Context, id, of federation.DocumentID) (bool, error) {
+			if at := damagedFrom.Load(); at == before || at == 1 && before != math.MaxUint64 {
+				return false, n.storeProblem(fmt.Errorf("manifest of %s: %w", of, storage.ErrIntegrity))
+			}
+			return n.isCopy(ctx, id, of)
+		})
+	}
+	n.speaker.mu.Unlock()
+	y := mustTake(t, n, "Another letter", "two", nil).Document
+	z := mustTake(t, n, "Letter", "to B", func(i *ingest.Item) { i.Patient = patientB }).Document
+	eventually(t, "what is not of that patient", func() bool { listed, _ := inRegion(t, n, z); return listed })
+	if _, known := inRegion(t, n, y); known || !strings.Contains(n.speaker.heldText(), string(y)) || strings.Contains(n.speaker.heldText(), string(z)) {
+		t.Errorf("it was told: %v; status says %q", known, n.speaker.heldText())
+	}
+	again := func() {
+		n.speaker.mu.Lock()
+		clear(n.speaker.held)
+		n.speaker.mu.Unlock()
+		signal(n.speaker.wake)
+	}
+	damagedFrom.Store(1)
+	again()
+	eventually(t, "an empty outbox", func() bool { return outbox(t, n).Outbox == 0 })
+	if listed, known := inRegion(t, n, y); listed || !known {
+		t.Errorf("what the region had agreed on is listed: %v, was told: %v", listed, known)
+	}
+	damagedFrom.Store(0)
+	if err := n.readmit(t.Context(), y); err != nil {
+		t.Fatal(err)
+	}
+	again()
+	eventually(t, "it is shared once all can be read", func() bool { listed, _ := inRegion(t, n, y); return listed })
+	if text := n.speaker.heldText(); text != "" {
+		t.Errorf("status still says %q", text)
 	}
 }
 

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -130,5 +132,14 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 	}
 	if got := m.without(person{"RAS", "ada"}, "", now); got != 3 {
 		t.Errorf("the third request without a relationship counts as %d", got)
+	}
+	for want := range 2 { // the third and the fourth of an hour: four are over three
+		if _, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA, Asker: &admin.Asker{User: "Bob", Role: "doctor"}}); err != nil {
+			t.Fatal(err)
+		}
+		opened := slices.ContainsFunc(n.reviews.list(false), func(r *review) bool { return r.Kind == ruleNoRelationship && r.User == "Bob" })
+		if opened != (want == 1) {
+			t.Errorf("request %d without a relationship is up for review: %v", want+3, opened)
+		}
 	}
 }

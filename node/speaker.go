@@ -48,7 +48,7 @@ type speaker struct {
 	// behind is told when the region has heard more of this trust than this node has said.
 	behind func(ctx context.Context, said, heard uint64) error
 	// crossed withdraws what is told for the first time and what a wish speaks against that was agreed on before.
-	crossed func(ctx context.Context, told []federation.Pointer, before uint64) (bool, error)
+	crossed func(ctx context.Context, told []federation.Pointer, before uint64) (crossing, error)
 	spoken  atomic.Uint64 // the last number that this node may have signed a statement with; 0: not known
 
 	complained map[record.EntryID]bool // of run only
@@ -56,9 +56,10 @@ type speaker struct {
 
 	mu      sync.Mutex
 	settled map[record.EntryID]outcome
-	moved   map[record.EntryID]record.EntryID // entries that are said again under another id
-	order   []record.EntryID                  // of settled and moved, oldest first
-	changed chan struct{}                     // closed and replaced when statements have been settled
+	moved   map[record.EntryID]record.EntryID   // entries that are said again under another id
+	order   []record.EntryID                    // of settled and moved, oldest first
+	held    map[federation.DocumentID]time.Time // that are not told, until when that is looked at again
+	changed chan struct{}                       // closed and replaced when statements have been settled
 }
 
 // errNotHeard is returned for a statement that the region does not accept for now, whatever it says.
@@ -74,6 +75,7 @@ func newSpeaker(n *Node) *speaker {
 		},
 		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
 		changed: make(chan struct{}), complained: make(map[record.EntryID]bool), apart: make(map[record.EntryID]int),
+		held: make(map[federation.DocumentID]time.Time),
 	}
 }
 

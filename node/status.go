@@ -136,6 +136,9 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	if s.GetRejected() > 0 {
 		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), n.options.Data)
 	}
+	if text := n.speaker.heldText(); text != "" {
+		add("%s", text)
+	}
 	for _, text := range n.agreementWarnings(ctx) {
 		add("%s", text)
 	}

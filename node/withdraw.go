@@ -24,7 +24,7 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	}
 	kind, detail, change := audit.Withdrawal, q.GetReason(), func() error { return n.records.Withdraw(ctx, id, q.GetReason()) }
 	if q.GetUndo() {
-		kind, detail, change = audit.Admin, "shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.readmit(ctx, id) }
+		kind, detail, change = audit.Admin, "to be shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.readmit(ctx, id) }
 	}
 	if q.GetUndo() {
 		if err := n.mayBeShared(ctx, id); err != nil {

@@ -12,6 +12,9 @@ import (
 // Staff of the custodian read its own records: for them no lease is needed, and of the patient's directives only those
 // that name their trust apply.
 func Decide(r Request, f Facts) Decision {
+	if d, refused := decideFirst(&r, &f); refused {
+		return d
+	}
 	var w wishes
 	if f.Complete {
 		w = wishesOf(&r, &f)
@@ -31,10 +34,8 @@ func Decide(r Request, f Facts) Decision {
 	return glass
 }
 
+// decideOrdinary decides with the glass whole, what nothing later may permit apart (decideFirst).
 func decideOrdinary(r *Request, f *Facts, w *wishes) Decision {
-	if d, refused := decideFirst(r, f); refused {
-		return d
-	}
 	d := Decision{Chain: make([]Reason, 0, 4)}
 	switch {
 	case !f.Complete:
@@ -72,11 +73,8 @@ func decideOrdinary(r *Request, f *Facts, w *wishes) Decision {
 	return d
 }
 
-// decideGlass decides as if the glass were broken.
+// decideGlass decides as if the glass were broken, what nothing later may permit apart (decideFirst).
 func decideGlass(r *Request, f *Facts) Decision {
-	if d, refused := decideFirst(r, f); refused {
-		return d
-	}
 	if r.Action == Export {
 		return Decision{Outcome: Denied, Chain: []Reason{{Rule: ruleGlass, Text: "breaking the glass opens a document; it lets nobody keep a copy"}}}
 	}

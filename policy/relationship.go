@@ -7,8 +7,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
-// MaxRelationship is the most bytes that a relationship may have in writing.
-const MaxRelationship = 128
+// maxRelationship is the most bytes that a relationship may have in writing.
+const maxRelationship = 128
 
 // ParseRelationship reads a relationship as it travels in an assertion and stands in the audit log: a kind, or a kind, a
 // colon and its evidence, such as "referral:UBRN 0000 4983 1234". Nothing is none. It fails with ErrRelationship on an
@@ -17,8 +17,8 @@ func ParseRelationship(text string) (Relationship, error) {
 	if text == "" {
 		return Relationship{}, nil
 	}
-	if len(text) > MaxRelationship {
-		return Relationship{}, fmt.Errorf("%d bytes, at most %d: %w", len(text), MaxRelationship, ErrRelationship)
+	if len(text) > maxRelationship {
+		return Relationship{}, fmt.Errorf("%d bytes, at most %d: %w", len(text), maxRelationship, ErrRelationship)
 	}
 	kind, evidence, stated := strings.Cut(text, ":")
 	switch {

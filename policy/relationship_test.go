@@ -14,7 +14,7 @@ func TestRelationshipsAreReadStrictly(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"Referral", "enc-1", " referral", "referral:", "referral: ", "none", ":x", "referral:a\nb", "referral:\x00", "referral:" + strings.Repeat("x", MaxRelationship)} {
+	for _, text := range []string{"Referral", "enc-1", " referral", "referral:", "referral: ", "none", ":x", "referral:a\nb", "referral:\x00", "referral:" + strings.Repeat("x", maxRelationship)} {
 		if got, err := ParseRelationship(text); !errors.Is(err, ErrRelationship) {
 			t.Errorf("%q is read as %+v, %v", text, got, err)
 		}

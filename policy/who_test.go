@@ -50,6 +50,11 @@ func TestDecisionIsExplainedWithVersions(t *testing.T) {
 			t.Errorf("%q does not stand in\n%s", want, text)
 		}
 	}
+	barred := r
+	barred.Document.LegalClass = "GRA"
+	if text := strings.Join(Explain(Decide(barred, f)), "\n"); strings.Count(text, "The law") != 1 {
+		t.Errorf("what nothing may pass does not stand there once:\n%s", text)
+	}
 	hidden := f
 	hidden.Agreement = nil
 	r.BreakGlass = false

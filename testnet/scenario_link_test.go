@@ -165,6 +165,7 @@ func TestMarksHaveLooksReviewedAtBothEnds(t *testing.T) {
 		}
 		for _, q := range []*admin.ProtectRequest{{Patient: nurse.NHSNumber, Staff: "ada"}, {Patient: aunt.NHSNumber, Near: "ada"}} {
 			s.must(protect(ras, q, lead("g")))
+			s.must(protect(ryj, q, lead("g"))) // where others' staff of that id say nothing
 		}
 		s.must(s.r.Stop(ras))
 		s.must(s.r.Restart(s.ctx, ras))
@@ -189,6 +190,7 @@ func TestMarksHaveLooksReviewedAtBothEnds(t *testing.T) {
 			{ras, "colleague", "bob"},
 			{ras, "near_person", "ada"},
 			{ryj, "own_record", ""},
+			{ryj, "colleague", ""},
 			{r1k, "near_person", ""},
 			{ryj, "near_person", ""},
 		} {

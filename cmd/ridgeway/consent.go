@@ -77,7 +77,8 @@ It is read back in plain words first, with the risk and with what it contradicts
 of what the patient has said before. Confirm it on the terminal, or with --yes;
 without either nothing is recorded. A refusal is in force at this node at once,
 a permission when the region has agreed. A permission opens nothing that the
-trust's own agreement does not share.
+trust's own agreement does not share. A patient of whom this trust holds nothing
+may say so here too: it is taken all the same, so check the number.
 
 JSON: directive, recorded, read_back, conflicts, in_force, committed, index.`,
 		Example: `  ridgeway consent record --data d1 9434765919 --deny --type 824321000000109 \

@@ -72,8 +72,10 @@ func (a *app) locateCommand() *cobra.Command {
 		Short: "Find a patient's documents at every trust of the region",
 		Long: `Finds the documents of a patient that you may know of, newest first, from this
 node's own copy of the region's index. The answer says how old that copy is and
-which trusts cannot be reached now. A document is marked as superseded when you
-may see what has replaced it: one that is not marked is the latest for you.
+which trusts cannot be reached now: one that stops without a word is noticed
+after about 5 seconds, and counts as reachable until then. A document is marked
+as superseded when you may see what has replaced it: one that is not marked is
+the latest for you.
 
 JSON: documents (document, custodian, type, title, date, pages, bytes, ...),
 as_of, sites (trust, reachable, as_of, suspension), warnings (why the list may
@@ -125,7 +127,7 @@ func (a *app) showLocated(reply *admin.LocateReply) error {
 			title := d.Title
 			switch {
 			case d.Sealed:
-				title = "(sealed: the custodian decides)"
+				title = "(sealed for others: " + d.Custodian + " decides)"
 			case d.Status == "superseded":
 				title = "(superseded) " + title
 			}
