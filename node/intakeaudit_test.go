@@ -92,6 +92,9 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 			id = federation.NewDocumentID("RAS", federation.DocumentKey{subject}) // asked of another trust
 		}
 		e := audit.Entry{Time: now.Add(-ago), Kind: kind, Trust: trust, User: user, Relationship: relationship, Subject: federation.Subject{subject}, Document: id, Custodian: id.Custodian()}
+		if kind == audit.Intent {
+			e.Transfer = [16]byte{subject, byte(ago / time.Minute / 10)}
+		}
 		if kind == audit.Review {
 			e.Outcome = relationship
 			e.Relationship = ""
@@ -104,6 +107,7 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 	put(audit.Intent, "RAS", "ada", "", 1, 50*time.Minute)
 	put(audit.Intent, "RAS", "ada", "referral", 2, 40*time.Minute)
 	put(audit.Intent, "RAS", "ada", "", 1, 30*time.Minute)
+	put(audit.Intent, "RAS", "ada", "", 1, 31*time.Minute)  // another stream of that fetch
 	put(audit.Refusal, "RAS", "ada", "", 3, 20*time.Minute) // nothing was released
 	put(audit.Search, n.Trust(), "bob", "", 1, 20*time.Minute)
 	put(audit.Intent, n.Trust(), "bob", "", 2, 10*time.Minute)
@@ -126,11 +130,11 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 		}
 		at := m.unlinked[c.who]
 		m.mu.Unlock()
-		if len(at) == 2 && !at[0].Before(at[1]) {
+		if len(at) == 2 && !at[0].at.Before(at[1].at) {
 			t.Errorf("%v: %v is not in its order", c.who, at)
 		}
 	}
-	if got := m.without(person{"RAS", "ada"}, "", now); got != 3 {
+	if got := m.without(person{"RAS", "ada"}, "", unlinked{at: now}); got != 3 {
 		t.Errorf("the third request without a relationship counts as %d", got)
 	}
 	for want := range 2 { // the third and the fourth of an hour: four are over three

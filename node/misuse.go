@@ -25,7 +25,8 @@ import (
 //	colleague         staff looked at the record of another member of this trust's staff
 //	near_person       staff looked at the record of somebody with their surname or address
 //	protected_person  somebody looked at the record of a person who is marked as protected
-//	no_relationship   one user asked more than unlinked_an_hour times within an hour without stating a relationship
+//	no_relationship   one user asked more than unlinked_an_hour times within an hour without stating a relationship; a fetch is one
+//	                  request, over however many streams it comes
 //	user_quota        one user has had quota_user distinct patients' documents from here within an hour: no others are released
 //	trust_quota       all of a trust have had quota_trust
 //
@@ -130,9 +131,20 @@ type misuse struct {
 	mu       sync.Mutex
 	released map[person]*seenPatients
 	looked   map[person]*seenPatients
-	unlinked map[person][]time.Time
+	unlinked map[person][]unlinked
 	opened   map[suspicion]bool // that have a review; some of them
 	swept    time.Time
+}
+
+// unlinked is a request without a relationship. The streams of one fetch have its transfer; a search has none.
+type unlinked struct {
+	at       time.Time
+	transfer exchange.Transfer
+}
+
+// counts reports whether a request is not one of those that are known.
+func (u unlinked) counts(known []unlinked) bool {
+	return u.transfer == (exchange.Transfer{}) || !slices.ContainsFunc(known, func(k unlinked) bool { return k.transfer == u.transfer })
 }
 
 // suspicion is what has one review in a period.
@@ -147,7 +159,7 @@ func newMisuse(ctx context.Context, n *Node) (*misuse, error) {
 	kept, err := n.openMarks(ctx)
 	return &misuse{
 		node: n, limits: n.options.Settings.Watch, marks: kept,
-		released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]time.Time),
+		released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]unlinked),
 		opened: make(map[suspicion]bool),
 	}, err
 }
@@ -197,8 +209,9 @@ func (m *misuse) recallEntry(e *audit.Entry) {
 	if evidence {
 		return
 	}
-	if most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1; e.Relationship == "" && len(m.unlinked[who]) < most {
-		m.unlinked[who] = append(m.unlinked[who], e.Time)
+	this := unlinked{e.Time, transferOf(e)}
+	if most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1; e.Relationship == "" && len(m.unlinked[who]) < most && this.counts(m.unlinked[who]) {
+		m.unlinked[who] = append(m.unlinked[who], this)
 	}
 }
 
@@ -223,7 +236,7 @@ func (m *misuse) admit(ctx context.Context, a exchange.Assertion, glass bool) er
 		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), "%s", text)
 		return &exchange.Refusal{Outcome: policy.TooMany, Text: policy.TooMany.Safe(), Cause: errors.New(text)}
 	}
-	m.look(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship)
+	m.lookFor(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship, a.Transfer)
 	return nil
 }
 
@@ -263,16 +276,21 @@ func (m *misuse) sweep(now time.Time) {
 			}
 		}
 	}
-	maps.DeleteFunc(m.unlinked, func(_ person, at []time.Time) bool { return now.Sub(at[len(at)-1]) >= misuseHour })
+	maps.DeleteFunc(m.unlinked, func(_ person, at []unlinked) bool { return len(at) == 0 || now.Sub(at[len(at)-1].at) >= misuseHour })
 }
 
 // look applies the rules to somebody who looks at a patient. It never refuses.
 func (m *misuse) look(ctx context.Context, who person, s federation.Subject, relationship string) {
+	m.lookFor(ctx, who, s, relationship, exchange.Transfer{})
+}
+
+// lookFor is look for a stream of a fetch.
+func (m *misuse) lookFor(ctx context.Context, who person, s federation.Subject, relationship string, transfer exchange.Transfer) {
 	now := time.Now()
 	if n := m.distinct(who, s, now); n > orDefault(m.limits.PatientsAnHour, patientsAnHour) {
 		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), "%d distinct patients within an hour", n)
 	}
-	if n := m.without(who, relationship, now); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
+	if n := m.without(who, relationship, unlinked{now, transfer}); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
 		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), "%d requests without a relationship within an hour", n)
 	}
 	m.lookMarked(ctx, who, s, now.Truncate(24*time.Hour))
@@ -312,7 +330,7 @@ func (m *misuse) distinct(who person, s federation.Subject, now time.Time) int {
 }
 
 // without counts the requests of the last hour that stated no relationship, this one included; none when it states one.
-func (m *misuse) without(who person, relationship string, now time.Time) int {
+func (m *misuse) without(who person, relationship string, this unlinked) int {
 	if relationship != "" {
 		return 0
 	}
@@ -320,9 +338,12 @@ func (m *misuse) without(who person, relationship string, now time.Time) int {
 	defer m.mu.Unlock()
 	most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1
 	who = who.counted()
-	at := append(m.unlinked[who], now)
+	at := m.unlinked[who]
+	if this.counts(at) {
+		at = append(at, this)
+	}
 	at = at[max(0, len(at)-most):] // no more are needed to tell
-	for now.Sub(at[0]) >= misuseHour {
+	for len(at) > 0 && this.at.Sub(at[0].at) >= misuseHour {
 		at = at[1:]
 	}
 	m.unlinked[who] = at

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 )
 
 func noticeOf() Notice {
@@ -222,16 +223,21 @@ func TestWhatWasSeenAnHourAgoDoesNotCount(t *testing.T) {
 	if n := s.within(now.Add(misuseHour)); n != 0 {
 		t.Errorf("%d patients within the hour, want none", n)
 	}
-	m := &misuse{unlinked: make(map[person][]time.Time), limits: WatchSettings{UnlinkedAnHour: 2}}
+	m := &misuse{unlinked: make(map[person][]unlinked), limits: WatchSettings{UnlinkedAnHour: 2}}
 	for i, want := range []int{1, 2, 3, 3} {
-		if n := m.without(person{"RYJ", "ada"}, "", now.Add(time.Duration(i)*time.Minute)); n != want {
+		if n := m.without(person{"RYJ", "ada"}, "", unlinked{at: now.Add(time.Duration(i) * time.Minute)}); n != want {
 			t.Errorf("request %d: %d without a relationship, want %d", i, n, want)
 		}
 	}
-	if n := m.without(person{"RYJ", "ada"}, "", now.Add(2*misuseHour)); n != 1 {
+	if n := m.without(person{"RYJ", "ada"}, "", unlinked{at: now.Add(2 * misuseHour)}); n != 1 {
 		t.Errorf("an hour later: %d", n)
 	}
-	if n := m.without(person{"RYJ", "ada"}, "referral", now); n != 0 {
+	if n := m.without(person{"RYJ", "ada"}, "referral", unlinked{at: now}); n != 0 {
 		t.Errorf("with a relationship: %d", n)
+	}
+	for i, want := range []int{1, 1, 2, 2} { // the streams of two fetches
+		if n := m.without(person{"RYJ", "bob"}, "", unlinked{now, exchange.Transfer{1 + byte(i/2)}}); n != want {
+			t.Errorf("stream %d: %d requests without a relationship, want %d", i, n, want)
+		}
 	}
 }

@@ -112,7 +112,7 @@ func TestAMailStaysOneMail(t *testing.T) {
 func TestAnEmergencyCountsTowardsAQuotaAndIsNotHeldUp(t *testing.T) {
 	t.Parallel()
 	for rule, limits := range map[string]WatchSettings{ruleUserQuota: {QuotaUser: 2, QuotaTrust: 9}, ruleTrustQuota: {QuotaUser: 9, QuotaTrust: 2}} {
-		m := &misuse{limits: limits, released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]time.Time), opened: make(map[suspicion]bool)}
+		m := &misuse{limits: limits, released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]unlinked), opened: make(map[suspicion]bool)}
 		ask := func(patient byte, glass bool) string {
 			said, _ := m.quota(exchange.Assertion{Trust: "RAS", User: "ada", Subject: federation.Subject{patient}}, glass, time.Now())
 			return said
