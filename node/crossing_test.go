@@ -84,6 +84,24 @@ func TestAWishOfAnotherTrustAndACopyCross(t *testing.T) {
 			t.Errorf("%s: it is shared again: %v", name, err)
 		}
 	}
+	silentSiteIsNamed(t, n, other)
+}
+
+// silentSiteIsNamed stops a node, and asks another how far a directive has come.
+func silentSiteIsNamed(t *testing.T, n, other *Node) {
+	t.Helper()
+	d := recordDirective(t, n, deny(&admin.DirectiveScope{Type: "b"})).GetDirective()
+	eventually(t, "it has come everywhere", func() bool { return receipt(t, n, d, "nurse").GetComplete() })
+	stop(t, other)
+	r := receipt(t, n, d, "nurse")
+	for _, s := range r.GetSites() {
+		if silent := s.GetTrust() == string(other.Trust()); s.GetApplied() == silent || (s.GetProblem() != "") != silent {
+			t.Errorf("%v", s)
+		}
+	}
+	if r.GetComplete() || len(r.GetSites()) != 2 {
+		t.Errorf("a receipt that a trust has not answered for is whole: %v", r)
+	}
 }
 
 // inRegion reports whether the region lists a document, and whether it was ever told of it.
