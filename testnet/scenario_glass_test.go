@@ -165,10 +165,14 @@ func TestEmergenciesAreBounded(t *testing.T) {
 		if trust == ryj {
 			o.Settings.Glass.PeerUser = 1
 		}
+		if trust == r1k {
+			o.Settings.Glass.PeerTrust = 1
+		}
 	}
 	play(t, seeds(1, 1), RegionOptions{Members: members(3), Open: bound}, func(s *stage) {
 		first, second := s.published(ryj, s.patients[0], 1000), s.published(ryj, s.patients[1], 1000)
-		s.objects(ryj, s.patients[:2]...)
+		third, fourth := s.published(r1k, s.patients[0], 1000), s.published(r1k, s.patients[2], 1000)
+		s.objects(ryj, s.patients[:3]...)
 		for _, p := range s.patients[:2] {
 			_, err := s.glass(ras, doctor("ada"), p)
 			s.must(err)
@@ -180,6 +184,8 @@ func TestEmergenciesAreBounded(t *testing.T) {
 		s.refused("the third of a user", err, admin.CodeTooMany)
 		_, err = s.glass(ras, doctor("bob"), s.patients[2])
 		s.must(err)
+		s.fetchAs(doctor("ada"), ras, third, "")
+		s.fetchAs(doctor("bob"), ras, fourth, admin.CodeTooMany) // the custodian's bound for a trust
 		_, err = s.glass(ras, doctor("cyd"), s.patients[3])
 		s.refused("the fourth of a trust", err, admin.CodeTooMany)
 		s.must(s.r.Stop(ras))
