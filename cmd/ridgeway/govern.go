@@ -20,7 +20,7 @@ this node at once, and at every other as soon as the region has agreed on it;
 the answer says which. --withdraw takes the patient's objections back: that
 counts only once the region has agreed. Objections to some sharing only, which
 'ridgeway consent' records, are withdrawn there; scoped says how many remain.
-It is taken for a patient of whom this trust holds nothing too: check the number.
+It is taken for patients of whom this trust holds nothing too: check the number.
 
 JSON: directives, state (objected, shared), committed, index, scoped.`,
 		Example: `  ridgeway object --data d2 9434765919 --evidence "letter of 1 March"
