@@ -68,6 +68,9 @@ func listAll(t *testing.T, n *Node, limit int) map[federation.DocumentID]int {
 		if len(reply.GetDocuments()) > limit || pages > 100 {
 			t.Fatalf("page %d has %d documents, asked for %d", pages, len(reply.GetDocuments()), limit)
 		}
+		if pages > 0 && len(reply.GetDocuments()) == 0 {
+			t.Errorf("limit %d: the cursor of page %d leads to nothing", limit, pages-1)
+		}
 		for _, d := range reply.GetDocuments() {
 			got[federation.DocumentID(d.GetDocument())]++
 		}

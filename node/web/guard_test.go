@@ -181,6 +181,9 @@ func TestFormsBringText(t *testing.T) {
 			}
 		}
 	}
+	// Fields of one line are bounded closer than those of several, whose forms say themselves what is too long.
+	long := url.Values{"token": {token}, "nhs": {strings.Repeat("9", admin.MaxLine+1)}}
+	b.post("/find", long).wants(t, http.StatusBadRequest, "Nothing was changed")
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(url.Values{"reason": {" in\r\nresus\t now "}, "text": {"a:\n- b\x1b"}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if err := r.ParseForm(); err != nil {

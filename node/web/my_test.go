@@ -156,6 +156,7 @@ func TestAChoiceIsReadBackBeforeItCounts(t *testing.T) {
 		"another's words":    {form("kind", "nobody", "seen", "Everybody may see them."), 200, "Staff may not know"},
 		"first":              {form("kind", "nobody"), 200, "Yes, this is what I want"},
 		"another's number":   {form("kind", "nobody", "patient", numberB, "nhs_number", numberB), 200, "Check what this means"},
+		"what is no text":    {form("kind", "nobody", "until", "2027-01-01\u202e"), 400, "cannot be read"},
 		"a forged token":     {form("kind", "nobody", "token", "x"), 403, "too old"},
 		"without any token":  {url.Values{"kind": {"nobody"}}, 403, "too old"},
 		"a kind out of this": {form("kind", "<script>"), 422, "Choose what you want"},
