@@ -98,7 +98,7 @@ func (s *stage) audited(at federation.TrustID, user, words string) (count int) {
 
 // TestAnAgreementCountsOnceASecondPersonHasApprovedItAndFromItsTimeOn, also when the node is killed in between.
 func TestAnAgreementCountsOnceASecondPersonHasApprovedItAndFromItsTimeOn(t *testing.T) {
-	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3), Election: calm}, func(s *stage) {
 		id := s.published(ryj, s.patients[0], 1000)
 		s.must(s.r.Converged(s.ctx))
 		s.shares(ras, id, true)
@@ -154,7 +154,7 @@ func TestAnAgreementCountsOnceASecondPersonHasApprovedItAndFromItsTimeOn(t *test
 
 // TestAnExpiredAgreementClosesAndARollbackOpens, in the very moment and with a warning before.
 func TestAnExpiredAgreementClosesAndARollbackOpens(t *testing.T) {
-	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3), Election: calm}, func(s *stage) {
 		id := s.published(ryj, s.patients[0], 1000)
 		s.must(s.r.Converged(s.ctx))
 		ends := time.Now().Add(3 * time.Minute).Truncate(time.Second)
@@ -249,7 +249,7 @@ func TestAnAgreementIsKeptWhereTheRegionCannotAgree(t *testing.T) {
 
 // TestSimulationWhyAndWhoTellWhatWillBe before it counts, and leave their mark in the audit log.
 func TestSimulationWhyAndWhoTellWhatWillBe(t *testing.T) {
-	play(t, seeds(1, 1), RegionOptions{Members: members(3)}, func(s *stage) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3), Election: calm}, func(s *stage) {
 		id := s.published(ryj, s.patients[0], 1000)
 		s.must(s.r.Converged(s.ctx))
 		s.shares(ras, id, true)

@@ -56,7 +56,7 @@ func (s *stage) objects(at federation.TrustID, patients ...synth.Patient) {
 // what not, in which order it is written down, who is told, and how it ends in the middle of a stream. Another is declared
 // while nobody has a quorum: neither lease nor agreement can be had. The region hears of it when it is long over.
 func TestTheGlassIsBrokenForOneUserAndOnePatientForAQuarterOfAnHour(t *testing.T) {
-	play(t, seeds(1, 1), RegionOptions{Members: members(4), Election: 5 * time.Second}, func(s *stage) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(4), Election: calm}, func(s *stage) {
 		patient, other := s.patients[0], s.patients[1]
 		id, others, own := s.published(ryj, patient, 6<<20), s.published(ryj, other, 1000), s.published(ras, patient, 1000)
 		open, away := s.published(ryj, s.patients[2], 1000), s.published(rqm, s.patients[2], 1000)

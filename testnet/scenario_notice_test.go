@@ -55,7 +55,7 @@ func TestPrivacyOfficersHearOfAnEmergencyAndOfItsReview(t *testing.T) {
 	open := func(t federation.TrustID, o *node.Options) {
 		o.Notifier, o.Settings.Review.Within = line.at(t), node.Duration(3*time.Minute)
 	}
-	play(t, seeds(1, 1), RegionOptions{Members: members(3), Open: open}, func(s *stage) {
+	play(t, seeds(1, 1), RegionOptions{Members: members(3), Open: open, Election: calm}, func(s *stage) {
 		id := s.published(ryj, s.patients[0], 1000)
 		s.objects(ryj, s.patients[0])
 		reply, err := s.glass(ras, doctor("ada"), s.patients[0])

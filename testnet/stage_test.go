@@ -41,6 +41,8 @@ const (
 	scenarioTime = 30 * time.Minute
 	// lingering is how long connections and memberships that were cut off take to end by themselves.
 	lingering = time.Minute
+	// calm is the time-out of elections where minutes pass and nobody's loss is to be noticed: fewer heartbeats take less real time.
+	calm = 5 * time.Second
 	// keptLines is how many lines of the nodes' logs a failure shows.
 	keptLines = 60
 )
