@@ -23,13 +23,11 @@ func demoPortal(o *tour.Options) (string, error) {
 		}
 	}
 	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("find a port for the portal: %w", err)
-	}
 	reader := tour.Members(o.Trusts)[1].Trust
 	patient := synth.New(o.Seed).Patients(1)[0] // whose record the walk is about
 	o.Region.Open = func(trust federation.TrustID, n *node.Options) {
 		if trust == reader {
+			_ = l.Close() // held up to here, so that nobody else takes the port; when the node starts again it is closed already
 			n.Settings.Portal = node.PortalSettings{
 				Listen: addr, Personas: node.DemoPersonas(), PatientPersonas: []node.PatientPersona{{Number: patient.NHSNumber, Name: patient.Given + " " + patient.Family}},
 			}
