@@ -39,6 +39,9 @@ func (d *delivery) pages(ctx context.Context) error {
 	var m federation.Manifest
 	begin := func(got federation.Manifest) error {
 		m = got
+		if count := m.Parts[d.part-1].PageCount; count > 0 && pages[len(pages)-1] > count {
+			return admin.Errorf(admin.CodeBadInput, "--pages: %s", noSuchPage(d.id, d.part, pages, count))
+		}
 		return cutting.begin(ctx, m.Parts[d.part-1], pages)
 	}
 	result, err := d.open(ctx, exchange.Selection{Part: d.part, Pages: pages}, begin, cutting.add)
@@ -57,7 +60,7 @@ func (d *delivery) pages(ctx context.Context) error {
 	source := media.Source{ContentType: p.ContentType, Pages: p.PageCount, Spans: p.Pages, Bytes: &cutting.have, Size: p.Size}
 	if err := media.Assemble(ctx, d, source, pages); err != nil {
 		if errors.Is(err, media.ErrUnsupported) || errors.Is(err, media.ErrPages) {
-			return admin.Errorf(admin.CodeBadInput, "--pages: %v", err)
+			return admin.Errorf(admin.CodeBadInput, "--pages: part %d of %s: %v", d.part, d.id, err)
 		}
 		return fmt.Errorf("cut pages out of %s: %w", d.id, err)
 	}

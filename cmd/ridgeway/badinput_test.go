@@ -315,6 +315,9 @@ func TestBadFetchOptions(t *testing.T) {
 		})
 	}
 	p.fails(t, admin.CodeBadInput, []string{id, "--pages", "no page 2", "has one page"}, "fetch", "--data", "d1", id, "--out", "options.bin", "--pages", "2-3")
+	p.write(t, "one-page.txt", "one page of text\n")
+	text := p.json(t, append([]string{"ingest", "--data", "d1", "one-page.txt"}, particulars(otherPatient)...)...).list(t, "documents")[0]["document"].(string)
+	p.fails(t, admin.CodeBadInput, []string{text, "--pages", "no page 2", "has one page"}, "fetch", "--data", "d1", text, "--out", "options.bin", "--pages", "1-3")
 	p.fails(t, admin.CodeNotFound, []string{id, "nothing from byte 100000 on", "ridgeway locate"}, "fetch", "--data", "d1", id, "--out", "options.bin", "--range", "100000-")
 	p.fails(t, admin.CodeNotFound, []string{id, "no part 2", "the document has 1", "ridgeway locate"}, "fetch", "--data", "d1", id, "--out", "options.bin", "--part", "2")
 	e := p.run(t, "fetch", "--data", "d1", id, "--out", "-", "--json")

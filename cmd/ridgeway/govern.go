@@ -102,6 +102,14 @@ users (user, reason, by, at).`,
 			if staff.meant() {
 				return a.suspendStaff(cmd, staff, reason, lift)
 			}
+			if err := unused(cmd, "TRUST", "by", "role"); err != nil {
+				return err
+			}
+			if lift {
+				if err := unused(cmd, "TRUST --lift", "yes"); err != nil {
+					return err
+				}
+			}
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				reply, err := c.Suspend(cmd.Context(), &admin.SuspendRequest{Trust: args[0], Reason: reason, Lift: lift, Yes: yes})
 				if err != nil {
@@ -116,7 +124,7 @@ users (user, reason, by, at).`,
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; every trust can read it, and it must be given")
-	cmd.Flags().BoolVar(&yes, "yes", false, "also when it is this trust itself")
+	cmd.Flags().BoolVar(&yes, "yes", false, "also when the trust to suspend is this one itself")
 	cmd.Flags().BoolVar(&lift, "lift", false, "lift a suspension instead")
 	staff.flags(cmd)
 	return cmd

@@ -147,7 +147,10 @@ func oneOrMany(cmd *cobra.Command, many bool, path string) error {
 	case folder:
 		return admin.Errorf(admin.CodeBadInput, "%s is a folder: name one file, or say with --manifest which of its files to take in", path)
 	default:
-		return needs(cmd, of...)
+		if err := needs(cmd, of...); err != nil {
+			return err
+		}
+		return unused(cmd, "FILE", "workers")
 	}
 }
 

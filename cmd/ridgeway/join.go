@@ -163,10 +163,12 @@ JSON: invitation, check_words, trust, expires; with --revoke: revoked.`,
 			if err := needs(cmd, "trust"); err != nil {
 				return err
 			}
-			if !revoke {
-				if err := needs(cmd, "name"); err != nil {
-					return err
-				}
+			others := needs(cmd, "name")
+			if revoke {
+				others = unused(cmd, "--revoke", "name", "valid")
+			}
+			if others != nil {
+				return others
 			}
 			if cmd.Flag("valid").Changed && valid < time.Second {
 				return admin.Errorf(admin.CodeBadInput, "--valid %v is not within one second and one year, such as 48h", valid)

@@ -66,6 +66,11 @@ func (a *app) labelCommand() *cobra.Command {
 			if preview && yes {
 				return admin.Errorf(admin.CodeBadInput, "--preview changes nothing and --yes does not ask: give one of them")
 			}
+			if yes {
+				if err := unused(cmd, "--yes", "examples"); err != nil {
+					return err
+				}
+			}
 			choice.Documents = args
 			if manifest != "" {
 				ids, err := readIDs(manifest)

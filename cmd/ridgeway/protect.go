@@ -44,6 +44,10 @@ JSON: persons (patient, kind, staff, reason, by, at): of that person, or all.`,
 				return admin.Errorf(admin.CodeBadInput, "--list shows all: it takes no NHS number")
 			case !list && len(args) == 0:
 				return patientArgument(cmd, args)
+			case list:
+				if err := unused(cmd, "--list", "reason", "staff", "near", "lift"); err != nil {
+					return err
+				}
 			}
 			if who.role == "" {
 				who.role = "governance-lead"

@@ -32,6 +32,9 @@ documents.`,
   ridgeway repair --data d1 --master-key-file /etc/ridgeway.key --yes`,
 		Args: argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := unused(cmd, "", "listen", "advertise", "metrics", "lease", "election", "test-numbers"); err != nil {
+				return err
+			}
 			settings, err := a.settings(&s)
 			if err != nil {
 				return err

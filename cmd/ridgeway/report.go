@@ -41,6 +41,9 @@ complete.`,
 		Args: patientArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if a.json {
+				if cmd.Flag("format").Changed && format != "json" {
+					return admin.Errorf(admin.CodeBadInput, "--json and --format %s ask for two forms: leave one of them out", format)
+				}
 				format = "json"
 			}
 			if format != "text" && format != "json" && format != "html" {

@@ -16,7 +16,7 @@ func (s *staffSuspension) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.user, "user", "", "staff id of a member of this trust's staff, instead of a trust")
 	cmd.Flags().BoolVar(&s.list, "list", false, "list the members of staff who are suspended")
 	cmd.Flags().StringVar(&s.by, "by", "", "staff id of who does it; with --user and --list")
-	cmd.Flags().StringVar(&s.role, "role", governing, "their role")
+	cmd.Flags().StringVar(&s.role, "role", governing, "their role; with --user and --list")
 }
 
 // meant reports whether a member of staff is meant, and not a trust.
@@ -28,6 +28,13 @@ func (a *app) suspendStaff(cmd *cobra.Command, s staffSuspension, reason string,
 	}
 	if s.list && s.user != "" {
 		return admin.Errorf(admin.CodeBadInput, "--list lists all: it takes no --user")
+	}
+	form, not := "--user", []string{"yes"}
+	if s.list {
+		form, not = "--list", []string{"yes", "lift", "reason"}
+	}
+	if err := unused(cmd, form, not...); err != nil {
+		return err
 	}
 	a.harmless = true // who is suspended already is not suspended again
 	return a.ask(cmd.Context(), func(c admin.AdminClient) error {

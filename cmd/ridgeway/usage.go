@@ -48,6 +48,16 @@ func needs(cmd *cobra.Command, flags ...string) error {
 	return admin.Errorf(admin.CodeBadInput, "'%s' needs %s as well: see '%s --help'", cmd.CommandPath(), list, cmd.CommandPath())
 }
 
+// unused fails when a flag is given that the form of a command makes no use of: whoever gives one expects something of it.
+func unused(cmd *cobra.Command, form string, flags ...string) error {
+	for _, name := range flags {
+		if cmd.Flag(name).Changed {
+			return admin.Errorf(admin.CodeBadInput, "'%s' makes no use of --%s: leave it out, or see '%s --help' for what it goes with", strings.TrimSpace(cmd.CommandPath()+" "+form), name, cmd.CommandPath())
+		}
+	}
+	return nil
+}
+
 // groupOnly is for commands that do nothing themselves: what stands after them must be the name of another.
 func groupOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -61,6 +61,31 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
+// TestFlagWithoutUseIsRefused: whoever says in which role a trust is suspended would believe that it is kept.
+func TestFlagWithoutUseIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ line, form, flag string }{
+		{"suspend RAS --reason x --role privacy-officer", "suspend TRUST", "--role"},
+		{"suspend RAS --reason x --by me", "suspend TRUST", "--by"},
+		{"suspend RAS --lift --yes", "suspend TRUST --lift", "--yes"},
+		{"suspend --user j --by me --reason x --yes", "suspend --user", "--yes"},
+		{"suspend --list --by me --lift", "suspend --list", "--lift"},
+		{"suspend --list --by me --reason x", "suspend --list", "--reason"},
+		{"protect --list --user me --near j", "protect --list", "--near"},
+		{"protect --list --user me --reason x", "protect --list", "--reason"},
+		{"invite --trust RAS --revoke --name N", "invite --revoke", "--name"},
+		{"invite --trust RAS --revoke --valid 48h", "invite --revoke", "--valid"},
+		{"ingest --patient 9434765919 --type t --title T --date 2026-01-01 --workers 2 a.txt", "ingest FILE", "--workers"},
+		{"label x --yes --examples 3", "label --yes", "--examples"},
+		{"repair --listen 127.0.0.1:1", "repair", "--listen"},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			here(append(strings.Fields(c.line), "--data", "gone", "--json")...).failure(t, admin.CodeBadInput, "'ridgeway "+c.form+"' makes no use of "+c.flag, "leave it out", "--help")
+		})
+	}
+	here("report", "9434765919", "--role", "r", "--purpose", "p", "--data", "gone", "--json", "--format", "html").failure(t, admin.CodeBadInput, "--json and --format html", "leave one of them out")
+}
+
 // commands returns all commands, by the words that call them.
 func commands() map[string]*cobra.Command {
 	a := &app{terminal: terminal{getenv: func(string) string { return "" }}}

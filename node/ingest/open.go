@@ -43,7 +43,7 @@ func (r *run) openPart(ctx context.Context, row *Row, files *openFiles) (Part, *
 	watched := &watchedFile{ReaderAt: f, stopped: ctx.Err}
 	files.files, files.watched = append(files.files, f), append(files.watched, watched)
 	if size > r.MaxFileBytes {
-		return Part{}, refuse(CodeTooLarge, "the file has %d bytes, limit %d", size, r.MaxFileBytes)
+		return Part{}, refuse(CodeTooLarge, "the file has %d bytes, and a file may have %d at most: split it, and take the pieces in as parts of one document (columns document, part and parts of a manifest)", size, r.MaxFileBytes)
 	}
 	if size > heavyFile {
 		select {

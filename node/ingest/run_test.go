@@ -133,7 +133,7 @@ func TestGoodRowsGoInAndBadOnesAreListed(t *testing.T) {
 		{"empty file", "empty.txt" + ok, Refused, CodeEmptyFile, "empty"},
 		{"not what its name says", "not.pdf" + ok, Refused, CodeMismatch, "content is HTML"},
 		{"damaged", "cut.pdf" + ok, Refused, CodeDamaged, "cut off"},
-		{"too large", "big.bin" + ok, Refused, CodeTooLarge, "limit 1000"},
+		{"too large", "big.bin" + ok, Refused, CodeTooLarge, "may have 1000 at most: split it, and take the pieces in as parts"},
 		{"bad number", "a.txt,12345,373942005,Title,2024-03-31,,,,,,\n", Refused, CodePatient, "NHS number"},
 		{"bad date", "a.txt,9991234560,373942005,Title,31.3.24,,,,,,\n", Refused, CodeDate, "write it as 2024-03-31"},
 		{"the other form of date", "a.txt,9991234560,373942005,Title,03/04/2024,,,,,,\n", Refused, CodeDate, "write it as 2024-03-31"},
