@@ -162,11 +162,27 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 		if diff := cmp.Diff(r.rows(rowRefusal), rowsOf(t, store, rowRefusal)); diff != "" {
 			t.Fatalf("byte %d was believed (-original +restored):\n%s", i, diff)
 		}
+		if diff := cmp.Diff(unworded(t, r.store), unworded(t, store)); diff != "" {
+			t.Fatalf("byte %d was believed of a refusal (-original +restored):\n%s", i, diff)
+		}
 		if believed++; i < head {
 			t.Fatalf("byte %d of the meta row was believed", i)
 		}
 	}
 	t.Logf("%d changes touched only the wording of refusals", believed)
+}
+
+// unworded returns the refusals without their wording.
+func unworded(t tester, r Reader) []Refusal {
+	t.Helper()
+	all, err := Refusals(r, MaxRefusals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].Detail = ""
+	}
+	return all
 }
 
 // The leader leaves out, repeats or reorders statements, and states counts and sums that fit.
