@@ -34,6 +34,9 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 	if q.GetWithdraw() {
 		return n.withdrawObjections(ctx, subject, q)
 	}
+	if reply, err := n.objectAgain(ctx, subject, q); reply != nil || err != nil {
+		return reply, err
+	}
 	return n.Direct(ctx, q.GetPatient(), federation.Directive{Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()})
 }
 

@@ -88,17 +88,18 @@ func (n *Node) remember(ctx context.Context, last *knownRegion) error {
 // memory keeps what is known of the region up to date, until the node stops.
 func (n *Node) memory(ctx context.Context) {
 	var last knownRegion
+	var kept, joined rarely
 	keep := func(ctx context.Context) {
-		if err := n.remember(ctx, &last); err != nil {
-			n.logger.Warn("what is known of the region was not kept", slog.Any("error", err))
-		}
+		kept.tell(n.remember(ctx, &last), func(err error) {
+			n.logger.Warn("what is known of the region was not kept; it is tried again", slog.Any("error", err))
+		})
 	}
 	tick := time.NewTicker(rejoinPause)
 	defer tick.Stop()
 	for {
 		keep(ctx)
-		if err := n.rejoin(ctx); err != nil && ctx.Err() == nil {
-			n.logger.Info("waiting to rejoin the region", slog.Any("error", err))
+		if err := n.rejoin(ctx); ctx.Err() == nil {
+			joined.tell(err, func(err error) { n.logger.Info("waiting to rejoin the region", slog.Any("error", err)) })
 		}
 		select {
 		case <-ctx.Done():

@@ -22,7 +22,10 @@ counts only once the region has agreed. Objections to some sharing only, which
 'ridgeway consent' records, are withdrawn there; scoped says how many remain.
 It is taken for patients of whom this trust holds nothing too: check the number.
 
-JSON: directives, state (objected, shared), committed, index, scoped.`,
+Where the patient objects to all sharing already, that is said, with its id, and
+nothing new is recorded but, in the audit log, that it was said again.
+
+JSON: directives, state (objected, shared), committed, index, scoped, already.`,
 		Example: `  ridgeway object --data d2 9434765919 --evidence "letter of 1 March"
   ridgeway object --data d2 9434765919 --withdraw`,
 		Args: patientArgument,
@@ -36,7 +39,7 @@ JSON: directives, state (objected, shared), committed, index, scoped.`,
 					return err
 				}
 				if a.json {
-					return a.emit(map[string]any{"directives": nonNil(reply.GetDirectives()), "state": reply.GetState(), "committed": reply.GetCommitted(), "index": reply.GetIndex(), "scoped": reply.GetScoped()})
+					return a.emit(map[string]any{"directives": nonNil(reply.GetDirectives()), "state": reply.GetState(), "committed": reply.GetCommitted(), "index": reply.GetIndex(), "scoped": reply.GetScoped(), "already": reply.GetAlready() != nil})
 				}
 				what := "The objection"
 				if withdraw {
@@ -45,7 +48,13 @@ JSON: directives, state (objected, shared), committed, index, scoped.`,
 				if n := reply.GetScoped(); n > 0 {
 					defer a.say("Still in force: %s to some sharing only. 'ridgeway consent list' shows what, 'ridgeway consent withdraw' ends one.", plural(uint64(n), "objection"))
 				}
-				switch {
+				switch already := reply.GetAlready(); {
+				case already != nil:
+					a.say("The patient objects already, since %s (said to %s at %s). Nothing new was recorded: it stands as", shownTime(already.GetAt()), already.GetBy(), already.GetTrust())
+					a.say("  %s", already.GetDirective())
+					if !reply.GetCommitted() {
+						a.say("It is in force here. Other trusts follow once the region can be reached.")
+					}
 				case len(reply.GetDirectives()) == 0 && reply.GetScoped() > 0:
 					a.say("There is no objection to all sharing to withdraw.")
 				case len(reply.GetDirectives()) == 0:
