@@ -185,7 +185,7 @@ func (d *DB) shut() error {
 	}
 	defer d.guard.close()
 	if err := d.opt.checkRoom(); err != nil {
-		d.opt.Logger.Warn("too little space is free to close the store in order; it is opened as after a power cut", slog.String("store", d.opt.Profile.String()), slog.Any("error", err))
+		d.opt.Logger.Warn("too little space is free to close the store in order: its files stay open until this process ends, and it is opened as after a power cut", slog.String("store", d.opt.Profile.String()), slog.Any("error", err))
 		return nil // the files stay mapped until the process ends
 	}
 	// Merging tables at the end drops, and counts as garbage, only what the newest reader can no longer see.

@@ -17,7 +17,8 @@ func (d *DB) Barrier(ctx context.Context) error {
 // CollectGarbage gives one value log file back to the file system, of which at least the part ratio, 0 to 1
 // exclusive, is garbage, after what is left in it has been written anew, and reports whether there was one. Writes
 // wait meanwhile. Badger learns of garbage when it merges tables: deletions that are still in the memtable, at most
-// its size since the store was opened, do not count yet.
+// its size since the store was opened, do not count yet. It fails with ErrDiskFull, and nothing has happened, where there is no room for
+// what is left of the file.
 func (d *DB) CollectGarbage(ctx context.Context, ratio float64) (collected bool, err error) {
 	if err := d.Err(); err != nil {
 		return false, err
@@ -26,22 +27,36 @@ func (d *DB) CollectGarbage(ctx context.Context, ratio float64) (collected bool,
 		return false, ErrReadOnly
 	}
 	if d.opt.Space != nil {
-		if err := d.opt.Space.Allow(Essential, d.opt.ValueLogFile+3*d.opt.MemTable); err != nil {
+		// Not as Essential: the reserve is for evidence.
+		if err := d.opt.Space.Allow(Metadata, d.opt.ValueLogFile+3*d.opt.MemTable); err != nil {
 			return false, fmt.Errorf("collect garbage: %w", err)
 		}
+	}
+	room := func() error { return d.roomToCollect(ratio) }
+	if err := d.exclusive(ctx, room); err != nil {
+		return false, fmt.Errorf("collect garbage: %w", err)
 	}
 	if err := d.bdg.Flatten(2); err != nil {
 		return false, fmt.Errorf("collect garbage: merge tables: %w", err)
 	}
 	err = d.exclusive(ctx, func() error {
-		var err error
-		collected, err = d.collect(ratio)
+		err := room()
+		if err == nil {
+			collected, err = d.collect(ratio)
+		}
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("collect garbage: %w", err)
 	}
 	return collected, nil
+}
+
+// roomToCollect runs on the committer's goroutine. Badger writes what is left in a file anew into the logs, as mapped memory: blocks
+// that another process has taken would end this one. So they are allocated beforehand, as for a write. What Badger puts into
+// another value log file, because the one it appends to ends meanwhile, only the gate has seen to.
+func (d *DB) roomToCollect(ratio float64) error {
+	return d.guard.makeRoom(d.opt.MemTable/4, int64((1-ratio)*float64(d.opt.ValueLogFile))+mib)
 }
 
 // collect runs on the committer's goroutine. Badger removes the old file as soon as it has written the values anew,
