@@ -18,4 +18,9 @@
 //
 // A command is at most MaxCommand bytes and its effects at most MaxEffectBytes and MaxEffectKeys. A majority of voters that
 // is compromised can withhold or reorder commands: what a command may do must be proven by the command itself.
+//
+// # Compatibility
+//
+// Mark and manifest carry a version each; one that this program does not know is refused with ErrDamaged, never guessed at. The
+// manifest of the version before is read as well. Messages between replicas carry raft's protocol version.
 package consensus

@@ -24,4 +24,8 @@
 // patients. A timeline has at most 5,000 documents. A page image has at most 100 million pixels and 64 MiB, text and
 // structured documents are shown up to 4 MiB; what is larger, and every format without a viewer, is offered as a download.
 // A request brings documents of 4 GiB and 200 files at most, 16 such requests at a time, 4 of one person.
+//
+// # Compatibility
+//
+// Addresses of pages are for links within a session; /launch, the callbacks of sign-on and the names of settings are stable.
 package web
