@@ -41,8 +41,8 @@ type Digest [sha256.Size]byte
 // Sum returns the SHA-256 of b.
 func Sum(b []byte) Digest { return sha256.Sum256(b) }
 
-// ParseDigest reads the 64 hexadecimal digits that String writes. It fails with ErrDigest.
-func ParseDigest(s string) (Digest, error) {
+// parseDigest reads the 64 hexadecimal digits that String writes. It fails with ErrDigest.
+func parseDigest(s string) (Digest, error) {
 	var d Digest
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(d) {
@@ -71,7 +71,7 @@ var spkiOfEd25519 = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
 
 // ParseNodeID reads the 64 hexadecimal digits that String writes. It fails with ErrDigest.
 func ParseNodeID(s string) (NodeID, error) {
-	d, err := ParseDigest(s)
+	d, err := parseDigest(s)
 	return NodeID(d), err
 }
 

@@ -64,14 +64,14 @@ func TestDocumentIDsReadBack(t *testing.T) {
 
 func TestDigestsReadBack(t *testing.T) {
 	d := Sum([]byte("x"))
-	if got, err := ParseDigest(d.String()); err != nil || got != d {
+	if got, err := parseDigest(d.String()); err != nil || got != d {
 		t.Errorf("digest: %v, %v", got, err)
 	}
 	if got, err := ParseNodeID(NodeID(d).String()); err != nil || got != NodeID(d) || len(got.Short()) != 8 {
 		t.Errorf("node: %v, %v", got, err)
 	}
 	for _, in := range []string{"", "00", "zz", d.String() + "00", d.String()[1:]} {
-		if _, err := ParseDigest(in); !errors.Is(err, ErrDigest) {
+		if _, err := parseDigest(in); !errors.Is(err, ErrDigest) {
 			t.Errorf("digest %q: %v", in, err)
 		}
 	}

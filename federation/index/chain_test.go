@@ -215,11 +215,11 @@ func TestHeadSaysWhereTheNextStatementGoes(t *testing.T) {
 	}
 	r.now = r.now.Add(time.Hour)
 	r.accept("RAX", publication(pointerOf("RAX", alice, 1)))
-	signed, index, found, err := StatementAt(r.store, "RAX", 1)
+	signed, index, found, err := statementAt(r.store, "RAX", 1)
 	if err != nil || !found || index != r.index || signed.ID() != r.head("RAX").digest {
 		t.Errorf("statement 1: %v at %d, %v, %v", signed.ID(), index, found, err)
 	}
-	if _, _, found, err = StatementAt(r.store, "RAX", 2); found || err != nil {
+	if _, _, found, err = statementAt(r.store, "RAX", 2); found || err != nil {
 		t.Errorf("statement 2: %v, %v", found, err)
 	}
 	n := uint64(0)

@@ -73,7 +73,7 @@ func CheckpointBounds(r Reader, t federation.TrustID, n federation.NodeID, holds
 // checkpointUpTo returns the last checkpoint among a trust's statements after low and up to high, and its number.
 func checkpointUpTo(r Reader, t federation.TrustID, n federation.NodeID, low, high uint64) (*Checkpoint, uint64, error) {
 	for seq := high; seq > low; seq-- {
-		signed, at, found, err := StatementAt(r, t, seq)
+		signed, at, found, err := statementAt(r, t, seq)
 		if err != nil {
 			return nil, 0, err
 		}

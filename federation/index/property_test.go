@@ -175,7 +175,7 @@ func refusedBefore(r *testRegion, cmd []byte) bool {
 	if err != nil {
 		return true
 	}
-	have, _, found, err := StatementAt(r.store, s.Trust, s.Seq)
+	have, _, found, err := statementAt(r.store, s.Trust, s.Seq)
 	return err != nil || !found || have.ID() != signed.ID()
 }
 

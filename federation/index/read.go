@@ -150,8 +150,8 @@ func Head(r Reader, t federation.TrustID) (seq uint64, digest federation.Digest,
 	return 0, charter.region, err
 }
 
-// StatementAt returns a trust's accepted statement as it was signed, and the index of its command.
-func StatementAt(r Reader, t federation.TrustID, seq uint64) (signed federation.Signed, index uint64, found bool, err error) {
+// statementAt returns a trust's accepted statement as it was signed, and the index of its command.
+func statementAt(r Reader, t federation.TrustID, seq uint64) (signed federation.Signed, index uint64, found bool, err error) {
 	row, found, err := get(r, statementKey(t, seq), decodeStatementRow)
 	if err != nil || !found {
 		return federation.Signed{}, 0, false, err

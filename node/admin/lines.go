@@ -11,9 +11,9 @@ import (
 // MaxLine is the most bytes that any text of a request has, but for rules. Most have limits of their own.
 const MaxLine = 1024
 
-// CheckLines refuses a request that has, in any of its fields, text that is not one line: reasons, evidence and names are shown to
+// checkRequest refuses a request that has, in any of its fields, text that is not one line: reasons, evidence and names are shown to
 // people, on terminals and in reports, and signed. Rules of an agreement are a file.
-func CheckLines(m proto.Message) error {
+func checkRequest(m proto.Message) error {
 	if m == nil {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (s linesStream) RecvMsg(m any) error {
 		return nil
 	}
 	if q, ok := m.(proto.Message); ok {
-		return CheckLines(q)
+		return checkRequest(q)
 	}
 	return nil
 }

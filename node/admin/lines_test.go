@@ -28,7 +28,7 @@ func TestEveryTextOfARequestIsOneLine(t *testing.T) {
 			"name of a trust":   &InviteRequest{Name: bad},
 			"purpose of a list": &SearchAuditRequest{Asker: &Asker{Purpose: bad}},
 		} {
-			if err := CheckLines(m); CodeOf(err) != CodeBadInput {
+			if err := checkRequest(m); CodeOf(err) != CodeBadInput {
 				t.Errorf("%s, %.20q: %v", name, bad, err)
 			}
 		}
@@ -38,7 +38,7 @@ func TestEveryTextOfARequestIsOneLine(t *testing.T) {
 		"rules": &CheckAgreementRequest{Text: &AgreementText{Form: "version: 1\nblocks:\n\t- x\n" + strings.Repeat("#", MaxLine)}},
 		"empty": &StatusRequest{}, "none": nil,
 	} {
-		if err := CheckLines(m); err != nil {
+		if err := checkRequest(m); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -55,7 +55,7 @@ func NewServer(srv AdminServer) *grpc.Server {
 	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			if q, ok := req.(proto.Message); ok {
-				if err := CheckLines(q); err != nil {
+				if err := checkRequest(q); err != nil {
 					return nil, ToStatus(err)
 				}
 			}
