@@ -5,9 +5,13 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/suyashkumar/dicom"
 
@@ -130,5 +134,35 @@ func TestUnknownBenchmarkIsRefused(t *testing.T) {
 	chosen, err := choose("")
 	if err != nil || slices.ContainsFunc(chosen, func(b benchmark) bool { return b.extra }) {
 		t.Errorf("%v, %v", chosen, err)
+	}
+}
+
+func TestRequestThatIsHeldUpCountsFromWhenItWasDue(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rate, held = 1000, 30 * time.Millisecond
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := errors.Join(send([]*os.File{w}, rate, 20*time.Millisecond), w.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	took, err := serveArrivals(r, 0, func(_, call int) error {
+		for began := monotonic(); call == 0 && monotonic()-began < held; {
+			runtime.Gosched()
+		}
+		return nil
+	})
+	group.Wait()
+	if err := errors.Join(err, r.Close()); err != nil || len(took) != 20 {
+		t.Fatalf("%d calls, %v", len(took), err)
+	}
+	// the others came meanwhile, the last of them 19 ms after the first
+	for i, ms := range took {
+		if least := milliseconds(held) - float64(i)*1000/rate; ms < least {
+			t.Errorf("call %d counts for %g ms, at least %g", i, ms, least)
+		}
 	}
 }

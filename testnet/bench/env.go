@@ -132,6 +132,7 @@ type machine struct {
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
 	Load   string `json:"load"`        // of the last minute, when it began
+	Stolen string `json:"stolen"`      // of the processors' time, by the host, from beginning to end
 	Sync   string `json:"fdatasync"`   // of 4 KiB, one writer
 	Write  string `json:"disk_write"`  // sequential, then synced
 	Folder string `json:"file_system"` // of what is measured
@@ -182,6 +183,34 @@ func (m *machine) probe(dir string) {
 		m.Write = fmt.Sprintf("%.0f MB/s", 268.4/time.Since(began).Seconds())
 	}
 }
+
+// ticks is what the processors' time went into, in the kernel's units, since the machine began.
+type ticks struct{ all, steal float64 }
+
+// processors reads what the kernel counts; nothing where it does not.
+func processors() ticks {
+	var t ticks
+	const steal, guest = 7, 8 // user, nice, system, idle, iowait, irq, softirq, steal; what follows is in the others
+	for i, text := range strings.Fields(strings.TrimPrefix(firstLine("/proc/stat"), "cpu")) {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || i >= guest {
+			break
+		}
+		t.all += v
+		if i == steal {
+			t.steal = v
+		}
+	}
+	return t
+}
+
+func (t ticks) since(before ticks) ticks {
+	return ticks{all: t.all - before.all, steal: t.steal - before.steal}
+}
+
+// stolen is how much of the processors' time the host gave to others while something here wanted it, in percent. What is timed on
+// such a machine waits for the host too.
+func (t ticks) stolen() float64 { return 100 * t.steal / max(t.all, 1) }
 
 func firstLine(path string) string {
 	b, err := os.ReadFile(path)

@@ -116,7 +116,7 @@ func each(n int, fn func(i int) error) error {
 // during has n clients call fn over and over for a time, and returns how often it was called a second and how long the
 // calls took, in milliseconds. After each call a client gives way, as one does that waits for its answer to arrive: calls that
 // never wait keep a processor for 10 ms otherwise, and whoever is cut off in the middle of one waits for all others to have theirs.
-// How long a client waits for its next turn is no part of a call; paced counts that.
+// How long a client waits for its next turn is no part of a call; arriving counts that.
 func during(d time.Duration, n int, fn func(client, call int) error) (rate float64, took series, err error) {
 	began := time.Now()
 	all := make([]series, n)
@@ -133,38 +133,6 @@ func during(d time.Duration, n int, fn func(client, call int) error) (rate float
 	})
 	took = slices.Concat(all...)
 	return float64(len(took)) / time.Since(began).Seconds(), took, err
-}
-
-// paced is during, but with the calls spread evenly so that there are rate of them a second. A call that begins late
-// because an earlier one of its client took long counts from when it was due.
-func paced(d time.Duration, n int, rate float64, fn func(client, call int) error) (series, error) {
-	gap := time.Duration(float64(n) / rate * float64(time.Second))
-	all := make([]series, n)
-	began := time.Now()
-	err := each(n, func(client int) error {
-		timer := time.NewTimer(0)
-		defer timer.Stop()
-		due := began.Add(gap * time.Duration(client) / time.Duration(n))
-		for call := 0; due.Sub(began) < d; call++ {
-			late := time.Since(due) > 0
-			if !late {
-				timer.Reset(time.Until(due))
-				<-timer.C
-			}
-			start := due
-			if !late {
-				start = time.Now() // the timer's own lateness is not the call's
-			}
-			if err := fn(client, call); err != nil {
-				return err
-			}
-			all[client] = append(all[client], milliseconds(time.Since(start)))
-			due = due.Add(gap)
-			runtime.Gosched()
-		}
-		return nil
-	})
-	return slices.Concat(all...), err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -30,6 +30,7 @@ type searcher struct {
 	patients int
 	subjects []federation.Subject
 	numbers  []string
+	rooms    [locators][]federation.Pointer // each client's, as the node lends its own searches one
 }
 
 // searcher starts the node of a prepared folder.
@@ -39,6 +40,9 @@ func (p *prepared) searcher(ctx context.Context) (*searcher, error) {
 		return nil, err
 	}
 	s := &searcher{patients: p.patients}
+	for i := range s.rooms {
+		s.rooms[i] = make([]federation.Pointer, 0, index.DefaultPage+1)
+	}
 	for i := range p.patients {
 		s.subjects = append(s.subjects, in.subject(i))
 		s.numbers = append(s.numbers, number(i))
@@ -58,7 +62,7 @@ func (s *searcher) warm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for i := range min(s.patients, 5000) {
-		if err := s.plain(ctx, i, i); err != nil {
+		if err := s.plain(ctx, i%locators, i); err != nil {
 			return err
 		}
 	}
@@ -74,7 +78,7 @@ func (s *searcher) pick(client, call int) int {
 func (s *searcher) plain(ctx context.Context, client, call int) error {
 	subject := s.subjects[s.pick(client, call)]
 	return s.node.Agreed(ctx, consensus.Local(), func(r consensus.Reader) error {
-		page, err := index.Locate(r, index.Query{Subject: subject})
+		page, err := index.Locate(r, index.Query{Subject: subject, Room: s.rooms[client]})
 		if err == nil && len(page.Pointers) != perPatient {
 			err = fmt.Errorf("located %d documents", len(page.Pointers))
 		}
@@ -151,29 +155,43 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	return append(rows, append(growth, e.publishing(small, large))...), err
 }
 
-// halfLoad measures the slowest calls at a rate, and beside them those of calls that only compute for as long: what the machine
-// adds of itself, and of whatever else runs on it, is in both.
+// halfLoad measures the slowest calls at a rate, and beside them those of calls that only compute for as long and of calls that are
+// answered at once: what the machine adds of itself, and of whatever else runs on it, is in all three.
 func (e *env) halfLoad(ctx context.Context, s *searcher, rate float64) (row, error) {
-	var tail, floor series
-	for i := range e.runs {
-		took, err := paced(e.last(), locators, rate, func(client, call int) error { return s.plain(ctx, client, call) })
-		if err != nil {
-			return row{}, err
-		}
-		tail = append(tail, took.quantile(0.99))
-		busy := time.Duration(took.median() * float64(time.Millisecond))
-		took, err = paced(e.last(), locators, rate, func(int, int) error {
+	var tail, computing, nothing, taken series
+	busy := time.Duration(0)
+	turns := []struct {
+		to *series
+		fn func(client, call int) error
+	}{
+		{&tail, func(client, call int) error { return s.plain(ctx, client, call) }},
+		{&computing, func(int, int) error {
 			for began := time.Now(); time.Since(began) < busy; {
 			}
 			return nil
-		})
-		if err != nil {
-			return row{}, fmt.Errorf("run %d: %w", i, err)
-		}
-		floor = append(floor, took.quantile(0.99))
+		}},
+		{&nothing, func(int, int) error { return nil }},
 	}
-	r := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, floor, "calls that only compute", true)
-	return r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread; a late call counts from when it was due", thousands(int64(rate))), nil
+	_, alone, err := during(e.last()/3, 1, turns[0].fn)
+	if err != nil {
+		return row{}, err
+	}
+	busy = time.Duration(alone.median() * float64(time.Millisecond))
+	for i := range e.runs {
+		before := processors()
+		for k := range turns {
+			t := turns[(i+k)%len(turns)]
+			took, err := arriving(e.last(), locators, rate, t.fn)
+			if err != nil {
+				return row{}, fmt.Errorf("run %d: %w", i, err)
+			}
+			*t.to = append(*t.to, took.quantile(0.99))
+		}
+		taken = append(taken, processors().since(before).stolen())
+	}
+	r := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, computing, "calls that only compute", true)
+	r = r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread, from a process of their own; each counts from when it was due", thousands(int64(rate)))
+	return r.noted("calls that are answered at once: %s; the host took %.1f %% of the processors", figure(nothing.median(), "ms"), taken.median()), nil
 }
 
 // manyDocuments measures a single user's search for a patient with many documents.

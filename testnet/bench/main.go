@@ -88,6 +88,7 @@ func (o *options) measure(ctx context.Context, chosen []benchmark, out io.Writer
 	defer stop()
 	r := &report{Machine: machineOf(o.dir), Date: time.Now().UTC(), Runs: o.runs, Quick: o.quick}
 	var failed error
+	before := processors()
 	for _, b := range chosen {
 		if ctx.Err() != nil {
 			return errBench
@@ -96,6 +97,7 @@ func (o *options) measure(ctx context.Context, chosen []benchmark, out io.Writer
 			failed = errBench
 		}
 	}
+	r.Machine.Stolen = fmt.Sprintf("%.1f %%", processors().since(before).stolen())
 	r.Region = arithmetic(r)
 	if o.save != "" {
 		if err := r.save(o.save); err != nil {

@@ -158,8 +158,8 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	}
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "Measured %s, %s, Linux %s, %d cores of %s, %s of memory, %s on %s: fdatasync %s, write and sync %s; load %s at the start. Medians of %d interleaved runs.\n",
-		r.Date.Format("2 January 2006 15:04 MST"), m.Go, m.Kernel, m.Cores, m.CPU, m.Memory, "data", m.Folder, m.Sync, m.Write, m.Load, r.Runs)
+	fmt.Fprintf(&b, "Measured %s, %s, Linux %s, %d cores of %s, %s of memory, %s on %s: fdatasync %s, write and sync %s; load %s at the start, %s of the processors taken by the host. Medians of %d interleaved runs.\n",
+		r.Date.Format("2 January 2006 15:04 MST"), m.Go, m.Kernel, m.Cores, m.CPU, m.Memory, "data", m.Folder, m.Sync, m.Write, m.Load, m.Stolen, r.Runs)
 	if r.Quick {
 		b.WriteString("\n**A quick run: it shows that the benchmarks work, and nothing else.**\n")
 	}
