@@ -87,10 +87,8 @@ func (n *Node) Agreements(ctx context.Context, q *admin.AgreementsRequest) (*adm
 	now := time.Now().UTC()
 	for i, a := range history {
 		state := stateOf(history, i, now)
-		if wanted := q.GetVersion(); wanted != 0 && a.Version != wanted {
-			continue
-		}
-		if !q.GetHistory() && q.GetVersion() == 0 && (state == versionSuperseded || state == versionReplaced || state == versionExpired && i > 0) {
+		past := state == versionSuperseded || state == versionReplaced || state == versionExpired && i > 0
+		if one := q.GetVersion(); one != 0 && a.Version != one || one == 0 && past && !q.GetHistory() {
 			continue
 		}
 		v := &admin.AgreementVersion{
@@ -110,21 +108,28 @@ func (n *Node) Agreements(ctx context.Context, q *admin.AgreementsRequest) (*adm
 		return nil, err
 	}
 	for _, p := range proposals {
-		for _, v := range reply.GetVersions() {
-			if v.GetVersion() == p.Version && v.GetCedar() == string(p.Cedar) {
-				v.Form = string(p.Form)
-			}
-		}
-		if q.GetHistory() || p.State == stateProposed || p.State == stateApproved && !p.committed {
-			m := p.message()
-			if q.GetHistory() {
-				m.Cedar, m.Form = "", ""
-			}
-			reply.Proposals = append(reply.Proposals, m)
-		}
+		p.tell(reply, q.GetHistory())
 	}
 	reply.Warnings = n.agreementWarnings(ctx)
 	return reply, nil
+}
+
+// tell adds the form that a version was written as, and the proposal itself where it is open, or history is asked for.
+func (p motion) tell(reply *admin.AgreementsReply, history bool) {
+	for _, v := range reply.GetVersions() {
+		if v.GetVersion() == p.Version && v.GetCedar() == string(p.Cedar) {
+			v.Form = string(p.Form)
+		}
+	}
+	open := p.State == stateProposed || p.State == stateApproved && !p.committed
+	if !history && !open {
+		return
+	}
+	m := p.message()
+	if history {
+		m.Cedar, m.Form = "", ""
+	}
+	reply.Proposals = append(reply.Proposals, m)
 }
 
 // memberTrust reads the code of a trust of the region; empty is this one.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/gossip"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
@@ -231,28 +232,19 @@ func (n *Node) sites() []*admin.Site {
 	roster := n.ledger.Roster()
 	peers := n.gossip.Peers()
 	st := n.replica.Status()
-	now, self := time.Now(), n.ID()
 	var out []*admin.Site
 	for _, t := range roster.Trusts() {
 		for _, node := range t.Nodes {
-			id := replicaID(node.ID)
-			s := &admin.Site{Trust: string(t.ID), Name: t.Name, Node: string(id), Address: node.Address, Standing: t.Standing.String(), Raft: "none"}
+			s := &admin.Site{
+				Trust: string(t.ID), Name: t.Name, Node: string(replicaID(node.ID)), Address: node.Address, Standing: t.Standing.String(), Raft: partIn(st, replicaID(node.ID)),
+			}
 			if node.Standing != federation.Active {
 				s.Standing = node.Standing.String()
 			}
-			switch {
-			case id == st.Leader:
-				s.Raft = "leader"
-			case slices.Contains(st.Voters, id):
-				s.Raft = "voter"
-			case slices.Contains(st.Observers, id):
-				s.Raft = "observer"
-			}
-			if node.ID == self {
-				s.Reachable, s.AsOf, s.Version = true, now.UnixMicro(), n.version
+			if node.ID == n.ID() {
+				s.Reachable, s.AsOf, s.Version = true, time.Now().UnixMicro(), n.version
 			} else if p, ok := peers[node.ID]; ok {
-				s.Reachable = p.State == gossip.Up
-				s.Version = p.Version
+				s.Reachable, s.Version = p.State == gossip.Up, p.Version
 				if !p.Heard.IsZero() {
 					s.AsOf = p.Heard.UnixMicro()
 				}
@@ -261,6 +253,20 @@ func (n *Node) sites() []*admin.Site {
 		}
 	}
 	return out
+}
+
+// partIn says what part a node has in the consensus group, as this node knows it.
+func partIn(st consensus.Status, id consensus.ID) string {
+	switch {
+	case id == st.Leader:
+		return "leader"
+	case slices.Contains(st.Voters, id):
+		return "voter"
+	case slices.Contains(st.Observers, id):
+		return "observer"
+	default:
+		return "none"
+	}
 }
 
 // caughtUp reports whether a node answers and has nearly everything.

@@ -94,19 +94,8 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 		return nil, admin.Errorf(admin.CodeBadInput, "%s is not in the region: 'ridgeway status' lists who is", trust)
 	}
 	reason := strings.TrimSpace(q.GetReason())
-	old, err := n.suspension(ctx, trust)
-	recent := n.replica.Status().Leader != "" && n.recent() // an old copy of the roster is no reason to refuse
-	switch {
-	case err != nil:
+	if err := n.suspendable(ctx, trust, reason, q); err != nil {
 		return nil, err
-	case recent && old != nil && !q.GetLift():
-		return nil, admin.Errorf(admin.CodeBadInput, "%s already: there is nothing to do", suspensionText(old))
-	case recent && old == nil && q.GetLift():
-		return nil, admin.Errorf(admin.CodeBadInput, "%s is not suspended: there is nothing to lift. 'ridgeway status' shows how every trust stands", trust)
-	case reason == "" && !q.GetLift():
-		return nil, admin.Errorf(admin.CodeBadInput, "say with --reason why %s is suspended: every trust can read it, and %s is told", trust, trust)
-	case trust == n.Trust() && !q.GetLift() && !q.GetYes():
-		return nil, admin.Errorf(admin.CodeBadInput, "%s is this trust itself: it would be cut off at once, and only another trust can lift that. If that is meant, add --yes", trust)
 	}
 	body := federation.Suspend{Trust: trust, Lift: q.GetLift(), Reason: reason}
 	what := map[bool]string{false: "suspend ", true: "lift the suspension of "}[q.GetLift()] + string(trust)
@@ -136,6 +125,26 @@ func (n *Node) Suspend(ctx context.Context, q *admin.SuspendRequest) (*admin.Pro
 		return nil, n.suspendsLater(ctx, body, what)
 	}
 	return nil, err
+}
+
+// suspendable says why the standing of a trust cannot be changed so, or not without a word more; nil where it can.
+func (n *Node) suspendable(ctx context.Context, trust federation.TrustID, reason string, q *admin.SuspendRequest) error {
+	old, err := n.suspension(ctx, trust)
+	recent := n.replica.Status().Leader != "" && n.recent() // an old copy of the roster is no reason to refuse
+	switch {
+	case err != nil:
+		return err
+	case recent && old != nil && !q.GetLift():
+		return admin.Errorf(admin.CodeBadInput, "%s already: there is nothing to do", suspensionText(old))
+	case recent && old == nil && q.GetLift():
+		return admin.Errorf(admin.CodeBadInput, "%s is not suspended: there is nothing to lift. 'ridgeway status' shows how every trust stands", trust)
+	case reason == "" && !q.GetLift():
+		return admin.Errorf(admin.CodeBadInput, "say with --reason why %s is suspended: every trust can read it, and %s is told", trust, trust)
+	case trust == n.Trust() && !q.GetLift() && !q.GetYes():
+		return admin.Errorf(admin.CodeBadInput, "%s is this trust itself: it would be cut off at once, and only another trust can lift that. If that is meant, add --yes", trust)
+	default:
+		return nil
+	}
 }
 
 // joinProposal approves what another trust has proposed already; a second proposal of the same would only split the approvals.

@@ -74,24 +74,13 @@ func (x *Impact) relabel(m matrix, d *Relabelled, agreement *Agreement, number i
 	facts := d.Facts
 	facts.RequesterStanding, facts.CustodianStanding, facts.RegionActive = federation.Active, federation.Active, true
 	facts.LeaseAge, facts.LeaseLimit, facts.Agreement = 0, MaxLease, agreement
-	agreed := append(slices.Clone(facts.Directives), Directive{ID: federation.DirectiveID{1}, Effect: federation.Consent, Version: 1, By: m.own})
 	one := trial{seen: make(map[groupKey]bool)}
 	tried := 0
-	for _, trust := range m.trustsWith(facts.Directives) {
-		for _, role := range roleTable {
-			for _, purpose := range m.purposes {
-				for _, with := range m.situations {
-					c := Case{Request: Request{User: User{Trust: trust, ID: "anyone", Role: role.Code}, Purpose: purpose, Link: with.link, Now: with.now}, Facts: facts}
-					if with.consented {
-						c.Facts.Directives = agreed
-					}
-					for _, c.Request.Action = range []Action{See, Open} {
-						for _, c.Request.BreakGlass = range []bool{false, true}[:c.Request.Action] {
-							tried++
-							x.relabelled(c, d, agreement, number<<24+tried, &one)
-						}
-					}
-				}
+	for c := range m.askers(m.trustsWith(facts.Directives), facts) {
+		for _, c.Request.Action = range []Action{See, Open} {
+			for _, c.Request.BreakGlass = range []bool{false, true}[:c.Request.Action] {
+				tried++
+				x.relabelled(c, d, agreement, number<<24+tried, &one)
 			}
 		}
 	}

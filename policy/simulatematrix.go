@@ -166,17 +166,29 @@ func (m *matrix) cases(yield func(Case) bool) {
 	facts := Facts{
 		RegionActive: true, RequesterStanding: federation.Active, CustodianStanding: federation.Active, Complete: true, LeaseLimit: MaxLease,
 	}
-	consent := []Directive{{ID: federation.DirectiveID{1}, Effect: federation.Consent, Version: 1, By: m.own}}
-	for _, trust := range m.trusts {
-		for _, role := range roleTable {
-			for _, purpose := range m.purposes {
-				for _, with := range m.situations {
-					c := Case{Request: Request{User: User{Trust: trust, ID: "anyone", Role: role.Code}, Purpose: purpose, Link: with.link, Now: with.now}, Facts: facts}
-					if with.consented {
-						c.Facts.Directives = consent
-					}
-					if !m.documents(c, yield) {
-						return
+	for c := range m.askers(m.trusts, facts) {
+		if !m.documents(c, yield) {
+			return
+		}
+	}
+}
+
+// askers yields a case for everybody of the trusts who may ask, by role, purpose and situation; which document is asked for, and
+// what is to be done with it, is left to the caller. Where the situation says so, the patient consents to all besides.
+func (m *matrix) askers(trusts []federation.TrustID, facts Facts) iter.Seq[Case] {
+	agreed := append(slices.Clone(facts.Directives), Directive{ID: federation.DirectiveID{1}, Effect: federation.Consent, Version: 1, By: m.own})
+	return func(yield func(Case) bool) {
+		for _, trust := range trusts {
+			for _, role := range roleTable {
+				for _, purpose := range m.purposes {
+					for _, with := range m.situations {
+						c := Case{Request: Request{User: User{Trust: trust, ID: "anyone", Role: role.Code}, Purpose: purpose, Link: with.link, Now: with.now}, Facts: facts}
+						if with.consented {
+							c.Facts.Directives = agreed
+						}
+						if !yield(c) {
+							return
+						}
 					}
 				}
 			}

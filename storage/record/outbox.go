@@ -66,18 +66,25 @@ func (s *Store) Pending(ctx context.Context, limit int) ([]OutboxEntry, error) {
 				return false, err
 			}
 			if e.Kind == federation.KindPublish {
-				doc, err := s.describe(txn, e.Document.Key())
-				if e.Err = err; err == nil && doc.Legal != "" {
-					e.Err = fmt.Errorf("document %s is of a legally restricted class: %w", doc.ID, ErrDocument)
-				} else if err == nil {
-					e.Pointer = doc.Pointer()
-				}
+				e.Pointer, e.Err = s.pointer(txn, e.Document)
 			}
 			out = append(out, e)
 			return true, ctx.Err()
 		})
 	})
 	return out, err
+}
+
+// pointer makes what is published of a document, as it stands.
+func (s *Store) pointer(txn *badger.Txn, id federation.DocumentID) (federation.Pointer, error) {
+	doc, err := s.describe(txn, id.Key())
+	if err != nil {
+		return federation.Pointer{}, err
+	}
+	if doc.Legal != "" {
+		return federation.Pointer{}, fmt.Errorf("document %s is of a legally restricted class: %w", doc.ID, ErrDocument)
+	}
+	return doc.Pointer(), nil
 }
 
 // Enqueue queues a body that is neither about documents nor an objection: an agreement, a link, a checkpoint, the
