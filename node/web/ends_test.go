@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"testing"
 	"time"
 )
@@ -34,6 +35,16 @@ func TestSessionsThatEndByThemselvesAreWrittenDown(t *testing.T) {
 	g.region.told()
 	g.clock.move(11 * time.Minute)
 	b.signOn("a.okafor")
+	wrote(t, g, "out a.okafor/doctor/: locked: not used for 10 minutes", "in a.okafor/doctor/: proved again who they are: the session was locked")
+
+	// It is locked by the very request in which it goes on: that stands first all the same.
+	begun := b.get("/sign-on/start")
+	g.region.told()
+	g.clock.move(defaultIdle - personaTime + time.Minute)
+	picker := b.follow(begun)
+	chosen := b.post("/personas", url.Values{"request": {field(t, requestField, picker.body)}, "persona": {"a.okafor"}})
+	g.clock.move(personaTime - time.Minute)
+	b.follow(chosen)
 	wrote(t, g, "out a.okafor/doctor/: locked: not used for 10 minutes", "in a.okafor/doctor/: proved again who they are: the session was locked")
 
 	for range maxOfUser + 1 {

@@ -44,6 +44,7 @@ type stored struct {
 // fakeRegion answers as a node would, out of memory. It is safe for concurrent use.
 type fakeRegion struct {
 	onFetch func() // before a document is sent
+	hold    func() // the same, while others go on
 	fakeWatching
 	fakeFiling
 	fakeMine
@@ -108,7 +109,11 @@ func (f *fakeRegion) Fetch(_ context.Context, q *admin.FetchRequest, send func(*
 		d.corrupt--
 		corrupt = true
 	}
+	hold := f.hold
 	f.mu.Unlock()
+	if hold != nil {
+		hold()
+	}
 	if d == nil {
 		return admin.Errorf(admin.CodeNotFound, "no")
 	}

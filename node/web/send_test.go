@@ -3,8 +3,11 @@ package web
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,4 +88,51 @@ func TestDownloadsBeyondThoseThatCanBeServedAreTold(t *testing.T) {
 	if b.portal.downloads.all != maxDownloads-1 {
 		t.Error("a download that is over keeps its place")
 	}
+}
+
+// One session cannot hold all the places, and another finds one.
+func TestDownloadsOfOneSessionAreBounded(t *testing.T) {
+	b, _, doc, _ := opened(t, &admin.Located{Title: "File", ContentType: "application/zip", Pages: 1}, bytes.Repeat([]byte("abcd"), 1<<20))
+	answers := make(chan *http.Response, maxOwnDownloads)
+	ready, held := make(chan bool, maxOwnDownloads), make(chan bool)
+	var gate sync.Mutex
+	gated := 0
+	b.region.mu.Lock()
+	b.region.hold = func() { // each of the first waits in the middle of its request
+		gate.Lock()
+		gated++
+		first := gated <= maxOwnDownloads
+		gate.Unlock()
+		if first {
+			ready <- true
+			<-held
+		}
+	}
+	b.region.mu.Unlock()
+	for range maxOwnDownloads {
+		go func() {
+			resp, err := b.client.Do(b.request("GET", doc+"/file", nil))
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- resp
+		}()
+	}
+	for range maxOwnDownloads {
+		<-ready
+	}
+	b.get(doc+"/file").wants(t, http.StatusServiceUnavailable, "Too many documents are being opened")
+	other := b.browser()
+	other.signOn("j.price")
+	if got := other.get(other.open(numberA) + doc[strings.Index(doc, "/documents/"):] + "/file"); got.StatusCode != http.StatusOK {
+		t.Errorf("another session is told %d", got.StatusCode)
+	}
+	close(held)
+	for range maxOwnDownloads {
+		if resp := <-answers; resp != nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	}
+	b.get(doc+"/file").wants(t, http.StatusOK)
 }
