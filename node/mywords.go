@@ -20,7 +20,7 @@ func someone(role, trust string) string {
 	if role == "" {
 		return "Somebody at " + trust
 	}
-	words := roleWords(role)
+	words := strings.TrimPrefix(roleWords(role), "any ") // an agreement allows "any registered health professional"; one of them looked
 	article := "A "
 	if strings.ContainsAny(words[:1], "aeiou") {
 		article = "An "
