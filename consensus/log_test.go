@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -94,7 +95,8 @@ func TestMarkFollowsTheLog(t *testing.T) {
 	if err := s.SetUint64(stableVoteTerm, 6); err != nil {
 		t.Fatal(err)
 	}
-	path := s.mark.file.Name()
+	file, _ := s.mark.file.(*os.File)
+	path := file.Name()
 	again, err := openMark(path, false, func(error) {})
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func decodeMark(b []byte) (m mark, generation uint64, ok bool) {
 // write of the log, even one beside it, halves the commits a second. The mark trails a busy log by markEvery, and close
 // catches up, so what a crash followed by a rollback could hide is the entries of its last moment.
 type markKeeper struct {
-	file *os.File
+	file syncedFile
 	fail func(error)
 
 	writing sync.Mutex // held while writing, so that older values do not overwrite newer ones
@@ -87,6 +87,14 @@ type markKeeper struct {
 	kick chan struct{}
 	quit chan struct{}
 	done chan struct{}
+}
+
+// syncedFile is what a mark keeper does with its *os.File.
+type syncedFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
 }
 
 // markEvery is how often raise writes at most.

@@ -136,15 +136,22 @@ type misuse struct {
 	swept    time.Time
 }
 
-// unlinked is a request without a relationship. The streams of one fetch have its transfer; a search has none.
-type unlinked struct {
-	at       time.Time
+// fetching is what the streams of one fetch have in common; a search has none of it. Who asks chooses the transfer, so that the
+// document is part of it: otherwise one transfer could be said for all.
+type fetching struct {
 	transfer exchange.Transfer
+	document federation.DocumentID
+}
+
+// unlinked is a request without a relationship.
+type unlinked struct {
+	at time.Time
+	of fetching
 }
 
 // counts reports whether a request is not one of those that are known.
 func (u unlinked) counts(known []unlinked) bool {
-	return u.transfer == (exchange.Transfer{}) || !slices.ContainsFunc(known, func(k unlinked) bool { return k.transfer == u.transfer })
+	return u.of.transfer == (exchange.Transfer{}) || !slices.ContainsFunc(known, func(k unlinked) bool { return k.of == u.of })
 }
 
 // suspicion is what has one review in a period.
@@ -209,7 +216,7 @@ func (m *misuse) recallEntry(e *audit.Entry) {
 	if evidence {
 		return
 	}
-	this := unlinked{e.Time, transferOf(e)}
+	this := unlinked{e.Time, fetching{transferOf(e), e.Document}}
 	if most := orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) + 1; e.Relationship == "" && len(m.unlinked[who]) < most && this.counts(m.unlinked[who]) {
 		m.unlinked[who] = append(m.unlinked[who], this)
 	}
@@ -236,7 +243,7 @@ func (m *misuse) admit(ctx context.Context, a exchange.Assertion, glass bool) er
 		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), "%s", text)
 		return &exchange.Refusal{Outcome: policy.TooMany, Text: policy.TooMany.Safe(), Cause: errors.New(text)}
 	}
-	m.lookFor(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship, a.Transfer)
+	m.lookFor(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship, fetching{a.Transfer, a.Document})
 	return nil
 }
 
@@ -281,16 +288,16 @@ func (m *misuse) sweep(now time.Time) {
 
 // look applies the rules to somebody who looks at a patient. It never refuses.
 func (m *misuse) look(ctx context.Context, who person, s federation.Subject, relationship string) {
-	m.lookFor(ctx, who, s, relationship, exchange.Transfer{})
+	m.lookFor(ctx, who, s, relationship, fetching{})
 }
 
 // lookFor is look for a stream of a fetch.
-func (m *misuse) lookFor(ctx context.Context, who person, s federation.Subject, relationship string, transfer exchange.Transfer) {
+func (m *misuse) lookFor(ctx context.Context, who person, s federation.Subject, relationship string, of fetching) {
 	now := time.Now()
 	if n := m.distinct(who, s, now); n > orDefault(m.limits.PatientsAnHour, patientsAnHour) {
 		m.suspect(ctx, ruleManyPatients, who, federation.Subject{}, now.Truncate(misuseHour), "%d distinct patients within an hour", n)
 	}
-	if n := m.without(who, relationship, unlinked{now, transfer}); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
+	if n := m.without(who, relationship, unlinked{now, of}); n > orDefault(m.limits.UnlinkedAnHour, unlinkedAnHour) {
 		m.suspect(ctx, ruleNoRelationship, who, federation.Subject{}, now.Truncate(misuseHour), "%d requests without a relationship within an hour", n)
 	}
 	m.lookMarked(ctx, who, s, now.Truncate(24*time.Hour))

@@ -235,9 +235,13 @@ func TestWhatWasSeenAnHourAgoDoesNotCount(t *testing.T) {
 	if n := m.without(person{"RYJ", "ada"}, "referral", unlinked{at: now}); n != 0 {
 		t.Errorf("with a relationship: %d", n)
 	}
-	for i, want := range []int{1, 1, 2, 2} { // the streams of two fetches
-		if n := m.without(person{"RYJ", "bob"}, "", unlinked{now, exchange.Transfer{1 + byte(i/2)}}); n != want {
-			t.Errorf("stream %d: %d requests without a relationship, want %d", i, n, want)
+	one, other := exchange.Transfer{1}, exchange.Transfer{2}
+	for i, c := range []struct {
+		of   fetching
+		want int
+	}{{fetching{one, "RYJ-A"}, 1}, {fetching{one, "RYJ-A"}, 1}, {fetching{one, "RYJ-B"}, 2}, {fetching{other, "RYJ-B"}, 3}} {
+		if n := m.without(person{"RYJ", "bob"}, "", unlinked{now, c.of}); n != c.want {
+			t.Errorf("stream %d: %d requests without a relationship, want %d", i, n, c.want)
 		}
 	}
 }

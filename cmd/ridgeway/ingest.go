@@ -77,11 +77,11 @@ func (a *app) ingestCommand() *cobra.Command {
   ridgeway ingest --data d1 --manifest records.csv folder/`,
 		Args: argument(1, "one file, or with --manifest one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOrMany(cmd, manifest != "", args[0]); err != nil {
-				return err
-			}
 			if cmd.Flag("workers").Changed && (workers < 1 || workers > maxWorkers) {
 				return admin.Errorf(admin.CodeBadInput, "--workers %d: give 1 to %d", workers, maxWorkers)
+			}
+			if err := oneOrMany(cmd, manifest != "", args[0]); err != nil {
+				return err
 			}
 			client, done, err := a.connect(cmd.Context())
 			if err != nil {

@@ -74,7 +74,7 @@ func TestInterruptWhileTheNodeIsSilent(t *testing.T) {
 		{"why", "RYJ-0000000000000000", "--trust", "RAS"},
 		{"who", "RYJ-0000000000000000"},
 		{"report", patient, "--role", "records-staff", "--purpose", "PATRQT"},
-		{"report", patient, "--role", "records-staff", "--purpose", "PATRQT", "--format", "html", "--out", "report.html"},
+		{"report", patient, "--role", "records-staff", "--purpose", "PATRQT", "--out", "report.txt"},
 		{"audit", "search", "--patient", patient},
 		{"audit", "export"},
 		{"audit", "export", "--proofs"},

@@ -129,6 +129,12 @@ func TestDamagedChunkNamesItsDocuments(t *testing.T) {
 func TestMissingOrDamagedRowsAreNeverAnEmptyAnswer(t *testing.T) {
 	subject := fresh(t).Subject(patient)
 	list := func(s *Store) error { _, err := s.BySubject(ctx, subject, 0, 10); return err }
+	scrub := func(s *Store) error {
+		if r, err := s.Scrub(ctx, nil); err != nil || len(r.Faults) == 0 {
+			return err
+		}
+		return storage.ErrIntegrity
+	}
 	for name, c := range map[string]struct {
 		key func(id federation.DocumentID) []byte
 		ask func(s *Store) error
@@ -143,12 +149,7 @@ func TestMissingOrDamagedRowsAreNeverAnEmptyAnswer(t *testing.T) {
 		"single objection": {func(federation.DocumentID) []byte {
 			return key(rowRefusal, subject[:], objection(subject, 1).idBytes())
 		}, func(s *Store) error { _, err := s.Refusals(ctx, subject); return err }},
-		"chunk reference": {func(id federation.DocumentID) []byte { return referenceKey(letter(1).Parts[0].Chunks[0], id.Key()) }, func(s *Store) error {
-			if r, err := s.Scrub(ctx, nil); err != nil || len(r.Faults) == 0 {
-				return err
-			}
-			return storage.ErrIntegrity
-		}},
+		"chunk reference": {func(id federation.DocumentID) []byte { return referenceKey(letter(1).Parts[0].Chunks[0], id.Key()) }, scrub},
 	} {
 		for _, how := range []string{"missing", "damaged", "another's"} {
 			t.Run(name+" "+how, func(t *testing.T) {
@@ -193,6 +194,43 @@ func TestMissingOrDamagedRowsAreNeverAnEmptyAnswer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestScrubFindsOutboxEntriesAmiss(t *testing.T) {
+	for how, amiss := range map[string]func(txn *badger.Txn, k []byte) error{
+		"missing": func(txn *badger.Txn, k []byte) error { return txn.Delete(k) },
+		"damaged": func(txn *badger.Txn, k []byte) error { return txn.Set(k, []byte("no sealed entry")) },
+	} {
+		s := fresh(t)
+		add(t, s, patient, letter(1))
+		if err := s.AddRefusal(ctx, patient, objection(s.Subject(patient), 1).Directive); err != nil {
+			t.Fatal(err)
+		}
+		waiting, err := s.Pending(ctx, 10)
+		if err != nil || len(waiting) != 2 {
+			t.Fatalf("%d entries, %v", len(waiting), err)
+		}
+		for _, e := range waiting { // that a document's entry is missing, the document tells; of an objection's, no other row tells
+			if (e.Kind == federation.KindPublish) != (how == "missing") {
+				continue
+			}
+			raw(t, s, func(txn *badger.Txn) error { return amiss(txn, entryKey(rowOutbox, e.ID)) })
+		}
+		if r, err := s.Scrub(ctx, nil); err != nil || len(r.Faults) != 1 {
+			t.Errorf("%s: %+v, %v", how, r, err)
+		}
+	}
+}
+
+func TestListLongerThanItsCountIsDamage(t *testing.T) {
+	s := fresh(t)
+	subject := s.Subject(patient)
+	add(t, s, patient, letter(1))
+	add(t, s, patient, letter(2))
+	raw(t, s, func(txn *badger.Txn) error { return s.putCount(txn, key(rowSubject, subject[:]), 1) })
+	if list, err := s.BySubject(ctx, subject, 0, 10); !errors.Is(err, storage.ErrIntegrity) {
+		t.Errorf("the second document is hidden: %+v, %v", list, err)
 	}
 }
 
