@@ -29,8 +29,8 @@ type draft struct {
 
 func (d *draft) flags(cmd *cobra.Command) {
 	d.governor.flags(cmd)
-	cmd.Flags().StringVar(&d.effective, "effective", "", "from when on (default: as soon as it is approved)")
-	cmd.Flags().StringVar(&d.expires, "expires", "", "until when (default: until another takes its place)")
+	cmd.Flags().StringVar(&d.effective, "effective", "", "from when on, a day in UTC (default: once it is approved)")
+	cmd.Flags().StringVar(&d.expires, "expires", "", "until when, a day in UTC (default: until it is replaced)")
 	cmd.Flags().StringVar(&d.note, "note", "", "why; it is signed with the agreement")
 }
 

@@ -39,7 +39,7 @@ at, problem), sites (trust, answered, problem, entries).`,
 		},
 	}
 	reviewFlags(cmd, &who)
-	cmd.Flags().StringVar(&since, "since", "", "from this day or time on, or so long ago: 2026-03-01, 30d (default: all)")
+	cmd.Flags().StringVar(&since, "since", "", "from this local day or time on, or so long ago: 30d (default: all)")
 	return cmd
 }
 

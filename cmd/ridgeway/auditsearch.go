@@ -25,8 +25,8 @@ func (q *auditQuery) flags(cmd *cobra.Command) {
 	f.StringVar(&q.filter.Trust, "trust", "", "what staff of this trust did (ODS code)")
 	f.StringVar(&q.filter.Outcome, "outcome", "", "permit, denied, not_found, stale_policy, ...")
 	f.StringVar(&q.filter.Kind, "kind", "", "refusal, completion, search, sign-on, ... (several: a,b)")
-	f.StringVar(&q.since, "since", "", "from this day or time on, or so long ago: 2026-03-01, 48h, 30d")
-	f.StringVar(&q.until, "until", "", "before this day or time")
+	f.StringVar(&q.since, "since", "", "from this local day or time on, or so long ago: 2026-03-01, 48h")
+	f.StringVar(&q.until, "until", "", "before this local day or time")
 	f.BoolVar(&q.filter.BreakGlass, "break-glass", false, "emergencies only")
 	reviewFlags(cmd, &q.who)
 }
