@@ -167,11 +167,11 @@ func (n *Node) reviewWarnings() []string {
 		}
 	}
 	if late > 0 {
-		out = append(out, fmt.Sprintf("%d reviews of accesses are overdue: 'ridgeway review list --data %s' lists them; a governance lead or privacy officer closes them", late, n.options.Data))
+		out = append(out, fmt.Sprintf("reviews of accesses that are overdue: %d. 'ridgeway review list --data %s' lists them; a governance lead or privacy officer closes them", late, n.options.Data))
 	}
 	for _, c := range n.channels {
 		if since, waiting, why := c.trouble(n.reviews); waiting > 0 {
-			out = append(out, fmt.Sprintf("privacy officers cannot be told by %s since %s: %s. %d notices are kept and tried again; nothing is lost", c.name, since.Format("2 January 15:04 MST"), why, waiting))
+			out = append(out, fmt.Sprintf("privacy officers cannot be told by %s since %s: %s. What waits (%d) is kept and tried again; nothing is lost", c.name, since.Format("2 January 15:04 MST"), why, waiting))
 		}
 	}
 	return out
