@@ -195,7 +195,7 @@ func (w *workshop) mendBlobs(ctx context.Context) error {
 	missing, merr := records.Missing(ctx, chunks.Has)
 	w.touch(hurt)
 	w.touch(missing)
-	found.say(len(hurt)+len(missing) > 0, "%d chunks cannot be read, and %d documents miss some", len(scrubbed.Damaged), len(missing))
+	found.say(len(hurt)+len(missing) > 0, "chunks that cannot be read: %d; documents that miss others: %d", len(scrubbed.Damaged), len(missing))
 	return errors.Join(err, merr, records.Close(), chunks.Close())
 }
 

@@ -51,7 +51,7 @@ func (e *DamagedError) Error() string {
 	if !e.Complete {
 		more = " or more"
 	}
-	return fmt.Sprintf("%d%s chunks are touched: %v", len(e.Digests), more, e.Err)
+	return fmt.Sprintf("chunks touched: %d%s: %v", len(e.Digests), more, e.Err)
 }
 
 // Unwrap returns the cause, a *storage.DamageError.
