@@ -20,7 +20,7 @@ func (n *Node) objectAgain(ctx context.Context, subject federation.Subject, q *a
 	}
 	if stands.Index > 0 {
 		// It counts here, so there is time to ask whether another trust has withdrawn it meanwhile.
-		if !n.recent() || n.replica.View(ctx, consensus.Linearizable(), func(consensus.Reader) error { return nil }) != nil {
+		if !n.caughtUpNow(ctx) {
 			return nil, nil
 		}
 		if stands, found, err = n.standingObjection(ctx, subject); err != nil || !found {
@@ -37,6 +37,11 @@ func (n *Node) objectAgain(ctx context.Context, subject federation.Subject, q *a
 		Already: n.directiveInfo(stands, time.Now()),
 	}
 	return reply, nil
+}
+
+// caughtUpNow waits until this node has all that the region agreed on so far, and reports whether it has.
+func (n *Node) caughtUpNow(ctx context.Context) bool {
+	return n.recent() && n.replica.View(ctx, consensus.Linearizable(), func(consensus.Reader) error { return nil }) == nil
 }
 
 // standingObjection returns the newest objection to all sharing that is in force, if a new one would change nothing.

@@ -18,7 +18,7 @@ func TestResetKeyIsTheNodesOwn(t *testing.T) {
 		}
 		return key
 	}
-	if of(1) != of(1) {
+	if first, again := of(1), of(1); first != again {
 		t.Error("another key after a restart")
 	}
 	if of(1) == of(2) {

@@ -93,8 +93,7 @@ func TestDownloadsBeyondThoseThatCanBeServedAreTold(t *testing.T) {
 // One session cannot hold all the places, and another finds one.
 func TestDownloadsOfOneSessionAreBounded(t *testing.T) {
 	b, _, doc, _ := opened(t, &admin.Located{Title: "File", ContentType: "application/zip", Pages: 1}, bytes.Repeat([]byte("abcd"), 1<<20))
-	answers := make(chan *http.Response, maxOwnDownloads)
-	ready, held := make(chan bool, maxOwnDownloads), make(chan bool)
+	ready, held, ended := make(chan bool, maxOwnDownloads), make(chan bool), make(chan bool, maxOwnDownloads)
 	var gate sync.Mutex
 	gated := 0
 	b.region.mu.Lock()
@@ -111,11 +110,16 @@ func TestDownloadsOfOneSessionAreBounded(t *testing.T) {
 	b.region.mu.Unlock()
 	for range maxOwnDownloads {
 		go func() {
+			defer func() { ended <- true }()
 			resp, err := b.client.Do(b.request("GET", doc+"/file", nil))
 			if err != nil {
 				t.Error(err)
+				return
 			}
-			answers <- resp
+			defer resp.Body.Close()
+			if n, err := io.Copy(io.Discard, resp.Body); resp.StatusCode != http.StatusOK || err != nil {
+				t.Errorf("a download that was let in: %d, %d bytes, %v", resp.StatusCode, n, err)
+			}
 		}()
 	}
 	for range maxOwnDownloads {
@@ -129,10 +133,7 @@ func TestDownloadsOfOneSessionAreBounded(t *testing.T) {
 	}
 	close(held)
 	for range maxOwnDownloads {
-		if resp := <-answers; resp != nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-		}
+		<-ended
 	}
 	b.get(doc+"/file").wants(t, http.StatusOK)
 }
