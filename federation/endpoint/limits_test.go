@@ -36,14 +36,7 @@ func TestStripeBeyondTheLimitIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		str, err := conn.OpenStream()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := hello{lane: LaneDocument, stripe: uint8(e.limits.Stripes), versions: versions{1, 1}}.encode()
-		if _, err := str.Write(b[:]); err != nil {
-			t.Fatal(err)
-		}
+		sendHello(t, conn, hello{lane: LaneDocument, stripe: uint8(e.limits.Stripes), versions: versions{1, 1}})
 		wantErr(t, fate(conn), ErrBusy)
 		if n := len(e.Connections()); n != 0 {
 			t.Errorf("%d connections are left", n)
