@@ -33,3 +33,11 @@ func ReasonWords(code string) string { return reasonWords(code) }
 
 // WriteBack has the system begin to write what was put into a file, so that a sync later has less to wait for.
 func WriteBack(f *os.File, from, n int64) { storage.WriteBack(f, from, n) }
+
+// RolesTogether returns the codes of roles in their order, with groups that are there in full apart: each stands for its kinds.
+func RolesTogether(codes []string) (groups, roles []string) { return policy.RolesTogether(codes) }
+
+// PurposesTogether returns the codes of purposes in their order, and whether these are all that there are.
+func PurposesTogether(codes []string) (purposes []string, all bool) {
+	return policy.PurposesTogether(codes)
+}

@@ -30,6 +30,9 @@ func breakGlass(g given) []ruleText {
 	return []ruleText{r}
 }
 
+// onlyPart is what the rule is called that keeps staff from all but what their block gives.
+const onlyPart = "only"
+
 // grantKinds gives documents of some kinds, and with "only" takes away all others from the same staff. The custodian's own
 // staff keep what they have.
 func grantKinds(g given, what string, also ...string) []ruleText {
@@ -39,7 +42,7 @@ func grantKinds(g given, what string, also ...string) []ruleText {
 	if !g.flag("only") {
 		return []ruleText{r}
 	}
-	only := ruleText{id: "only", forbid: true, actions: []string{actionSee, actionOpen, actionExport}, reason: fmt.Sprintf("%s of %s get nothing but %s", commas(g.list("roles")), g.trusts().theirs(g), what)}
+	only := ruleText{id: onlyPart, forbid: true, actions: []string{actionSee, actionOpen, actionExport}, reason: fmt.Sprintf("%s of %s get nothing but %s", commas(g.list("roles")), g.trusts().theirs(g), what)}
 	only.whose(g, g.trusts())
 	only.who(g.list("roles"))
 	only.when = append(only.when, also...)

@@ -97,6 +97,17 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestABlockThatTakesAwayAsWellIsNotCalledRedundant: whoever leaves it out, because it is said to add nothing, gives more.
+func TestABlockThatTakesAwayAsWellIsNotCalledRedundant(t *testing.T) {
+	all := ownBlock + "  - {block: direct-care, trusts: all}\n  - block: break-glass\n  - {block: pharmacist-medications, types: [local-1]"
+	for blocks, want := range map[string]bool{all + "}\n": true, all + ", only: yes}\n": false} {
+		found := Checker{Own: "RYJ"}.CheckForm(mustForm(t, "name: x\nblocks:\n"+blocks))
+		if got := slices.ContainsFunc(found, func(f Finding) bool { return f.Code == "redundant" }); got != want {
+			t.Errorf("redundant %v, want %v, in\n%s", got, want, blocks)
+		}
+	}
+}
+
 func TestNoBreakGlassIsFound(t *testing.T) {
 	found := (Checker{Own: "RYJ"}).Check(strings.Split(basis, `@id("glass")`)[0])
 	if len(found) != 1 || found[0].Code != "no-break-glass" || found[0].Severity != SeverityWarning {

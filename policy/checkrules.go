@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	cedar "github.com/cedar-policy/cedar-go"
@@ -130,8 +131,12 @@ func (x *check) covered(p *checkedRule, by ...*checkedRule) bool {
 	return covered && x.left > 0
 }
 
-// redundant finds a permit all of which another permits. Of two that permit the same the later is named.
+// redundant finds a permit all of which another permits. Of two that permit the same the later is named. That of a block which takes
+// away as well ("only") is not named: whoever left the block out would give more.
 func (x *check) redundant(p *checkedRule, at int) {
+	if slices.ContainsFunc(x.forbids, func(f *checkedRule) bool { return f.id == p.id+"."+onlyPart }) {
+		return
+	}
 	for i, q := range x.permits {
 		if i == at || q.dead || !headsMeet(p, q) || !x.mayCover(p, q) || !x.covered(p, q) {
 			continue
@@ -167,7 +172,7 @@ func (x *check) people() {
 	}
 	switch {
 	case len(out) == len(roles):
-		x.add(nil, SeverityError, "locks-out-own", "no clinician of %s can open any of its own documents", x.Own)
+		x.add(nil, SeverityError, "locks-out-own", "no clinician of %s can open any of its own documents: add a rule for them, such as the block own-records", x.Own)
 	case len(out) > 0:
 		x.add(nil, SeverityWarning, "locks-out-role", "of %s's own staff these can open none of its documents, though others can: %s", x.Own, commas(out))
 	}

@@ -86,6 +86,40 @@ func IsRole(code string) bool {
 	return known
 }
 
+// RolesTogether returns codes in the order of Roles. A group that stands there with every kind of it is returned apart, and stands
+// for these: whole groups are what "every clinician" may be said of. A group without one of its kinds is a role like others.
+func RolesTogether(codes []string) (groups, roles []string) {
+	for _, g := range roleTable {
+		kinds := 0
+		whole := slices.Contains(codes, g.Code)
+		for _, r := range roleTable {
+			if r.Group == g.Code {
+				kinds++
+				whole = whole && slices.Contains(codes, r.Code)
+			}
+		}
+		if whole && kinds > 0 {
+			groups = append(groups, g.Code)
+		}
+	}
+	for _, r := range roleTable {
+		if slices.Contains(codes, r.Code) && !slices.Contains(groups, r.Code) && !slices.Contains(groups, r.Group) {
+			roles = append(roles, r.Code)
+		}
+	}
+	return groups, roles
+}
+
+// PurposesTogether returns codes in the order of Purposes, and whether these are all that there are.
+func PurposesTogether(codes []string) (purposes []string, all bool) {
+	for _, p := range purposeTable {
+		if slices.Contains(codes, p.Code) {
+			purposes = append(purposes, p.Code)
+		}
+	}
+	return purposes, len(purposes) == len(purposeTable)
+}
+
 // relationshipTable never changes after the program has started.
 var relationshipTable = []RelationshipKind{Referral, Appointment, Admission, RegisteredList, MDT, SelfClaimed}
 

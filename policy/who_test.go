@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,5 +61,30 @@ func TestDecisionIsExplainedWithVersions(t *testing.T) {
 	r.BreakGlass = false
 	if text := strings.Join(Explain(Decide(r, hidden)), "\n"); !strings.Contains(text, "hidden") || !strings.Contains(text, "There is no such document.") {
 		t.Errorf("hidden:\n%s", text)
+	}
+}
+
+// TestAGroupIsNamedOnlyWithAllOfItsKinds: "every clinician" may not be said where one kind of them is left out.
+func TestAGroupIsNamedOnlyWithAllOfItsKinds(t *testing.T) {
+	clinicians := append([]string{"clinician"}, clinicalRoles()...)
+	for name, tt := range map[string]struct{ codes, groups, roles []string }{
+		"all":           {append([]string{"social-worker"}, clinicians...), []string{"clinician"}, []string{"social-worker"}},
+		"one left out":  {clinicians[:len(clinicians)-1], nil, clinicians[:len(clinicians)-1]},
+		"without group": {clinicians[1:], nil, clinicians[1:]},
+		"out of order":  {[]string{"nurse", "doctor"}, nil, []string{"doctor", "nurse"}},
+	} {
+		if groups, roles := RolesTogether(tt.codes); !slices.Equal(groups, tt.groups) || !slices.Equal(roles, tt.roles) {
+			t.Errorf("%s: %q and %q", name, groups, roles)
+		}
+	}
+	var all []string
+	for _, p := range slices.Backward(Purposes()) {
+		all = append(all, p.Code)
+	}
+	if in, whole := PurposesTogether(all); !whole || in[0] != "TREAT" {
+		t.Errorf("all purposes: %v %q", whole, in)
+	}
+	if in, whole := PurposesTogether([]string{"COC", "TREAT"}); whole || !slices.Equal(in, []string{"TREAT", "COC"}) {
+		t.Errorf("two purposes: %v %q", whole, in)
 	}
 }

@@ -221,6 +221,10 @@ func TestAnswersAboutAgreementsKeepTheirForm(t *testing.T) {
 				{Trust: "RAS", Role: "nurse", Purpose: "TREAT", See: true, Open: true},
 				{Trust: "RAS", Role: "nurse", Purpose: "COC", See: true, Open: true},
 				{Trust: "R1K", Role: "doctor", Purpose: "BTG", Glass: true, Relationships: []string{"referral", "mdt"}},
+				{Trust: "RYJ", Role: "nurse", Purpose: "COC", See: true, Rule: "a"},
+				{Trust: "RYJ", Role: "nurse", Purpose: "TREAT", See: true, Rule: "b"},
+				{Trust: "RYJ", Role: "doctor", Purpose: "TREAT", See: true, Rule: "b"},
+				{Trust: "RYJ", Role: "doctor", Purpose: "COC", See: true, Rule: "b"},
 			}})
 		},
 	} {

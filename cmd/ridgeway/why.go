@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
@@ -134,6 +135,8 @@ func (a *app) showWho(r *admin.WhoReply) {
 		}
 		a.say("%s", wrap(text, screenWidth))
 	}
+	a.say("")
+	a.say("This is as of now: rules that look at the hour or a date, and wishes that end,\ncan answer otherwise at another time.")
 }
 
 func accessGroups(r *admin.WhoReply) []access {
@@ -143,10 +146,31 @@ func accessGroups(r *admin.WhoReply) []access {
 		rows = gather(rows, row, func(x *access) *string { return &x.purposes })
 	}
 	for _, row := range rows {
+		row.purposes = purposeList(row.purposes)
 		out = gather(out, row, func(x *access) *string { return &x.roles })
+	}
+	for i := range out {
+		out[i].roles = roleList(out[i].roles)
 	}
 	slices.SortStableFunc(out, func(x, y access) int { return strings.Compare(x.trust, y.trust) })
 	return out
+}
+
+// roleList names roles in their order, and a group once of which every kind is there.
+func roleList(list string) string {
+	groups, roles := node.RolesTogether(strings.Split(list, ", "))
+	for i := range groups {
+		groups[i] = "every kind of " + groups[i]
+	}
+	return strings.Join(append(groups, roles...), ", ")
+}
+
+func purposeList(list string) string {
+	purposes, all := node.PurposesTogether(strings.Split(list, ", "))
+	if all {
+		return "any purpose"
+	}
+	return strings.Join(purposes, ", ")
 }
 
 // gather adds a row, or only its words of one column where there is a row that is equal in all others.

@@ -107,22 +107,30 @@ func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
 	return nil
 }
 
-// accessRows puts together who may do the same by the same rule.
+// accessRows puts together roles that may do the same, for the same purposes, by the same rule.
 func (p *Portal) accessRows(all []*admin.Access) []accessRow {
-	type key struct{ trust, rule, links, may string }
-	roles, purposes := make(map[key][]string), make(map[key][]string)
-	var order []key
+	type row struct{ trust, rule, links, may, purposes string }
+	type one struct {
+		row
+		role string
+	}
+	purposes, roles := make(map[one][]string), make(map[row][]string)
+	var people []one
 	for _, a := range all {
-		k := key{a.GetTrust(), a.GetRule(), strings.Join(a.GetRelationships(), ","), mayWords(a)}
-		if _, seen := roles[k]; !seen {
+		x := one{row{a.GetTrust(), a.GetRule(), strings.Join(a.GetRelationships(), ","), mayWords(a), ""}, a.GetRole()}
+		if purposes[x] == nil {
+			people = append(people, x)
+		}
+		purposes[x] = append(purposes[x], a.GetPurpose())
+	}
+	var order []row
+	for _, x := range people {
+		k := x.row
+		k.purposes = purposeWords(purposes[x])
+		if roles[k] == nil {
 			order = append(order, k)
 		}
-		if !slices.Contains(roles[k], a.GetRole()) {
-			roles[k] = append(roles[k], a.GetRole())
-		}
-		if !slices.Contains(purposes[k], a.GetPurpose()) {
-			purposes[k] = append(purposes[k], a.GetPurpose())
-		}
+		roles[k] = append(roles[k], x.role)
 	}
 	out := make([]accessRow, 0, len(order))
 	for _, k := range order {
@@ -136,7 +144,7 @@ func (p *Portal) accessRows(all []*admin.Access) []accessRow {
 		if k.trust != "" {
 			trust = p.trustName(k.trust)
 		}
-		out = append(out, accessRow{trust, roleWords(roles[k]), purposeWords(purposes[k]), k.may, strings.Join(links, "; "), k.rule})
+		out = append(out, accessRow{trust, roleWords(roles[k]), k.purposes, k.may, strings.Join(links, "; "), k.rule})
 	}
 	slices.SortStableFunc(out, func(a, b accessRow) int { return cmp.Compare(a.Trust, b.Trust) })
 	return out
@@ -155,19 +163,25 @@ func mayWords(a *admin.Access) string {
 	return strings.Join(out, ", ")
 }
 
-// roleWords names roles, and a group of them once.
+// roleWords names roles, and a group of which every kind is there once.
 func roleWords(codes []string) string {
+	groups, roles := policy.RolesTogether(codes)
 	var out []string
 	for _, r := range policy.Roles() {
-		if slices.Contains(codes, r.Code) && (r.Group == "" || !slices.Contains(codes, r.Group)) {
+		isGroup := slices.ContainsFunc(policy.Roles(), func(kind policy.Role) bool { return kind.Group == r.Code })
+		switch {
+		case slices.Contains(groups, r.Code), slices.Contains(roles, r.Code) && !isGroup:
 			out = append(out, r.Description)
+		case slices.Contains(roles, r.Code):
+			out = append(out, "A "+r.Code+" of no stated kind")
 		}
 	}
 	return strings.Join(out, ", ")
 }
 
 func purposeWords(codes []string) string {
-	if len(codes) == len(policy.Purposes()) {
+	codes, all := policy.PurposesTogether(codes)
+	if all {
 		return "any purpose"
 	}
 	out := make([]string, 0, len(codes))
