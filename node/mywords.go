@@ -20,15 +20,46 @@ func someone(role, trust string) string {
 	if role == "" {
 		return "Somebody at " + trust
 	}
-	words := strings.TrimPrefix(roleWords(role), "any ") // an agreement allows "any registered health professional"; one of them looked
+	words := plainRole(role)
 	article := "A "
 	if strings.ContainsAny(words[:1], "aeiou") {
 		article = "An "
 	}
-	if words == "health records staff" {
-		article = "A member of "
-	}
 	return article + words + " at " + trust
+}
+
+// plainRole is one who has a role, for a patient: the words of agreements are for those who were trained in them.
+func plainRole(code string) string {
+	switch code {
+	case "clinician":
+		return "member of staff who treats patients"
+	case "allied-health-professional":
+		return "therapist or other health worker"
+	case "psychologist":
+		return "psychologist"
+	case "social-worker":
+		return "social worker"
+	case "healthcare-assistant":
+		return "healthcare assistant"
+	case "student":
+		return "student who is learning to treat patients"
+	case "care-coordinator":
+		return "member of staff who plans care or writes letters"
+	case "records-staff":
+		return "member of health records staff"
+	case "governance-lead":
+		return "member of staff who looks after who may see records"
+	case "privacy-officer":
+		return "member of staff who checks who has looked at records"
+	case "admin":
+		return "member of staff who looks after the computers"
+	case "system":
+		return "computer program"
+	}
+	if words := roleWords(code); words != roleWords("") {
+		return words
+	}
+	return "member of staff"
 }
 
 // myAccessWords puts an access into short sentences, without names and numbers.
@@ -41,7 +72,10 @@ func myAccessWords(a *admin.ReportAccess) string {
 	if a.GetCustodian() != "" && a.GetCustodian() != a.GetTrust() {
 		what += ", which " + a.GetCustodianName() + " keeps"
 	}
-	why := reasonWords(a.GetPurpose())
+	why := ", " + reasonWords(a.GetPurpose())
+	if a.GetPurpose() == "" {
+		why = ". They did not say why"
+	}
 	if kind, _, _ := strings.Cut(a.GetRelationship(), ":"); kind != "" {
 		why += ". They said: " + linkWords(kind)
 	}
@@ -51,17 +85,20 @@ func myAccessWords(a *admin.ReportAccess) string {
 	var s string
 	switch a.GetKind() {
 	case "looked_up":
-		s = who + " looked at the list of your documents, " + why + "."
+		s = who + " looked at the list of your documents" + why + "."
 	case "reviewed":
-		s = who + " asked who has seen your documents, " + why + "."
+		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
+			return who + " checked whether it was right to open your records in an emergency."
+		}
+		s = who + " asked who has seen your documents" + why + "."
 	case "emergency":
 		s = who + " said that there was an emergency, and could open your records."
 	case "refused":
-		s = who + " asked for " + what + ", " + why + ". The answer was no. Nothing was shown."
+		s = who + " asked for " + what + why + ". The answer was no. Nothing was shown."
 	case "attempted":
-		s = who + " asked for " + what + ", " + why + ". Nothing came."
+		s = who + " asked for " + what + why + ". Nothing came."
 	default:
-		s = who + " opened " + what + ", " + why + "."
+		s = who + " opened " + what + why + "."
 		if a.GetOutcome() != policy.Permit.String() {
 			s += " It stopped before the end."
 		}

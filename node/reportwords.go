@@ -147,6 +147,9 @@ func accessWords(a *admin.ReportAccess) string {
 	case "looked_up":
 		s = who + " looked up which documents there are about you" + why + "."
 	case "reviewed":
+		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
+			return who + " judged whether it was right to open your record in an emergency."
+		}
 		s = who + " asked who has seen your documents" + why + "."
 	case "emergency":
 		s = who + " opened your record in an emergency" + why + "."
