@@ -32,11 +32,12 @@ func (p *Portal) showBeside(w http.ResponseWriter, r *http.Request, s *session, 
 		return
 	}
 	var panes []documentPage
+	glass := p.emergency(r.Context(), s, of)
 	script := ""
 	for i, name := range []string{"document", "other"} {
 		pane := string(rune('1' + i))
 		x, err := p.readPane(r, s, of, name, pane)
-		body := documentPage{Self: self, Pane: pane, Query: besides(r.URL.Query(), pane)}
+		body := documentPage{Self: self, Pane: pane, Query: besides(r.URL.Query(), pane), Glass: !glass.IsZero()}
 		if err == nil {
 			body, err = p.open(r.Context(), s, of, x, body)
 		} else {
@@ -51,7 +52,7 @@ func (p *Portal) showBeside(w http.ResponseWriter, r *http.Request, s *session, 
 		panes = append(panes, body)
 	}
 	title := strings.Join([]string{panes[0].Entry.Title, panes[1].Entry.Title}, " beside ")
-	p.show(w, r, s, http.StatusOK, view{Name: "beside", Title: title, Of: of, Glass: p.emergency(r.Context(), s, of), Wide: true, Body: panes, Wait: script})
+	p.show(w, r, s, http.StatusOK, view{Name: "beside", Title: title, Of: of, Glass: glass, Wide: true, Body: panes, Wait: script})
 }
 
 // besides is what an address says of the other pane.

@@ -41,6 +41,7 @@ type documentPage struct {
 	Radiograph           bool     // it is a DICOM image
 	Terms                Terms    // under which it is shared; zero: not known
 	Own                  bool     // this trust holds it
+	Glass                bool     // it was asked for in an emergency, whether or not it is shared otherwise
 	ReplacedBy           string   // address of the document that has taken its place; "-" when that is not known
 	Replaces             string   // address of the document whose place it took
 	Pane                 string   // what sets its fields apart from those of another on the page
@@ -124,7 +125,9 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 		p.refuse(w, r, s, of, known, err)
 		return
 	}
-	p.show(w, r, s, http.StatusOK, view{Name: "document", Title: body.Entry.Title, Of: of, Glass: p.emergency(r.Context(), s, of), Wide: true, Body: body, Wait: body.script()})
+	glass := p.emergency(r.Context(), s, of)
+	body.Glass = !glass.IsZero()
+	p.show(w, r, s, http.StatusOK, view{Name: "document", Title: body.Entry.Title, Of: of, Glass: glass, Wide: true, Body: body, Wait: body.script()})
 }
 
 // open makes what is shown of a document.

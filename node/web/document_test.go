@@ -260,6 +260,9 @@ func TestDocumentOfAnotherPatientIsBlocked(t *testing.T) {
 	if strings.Contains(got.body, "Ann Other") || strings.Contains(got.body, "this link") {
 		t.Error("the content of another patient's document is shown")
 	}
+	if strings.Contains(got.body, "cannot be checked") {
+		t.Error("it is said that whose it is cannot be checked, though it was")
+	}
 }
 
 func TestStructuredDocumentsThatCannotBeRead(t *testing.T) {

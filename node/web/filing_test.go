@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 		"what it is not":         {form("x"), "a.pdf", strings.NewReader("plain text"), staff, admin.CodeBadInput, ""},
 		"a cut PDF":              {form("x"), "a.pdf", strings.NewReader("%PDF-1.7\nhello"), staff, admin.CodeBadInput, "export or scan it again"},
 		"nothing":                {form("x"), "a.txt", strings.NewReader(""), staff, admin.CodeBadInput, "export or scan it again"},
+		"somebody else's CDA":    {form("x"), "a.xml", strings.NewReader(clinicalDocument(right)), staff, admin.CodeBadInput, "about another patient: NHS number " + people[1].SpacedNumber() + ", not " + people[0].SpacedNumber()},
 		"what breaks off":        {form("x"), "a.txt", io.MultiReader(strings.NewReader("x"), brokenReader{}), staff, admin.CodeInterrupted, "broke off"},
 		"from a doctor":          {form("x"), "a.txt", strings.NewReader("x"), &admin.Asker{User: "a.okafor", Role: "doctor"}, admin.CodeDenied, ""},
 		"from nobody":            {form("x"), "a.txt", strings.NewReader("x"), &admin.Asker{Role: "records-staff"}, admin.CodeBadInput, ""},
@@ -54,6 +56,13 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 		if _, err := take(c.form, c.file, c.content, c.by); admin.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s and %q", name, err, c.code, c.says)
 		}
+	}
+
+	if own, err := take(form("Summary"), "a.xml", strings.NewReader(clinicalDocument(wrong)), staff); err != nil || len(own.Warnings) != 0 {
+		t.Errorf("the patient's own CDA: %+v, %v", own, err)
+	}
+	if odd, err := take(form("Program"), "a.exe", strings.NewReader("MZ\x90\x00\x03"), staff); err != nil || !slices.ContainsFunc(odd.Warnings, func(w string) bool { return strings.Contains(w, "cannot be shown") }) {
+		t.Errorf("a file that cannot be shown is taken in without a word: %+v, %v", odd, err)
 	}
 
 	corrected := form("Letter, second copy")
@@ -112,6 +121,12 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 	wantChanges(t, n, got.Document, staff, "took it in by hand", "taken in", "is being corrected (title was")
 	wantHealth(t, n)
 	myself(t, r, wrong)
+}
+
+// clinicalDocument is a CDA that says no more than whose it is.
+func clinicalDocument(number string) string {
+	return `<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><title>T</title><recordTarget><patientRole><id root="2.16.840.1.113883.2.1.4.1" extension="` + number +
+		`"/></patientRole></recordTarget><component><structuredBody><component><section><title>Plan</title><text>Rest</text></section></component></structuredBody></component></ClinicalDocument>`
 }
 
 // myself has a patient see what is shared and who looked, and say something about it.

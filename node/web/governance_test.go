@@ -288,12 +288,12 @@ func TestWhyAndWho(t *testing.T) {
 	b := g.browser()
 	id := g.region.add(numberA, "RYJ", 1, &admin.Located{Title: "A letter", ContentType: "text/plain"}, []byte("text"))
 	b.signOn("s.lindqvist")
-	b.get("/why?ask=1&document="+id+"&role=nurse&trust=RYJ").wants(t, 200, "Refused", "nurse of RYJ opens it", "They are told")
+	b.get("/why?ask=1&document="+id+"&role=nurse&trust=RYJ").wants(t, 200, "Refused", "Nurse of Imperial College Healthcare (RYJ), for: Treatment. Open it: "+id, "nurse of RYJ opens it", "They are told")
 	q := g.region.whys[0]
 	if q.GetAsker().GetRole() != "nurse" || q.GetTrust() != "RYJ" || q.GetBy().GetUser() != "s.lindqvist" || q.GetBy().GetRole() != "records-staff" {
 		t.Errorf("asked %v", q)
 	}
-	b.get("/why?who=1&document="+id).wants(t, 200, "Doctor, Nurse", "They were referred to me or my team", "open in an emergency", "Any other trust")
+	b.get("/why?who=1&document="+id).wants(t, 200, "Doctor, Nurse", "The patient was referred to them or their team", "open in an emergency", "Any other trust")
 	token := b.token()
 	b.post("/why", url.Values{"token": {token}, "number": {"1"}}).wants(t, 422, "An NHS number has 10 digits")
 	to := b.post("/why", url.Values{"token": {token}, "number": {numberA}}).Header.Get("Location")

@@ -1,11 +1,13 @@
 package web
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/ridgeway-exchange/ridgeway/node/media"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -46,6 +48,35 @@ func (s subject) compare(number string, known Person) []difference {
 		out = append(out, difference{"Name", known.Name(), s.whole()})
 	}
 	return out
+}
+
+// Contradiction says in what a structured document or an image, as a whole file, contradicts the patient for whom it is to be filed; empty
+// where it does not, or does not say. Nobody could read it: what is about somebody else is not shown.
+func Contradiction(format media.Format, file []byte, number string, known Person) string {
+	var said subject
+	switch format {
+	case media.FormatCDA:
+		root, err := parse(file)
+		if err != nil {
+			return ""
+		}
+		var s structured
+		s.header(root)
+		said = s.subject
+	case media.FormatDICOM:
+		e, err := parseDICOM(file)
+		if err != nil {
+			return ""
+		}
+		said = e.subject()
+	default:
+		return ""
+	}
+	var out []string
+	for _, d := range said.compare(number, known) {
+		out = append(out, fmt.Sprintf("%s %s, not %s", d.What, d.Theirs, d.Ours))
+	}
+	return strings.Join(out, "; ")
 }
 
 // agrees says what of a document that contradicts nothing was compared: at least the NHS number and something else.

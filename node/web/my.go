@@ -122,7 +122,7 @@ func (p *Portal) myDoor(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, myPath, http.StatusSeeOther)
 		return
 	}
-	p.showPatient(w, r, nil, http.StatusOK, view{Name: "mysignon", Title: "Your health records: who can see them", Body: r.URL.Query().Get("left") != ""})
+	p.showPatient(w, r, nil, http.StatusOK, view{Name: "mysignon", Title: "Your health records: who can see them", Body: p.patients.sessions.gone(r)})
 }
 
 func (p *Portal) startMySignOn(w http.ResponseWriter, r *http.Request) {

@@ -165,6 +165,18 @@ func relationships() []choice {
 	}
 }
 
+// relationshipsOfOthers are the same, said of a member of staff by somebody else.
+func relationshipsOfOthers() []choice {
+	return []choice{
+		{string(policy.Referral), "The patient was referred to them or their team", ""},
+		{string(policy.Appointment), "The patient has an appointment there", ""},
+		{string(policy.Admission), "The patient is admitted there", ""},
+		{string(policy.RegisteredList), "The patient is registered with their practice", ""},
+		{string(policy.MDT), "Their multidisciplinary team discusses the patient", ""},
+		{string(policy.SelfClaimed), "None of these, but they say that they are caring for the patient", ""},
+	}
+}
+
 func offered(choices []choice, value string) bool {
 	return slices.ContainsFunc(choices, func(c choice) bool { return c.Value == value })
 }

@@ -90,7 +90,7 @@ func TestClinicianReadsWithoutScripts(t *testing.T) {
 		{"Structured", "document.querySelector('.rw-structured h2')"},
 		{"Picture", "document.getElementById('picture').naturalWidth > 100"},
 		{"DICOM", "document.getElementById('picture').naturalWidth === 512"},
-		{"plain text", "document.querySelector('pre.rw-text').innerText.length > 10"},
+		{"Text", "document.querySelector('pre.rw-text').innerText.length > 10"},
 	}, func(kind string) { s.plain("5-" + kind) })
 	s.goTo(list + "/documents/" + string(s.note))
 	s.click("main a[href*='beside=']", "Choose the document to show beside")

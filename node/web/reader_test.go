@@ -15,6 +15,16 @@ func TestProvenanceNamesTheAgreement(t *testing.T) {
 	b.get(path+"/documents/"+own).wants(t, 200, "Held by <strong>The Hillingdon Hospitals</strong>, this trust")
 }
 
+func TestProvenanceOfAnEmergencyDoesNotSayThatItIsShared(t *testing.T) {
+	b, path, doc, _ := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 1, Date: at("2024-01-01")}, pngOf(t))
+	b.post(path+"/emergency", url.Values{"token": {b.token()}, "reason": {"unconscious in resus, no history"}, "understood": {"1"}})
+	got := b.get(doc)
+	got.wants(t, 200, "Held by <strong>Imperial College Healthcare</strong>, opened with your emergency access", "Verified")
+	if strings.Contains(got.body, "shared under") {
+		t.Error("a document opened in an emergency is said to be shared")
+	}
+}
+
 func TestPageThatWasFetchedAgainSaysSo(t *testing.T) {
 	b, _, doc, d := opened(t, &admin.Located{Title: "Chart", ContentType: "image/png", Pages: 3}, pngOf(t))
 	if got := b.get(doc + "/page?page=2"); got.Header.Get(retriedHeader) != "" {

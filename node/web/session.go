@@ -168,6 +168,17 @@ func (s *sessions) of(r *http.Request, place string) (x *session, locked bool) {
 	return x, false
 }
 
+// gone says how the session of whoever is to sign on came to its end: "left" or "ended"; empty when none is known of.
+func (s *sessions) gone(r *http.Request) string {
+	if r.URL.Query().Get("left") != "" {
+		return "left"
+	}
+	if cookie, err := r.Cookie(s.cookie); err == nil && cookie.Value != "" {
+		return "ended"
+	}
+	return ""
+}
+
 // look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
 func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	cookie, err := r.Cookie(s.cookie)

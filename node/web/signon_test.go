@@ -289,6 +289,7 @@ func TestLogOut(t *testing.T) {
 	if to := two.get("/find").Header.Get("Location"); to != "/sign-on" {
 		t.Error("log out on all devices leaves one")
 	}
+	two.get("/sign-on").wants(t, 200, "Your session has ended")
 	other.get("/find").wants(t, 200)
 }
 

@@ -14,7 +14,7 @@ func (p *Portal) showSignOn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: r.URL.Query().Get("left") != ""})
+	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: p.sessions.gone(r)})
 }
 
 // showLocked says that the session waits for its user.

@@ -24,7 +24,8 @@ type whyPage struct {
 	Outcome   string
 	Colour    string
 	Told      string
-	Question  string
+	Question  string // in words
+	Exactly   string // as the rules were asked, with codes
 	Chain     []string
 	Agreement uint64
 	WhoAsked  bool
@@ -46,7 +47,7 @@ func actions() []choice {
 }
 
 func (p *Portal) whyForm(r *http.Request, in map[string]string) whyPage {
-	body := whyPage{In: in, Trusts: p.trustChoices(r), Actions: actions(), Links: append([]choice{{"", "None is stated", ""}}, relationships()...)}
+	body := whyPage{In: in, Trusts: p.trustChoices(r), Actions: actions(), Links: append([]choice{{"", "None is stated", ""}}, relationshipsOfOthers()...)}
 	for _, x := range policy.Roles() {
 		body.Roles = append(body.Roles, choice{Value: x.Code, Label: x.Description})
 	}
@@ -102,9 +103,27 @@ func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
 	if err != nil {
 		return []fault{{"document", plainWords(err)}}
 	}
-	body.Asked, body.Told, body.Question, body.Chain, body.Agreement = true, reply.GetTold(), reply.GetQuestion(), reply.GetChain(), reply.GetAgreement()
+	body.Asked, body.Told, body.Exactly, body.Agreement = true, reply.GetTold(), reply.GetQuestion(), reply.GetAgreement()
+	body.Chain, body.Question = rulesAlone(reply.GetChain()), p.questionWords(in)
 	body.Outcome, body.Colour = outcomeWords(reply.GetOutcome())
 	return nil
+}
+
+// rulesAlone leaves out the outcome and what the user is told, with which an explanation begins: the page says them in other places.
+func rulesAlone(chain []string) []string {
+	if i := slices.IndexFunc(chain, func(line string) bool { return strings.HasPrefix(line, "1. ") }); i > 0 {
+		return chain[i:]
+	}
+	return chain
+}
+
+// questionWords is what was asked, in the words of the form.
+func (p *Portal) questionWords(in map[string]string) string {
+	who := roleWords([]string{in["role"]})
+	if in["user"] != "" {
+		who += " (" + in["user"] + ")"
+	}
+	return who + " of " + p.trustName(in["trust"]) + ", for: " + purposeName(in["purpose"]) + ". " + labelOf(actions(), in["action"]) + ": " + in["document"] + "."
 }
 
 // accessRows puts together roles that may do the same, for the same purposes, by the same rule.
@@ -137,7 +156,7 @@ func (p *Portal) accessRows(all []*admin.Access) []accessRow {
 		var links []string
 		for l := range strings.SplitSeq(k.links, ",") {
 			if l != "" {
-				links = append(links, labelOf(relationships(), l))
+				links = append(links, labelOf(relationshipsOfOthers(), l))
 			}
 		}
 		trust := "Any other trust"

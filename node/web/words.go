@@ -137,6 +137,8 @@ func formatName(contentType string) string {
 		return "Picture"
 	case media.FormatCDA:
 		return "Structured"
+	case media.FormatText:
+		return "Text"
 	case media.FormatBinary:
 		return "Other file"
 	default:

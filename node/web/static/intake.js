@@ -127,7 +127,8 @@ if (form && input) {
     if (!files.length) return
     if (!form.elements.date.value || !form.elements.type.value) {
       outcome.hidden = false
-      sum.textContent = 'Say first what type the documents are, and their date. Then drop them again.'
+      input.files = e.dataTransfer.files
+      sum.textContent = 'The files are ready. Say what type they are, and their date, then press “Take them in”.'
       form.elements[form.elements.type.value ? 'date' : 'type'].focus()
       return
     }
