@@ -149,9 +149,9 @@ func (s *story) everyKind(list string, kinds []kindShown, look func(kind string)
 type kindShown struct{ name, wait string }
 
 // tab opens a tab that notes what the content policy has refused.
-func (s *story) tab(parent context.Context) context.Context {
+func (s *story) tab(parent context.Context, how ...chromedp.ContextOption) context.Context {
 	s.t.Helper()
-	ctx, stop := chromedp.NewContext(parent)
+	ctx, stop := chromedp.NewContext(parent, how...)
 	s.t.Cleanup(stop)
 	err := chromedp.Do(ctx, chromedp.EmulateViewport(1920, 1080), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
@@ -304,8 +304,8 @@ func (s *story) check(name string) {
 // axe holds a page as it is against WCAG 2.2 A and AA.
 func (s *story) axe(name string) {
 	s.t.Helper()
-	found, err := chromedp.Run(s.ctx, chromedp.Evaluate[[]string](axe+`;
-		axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.html.slice(0, 200) + ' ' + n.failureSummary)))`, chromedp.EvalAwaitPromise))
+	found, err := chromedp.Run(s.ctx, chromedp.Evaluate[[]string]("if (!window.axe) {"+axe+`}
+		axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.html.slice(0, 200) + ' ' + n.failureSummary)))`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		s.t.Fatalf("axe on %s: %v", name, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -25,8 +24,7 @@ func (s *story) key(keys string) {
 
 const rows = "document.querySelectorAll('.rw-table tbody tr').length"
 
-func TestTimelineIsWorkedByKeys(t *testing.T) {
-	s := newStory(t)
+func (s *story) worksTheTimelineByKeys() {
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	all := js[int](s, rows)
@@ -37,7 +35,7 @@ func TestTimelineIsWorkedByKeys(t *testing.T) {
 	s.until("document.querySelector('.rw-summary').textContent.includes(' of ') && location.search.includes('q=discharge')")
 	some := js[int](s, rows)
 	if some == 0 || some >= all {
-		t.Errorf("the search finds %d of %d", some, all)
+		s.t.Errorf("the search finds %d of %d", some, all)
 	}
 	s.until("!document.getElementById('save-view').hidden")
 	s.fillIn("#view-name", "Discharges")
@@ -58,7 +56,7 @@ func TestTimelineIsWorkedByKeys(t *testing.T) {
 	js[bool](s, "(document.activeElement.blur(), true)")
 	s.key("j")
 	if js[bool](s, "document.activeElement.matches('#results a')") {
-		t.Error("a key of one letter works though it is switched off")
+		s.t.Error("a key of one letter works though it is switched off")
 	}
 	js[bool](s, "(document.querySelector('#results .rw-doc > a').focus(), true)")
 	s.key("\r")
@@ -130,8 +128,7 @@ func (s *story) takenScan(title string, pages int) federation.DocumentID {
 	return receipt.Document
 }
 
-func TestLongDocumentTakesLittleMemory(t *testing.T) {
-	s := newStory(t)
+func (s *story) readsALongDocument() {
 	const pages = 2000
 	scan := s.takenScan("Lloyd George envelope", pages)
 	s.signOn("Dr Amara Okafor")
@@ -152,17 +149,17 @@ func TestLongDocumentTakesLittleMemory(t *testing.T) {
 			most = Math.max(most, document.querySelectorAll('.rw-thumb').length, document.querySelectorAll('canvas').length) }
 		done(most) })`)
 	if worst > 24 {
-		t.Errorf("while a document of %d pages is scrolled through, %d thumbnails exist at once", pages, worst)
+		s.t.Errorf("while a document of %d pages is scrolled through, %d thumbnails exist at once", pages, worst)
 	}
 	s.until("[...document.querySelectorAll('.rw-thumb')].some(b => b.getAttribute('aria-label') === 'Page 2000' && b.querySelector('canvas'))")
 	js[bool](s, "([...document.querySelectorAll('.rw-thumb')].find(b => b.getAttribute('aria-label') === 'Page 2000').click(), true)")
 	s.until("document.getElementById('picture').alt.startsWith('Page 2000 ')")
 	s.scrolledThrough(pages)
 	if most := js[int](s, "most"); most > 14 {
-		t.Errorf("%d pages are held in memory at once, at most 14 may be", most)
+		s.t.Errorf("%d pages are held in memory at once, at most 14 may be", most)
 	}
 	if n := js[int](s, "document.querySelectorAll('*').length"); n > 400 {
-		t.Errorf("the page has grown to %d elements", n)
+		s.t.Errorf("the page has grown to %d elements", n)
 	}
 	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
 	s.until("document.querySelector('meta[name=color-scheme]').content === 'dark' && document.querySelector('.rw-drawn')")
@@ -182,8 +179,7 @@ func TestLongDocumentTakesLittleMemory(t *testing.T) {
 	s.goTo(list)
 }
 
-func TestDarkFormAndPrint(t *testing.T) {
-	s := newStory(t)
+func (s *story) readsInTheDarkAndPrints() {
 	s.signOn("Dr Amara Okafor")
 	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
 	s.until("document.querySelector('meta[name=color-scheme]').content === 'dark'")
@@ -203,16 +199,15 @@ func TestDarkFormAndPrint(t *testing.T) {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
 		return err
 	})); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	if !js[bool](s, "getComputedStyle(document.querySelector('.rw-printed')).display === 'block' && getComputedStyle(document.querySelector('.rw-facets')).display === 'none' && getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'") {
-		t.Error("a print does not say who printed it, or has what is for the screen")
+		s.t.Error("a print does not say who printed it, or has what is for the screen")
 	}
 	s.shot("44-print", 1920)
 }
 
-func TestFindByName(t *testing.T) {
-	s := newStory(t)
+func (s *story) findsByName() {
 	s.signOn("Dr Amara Okafor")
 	js[bool](s, "(document.querySelector('.rw-named summary').click(), true)")
 	s.fillIn("#family", s.patient.Family)
@@ -231,7 +226,7 @@ func TestFindByName(t *testing.T) {
 	s.until("document.querySelector('.rw-banner__name').textContent.includes('years')")
 	s.check("52-banner")
 	if rows := js[int](s, "[...document.querySelectorAll('.rw-table tbody tr')].filter(r => r.getBoundingClientRect().bottom <= innerHeight).length"); rows < 20 {
-		t.Errorf("a screen of 1080 lines shows %d rows, at least 20 are wanted", rows)
+		s.t.Errorf("a screen of 1080 lines shows %d rows, at least 20 are wanted", rows)
 	}
 	// The CDA and the CT are the patient's, and say so.
 	list := js[string](s, "location.href")

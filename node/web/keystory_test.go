@@ -189,19 +189,18 @@ func TestClinicianWorksByKeyboardAlone(t *testing.T) {
 	s.pressed(".nhsuk-header__account-button", "You are logged out")
 }
 
-// TestEveryStopOfTheKeyboardIsSeen walks through every page from which something is done.
-func TestEveryStopOfTheKeyboardIsSeen(t *testing.T) {
-	s := newStory(t)
+// stopsWhereTheKeyboardIsSeen walks through every page from which something is done.
+func (s *story) stopsWhereTheKeyboardIsSeen() {
 	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1280, 800)); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	walk := func(wanted string, pages ...string) {
-		t.Helper()
+		s.t.Helper()
 		for _, page := range pages {
 			s.goTo(page)
 			s.says(wanted)
 			if n := s.stops(page); n < 5 {
-				t.Errorf("%s has %d stops", page, n)
+				s.t.Errorf("%s has %d stops", page, n)
 			}
 		}
 	}

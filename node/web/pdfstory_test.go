@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp/kb"
@@ -154,15 +153,9 @@ func (s *story) pdfFails() {
 	s.shot("37-pdf-refused", 1920)
 }
 
-func TestPDFInOneScroll(t *testing.T) {
-	s := newStory(t)
+func (s *story) readsALongPDF() {
 	id := s.takenPDF()
-	if err := s.region.Published(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.region.Converged(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.settled()
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	s.click("a[href$='"+string(id)+"']", "Held by")

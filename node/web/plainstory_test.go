@@ -47,8 +47,7 @@ func (s *story) plain(name string) {
 	s.scripts(false)
 }
 
-func TestClinicianReadsWithoutScripts(t *testing.T) {
-	s := newStory(t)
+func (s *story) readsWithoutScripts() {
 	s.taken("Typed in a hurry")
 	s.scripts(false)
 	s.enter("/sign-on", "Dr Amara Okafor", "Find a patient")
@@ -69,7 +68,7 @@ func TestClinicianReadsWithoutScripts(t *testing.T) {
 	s.click(".rw-apply", " of ")
 	s.until("location.search.includes('trust=RYJ') && document.querySelector('input[name=trust][value=RYJ]').checked")
 	if some := js[int](s, rows); some >= all || some == 0 {
-		t.Errorf("%d of %d documents are of one trust", some, all)
+		s.t.Errorf("%d of %d documents are of one trust", some, all)
 	}
 	s.fillIn("#view-name", "Of Imperial")
 	s.click("#save-view button", "Of Imperial")

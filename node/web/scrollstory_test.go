@@ -3,7 +3,6 @@ package web_test
 import (
 	"fmt"
 	"slices"
-	"testing"
 
 	"github.com/chromedp/chromedp/kb"
 )
@@ -96,8 +95,7 @@ func shown(page int) string {
 }
 
 // A page that fails its check on the way says so in the scroll, and one that is refused takes the others with it.
-func TestPagesThatFailInTheScroll(t *testing.T) {
-	s := newStory(t)
+func (s *story) scrollsToPagesThatFail() {
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	s.openNote()

@@ -33,8 +33,7 @@ func (s *story) openNote() {
 	s.until("document.getElementById('picture').naturalWidth > 1000")
 }
 
-func TestClinicianReadsARecordOfAnotherTrust(t *testing.T) {
-	s := newStory(t)
+func (s *story) readsARecordOfAnotherTrust() {
 	s.goTo("/")
 	s.says("Sign on to Ridgeway")
 	s.check("1-sign-on")
@@ -48,14 +47,14 @@ func TestClinicianReadsARecordOfAnotherTrust(t *testing.T) {
 	s.find(s.patient.SpacedNumber())
 	s.check("4-timeline")
 	if rows := js[int](s, "[...document.querySelectorAll('.rw-table tbody tr')].filter(r => r.getBoundingClientRect().bottom <= innerHeight).length"); rows < 20 {
-		t.Errorf("a screen of 1080 lines shows %d rows, at least 20 are wanted", rows)
+		s.t.Errorf("a screen of 1080 lines shows %d rows, at least 20 are wanted", rows)
 	}
 
 	all := js[int](s, "document.querySelectorAll('.rw-table tbody tr').length")
 	js[bool](s, "document.querySelector('input[name=trust][value=RYJ]').click() || true")
 	s.until("document.querySelector('.rw-summary').textContent.includes(' of ') && location.search.includes('trust=RYJ')")
 	if some := js[int](s, "document.querySelectorAll('.rw-table tbody tr').length"); some >= all || some == 0 {
-		t.Errorf("%d of %d documents are of one trust", some, all)
+		s.t.Errorf("%d of %d documents are of one trust", some, all)
 	}
 	s.openNote()
 	s.check("5-scan")
@@ -67,15 +66,14 @@ func TestClinicianReadsARecordOfAnotherTrust(t *testing.T) {
 	width := js[int](s, "document.getElementById('picture').width")
 	js[bool](s, "(document.getElementById('zoom-in').click(), true)")
 	if got := js[int](s, "document.getElementById('picture').width"); got <= width {
-		t.Errorf("zoomed in, the page is %d wide, and was %d", got, width)
+		s.t.Errorf("zoomed in, the page is %d wide, and was %d", got, width)
 	}
 	js[bool](s, "(document.getElementById('fit-page').click(), document.getElementById('rotate').click(), true)")
 	s.until("document.getElementById('picture').classList.contains('rw-turn-90')")
 	s.shot("6-turned", 1920)
 }
 
-func TestEveryKindOfDocumentIsShown(t *testing.T) {
-	s := newStory(t)
+func (s *story) seesEveryKindOfDocument() {
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	list := js[string](s, "location.href")
@@ -134,8 +132,7 @@ func TestRefusalAndEmergency(t *testing.T) {
 	s.silentOn("Emergency access until")
 }
 
-func TestRecordsStaffCannotBreakTheGlass(t *testing.T) {
-	s := newStory(t)
+func (s *story) cannotBreakTheGlass() {
 	s.signOn("Sam Lindqvist")
 	s.find(s.patient.NHSNumber)
 	s.silentOn("Imperial College Healthcare")
