@@ -22,6 +22,14 @@ func (d documentPage) Alone() string {
 // PageURL is the address of the pictures of pages, without which one.
 func (d documentPage) PageURL() string { return d.Alone() + "/page" }
 
+// FrameSize is how large the picture of the page is that is still to come, in words; empty when it is there.
+func (d documentPage) FrameSize() string {
+	if d.FrameBytes == 0 {
+		return ""
+	}
+	return sizeName(uint64(d.FrameBytes))
+}
+
 // showBeside opens two documents of a patient side by side, each as it would be by itself: one that cannot be opened does not
 // keep the other from being read.
 func (p *Portal) showBeside(w http.ResponseWriter, r *http.Request, s *session, of *patient) {

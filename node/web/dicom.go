@@ -1,176 +1,208 @@
 package web
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
-	"math"
-
-	"github.com/ridgeway-exchange/ridgeway/node/media"
+	"slices"
+	"strings"
 )
 
-// The transfer syntaxes whose pixels are read: PS3.5 annex A. Big-endian and every other compression are for a DICOM viewer.
+// The transfer syntaxes whose pixels are read: PS3.5 annex A. Every other is for a DICOM viewer.
 const (
 	implicitLittle = "1.2.840.10008.1.2"
 	explicitLittle = "1.2.840.10008.1.2.1"
 	jpegBaseline   = "1.2.840.10008.1.2.4.50"
+	jpegExtended   = "1.2.840.10008.1.2.4.51" // of 8 bits
 )
 
-// radiograph is what the image pixel module (PS3.3 section C.7.6.3) says of a file's pixels.
+// radiograph is what the head of a file says of its pictures (the image pixel module, PS3.3 section C.7.6.3) and of where each lies.
+// It holds nothing of the file's bytes.
 type radiograph struct {
 	syntax            string
 	rows, columns     int
 	samples, planar   int
 	allocated, stored int
-	high              int
+	high, padding     int // padding: a value that is no part of the picture; -1: there is none
 	signed, inverted  bool
-	slope, intercept  float64
-	centre, width     float64 // of the window; width 0: not said
-	frames            int
-	pixels            []byte   // native, of all frames
-	fragments         [][]byte // encapsulated
 	photometric       string
+	frames            int
+	seen              []seen // one for all frames, or one each
 	subject           subject
+
+	size       int64  // of the file
+	sum        []byte // its SHA-256
+	start, end int64  // where its pixels are
+	jpeg       bool
+	pieces     bool    // they are encapsulated
+	offsets    []int64 // of frames, from start; nil: not known
 }
 
-// paint makes a picture of a frame, counted from 1, through its window where the file has one. It is for reading reports by, not
-// for diagnosis. allow is asked for the memory that it takes.
-func (r *radiograph) paint(frame int, allow func(bytes int64) error) (picture, error) {
-	if frame < 1 || frame > r.frames {
-		return picture{}, fmt.Errorf("%w: there is no frame %d", ErrPicture, frame)
-	}
-	if r.syntax == jpegBaseline {
-		return r.jpegFrame(frame)
-	}
-	img, err := r.render(frame, allow)
-	if err != nil {
-		return picture{}, err
-	}
-	out := picture{width: r.columns, height: r.rows}
-	if gray, ok := img.(*image.Gray); ok { // never a bit a pixel
-		out.data, out.contentType, err = encodePNG(gray)
-	} else {
-		out.data, out.contentType, err = encode(img)
-	}
-	return out, err
-}
+// seen is how values become what is seen: what they mean, and the window onto that.
+type seen struct{ slope, intercept, centre, width float64 } // width 0: not said
 
-func readDICOM(data []byte) (*radiograph, error) {
-	e, err := parseDICOM(data)
+// unseenError is a kind of picture that is not shown, and why, in words for who wants to see it.
+type unseenError struct{ why string }
+
+// Error is why.
+func (e *unseenError) Error() string { return e.why }
+
+// Unwrap is ErrPicture.
+func (*unseenError) Unwrap() error { return ErrPicture }
+
+func unseen(format string, args ...any) error { return &unseenError{fmt.Sprintf(format, args...)} }
+
+// readDICOM reads the head of a file of size bytes, of which data is the beginning. It fails with errMore when that is too little.
+func readDICOM(data []byte, size int64) (*radiograph, error) {
+	e, err := parseDICOM(data, size)
 	if err != nil {
 		return nil, err
 	}
 	r := &radiograph{
 		syntax: e.word(tagSyntax), rows: e.short(tagRows, 0), columns: e.short(tagColumns, 0), samples: e.short(tagSamples, 1), planar: e.short(tagPlanar, 0),
-		allocated: e.short(tagAllocated, 0), signed: e.short(tagSigned, 0) == 1, frames: int(max(e.decimal(tagFrames, 1), 1)),
-		slope: e.decimal(tagSlope, 1), intercept: e.decimal(tagIntercept, 0), centre: e.decimal(tagWindowCentre, 0), width: e.decimal(tagWindowWidth, 0),
-		photometric: e.word(tagPhotometric), pixels: e.values[tagPixels], fragments: e.fragments, subject: e.subject(),
+		allocated: e.short(tagAllocated, 0), padding: e.short(tagPadding, -1), signed: e.short(tagSigned, 0) == 1, frames: int(max(e.decimal(tagFrames, 1), 1)),
+		photometric: e.word(tagPhotometric), subject: e.subject(), size: size, start: e.pixels, end: e.pixels + e.length,
 	}
 	r.stored = e.short(tagStored, r.allocated)
 	r.high = e.short(tagHighBit, r.stored-1)
 	r.inverted = r.photometric == "MONOCHROME1"
+	r.jpeg = r.syntax == jpegBaseline || r.syntax == jpegExtended
 	if r.syntax == "" {
 		r.syntax = implicitLittle // a data set that was stored without its head
 	}
-	return r, r.check()
+	if e.length < 0 {
+		r.end, r.pieces = size, true
+		r.offsets = e.offsets(r.frames, r.end-r.start)
+	}
+	for i := range max(len(e.frames), 1) {
+		r.seen = append(r.seen, e.seen(i))
+	}
+	return r, nil
+}
+
+// seen is how a frame, counted from 0, is to be seen: as it says itself, or as all are.
+func (e *elements) seen(i int) seen {
+	own := e
+	if i < len(e.frames) {
+		own = &elements{values: e.frames[i]}
+	}
+	of := func(tag uint32, other float64) float64 { return own.decimal(tag, e.decimal(tag, other)) }
+	return seen{slope: of(tagSlope, 1), intercept: of(tagIntercept, 0), centre: of(tagWindowCentre, 0), width: of(tagWindowWidth, 0)}
+}
+
+// offsets are where frames begin, as a table says; nil without one that can be right.
+func (e *elements) offsets(frames int, within int64) []int64 {
+	var out []int64
+	switch long := e.values[tagOffsets]; {
+	case frames > maxFrames:
+	case len(long) == 8*frames:
+		for b := range slices.Chunk(long, 8) {
+			out = append(out, int64(binary.LittleEndian.Uint64(b)))
+		}
+	case len(e.table) == 4*frames:
+		for b := range slices.Chunk(e.table, 4) {
+			out = append(out, int64(binary.LittleEndian.Uint32(b)))
+		}
+	}
+	for i, at := range out {
+		if at < 0 || at >= within || i > 0 && at <= out[i-1] {
+			return nil
+		}
+	}
+	return out
+}
+
+// otherwiseWritten reports whether what follows the head of a file is in another order of bytes, or compressed as a whole.
+func otherwiseWritten(syntax string) bool {
+	return syntax == "1.2.840.10008.1.2.2" || syntax == "1.2.840.10008.1.2.1.99" || syntax == "1.2.840.10008.1.2.4.95"
+}
+
+// compression is what people call a transfer syntax (PS3.6 annex A).
+func compression(syntax string) string {
+	of, found := strings.CutPrefix(syntax, "1.2.840.10008.1.2.")
+	switch {
+	case !found:
+		return "a form that only its maker knows"
+	case of == "2":
+		return "big-endian"
+	case of == "5":
+		return "RLE"
+	case of == "4.57", of == "4.70":
+		return "lossless JPEG"
+	case of == "4.80", of == "4.81":
+		return "JPEG-LS"
+	case of == "4.90", of == "4.91", of == "4.92", of == "4.93":
+		return "JPEG 2000"
+	case strings.HasPrefix(of, "4.10"):
+		return "video"
+	case strings.HasPrefix(of, "4.20"):
+		return "high-throughput JPEG 2000"
+	case strings.HasPrefix(of, "1.99"), strings.HasPrefix(of, "4.95"):
+		return "a compressed file"
+	default:
+		return "a form that is rarely used"
+	}
 }
 
 // check refuses what is not read here, and sizes that do not fit each other, before anything is made of them.
 func (r *radiograph) check() error {
+	native := r.syntax == implicitLittle || r.syntax == explicitLittle
 	switch {
-	case r.syntax != implicitLittle && r.syntax != explicitLittle && r.syntax != jpegBaseline:
-		return fmt.Errorf("transfer syntax %s is for a DICOM viewer", r.syntax)
+	case !native && !r.jpeg:
+		return unseen("The picture is stored as %s, which cannot be shown here. Download it, and open it in a DICOM viewer.", compression(r.syntax))
+	case r.start == 0:
+		return unseen("This DICOM file has no picture, and what else it has cannot be shown here: it may be a report, measurements or a plan. Download it, and open it in a DICOM viewer.")
 	case r.rows < 1 || r.columns < 1 || r.rows > 1<<16 || r.columns > maxPixels/r.rows:
-		return fmt.Errorf("%d x %d pixels", r.columns, r.rows)
-	case r.syntax == jpegBaseline:
-		if len(r.fragments) < r.frames || r.frames > 1 && len(r.fragments) != r.frames {
-			return fmt.Errorf("%d fragments for %d frames", len(r.fragments), r.frames)
-		}
+		return fmt.Errorf("%w: %d x %d pixels", ErrPicture, r.columns, r.rows)
+	case r.frames > maxFrames:
+		return unseen("It has %d frames, which cannot be shown here: %d are the most. Download it, and open it in a DICOM viewer.", r.frames, maxFrames)
+	case r.jpeg != r.pieces:
+		return fmt.Errorf("%w: %s does not lie so", ErrPicture, r.syntax)
+	case r.jpeg:
 		return nil
 	case r.allocated != 8 && r.allocated != 16 || r.stored < 1 || r.stored > r.allocated || r.high != r.stored-1:
-		return fmt.Errorf("%d of %d bits", r.stored, r.allocated)
+		return unseen("Its values have %d of %d bits, which cannot be shown here. Download it, and open it in a DICOM viewer.", r.stored, r.allocated)
 	case r.samples == 1 && (r.photometric == "MONOCHROME1" || r.photometric == "MONOCHROME2"):
-	case r.samples == 3 && r.allocated == 8 && r.photometric == "RGB":
+	case r.samples == 3 && r.allocated == 8 && (r.photometric == "RGB" || r.photometric == "YBR_FULL"):
 	default:
-		return fmt.Errorf("photometric interpretation %.16q is for a DICOM viewer", r.photometric)
+		return unseen("Its colours are stored in a way that cannot be shown here. Download it, and open it in a DICOM viewer.")
 	}
-	if r.frames > len(r.pixels) || len(r.pixels)/r.frames < r.size() {
-		return fmt.Errorf("%d bytes for %d frames of %d", len(r.pixels), r.frames, r.size())
+	if length := r.end - r.start; length/int64(r.frames) < r.frameSize() {
+		return fmt.Errorf("%w: %d bytes for %d frames of %d", ErrPicture, length, r.frames, r.frameSize())
 	}
 	return nil
 }
 
-// size is how many bytes a native frame has.
-func (r *radiograph) size() int { return r.rows * r.columns * r.samples * r.allocated / 8 }
-
-// jpegFrame passes a frame on that is a JPEG already.
-func (r *radiograph) jpegFrame(frame int) (picture, error) {
-	data := r.fragments[frame-1]
-	if r.frames == 1 {
-		data = bytes.Join(r.fragments, nil) // one frame may lie in several fragments
-	}
-	config, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	if err != nil || config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
-		return picture{}, fmt.Errorf("%w: a frame is no JPEG that can be shown", ErrPicture)
-	}
-	return picture{data: data, contentType: media.FormatJPEG.ContentType(), width: config.Width, height: config.Height}, nil
+// frameSize is how many bytes a native frame has.
+func (r *radiograph) frameSize() int64 {
+	return int64(r.rows) * int64(r.columns) * int64(r.samples) * int64(r.allocated) / 8
 }
 
-func (r *radiograph) render(frame int, allow func(bytes int64) error) (image.Image, error) {
-	n := r.rows * r.columns
-	if err := allow(int64(n) * 6); err != nil { // what is drawn, and the values on the way to it
-		return nil, err
+// lies is where a frame, counted from 1, is in the file; known is false where only the pieces before it tell.
+func (r *radiograph) lies(frame int) (from, length int64, known bool) {
+	switch {
+	case !r.jpeg:
+		return r.start + int64(frame-1)*r.frameSize(), r.frameSize(), true
+	case r.frames == 1:
+		return r.start, r.end - r.start, true
+	case r.offsets == nil:
+		return 0, 0, false
+	case frame < r.frames:
+		return r.start + r.offsets[frame-1], r.offsets[frame] - r.offsets[frame-1], true
+	default:
+		return r.start + r.offsets[frame-1], r.end - r.start - r.offsets[frame-1], true
 	}
-	raw := r.pixels[(frame-1)*r.size():][:r.size()]
-	if r.samples == 3 {
-		img := image.NewRGBA(image.Rect(0, 0, r.columns, r.rows))
-		for i := range n {
-			var c color.RGBA
-			if r.planar == 1 {
-				c = color.RGBA{raw[i], raw[n+i], raw[2*n+i], 0xff}
-			} else {
-				c = color.RGBA{raw[3*i], raw[3*i+1], raw[3*i+2], 0xff}
-			}
-			copy(img.Pix[4*i:], []byte{c.R, c.G, c.B, c.A})
-		}
-		return img, nil
-	}
-	values := make([]float32, n)
-	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
-	for i := range values {
-		v := float32(float64(r.sample(raw, i))*r.slope + r.intercept)
-		values[i], low, high = v, min(low, v), max(high, v)
-	}
-	// PS3.3 section C.11.2.1.2: the window maps centre and width onto the screen; without one, all values do.
-	bottom, top := float64(low), float64(high)
-	if r.width > 1 {
-		bottom, top = r.centre-0.5-(r.width-1)/2, r.centre-0.5+(r.width-1)/2
-	}
-	img := image.NewGray(image.Rect(0, 0, r.columns, r.rows))
-	for i, v := range values {
-		y := 0.0
-		if top > bottom {
-			y = min(max((float64(v)-bottom)/(top-bottom), 0), 1) * 255
-		}
-		if r.inverted {
-			y = 255 - y
-		}
-		img.Pix[i] = uint8(y + 0.5)
-	}
-	return img, nil
 }
 
-func (r *radiograph) sample(raw []byte, i int) int {
-	v := int(raw[i*r.allocated/8])
-	if r.allocated == 16 {
-		v = int(binary.LittleEndian.Uint16(raw[2*i:]))
+// learn returns what is known once all pieces have come of a file whose table says nothing: there is one for each frame.
+func (r *radiograph) learn(pixels []byte) (*radiograph, error) {
+	_, offsets, err := fragments(pixels)
+	if err == nil && len(offsets) != r.frames {
+		err = fmt.Errorf("%d fragments for %d frames", len(offsets), r.frames)
 	}
-	v &= 1<<r.stored - 1 // what lies above may be an overlay
-	if r.signed && v >= 1<<(r.stored-1) {
-		v -= 1 << r.stored
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPicture, err)
 	}
-	return v
+	out := *r
+	out.offsets = offsets
+	return &out, nil
 }

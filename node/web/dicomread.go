@@ -24,10 +24,16 @@ const (
 	tagStored       = 0x0028_0101
 	tagHighBit      = 0x0028_0102
 	tagSigned       = 0x0028_0103
+	tagPadding      = 0x0028_0120
 	tagWindowCentre = 0x0028_1050
 	tagWindowWidth  = 0x0028_1051
 	tagIntercept    = 0x0028_1052
 	tagSlope        = 0x0028_1053
+	tagWindows      = 0x0028_9132 // sequences of an enhanced image: windows
+	tagMeaning      = 0x0028_9145 // and what values mean
+	tagShared       = 0x5200_9229 // what holds for all frames of an enhanced image (PS3.3 section C.7.6.16)
+	tagPerFrame     = 0x5200_9230 // and what for one of them
+	tagOffsets      = 0x7fe0_0001 // of frames, where 32 bits are too few
 	tagPixels       = 0x7fe0_0010
 	tagItem         = 0xfffe_e000
 	tagItemEnd      = 0xfffe_e00d
@@ -35,41 +41,57 @@ const (
 
 	undefinedLength = math.MaxUint32
 	maxNesting      = 16
+	maxFrames       = 1 << 14
+	maxFragments    = 1 << 16 // pieces that the pictures of a file may be in
 )
 
-var errDICOM = errors.New("the data elements cannot be read")
+var (
+	errDICOM = errors.New("the data elements cannot be read")
+	// errMore is returned for the beginning of a file of which more must be read.
+	errMore = errors.New("the head of the file is longer")
+)
 
-// elements are what lies at the top of a DICOM data set, as slices of it. Nothing is allocated by a length that the file only
-// claims. Values of sequences are passed over.
+// elements are what lies at the top of a DICOM data set, as slices of its beginning. Nothing is allocated by a length that the file
+// only claims. Values of sequences are passed over, but for those that say how frames are to be seen.
 type elements struct {
-	data      []byte
-	at        int
-	implicit  bool
-	values    map[uint32][]byte
-	fragments [][]byte // of encapsulated pixels
+	data     []byte
+	size     int64 // of the file, of which data is the beginning
+	at       int
+	implicit bool
+	values   map[uint32][]byte
+	frames   []map[uint32][]byte // what holds for a frame alone
+
+	pixels     int64 // where they begin: with their first byte, or with the first fragment; 0: there are none
+	length     int64 // of native pixels; -1: they are in fragments
+	table      []byte
+	unreadable bool // of another order of bytes, or compressed as a whole
 }
 
-// parseDICOM walks the data set up to its pixels (PS3.5 section 7.1), after the preamble and the head where there are any.
-func parseDICOM(data []byte) (*elements, error) {
-	e := &elements{data: data, values: make(map[uint32][]byte)}
+// parseDICOM walks the data set up to its pixels (PS3.5 section 7.1), after the preamble and the head where there are any. It fails
+// with errMore when data, the beginning of a file of size bytes, ends before.
+func parseDICOM(data []byte, size int64) (*elements, error) {
+	e := &elements{data: data, size: size, values: make(map[uint32][]byte)}
 	if len(data) >= 132 && string(data[128:132]) == "DICM" {
 		e.at = 132
 	}
 	// A data set without a head is implicit unless a value representation stands where the length would.
 	bare := e.at == 0 && len(data) >= 6 && (data[4] < 'A' || data[5] < 'A')
-	for e.at < len(e.data) {
+	for int64(e.at) < size {
+		if e.unreadable = e.peekGroup() > 2 && otherwiseWritten(e.word(tagSyntax)); e.unreadable {
+			return e, nil
+		}
 		tag, length, err := e.head(e.peekGroup() > 2 && (bare || e.word(tagSyntax) == implicitLittle))
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case tag == tagPixels && length == undefinedLength:
-			return e, e.readFragments()
-		case length == undefinedLength:
+		if tag == tagPixels {
+			return e, e.pixelHead(length)
+		}
+		if tag == tagShared || tag == tagPerFrame {
+			err = e.groups(tag, length)
+		} else if length == undefinedLength {
 			err = e.skipSequence(0)
-		case int64(length) > int64(len(e.data)-e.at):
-			err = errDICOM
-		default:
+		} else if err = e.have(int64(length)); err == nil {
 			if wanted(tag) { // a file may have millions of others
 				e.values[tag] = e.data[e.at : e.at+int(length)]
 			}
@@ -78,11 +100,20 @@ func parseDICOM(data []byte) (*elements, error) {
 		if err != nil {
 			return nil, err
 		}
-		if tag == tagPixels {
-			return e, nil
-		}
 	}
 	return e, nil
+}
+
+// have reports whether there are n bytes more: errMore when they are in the file, but not here.
+func (e *elements) have(n int64) error {
+	switch at := int64(e.at); {
+	case n > e.size-at:
+		return errDICOM
+	case n > int64(len(e.data))-at:
+		return errMore
+	default:
+		return nil
+	}
 }
 
 func (e *elements) peekGroup() uint16 {
@@ -95,8 +126,8 @@ func (e *elements) peekGroup() uint16 {
 // head reads the head of an element: tag, value representation unless it is implicit, and length.
 func (e *elements) head(implicit bool) (tag, length uint32, err error) {
 	e.implicit = implicit
-	if len(e.data)-e.at < 8 {
-		return 0, 0, errDICOM
+	if err := e.have(8); err != nil {
+		return 0, 0, err
 	}
 	b := e.data[e.at:]
 	tag = uint32(binary.LittleEndian.Uint16(b))<<16 | uint32(binary.LittleEndian.Uint16(b[2:]))
@@ -106,8 +137,8 @@ func (e *elements) head(implicit bool) (tag, length uint32, err error) {
 	}
 	switch string(b[4:6]) {
 	case "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV":
-		if len(b) < 12 {
-			return 0, 0, errDICOM
+		if err := e.have(12); err != nil {
+			return 0, 0, err
 		}
 		e.at += 12
 		return tag, binary.LittleEndian.Uint32(b[8:]), nil
@@ -119,58 +150,140 @@ func (e *elements) head(implicit bool) (tag, length uint32, err error) {
 
 // skipSequence passes over a sequence, or an item, of undefined length.
 func (e *elements) skipSequence(depth int) error {
+	return e.inside(e.size, depth, nil)
+}
+
+// inside goes through what lies in a sequence or an item, up to end or to where it says that it ends, and has found hear of each
+// value in it; without found, what has a length is passed over.
+func (e *elements) inside(end int64, depth int, found func(tag uint32, value []byte)) error {
 	if depth > maxNesting {
 		return errDICOM
 	}
-	for e.at < len(e.data) {
+	for int64(e.at) < end {
 		tag, length, err := e.head(e.implicit)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case tag == tagSequenceEnd || tag == tagItemEnd:
+		}
+		if tag == tagSequenceEnd || tag == tagItemEnd {
 			return nil
-		case length == undefinedLength:
-			if err := e.skipSequence(depth + 1); err != nil {
-				return err
+		}
+		deeper := found
+		if tag != tagItem && tag != tagWindows && tag != tagMeaning {
+			deeper = nil
+		}
+		if length == undefinedLength {
+			err = e.inside(end, depth+1, deeper)
+		} else if err = e.have(int64(length)); err == nil && deeper != nil {
+			err = e.inside(int64(e.at)+int64(length), depth+1, deeper)
+		} else if err == nil {
+			if found != nil && tag >= tagWindowCentre && tag <= tagSlope {
+				found(tag, e.data[e.at:e.at+int(length)])
 			}
-		case int64(length) > int64(len(e.data)-e.at):
-			return errDICOM
-		default:
 			e.at += int(length)
 		}
+		if err != nil {
+			return err
+		}
 	}
-	return errDICOM
+	if end == e.size {
+		return errDICOM // it never said that it ends
+	}
+	return nil
 }
 
-// readFragments reads encapsulated pixels (PS3.5 annex A.4): a table of offsets, which is passed over, then fragments.
-func (e *elements) readFragments() error {
-	for n := 0; e.at < len(e.data); n++ {
+// groups reads what an enhanced image says of all its frames, or of each.
+func (e *elements) groups(group, length uint32) error {
+	end := e.size
+	if length != undefinedLength {
+		if err := e.have(int64(length)); err != nil {
+			return err
+		}
+		end = int64(e.at) + int64(length)
+	}
+	for int64(e.at) < end {
+		tag, n, err := e.head(e.implicit)
+		if err != nil || tag == tagSequenceEnd {
+			return err
+		}
+		if tag != tagItem || len(e.frames) >= maxFrames {
+			return errDICOM
+		}
+		to := into(e.values)
+		if group == tagPerFrame {
+			own := make(map[uint32][]byte)
+			e.frames, to = append(e.frames, own), into(own)
+		}
+		until := end
+		if n != undefinedLength {
+			if err := e.have(int64(n)); err != nil {
+				return err
+			}
+			until = int64(e.at) + int64(n)
+		}
+		if err := e.inside(until, 1, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// into keeps the first value of each element: of two windows, the first is the one to begin with.
+func into(values map[uint32][]byte) func(uint32, []byte) {
+	return func(tag uint32, value []byte) {
+		if _, found := values[tag]; !found {
+			values[tag] = value
+		}
+	}
+}
+
+// pixelHead notes where pixels lie. Those in fragments begin with a table of offsets, which may be empty (PS3.5 annex A.4).
+func (e *elements) pixelHead(length uint32) error {
+	if length != undefinedLength {
+		e.pixels, e.length = int64(e.at), int64(length)
+		if e.length > e.size-e.pixels {
+			return errDICOM
+		}
+		return nil
+	}
+	tag, n, err := e.head(true)
+	if err == nil && tag != tagItem {
+		err = errDICOM
+	}
+	if err == nil {
+		err = e.have(int64(n))
+	}
+	if err != nil {
+		return err
+	}
+	e.table = e.data[e.at : e.at+int(n)]
+	e.at += int(n)
+	e.pixels, e.length = int64(e.at), -1
+	return nil
+}
+
+// fragments reads pieces of encapsulated pixels, to the end of them or of data. offsets are where they begin.
+func fragments(data []byte) (pieces [][]byte, offsets []int64, err error) {
+	e := &elements{data: data, size: int64(len(data))}
+	for e.at < len(data) {
+		from := int64(e.at)
 		tag, length, err := e.head(true)
 		switch {
 		case err != nil:
-			return err
+			return nil, nil, err
 		case tag == tagSequenceEnd:
-			return nil
-		case tag != tagItem || int64(length) > int64(len(e.data)-e.at):
-			return errDICOM
+			return pieces, offsets, nil
+		case tag != tagItem || int64(length) > int64(len(data)-e.at) || len(pieces) >= maxFragments:
+			return nil, nil, errDICOM
 		}
-		if n > maxFragments {
-			return errDICOM
-		}
-		if n > 0 {
-			e.fragments = append(e.fragments, e.data[e.at:e.at+int(length)])
-		}
+		pieces, offsets = append(pieces, data[e.at:e.at+int(length)]), append(offsets, from)
 		e.at += int(length)
 	}
-	return errDICOM
+	return pieces, offsets, nil
 }
-
-// maxFragments is how many pieces the picture of a file may be in.
-const maxFragments = 1 << 16
 
 // wanted reports whether an element is one that a picture, or whose it is, depends on.
 func wanted(tag uint32) bool {
-	return tag == tagSyntax || tag == tagPixels || tag>>16 == tagPatientName>>16 && tag <= tagBirthDate || tag>>16 == tagRows>>16 && tag <= tagSlope
+	return tag == tagSyntax || tag == tagOffsets || tag>>16 == tagPatientName>>16 && tag <= tagBirthDate || tag>>16 == tagRows>>16 && tag <= tagSlope
 }
 
 // word returns the first value of an element that is text; empty when there is none.

@@ -22,7 +22,7 @@
 //
 // Sessions are held in memory: 10,000 of them, 10 of one user, and they end with the process. A session knows its last 50
 // patients. A timeline has at most 5,000 documents. A page image has at most 100 million pixels and 64 MiB, text and
-// structured documents are shown up to 4 MiB; what is larger, and every format without a viewer, is offered as a download.
+// structured documents are shown up to 4 MiB, and DICOM up to 16,384 frames; what is larger, and every format without a viewer, is offered as a download.
 // A request brings documents of 4 GiB and 200 files at most, 16 such requests at a time, 4 of one person.
 //
 // # Compatibility

@@ -39,6 +39,7 @@ type documentPage struct {
 	Self                 string   // without page
 	Digest               string   // first bytes of the part's SHA-256
 	Radiograph           bool     // it is a DICOM image
+	FrameBytes           int64    // that have to come before it is shown; 0: it has been fetched
 	Terms                Terms    // under which it is shared; zero: not known
 	Own                  bool     // this trust holds it
 	Glass                bool     // it was asked for in an emergency, whether or not it is shared otherwise
@@ -175,6 +176,8 @@ func (p *Portal) fill(ctx context.Context, s *session, x reading, body *document
 		return nil, err
 	}
 	switch {
+	case format == media.FormatDICOM:
+		return p.fillFrame(ctx, s, x, body)
 	case paintable(format):
 		return p.fillPicture(ctx, s, x, body)
 	case format == media.FormatText, format == media.FormatCDA:
@@ -212,40 +215,42 @@ func paintable(f media.Format) bool {
 }
 
 func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *documentPage) (*admin.Head, error) {
-	got, pic, err := p.fetchPage(ctx, x)
+	got, pic, err := p.fetchPage(ctx, x, nil)
 	switch {
 	case errors.Is(err, ErrPicture), errors.Is(err, errTooLarge):
-		body.Kind, body.Why = "file", "This page is of a kind that cannot be shown here."
+		body.Kind, body.Why = "file", whyUnseen(err)
 		return got.head, nil
 	case err != nil:
 		return got.head, err
 	}
-	body.Radiograph = media.FormatOf(got.head.GetContentType()) == media.FormatDICOM
 	s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, picture: pic}, p.now())
 	body.Kind, body.Width, body.Height, body.Retried, body.Agrees = "picture", pic.width, pic.height, got.retried, pic.agrees
 	return got.head, nil
 }
 
-// fetchPage fetches one page and makes a picture of it.
-func (p *Portal) fetchPage(ctx context.Context, x reading) (piece, picture, error) {
-	q := x.request()
-	if f, known := x.format(); !known || f != media.FormatDICOM { // frames are not cut out of a file
-		q.Pages = strconv.Itoa(x.page)
+// fetchPage fetches one page and makes a picture of it. told hears of what has come; it may be nil.
+func (p *Portal) fetchPage(ctx context.Context, x reading, told func(came, of int64)) (piece, picture, error) {
+	f, known := x.format()
+	if known && f == media.FormatDICOM || !known && p.heads.get(headKey{x.document, x.part}) != nil {
+		return p.fetchFrame(ctx, x, told)
 	}
-	got, err := p.collect(ctx, q, maxPage)
-	if _, known := x.format(); !known && x.page > 1 && admin.CodeOf(err) == admin.CodeBadInput {
-		q.Pages = ""
-		got, err = p.collect(ctx, q, maxPage)
+	q := x.request()
+	q.Pages = strconv.Itoa(x.page)
+	got, err := p.collectTold(ctx, q, maxPage, told)
+	if beyond := admin.CodeOf(err) == admin.CodeBadInput && x.page > 1; !known && (beyond || errors.Is(err, errTooLarge)) {
+		if head, failed := p.probe(ctx, x.request()); failed == nil { // of what was not cut into pages, there is one page
+			got.head = head
+		}
+	}
+	if !known && media.FormatOf(got.head.GetContentType()) == media.FormatDICOM {
+		p.drop(got) // its frames are fetched otherwise
+		return p.fetchFrame(ctx, x, told)
 	}
 	if err != nil {
 		return got, picture{}, err
 	}
 	defer p.drop(got)
-	if media.FormatOf(got.head.GetContentType()) != media.FormatDICOM {
-		pic, err := p.paint(ctx, got.head.GetContentType(), got.data)
-		return got, pic, err
-	}
-	pic, err := p.paintFrame(ctx, x, got.data)
+	pic, err := p.paint(ctx, got.head.GetContentType(), got.data)
 	return got, pic, err
 }
 

@@ -35,15 +35,23 @@ func (p *Portal) drop(x piece) { p.holding.Release(x.held) }
 // collect fetches what is wanted into memory, up to limit bytes. What fails its check is fetched once more; until all of it
 // is good there is nothing to show.
 func (p *Portal) collect(ctx context.Context, q *admin.FetchRequest, limit int) (piece, error) {
-	out, err := p.collectOnce(ctx, q, limit)
+	return p.collectTold(ctx, q, limit, nil)
+}
+
+// collectTold is collect with somebody who waits: told hears how much has come, and of how much.
+func (p *Portal) collectTold(ctx context.Context, q *admin.FetchRequest, limit int, told func(came, of int64)) (piece, error) {
+	if told == nil {
+		told = func(int64, int64) {}
+	}
+	out, err := p.collectOnce(ctx, q, limit, told)
 	if admin.CodeOf(err) == admin.CodeIntegrity {
-		out, err = p.collectOnce(ctx, q, limit)
+		out, err = p.collectOnce(ctx, q, limit, told)
 		out.retried = true
 	}
 	return out, err
 }
 
-func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit int) (out piece, err error) {
+func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit int, told func(came, of int64)) (out piece, err error) {
 	done := false
 	err = p.config.Region.Fetch(ctx, q, func(step *admin.FetchReply) error {
 		switch {
@@ -64,6 +72,7 @@ func (p *Portal) collectOnce(ctx context.Context, q *admin.FetchRequest, limit i
 			}
 			out.held += n
 			out.data = append(out.data, step.GetData()...)
+			told(int64(len(out.data)), out.head.GetSending())
 		}
 		return nil
 	})

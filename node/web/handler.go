@@ -40,6 +40,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.HandleFunc("GET /patients/{key}", p.withPurpose(p.showTimeline))
 	mux.HandleFunc("GET /patients/{key}/documents/{document}", p.withPurpose(p.showDocument))
 	mux.HandleFunc("GET /patients/{key}/documents/{document}/page", p.withPurpose(p.sendPage))
+	mux.HandleFunc("GET /patients/{key}/documents/{document}/coming", p.withPurpose(p.sendComing))
 	mux.HandleFunc("GET /patients/{key}/documents/{document}/file", p.withPurpose(p.sendFile))
 	mux.HandleFunc("GET /patients/{key}/emergency", p.withPurpose(p.showEmergency))
 	mux.HandleFunc("POST /patients/{key}/emergency", p.withPurpose(p.declareEmergency))

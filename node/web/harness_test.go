@@ -59,6 +59,7 @@ type fakeRegion struct {
 	glass   map[string]time.Time
 	askers  []*admin.Asker
 	fetches int
+	asked   []*admin.FetchRequest
 	refuse  error // of every question
 }
 
@@ -96,6 +97,7 @@ func (f *fakeRegion) Fetch(_ context.Context, q *admin.FetchRequest, send func(*
 	f.mu.Lock()
 	d := f.docs[q.GetDocument()]
 	f.fetches++
+	f.asked = append(f.asked, q)
 	f.askers = append(f.askers, q.GetAsker())
 	if f.onFetch != nil {
 		f.onFetch()

@@ -64,7 +64,7 @@ func Contradiction(format media.Format, file []byte, number string, known Person
 		s.header(root)
 		said = s.subject
 	case media.FormatDICOM:
-		e, err := parseDICOM(file)
+		e, err := parseDICOM(file, int64(len(file)))
 		if err != nil {
 			return ""
 		}

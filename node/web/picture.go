@@ -88,24 +88,16 @@ func (p *Portal) paintScan(ctx context.Context, page picture) (_ picture, ok boo
 	return page, true, nil
 }
 
-// paintFrame makes a picture of a frame of a DICOM file that is the patient's.
-func (p *Portal) paintFrame(ctx context.Context, x reading, data []byte) (out picture, err error) {
+// paintFrame makes a picture of the bytes of a frame of a DICOM file.
+func (p *Portal) paintFrame(ctx context.Context, r *radiograph, frame int, raw []byte) (out picture, err error) {
 	defer func() {
 		if recover() != nil { // as in paint
 			out, err = picture{}, ErrPicture
 		}
 	}()
-	r, err := readDICOM(data)
-	if err != nil {
-		return picture{}, fmt.Errorf("%w: %w", ErrPicture, err)
-	}
-	agrees, err := p.crossCheck(ctx, x, r.subject)
-	if err != nil {
-		return picture{}, err
-	}
 	held := int64(0)
 	defer func() { p.painting.Release(held) }()
-	out, err = r.paint(x.page, func(n int64) error {
+	return r.paint(frame, raw, func(n int64) error {
 		if n > maxPainting {
 			return fmt.Errorf("%w: %d bytes", ErrPicture, n)
 		}
@@ -115,8 +107,6 @@ func (p *Portal) paintFrame(ctx context.Context, x reading, data []byte) (out pi
 		held = n
 		return nil
 	})
-	out.agrees = agrees
-	return out, err
 }
 
 func claimedSize(format media.Format, data []byte) (image.Config, error) {

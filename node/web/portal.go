@@ -67,6 +67,7 @@ type Portal struct {
 	takings   slots      // requests that bring documents
 	downloads slots      // requests that take whole ones
 	drafts    drafts     // of agreements
+	heads     heads      // of DICOM files that are being read
 	refusals  turnedAway // sign-ons
 }
 

@@ -39,15 +39,18 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 		return
 	}
 	if f, known := x.format(); known && !paintable(f) {
-		unpaintable(w)
+		unpaintable(w, "This page is of a kind that cannot be shown here.")
 		return
 	}
 	pic, there := s.shelf.take(x.document, x.part, x.page, p.now())
 	if !there || x.located == nil {
 		var got piece
-		if got, pic, err = p.fetchPage(r.Context(), x); err != nil {
+		told, over := s.coming.begin(x)
+		got, pic, err = p.fetchPage(r.Context(), x, told)
+		over()
+		if err != nil {
 			if errors.Is(err, ErrPicture) || errors.Is(err, errTooLarge) {
-				unpaintable(w)
+				unpaintable(w, whyUnseen(err))
 				return
 			}
 			p.refuse(w, r, s, of, nil, err)
@@ -65,8 +68,11 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 	_, _ = w.Write(pic.data) // a browser that has gone needs nothing
 }
 
-func unpaintable(w http.ResponseWriter) {
-	http.Error(w, "This page is of a kind that cannot be shown here. Download the document to read it.", http.StatusUnsupportedMediaType)
+func unpaintable(w http.ResponseWriter, why string) {
+	if !strings.Contains(why, "Download") {
+		why += " Download the document to read it."
+	}
+	http.Error(w, why, http.StatusUnsupportedMediaType)
 }
 
 // sendFile sends a part as it is, or a range of it. Each piece was verified before it is sent; when one is missing, the

@@ -51,6 +51,7 @@ type session struct {
 	place    string // where the user was when it was locked
 	patients []*patient
 	shelf    shelf
+	coming   coming
 	visits   map[string]*visits // by NHS number
 	replaced map[string]string  // documents of the list that was read last, and what has taken their place
 

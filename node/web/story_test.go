@@ -83,6 +83,7 @@ func (s *story) seesEveryKindOfDocument() {
 		{"Picture", "document.getElementById('picture') && document.getElementById('picture').naturalWidth > 100"},
 		{"DICOM", "document.getElementById('picture') && document.getElementById('picture').naturalWidth === 512"},
 	}, func(kind string) { s.check("7-" + kind) })
+	s.framesShown(list)
 }
 
 func TestRefusalAndEmergency(t *testing.T) {

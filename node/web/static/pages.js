@@ -4,7 +4,8 @@ import { Thumbs } from './thumbs.js'
 
 // Pages of a document in one scroll, whatever they are drawn from. Those in sight and the next ones are drawn, far ones are let go,
 // and what is flown past is not asked for. A kind of document says how the element of a page is filled (put), emptied (clear) and
-// sized (fitIn), how a page comes (want), what is small of it (small), and what there is to say of one that was fetched twice (again).
+// sized (fitIn), how a page comes (want), what is small of it (small), what there is to say of one that was fetched twice (again), and
+// how much has come of one that is waited for (waiting).
 const ahead = 2
 const still = 120 // milliseconds after which a scroll has come to rest
 
@@ -104,8 +105,17 @@ export class Pages extends Stage {
     const drawn = this.sheets.shown.get(page)?.classList.contains('rw-drawn')
     if (this.failed.has(page)) this.say(this.failed.get(page), 'explain')
     else this.say(this.again(page))
-    if (!drawn && !this.failed.has(page)) this.slow = setTimeout(() => this.say(`Fetching page ${page}`), 200)
+    if (drawn || this.failed.has(page)) return
+    this.slow = setTimeout(() => {
+      this.say(`Fetching page ${page}`)
+      this.waiting(page)
+    }, 200)
   }
+
+  // awaited reports whether a page is the one that is read, and still on its way.
+  awaited (page) { return page === this.page && !this.failed.has(page) && !this.sheets.shown.get(page)?.classList.contains('rw-drawn') }
+
+  waiting () {}
 
   scrolled () {
     const now = performance.now()

@@ -3,6 +3,7 @@ import { Store } from './store.js'
 
 // Pages of a scan, one picture each: each is a release of its own.
 const thumbWidth = 96
+const large = 1 << 20 // bytes from which on it is said how many have come
 
 class Viewer extends Pages {
   constructor (root) {
@@ -24,7 +25,12 @@ class Viewer extends Pages {
     const drawn = () => this.arrived(page, box)
     if (picture.complete && picture.naturalWidth) drawn()
     else picture.addEventListener('load', drawn, { once: true })
-    picture.addEventListener('error', () => { this.given = null; this.fail(page, new Error('This page could not be shown.')) }, { once: true })
+    picture.addEventListener('error', () => { // asked for again, the page says what is wrong
+      if (this.given?.page === page) this.given = null
+      picture.hidden = true
+      picture.removeAttribute('src')
+      this.want(page)
+    }, { once: true })
   }
 
   clear (page, box) {
@@ -47,6 +53,29 @@ class Viewer extends Pages {
   }
 
   again (page) { return this.store.again.has(page) ? `The first copy of page ${page} failed its check and was thrown away. This one was fetched again, and is right.` : '' }
+
+  // waiting says how much has come of a large page while it is waited for.
+  async waiting (page) {
+    if (this.asking) return
+    this.asking = true
+    const bar = this.el('coming')
+    try {
+      while (this.awaited(page)) {
+        const answer = await fetch(`${this.root.dataset.rwComing}?part=${this.part}&page=${page}`, { cache: 'no-store' })
+        const [came, of] = answer.ok ? (await answer.text()).split(' ').map(Number) : [0, 0]
+        if (of > large && this.awaited(page)) {
+          bar.hidden = false
+          bar.firstElementChild.max = of
+          bar.firstElementChild.value = came
+          bar.lastElementChild.textContent = came < of ? `${megabytes(came)} of ${megabytes(of)} MB` : `${megabytes(of)} MB, being drawn`
+        }
+        await new Promise((done) => setTimeout(done, 250))
+      }
+    } catch { /* the page itself says what is wrong */ }
+    this.asking = false
+    bar.hidden = true
+    if (page !== this.page && this.awaited(this.page)) this.waiting(this.page)
+  }
 
   fill () {
     super.fill()
@@ -93,5 +122,7 @@ class Viewer extends Pages {
     return canvas
   }
 }
+
+const megabytes = (n) => (n / 1e6).toFixed(1)
 
 for (const root of document.querySelectorAll('[data-rw-pages]')) new Viewer(root)
