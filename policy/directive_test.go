@@ -268,6 +268,24 @@ func TestAConsentIsOnlyWhatAnAgreementMakesOfIt(t *testing.T) {
 	}
 }
 
+// TestWhatAConsentExceptsIsNotConsentedTo where no directive refuses it: for the custodian's own staff, and in an emergency.
+func TestWhatAConsentExceptsIsNotConsentedTo(t *testing.T) {
+	for name, change := range map[string]func(*Request){
+		"own staff": func(r *Request) { r.User.Trust = "RYJ" },
+		"emergency": func(r *Request) { r.BreakGlass, r.Purpose = true, "BTG" },
+	} {
+		r, f := good(t)
+		change(&r)
+		f.Agreement = mustCompile(t, `@id("asked") permit (principal, action, resource) when { context.consented };`)
+		for _, except := range [][]federation.Scope{nil, {{Type: r.Document.Type}}} {
+			f.Directives = []Directive{consent(4, 8, federation.Scope{Role: "clinician"}, except...)}
+			if d := Decide(r, f); d.Permitted() != (except == nil) {
+				t.Errorf("%s, %d exceptions: %v", name, len(except), d.Chain)
+			}
+		}
+	}
+}
+
 func TestTheNewestRefusalIsNamed(t *testing.T) {
 	r, f := good(t)
 	f.Directives = []Directive{denial(1, 5, federation.Scope{}), denial(2, 9, federation.Scope{Trust: "RAS"}, federation.Scope{Role: "nurse"}), denial(3, 7, federation.Scope{})}
