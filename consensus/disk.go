@@ -125,21 +125,17 @@ func Examine(c Config) (forgotten bool, err error) {
 	return forgotten, errors.Join(err, r.release())
 }
 
-// Blank reports whether a folder has neither a replica nor what is left of one: it is not there, or was emptied.
+// Blank reports whether a folder has no replica's mark: it is not there, was emptied, or no replica was ever opened in it. What else
+// lies in it says nothing of what the replica promised, and Open takes a folder without mark, log and state for a new one.
 func Blank(dir string) (bool, error) {
-	entries, err := os.ReadDir(dir)
+	info, err := os.Stat(filepath.Join(dir, markFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return true, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("look at the replica's folder: %w", err)
 	}
-	for _, e := range entries {
-		if name := e.Name(); name == markFile || name == logDir || name == currentFile || strings.HasPrefix(name, statePrefix) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return info.Size() == 0, nil
 }
 
 // Forget prepares the folder of a closed replica that lost part of its log or whose disk was damaged to take part again, with

@@ -208,6 +208,40 @@ func TestMissingMarkIsRefused(t *testing.T) {
 	}, ErrDamaged)
 }
 
+// TestAFolderWithoutItsMarkIsBlank whatever else lies in it: Open would begin anew in it, and could vote twice.
+func TestAFolderWithoutItsMarkIsBlank(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRegion(t)
+		r := g.start(1)[0]
+		g.set(r, "k", "v")
+		g.crash(r)
+		dir := g.dirs[testID(1)]
+		blank := func(what string, want bool) {
+			t.Helper()
+			if got, err := Blank(dir); err != nil || got != want {
+				t.Errorf("%s: blank %v, %v", what, got, err)
+			}
+		}
+		blank("as it was left", false)
+		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
+			t.Fatal(err)
+		}
+		blank("without a log", false)
+		if err := os.Truncate(filepath.Join(dir, markFile), 0); err != nil {
+			t.Fatal(err)
+		}
+		blank("with an empty mark", true)
+		if err := os.Remove(filepath.Join(dir, markFile)); err != nil {
+			t.Fatal(err)
+		}
+		blank("with a state and no mark", true)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		blank("not there", true)
+	})
+}
+
 func TestDamagedStateIsRefused(t *testing.T) {
 	g := newRegion(t)
 	r := g.start(1)[0]

@@ -302,7 +302,7 @@ func (n *Node) openConsensus(ctx context.Context) error {
 	if founded {
 		// A replica that begins anew could vote twice: it must know that it has forgotten.
 		if blank, err := consensus.Blank(cfg.Dir); err != nil || blank {
-			return consensusProblem(n.options.Data, errors.Join(err, fmt.Errorf("%s is gone or was emptied: %w", cfg.Dir, consensus.ErrDamaged)))
+			return consensusProblem(n.options.Data, errors.Join(err, fmt.Errorf("%s is gone or was emptied, of its mark at least: %w", cfg.Dir, consensus.ErrDamaged)))
 		}
 	}
 	if n.options.Small {

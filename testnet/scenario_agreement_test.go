@@ -337,7 +337,7 @@ func TestATransferEndsWhenTheAgreementExpires(t *testing.T) {
 		s.approves(ryj, s.proposes(ryj, &admin.ProposeAgreementRequest{Text: form(withEverybody), Expires: ends.UnixMicro()}).GetId())
 		s.must(s.r.Converged(s.ctx))
 		got, err := s.r.Fetch(s.ctx, ras, &admin.FetchRequest{Document: string(id)}, nil)
-		if over := time.Since(ends); err == nil || got.Bytes == 0 || over < 0 || over > 5*time.Second {
+		if over := time.Since(ends); err == nil || got.Bytes == 0 || over < 0 || over > time.Second {
 			s.Errorf("%d bytes, %v, %s after the end", got.Bytes, err, over)
 		}
 		s.reopens(ryj)
