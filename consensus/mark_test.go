@@ -1,6 +1,8 @@
 package consensus
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,4 +71,45 @@ func TestFirstBarrierOfATermIsItsOwnPlace(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A log that has everything but one thing that the mark says was promised is another log, or an older one.
+func TestLogThatFallsShortOfTheMarkIsRefused(t *testing.T) {
+	g := newRegion(t)
+	r := g.start(1)[0]
+	g.set(r, "k", "v")
+	g.close(r)
+	path := filepath.Join(g.dirs[testID(1)], markFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, gen, _ := decodeMark(b[:markSlot])
+	if m, other, ok := decodeMark(b[markSlot:]); ok && other > gen {
+		now, gen = m, other
+	}
+	promises := []struct {
+		what   string
+		change func(*mark)
+	}{
+		{"one entry more", func(m *mark) { m.index++ }},
+		{"the last entry of a later term", func(m *mark) { m.entryTerm++ }},
+		{"a later term", func(m *mark) { m.term++ }},
+		{"a vote in a later term", func(m *mark) { m.voteTerm++ }},
+		{"no more than there is", func(*mark) {}}, // the last: this one goes on, and promises more
+	}
+	for _, p := range promises {
+		promised := now
+		p.change(&promised)
+		if err := os.WriteFile(path, bytes.Repeat(promised.encode(gen), 2), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(g.config(testID(1)))
+		if err == nil {
+			err = again.Close(g.context(10 * time.Second))
+		}
+		if short := promised != now; errors.Is(err, ErrLogLost) != short || !short && err != nil {
+			t.Errorf("%s was promised: %v", p.what, err)
+		}
+	}
 }
