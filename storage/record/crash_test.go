@@ -2,11 +2,13 @@ package record
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // A copy of the folder taken while documents are added is what a crash leaves, or less kind: the files are copied one after
@@ -54,6 +56,59 @@ func TestCopyOfTheFolderKeepsEverythingAcknowledged(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// The power may fail at any moment: what is to be told of a document is then there with what happened to it, or neither is.
+func TestDocumentIsNeverThereWithoutItsOutboxEntry(t *testing.T) {
+	dir := t.TempDir()
+	var cuts []string
+	watching := false
+	opt := testOptions(dir)
+	opt.Sync = func(f *os.File) error {
+		if !watching || filepath.Base(f.Name()) != "GUARD" {
+			return nil
+		}
+		cuts = append(cuts, filepath.Join(t.TempDir(), "cut"))
+		return os.CopyFS(cuts[len(cuts)-1], os.DirFS(dir)) // the one writer waits for this
+	}
+	s := open(t, opt)
+	shared := add(t, s, patient, letter(1))
+	settle(t, s, 1, federation.KindPublish)
+	watching = true
+	fresh := add(t, s, patient, letter(2))
+	if err := s.Withdraw(ctx, shared, "filed in error"); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	added, withdrawn := 0, 0
+	for _, cut := range cuts {
+		after := open(t, testOptions(cut))
+		pending, err := after.Pending(ctx, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := make(map[federation.DocumentID]federation.Kind)
+		for _, e := range pending {
+			told[e.Document] = e.Kind
+		}
+		if _, err := after.Document(ctx, fresh); err == nil {
+			added++
+			if told[fresh] != federation.KindPublish {
+				t.Errorf("a document is there, and nothing that publishes it: %v", told)
+			}
+		} else if !errors.Is(err, storage.ErrNotFound) {
+			t.Error(err)
+		}
+		if document(t, after, shared).State.Phase == Withdrawn {
+			withdrawn++
+			if told[shared] != federation.KindWithdraw {
+				t.Errorf("a document is withdrawn, and nothing tells the region: %v", told)
+			}
+		}
+	}
+	if added == 0 || withdrawn == 0 {
+		t.Errorf("of %d moments %d had the document and %d the withdrawal", len(cuts), added, withdrawn)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
