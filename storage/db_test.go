@@ -136,5 +136,13 @@ func TestSyncErrorThatBadgerOnlyLogsFailsTheStore(t *testing.T) {
 		if !errors.Is(err, ErrFailed) {
 			t.Errorf("%q: got %v", format, err)
 		}
+		db = openTest(t, t.TempDir(), Chunks)
+		err = db.Update(t.Context(), func(txn *badger.Txn) error { // in the middle of the very write
+			db.bdg.Opts().Logger.Errorf(format, errors.New("input/output error"))
+			return txn.Set([]byte("k"), []byte("v"))
+		})
+		if !errors.Is(err, ErrFailed) {
+			t.Errorf("%q while it was written: got %v", format, err)
+		}
 	}
 }

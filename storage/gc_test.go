@@ -60,13 +60,15 @@ func TestCollectingGarbageKeepsEveryLiveValue(t *testing.T) {
 			break
 		}
 		files++
-		crashed := openTest(t, copyDir(t, dir), Chunks)
-		for i := 0; i < 100; i += 8 {
-			if v, err := get(crashed, fmt.Sprintf("key%05d", i)); err != nil || len(v) != 50000 {
-				t.Fatalf("key %d after %d files: %d bytes, %v", i, files, len(v), err)
+		for after, left := range map[string]string{"a kill": copyDir(t, dir), "a power cut": afterPowerCut(t, dir)} {
+			crashed := openTest(t, left, Chunks)
+			for i := 0; i < 100; i += 8 {
+				if v, err := get(crashed, fmt.Sprintf("key%05d", i)); err != nil || len(v) != 50000 {
+					t.Fatalf("key %d after %d files and %s: %d bytes, %v", i, files, after, len(v), err)
+				}
 			}
+			crashed.Close()
 		}
-		crashed.Close()
 	}
 	if files < 2 {
 		t.Fatalf("%d files were given back", files)

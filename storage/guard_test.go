@@ -327,12 +327,12 @@ func TestTornSlotFallsBackToTheMarkBefore(t *testing.T) {
 }
 
 func TestFailedSyncIsFatalForTheStore(t *testing.T) {
-	for _, victim := range []string{markFile, ".vlog", badger.ManifestFilename} {
+	for victim, profile := range map[string]Profile{markFile: Chunks, ".vlog": Chunks, ".mem": Records, badger.ManifestFilename: Chunks} {
 		t.Run(victim, func(t *testing.T) {
 			failing := false
 			broken := errors.New("input/output error")
 			dir := t.TempDir()
-			db, err := Open(Options{Dir: dir, Profile: Chunks, Small: true, Sync: func(f *os.File) error {
+			db, err := Open(Options{Dir: dir, Profile: profile, Small: true, Sync: func(f *os.File) error {
 				if failing && strings.HasSuffix(f.Name(), victim) {
 					return broken
 				}
@@ -363,9 +363,9 @@ func TestFailedSyncIsFatalForTheStore(t *testing.T) {
 			if err := db.Update(t.Context(), write); !errors.Is(err, ErrFailed) {
 				t.Fatalf("a write after the failed one: %v", err)
 			}
-			mustHave(t, copyDir(t, dir), Chunks, 5)
+			mustHave(t, copyDir(t, dir), profile, 5)
 			db.Close()
-			mustHave(t, dir, Chunks, 5)
+			mustHave(t, dir, profile, 5)
 		})
 	}
 }

@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/dgraph-io/badger/v4/options"
 )
 
 func TestDamagedTablesAndManifestAreRefused(t *testing.T) {
@@ -72,6 +75,47 @@ func TestDamagedTablesAndManifestAreRefused(t *testing.T) {
 		})
 	}
 	mustHave(t, copyDir(t, base), Records, 100)
+}
+
+// A table that is damaged while the store is open must not look like one that never had the key: a missing refusal would read as
+// permission. What is read then is wrong, and the seal of the values tells.
+func TestDamageBehindAnOpenStoreIsNotAbsence(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openTest(t, dir, Records)
+	table := newest(t, dir, ".sst", 0)
+	b, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip(t, table, int64(bytes.Index(b, []byte("value00050value00050"))+20))
+	if got, err := get(db, "key00050"); err != nil || len(got) != 500 {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+}
+
+// Each of these settings has a measured reason, and no other test notices when Badger's default comes back.
+func TestBadgerIsSetUpAsTheGuardNeedsIt(t *testing.T) {
+	for _, p := range []Profile{Records, Audit, Chunks} {
+		o := Options{Dir: t.TempDir(), Profile: p}
+		if err := o.setDefaults(); err != nil {
+			t.Fatal(err)
+		}
+		b := o.badgerOptions(badgerLogger{})
+		if b.ChecksumVerificationMode != options.OnTableRead || !b.VerifyValueChecksum {
+			t.Errorf("%s: damage is looked for as %v, in values %v", p, b.ChecksumVerificationMode, b.VerifyValueChecksum)
+		}
+		if b.SyncWrites != (p == Chunks) { // while garbage is collected no key may be durable before its value
+			t.Errorf("%s: Badger syncs itself: %v", p, b.SyncWrites)
+		}
+		if inTree := b.ValueThreshold >= mib; inTree != (p != Chunks) {
+			t.Errorf("%s: values up to %d bytes are in the tree", p, b.ValueThreshold)
+		}
+	}
 }
 
 func listNames(t *testing.T, dir string) (names []string) {
