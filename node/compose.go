@@ -47,13 +47,9 @@ func (s *speaker) waits(ctx context.Context, matches func(federation.Kind, []byt
 
 // compose makes the next statement of what waits and puts it in flight.
 func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
-	pending, err := s.records.Pending(ctx, federation.MaxPointers)
-	if err != nil {
-		return record.InFlight{}, false, fmt.Errorf("read the outbox: %w", err)
-	}
-	body, entries := s.gather(pending)
-	if len(entries) == 0 {
-		return record.InFlight{}, false, nil
+	body, entries, err := s.next(ctx)
+	if err != nil || len(entries) == 0 {
+		return record.InFlight{}, false, err
 	}
 	reserved := make(chan error, 1)
 	go func() { reserved <- s.reserve(ctx, s.spoken.Load()+1) }() // while the region is asked: both wait for a disk
@@ -85,6 +81,35 @@ func (s *speaker) compose(ctx context.Context) (record.InFlight, bool, error) {
 	return flight, true, s.records.SetInFlight(ctx, flight)
 }
 
+// next returns what the next statement says, and the entries that it tells. The outbox is read by pages, for more may have to
+// be passed over than one holds; what was passed over behind the first page is not read again for a while.
+func (s *speaker) next(ctx context.Context) (body federation.Body, entries []record.EntryID, err error) {
+	waits := make(map[federation.DocumentID]bool)
+	after, now, skipped := record.EntryID(0), time.Now(), false
+	if now.After(s.lookBack) {
+		s.passed, s.lookBack = 0, now.Add(heldFor)
+	}
+	for {
+		page, err := s.records.PendingAfter(ctx, after, s.page)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the outbox: %w", err)
+		}
+		s.waiting(page, waits)
+		last := len(page) < s.page
+		if last && !skipped {
+			s.release(waits)
+		}
+		body, entries = s.gather(page)
+		if last || len(entries) > 0 {
+			return body, entries, nil
+		}
+		if after = page[len(page)-1].ID; s.passed > after {
+			after, skipped = s.passed, true
+		}
+		s.passed = after
+	}
+}
+
 // gather takes from what waits the first entry, and those after it that go into the same statement. What cannot be told is
 // passed over: others must not wait for it.
 func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []record.EntryID) {
@@ -94,7 +119,6 @@ func (s *speaker) gather(pending []record.OutboxEntry) (federation.Body, []recor
 	var withdraw federation.Withdraw
 	size, most := 0, federation.MaxPointers
 	now := time.Now()
-	s.release(pending)
 	for _, e := range pending {
 		if e.Err != nil {
 			s.complain(e, e.Err)
@@ -153,13 +177,22 @@ func (s *speaker) hold(told []federation.Pointer, unclear []federation.DocumentI
 	}
 }
 
-// release forgets documents that are kept back and are not to be told any more.
-func (s *speaker) release(pending []record.OutboxEntry) {
+// waiting adds to docs those of a page that are kept back.
+func (s *speaker) waiting(page []record.OutboxEntry, docs map[federation.DocumentID]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.held, func(id federation.DocumentID, _ time.Time) bool {
-		return !slices.ContainsFunc(pending, func(e record.OutboxEntry) bool { return e.Kind == federation.KindPublish && e.Document == id })
-	})
+	for _, e := range page {
+		if _, back := s.held[e.Document]; back && e.Kind == federation.KindPublish {
+			docs[e.Document] = true
+		}
+	}
+}
+
+// release forgets documents that are kept back and are not to be told any more. waits are those that are.
+func (s *speaker) release(waits map[federation.DocumentID]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.held, func(id federation.DocumentID, _ time.Time) bool { return !waits[id] })
 }
 
 func (s *speaker) holds(id federation.DocumentID, now time.Time) bool {

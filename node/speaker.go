@@ -53,6 +53,9 @@ type speaker struct {
 
 	complained map[record.EntryID]bool // of run only
 	apart      map[record.EntryID]int  // of run only: how many may share a statement with an entry, where that is not as many as fit
+	page       int                     // how many entries of the outbox are read at once
+	passed     record.EntryID          // of run only: up to here nothing behind the first page can be told
+	lookBack   time.Time               // of run only: when passed is forgotten
 
 	mu      sync.Mutex
 	settled map[record.EntryID]outcome
@@ -75,7 +78,7 @@ func newSpeaker(n *Node) *speaker {
 		},
 		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
 		changed: make(chan struct{}), complained: make(map[record.EntryID]bool), apart: make(map[record.EntryID]int),
-		held: make(map[federation.DocumentID]time.Time),
+		held: make(map[federation.DocumentID]time.Time), page: federation.MaxPointers,
 	}
 }
 

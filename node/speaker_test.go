@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -220,6 +221,71 @@ func TestWhatCannotBeToldDoesNotHoldUpTheRest(t *testing.T) {
 	})
 	if a, ok := body.(federation.Agreement); !ok || a.Version != 2 || len(entries) != 1 || entries[0] != 3 {
 		t.Errorf("got %v for %v, want the entry that can be told", body, entries)
+	}
+}
+
+// More can have to be passed over than are read at once: what comes behind is told all the same, and nothing is read again each time.
+func TestManyThatCannotBeToldDoNotHoldUpTheRest(t *testing.T) {
+	number, err := record.ParseNHSNumber("9434765919")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := record.Open(t.Context(), record.Options{Dir: t.TempDir(), Trust: "RYJ", Sealer: storage.NewSealer([32]byte{1}), SubjectKey: [32]byte{2}, IDKey: [32]byte{3}, Small: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	s := newSpeaker(&Node{})
+	s.records, s.logger, s.page = store, slog.New(slog.DiscardHandler), 2
+	take := func(n int) federation.DocumentID {
+		t.Helper()
+		d := documentOf(textItem(fmt.Sprint("Letter ", n), ""), []federation.Part{{ContentType: "text/plain", Name: "a.txt"}})
+		added, err := store.Add(t.Context(), record.Item{Patient: number, Document: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return added.ID
+	}
+	says := func(want ...federation.DocumentID) {
+		t.Helper()
+		body, entries, err := s.next(t.Context())
+		publish, _ := body.(federation.Publish)
+		var got []federation.DocumentID
+		for _, p := range publish.Pointers {
+			got = append(got, p.Document)
+		}
+		if err != nil || !slices.Equal(got, want) || len(entries) != len(want) {
+			t.Fatalf("next is %v, %v, want %v", got, err, want)
+		}
+	}
+	var back []federation.Pointer
+	var ids []federation.DocumentID
+	for n := range 5 {
+		ids = append(ids, take(n))
+		back = append(back, federation.Pointer{Document: ids[n]})
+	}
+	s.hold(back, ids)
+	says()
+	says() // from behind what was passed over
+	good := take(5)
+	says(good)
+	if len(s.held) != 5 || s.passed == 0 {
+		t.Errorf("%d are kept back, passed over up to %d", len(s.held), s.passed)
+	}
+	s.hold(back[:1], nil)
+	if err := store.Withdraw(t.Context(), ids[1], "filed in error"); err != nil {
+		t.Fatal(err)
+	}
+	s.lookBack = time.Time{} // the time has passed
+	says(ids[0])
+	s.held[ids[0]] = time.Now().Add(heldFor)
+	s.lookBack = time.Time{}
+	says(good)
+	s.held[good] = time.Now().Add(heldFor)
+	s.lookBack = time.Time{}
+	says()
+	if _, back := s.held[ids[1]]; back || len(s.held) != 5 {
+		t.Errorf("kept back are %v, and %s is withdrawn", s.held, ids[1])
 	}
 }
 

@@ -47,13 +47,22 @@ type OutboxEntry struct {
 // Pending returns what waits to be told, most urgent and oldest first, at most limit entries; what the statement in flight
 // covers is left out. Entries of several kinds can stand side by side: a statement has one kind.
 func (s *Store) Pending(ctx context.Context, limit int) ([]OutboxEntry, error) {
+	return s.PendingAfter(ctx, 0, limit)
+}
+
+// PendingAfter returns what comes behind an entry in the order of Pending, at most limit entries.
+func (s *Store) PendingAfter(ctx context.Context, after EntryID, limit int) ([]OutboxEntry, error) {
 	var out []OutboxEntry
 	err := s.view(ctx, func(txn *badger.Txn) error {
 		covered, err := s.covered(txn)
 		if err != nil {
 			return err
 		}
-		return s.scan(txn, []byte{rowOutbox}, func(k, plain []byte) (bool, error) {
+		from := []byte{rowOutbox}
+		if after != 0 {
+			from = append(entryKey(rowOutbox, after), 0)
+		}
+		return s.scanFrom(txn, []byte{rowOutbox}, from, func(k, plain []byte) (bool, error) {
 			id := EntryID(lastUint64(k))
 			if len(out) >= limit {
 				return false, nil

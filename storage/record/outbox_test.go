@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -63,6 +64,39 @@ func TestOutboxGoesDirectivesThenWithdrawalsThenTheRest(t *testing.T) {
 		t.Errorf("%+v, %v", pending, err)
 	}
 	clean(t, s)
+}
+
+func TestOutboxIsReadByPages(t *testing.T) {
+	s := fresh(t)
+	for n := range 5 {
+		add(t, s, patient, letter(n))
+	}
+	if _, err := s.Enqueue(ctx, federation.Approve{}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Pending(ctx, 10)
+	if err != nil || len(all) != 6 {
+		t.Fatalf("%d entries, %v", len(all), err)
+	}
+	var got, want []EntryID
+	for after := EntryID(0); ; {
+		page, err := s.PendingAfter(ctx, after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("%d entries, %v", len(page), err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			got, after = append(got, e.ID), e.ID
+		}
+	}
+	for _, e := range all {
+		want = append(want, e.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("by pages %v, at once %v", got, want)
+	}
 }
 
 func TestStatementInFlightSurvivesACrash(t *testing.T) {
