@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,8 +18,10 @@ import (
 
 const (
 	addressLook = time.Second
-	// doubleTimeout is how long another process with this node's keys has to answer.
+	// doubleTimeout is how long another process with this node's keys has to answer once it is asked, and doubleWithin how long it is
+	// asked again and again: on a busy machine, or while its disk hangs, it can be slow.
 	doubleTimeout = 3 * time.Second
+	doubleWithin  = 10 * time.Second
 )
 
 // address returns where others reach this node. A port of 0 stands for the one that the system has chosen.
@@ -111,18 +114,38 @@ func (n *Node) tellAddress(ctx context.Context) error {
 
 // answers reports whether another process with this node's keys answers at an address.
 func (n *Node) answers(ctx context.Context, addr string) bool {
-	ctx, cancel := context.WithTimeout(ctx, doubleTimeout)
+	return askedAgain(ctx, doubleWithin, func(ctx context.Context) (answered, certain bool) {
+		ctx, cancel := context.WithTimeout(ctx, doubleTimeout)
+		defer cancel()
+		stream, err := n.door.DialJoin(ctx, addr, endpoint.PeerID(n.ID()))
+		if err != nil {
+			return false, errors.Is(err, endpoint.ErrWrongPeer) || errors.Is(err, endpoint.ErrClosed)
+		}
+		defer func() { _ = stream.Close() }()
+		// By another name it may be this very process.
+		for _, c := range n.door.Connections() {
+			if c.Lane == endpoint.LaneJoin && !c.Outgoing && c.Peer == endpoint.PeerID(n.ID()) {
+				return false, true
+			}
+		}
+		return true, true
+	})
+}
+
+// askedAgain asks until the answer is certain, or for as long as within, and returns the last answer.
+func askedAgain(ctx context.Context, within time.Duration, ask func(context.Context) (answered, certain bool)) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	stream, err := n.door.DialJoin(ctx, addr, endpoint.PeerID(n.ID()))
-	if err != nil {
-		return false
-	}
-	defer func() { _ = stream.Close() }()
-	// By another name it may be this very process.
-	for _, c := range n.door.Connections() {
-		if c.Lane == endpoint.LaneJoin && !c.Outgoing && c.Peer == endpoint.PeerID(n.ID()) {
+	tick := time.NewTicker(addressLook)
+	defer tick.Stop()
+	for {
+		if answered, certain := ask(ctx); certain {
+			return answered
+		}
+		select {
+		case <-ctx.Done():
 			return false
+		case <-tick.C:
 		}
 	}
-	return true
 }

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -67,5 +69,40 @@ func TestSecondProcessOnACopiedFolderStops(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Error("two processes go on with one node's keys")
+	}
+}
+
+func TestSlowProcessOnACopiedFolderIsAskedAgain(t *testing.T) {
+	tests := []struct {
+		name  string
+		slow  time.Duration // until it answers
+		other bool          // with another node's keys
+		want  bool
+		took  time.Duration
+	}{
+		{name: "at once", want: true},
+		{name: "busy for a while", slow: doubleTimeout + 4*time.Second, want: true, took: doubleTimeout + 4*time.Second},
+		{name: "somebody else", other: true},
+		{name: "nobody", slow: time.Hour, took: doubleWithin},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				got := askedAgain(t.Context(), doubleWithin, func(ctx context.Context) (answered, certain bool) {
+					ctx, cancel := context.WithTimeout(ctx, doubleTimeout)
+					defer cancel()
+					select {
+					case <-ctx.Done():
+						return false, false
+					case <-time.After(tt.slow - time.Since(began)):
+						return !tt.other, true
+					}
+				})
+				if took := time.Since(began); got != tt.want || took != tt.took {
+					t.Errorf("got %v after %s, want %v after %s", got, took, tt.want, tt.took)
+				}
+			})
+		})
 	}
 }
