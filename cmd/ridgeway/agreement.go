@@ -263,8 +263,9 @@ apply, contradictions, and whether the trust's own staff would be locked out of
 its own records. An error keeps it from being proposed: the exit status is 2
 then. A warning is for somebody to look at. FILE is - for standard input.
 
-With --data it is checked against the roster of the node's region. Without a
-node it is checked for the trust of --trust, and not against a roster.
+With --data it is checked against the roster of the node's region, for the
+node's trust. Without a node it is checked for the trust of --trust instead, and
+not against a roster.
 
 JSON: file, findings (line, column, severity, code, rule, text), errors,
 warnings, roster (whether it was checked against one), cedar.`,
@@ -273,6 +274,11 @@ warnings, roster (whether it was checked against one), cedar.`,
   ridgeway agreement check --trust RYJ sharing.cedar`,
 		Args: argument(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if trust != "" {
+				if err := unused(cmd, "--trust", "data"); err != nil {
+					return err
+				}
+			}
 			text, err := a.readAgreement(args[0])
 			if err != nil {
 				return err

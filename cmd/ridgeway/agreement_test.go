@@ -129,6 +129,9 @@ func TestDraftsThatAreWrong(t *testing.T) {
 			}
 		})
 	}
+	if e := here("agreement", "check", "--trust", "RYJ", "--data", dir, "draft.yaml"); e.status != 2 || !strings.Contains(e.errOut, "check --trust' makes no use of --data") {
+		t.Errorf("a node is named, and a trust instead of one: %v", e)
+	}
 	for _, args := range [][]string{{"nowhere.yaml"}, {dir}, {os.DevNull}} {
 		here(append([]string{"agreement", "check", "--json"}, args...)...).failure(t, admin.CodeBadInput)
 	}
