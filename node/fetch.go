@@ -242,6 +242,8 @@ func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, exchange.ErrAudit) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded): // here: what another node found is not told
+		return n.unwritten(err)
 	case errors.As(err, &refusal):
 		switch refusal.Outcome {
 		case policy.Denied:

@@ -173,10 +173,13 @@ func (n *Node) patient(text string) (record.NHSNumber, error) {
 	return number, nil
 }
 
-func (n *Node) diskFull(err error) error {
+func (n *Node) diskFull(err error) error { return n.noRoom("", err) }
+
+// noRoom is diskFull with what it means, said first.
+func (n *Node) noRoom(what string, err error) error {
 	free, total := n.space.Free()
 	n.logger.Warn("too little free space", slog.Any("error", err))
-	return admin.Errorf(admin.CodeDiskFull, "too little space is free for it at %s: %d MiB of %d MiB, of which a reserve is kept. Nothing was lost; make room and run it again", n.options.Data, free>>20, total>>20)
+	return admin.Errorf(admin.CodeDiskFull, "%stoo little space is free for it at %s: %d MiB of %d MiB, of which a reserve is kept. Nothing was lost; make room and run it again", what, n.options.Data, free>>20, total>>20)
 }
 
 // storeProblem says what a failed write means.
@@ -219,7 +222,7 @@ func (n *Node) noted(p *audit.Pending) error {
 // unwritten says why an entry is not in the audit log.
 func (n *Node) unwritten(err error) error {
 	if errors.Is(err, storage.ErrDiskFull) {
-		return n.diskFull(err)
+		return n.noRoom("nothing is done without evidence, and ", err)
 	} else if err != nil {
 		return admin.Errorf(admin.CodeUnavailable, "the audit log cannot be written (%v), and nothing is done without evidence", err)
 	}

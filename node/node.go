@@ -223,7 +223,7 @@ func (n *Node) openFolder(ctx context.Context) error {
 		return err
 	}
 	n.logger = n.logger.With(slog.String("trust", string(n.membership.Trust)))
-	n.space, err = storage.NewSpace(storage.SpaceConfig{Dir: data, Logger: n.logger, Statfs: n.options.Statfs})
+	n.space, err = storage.NewSpace(storage.SpaceConfig{Dir: data, Logger: n.logger, Statfs: n.options.Statfs, Write: storage.RoomForWrites(n.options.Small)})
 	if err != nil {
 		return folderProblem(data, fmt.Errorf("measure free space: %w", err))
 	}

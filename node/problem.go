@@ -131,3 +131,11 @@ func CheckListen(ctx context.Context, listen string) error {
 	}
 	return conn.Close()
 }
+
+// stateProblem says why the node stops when its copy of the region's state has stopped itself.
+func (n *Node) stateProblem(cause error) error {
+	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
+		return admin.Errorf(admin.CodeDiskFull, "the node stops because the volume of %s is full, so that its copy of the region's state cannot be written (%v). What was acknowledged is kept: make room, and start it again", n.options.Data, cause)
+	}
+	return admin.Errorf(admin.CodeIntegrity, "the node stops because its copy of the region's state cannot go on: %v", cause)
+}

@@ -1,15 +1,20 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 func TestAnswersOfTheOperatingSystemSayWhatToDo(t *testing.T) {
@@ -30,6 +35,41 @@ func TestAnswersOfTheOperatingSystemSayWhatToDo(t *testing.T) {
 		for _, err := range []error{folderProblem("/d", wrapped), (&Node{options: Options{Data: "/d"}}).storeOpenProblem("data folder", wrapped)} {
 			if admin.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%v: got %s: %v, want %s with %q", c.cause, admin.CodeOf(err), err, c.code, c.words)
+			}
+		}
+	}
+}
+
+func TestFullVolumeIsNamedWhereverItShows(t *testing.T) {
+	n := &Node{options: Options{Data: "/d"}, logger: slog.New(slog.DiscardHandler)}
+	var err error
+	n.space, err = storage.NewSpace(storage.SpaceConfig{Dir: t.TempDir(), Reserve: -1, Statfs: func(string) (uint64, uint64, error) { return 300 << 20, 2 << 20, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := fmt.Errorf("write: %w", &fs.PathError{Op: "write", Path: "/d/x", Err: syscall.ENOSPC})
+	audit := fmt.Errorf("intent: %w: %w", exchange.ErrAudit, storage.ErrDiskFull)
+	id := federation.NewDocumentID("RYJ", federation.DocumentKey{1})
+	for _, c := range []struct {
+		name  string
+		err   error
+		code  admin.Code
+		words []string
+	}{
+		{"state", n.stateProblem(full), admin.CodeDiskFull, []string{"the node stops", "/d", "no space left", "is kept", "make room"}},
+		{"state, else", n.stateProblem(storage.ErrIntegrity), admin.CodeIntegrity, []string{"cannot go on"}},
+		{"own release", n.releaseProblem(id, exchange.Selection{}, &exchange.Refusal{Outcome: policy.Unavailable, Cause: audit}), admin.CodeDiskFull, []string{"without evidence", "2 MiB of 300 MiB", "make room"}},
+		{"other's release", n.releaseProblem(id, exchange.Selection{}, audit), admin.CodeDiskFull, []string{"without evidence", "make room"}},
+		{"no evidence, else", n.releaseProblem(id, exchange.Selection{}, exchange.ErrAudit), admin.CodeUnavailable, []string{"the audit log cannot be written"}},
+		{"given up", n.releaseProblem(id, exchange.Selection{}, fmt.Errorf("%w: %w", exchange.ErrAudit, context.Canceled)), "", []string{"canceled"}},
+		{"there", n.releaseProblem(id, exchange.Selection{}, &exchange.Refusal{Outcome: policy.Unavailable}), admin.CodeUnavailable, []string{"RYJ, which holds"}},
+	} {
+		if c.code != "" && admin.CodeOf(c.err) != c.code {
+			t.Errorf("%s: got %s: %v", c.name, admin.CodeOf(c.err), c.err)
+		}
+		for _, w := range c.words {
+			if !strings.Contains(c.err.Error(), w) {
+				t.Errorf("%s: %v lacks %q", c.name, c.err, w)
 			}
 		}
 	}

@@ -124,7 +124,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	switch n.space.Level() {
 	case storage.LevelOK:
 	case storage.LevelWarn:
-		add("the disk is filling up: below a tenth (6.4 GiB of a large one, 128 MiB of a small one) no more documents are taken in, below half of that the node only reads. Make room")
+		add("the disk is filling up: below a tenth (6.4 GiB of a large one, 128 MiB of a small one) no more documents are taken in, and below half of that (112 MiB of a small one) only evidence is written. Make room")
 	case storage.LevelNoIngest:
 		add("THE DISK IS NEARLY FULL: no documents are taken in. Make room on the volume of %s", n.options.Data)
 	case storage.LevelReadOnly:

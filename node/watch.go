@@ -59,7 +59,7 @@ func (n *Node) watch(ctx context.Context) {
 // stopped returns why the node cannot go on, nil while it can.
 func (n *Node) stopped() error {
 	if st := n.replica.Status(); st.State == consensus.Stopped {
-		return admin.Errorf(admin.CodeIntegrity, "the node stops because its copy of the region's state cannot go on: %v", st.Cause)
+		return n.stateProblem(st.Cause)
 	}
 	for _, store := range []struct {
 		what string

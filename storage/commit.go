@@ -61,7 +61,7 @@ func (d *DB) Allow(p Purpose, bytes int64) error {
 		p = d.purpose()
 	}
 	// A group can start a memtable and make Badger flush one; those bytes are on top of the write's own.
-	return d.opt.Space.Allow(p, bytes+d.queued.Load()+3*d.opt.MemTable)
+	return d.opt.Space.Allow(p, bytes+d.queued.Load()+flushed*d.opt.MemTable)
 }
 
 // exclusive runs fn on the committer's goroutine, while no transaction is under way.

@@ -68,6 +68,20 @@ type Options struct {
 	Sync func(*os.File) error
 }
 
+// RoomForWrites returns what each write to a store with the usual memtable asks of the free space beside its own bytes, for
+// SpaceConfig.Write.
+func RoomForWrites(small bool) uint64 { return uint64(flushed * memTable(small)) }
+
+// flushed is how many memtables are counted on top of a write: it can start one, and make Badger flush another into tables.
+const flushed = 3
+
+func memTable(small bool) int64 {
+	if small {
+		return 4 * mib
+	}
+	return 16 * mib
+}
+
 func (o *Options) setDefaults() error {
 	var errs []error
 	if o.Dir == "" {
@@ -80,10 +94,7 @@ func (o *Options) setDefaults() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.MemTable == 0 {
-		o.MemTable = 16 * mib
-		if o.Small {
-			o.MemTable = 4 * mib
-		}
+		o.MemTable = memTable(o.Small)
 	}
 	if o.ValueLogFile == 0 {
 		o.ValueLogFile = 256 * mib

@@ -71,6 +71,7 @@ type SpaceConfig struct {
 	Logger  *slog.Logger                                          // nil discards
 	Statfs  func(dir string) (total, available uint64, err error) // nil asks the operating system
 	MinFree uint64                                                // bytes that no write may go below; 0 is 64 MiB
+	Write   uint64                                                // bytes that every write asks for beside its own; where MinFree and these are not free, the level is LevelReadOnly
 	Reserve int64                                                 // bytes of the reserve file; 0 is 32 MiB, negative is none
 	Every   time.Duration                                         // how often Run measures; 0 is 5 seconds
 }
@@ -85,7 +86,7 @@ type SpaceConfig struct {
 //	 <  5 %     read-only  Ingest, Metadata
 //	 < MinFree             everything; the reserve file is given up for Essential writes first
 //
-// On a small volume a level begins at MinFree (read-only), twice (no-ingest) or three times (warn) that, where this is more.
+// On a small volume a level begins at MinFree and Write (read-only), twice (no-ingest) or three times (warn) MinFree, where this is more.
 // Of a volume larger than 64 GiB the percentages are of 64 GiB: a tenth of a large volume would be terabytes that
 // nobody may use. A level is left upwards only when the free space is one percentage point above its bound, so that a node at
 // the bound does not switch to and fro.
@@ -223,7 +224,7 @@ func (s *Space) nextLevel(now Level, free, base uint64) Level {
 		percent float64
 		floor   uint64 // for a volume so small that the percentage is less than what each write must leave
 		level   Level
-	}{{readOnlyPercent, s.cfg.MinFree, LevelReadOnly}, {noIngestPercent, 2 * s.cfg.MinFree, LevelNoIngest}, {warnPercent, 3 * s.cfg.MinFree, LevelWarn}}
+	}{{readOnlyPercent, s.cfg.MinFree + s.cfg.Write, LevelReadOnly}, {noIngestPercent, 2 * s.cfg.MinFree, LevelNoIngest}, {warnPercent, 3 * s.cfg.MinFree, LevelWarn}}
 	percent := float64(base) / percentOfAll
 	for _, b := range bounds {
 		bound := max(b.percent*percent, float64(b.floor))

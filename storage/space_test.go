@@ -163,9 +163,10 @@ func TestLargeVolumeIsNotRefusedForItsPercentage(t *testing.T) {
 func TestSmallVolumeSaysWhatItRefuses(t *testing.T) {
 	for _, c := range []struct {
 		free  uint64 // MiB of 120
+		write uint64 // MiB that every write asks for
 		level Level
-	}{{119, LevelNoIngest}, {63, LevelReadOnly}} {
-		s, err := NewSpace(SpaceConfig{Dir: t.TempDir(), Reserve: -1, Statfs: func(string) (uint64, uint64, error) { return 120 * mib, c.free * mib, nil }})
+	}{{119, 0, LevelNoIngest}, {63, 0, LevelReadOnly}, {111, 48, LevelReadOnly}, {113, 48, LevelNoIngest}} {
+		s, err := NewSpace(SpaceConfig{Dir: t.TempDir(), Reserve: -1, Write: c.write * mib, Statfs: func(string) (uint64, uint64, error) { return 120 * mib, c.free * mib, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,6 +175,9 @@ func TestSmallVolumeSaysWhatItRefuses(t *testing.T) {
 		}
 		if err := s.Allow(Ingest, 1); !errors.Is(err, ErrDiskFull) {
 			t.Errorf("%d MiB free: got %v", c.free, err)
+		}
+		if err := s.Allow(Essential, int64(c.write)*mib); errors.Is(err, ErrDiskFull) != (c.level == LevelReadOnly) {
+			t.Errorf("%d MiB free, level %s: evidence is refused: %v", c.free, c.level, err)
 		}
 	}
 }

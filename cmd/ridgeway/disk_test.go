@@ -70,8 +70,12 @@ func TestFullDisk(t *testing.T) {
 		if disk := o["disk"].(map[string]any); disk["state"] != "read_only" || !strings.Contains(strings.Join(texts(o["warnings"]), " "), "THE DISK IS FULL") {
 			t.Errorf("the status says so: got %v and %v", disk, o["warnings"])
 		}
-		for _, args := range [][]string{{"locate", patient}, {"object", patient}, {"withdraw", held}, {"fetch", held, "--out", "full.pdf"}} {
-			p.fails(t, admin.CodeDiskFull, []string{"too little space is free", p.path("d1"), "1 MiB of 1000 MiB", "make room"}, append(args, "--data", "d1")...)
+		for i, args := range [][]string{{"locate", patient}, {"fetch", held, "--out", "full.pdf"}, {"object", patient}, {"withdraw", held}} {
+			why := ""
+			if i == 0 {
+				why = "nothing is done without evidence, and "
+			}
+			p.fails(t, admin.CodeDiskFull, []string{why + "too little space is free", p.path("d1"), "1 MiB of 1000 MiB", "make room"}, append(args, "--data", "d1")...)
 		}
 	})
 	t.Run("after room was made", func(t *testing.T) {
