@@ -185,6 +185,9 @@ func TestFetchCutAtRandomPointsResumes(t *testing.T) {
 		if cuts < rounds/2 {
 			s.Errorf("%d cuts in %d fetches: that shows nothing", cuts, rounds)
 		}
+		if resumed == 0 { // the restart of the custodian is short enough for that
+			s.Error("no stream was taken up again within its fetch")
+		}
 	})
 }
 
