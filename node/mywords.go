@@ -50,7 +50,7 @@ func plainRole(code string) string {
 	case "governance-lead":
 		return "member of staff who looks after who may see records"
 	case "privacy-officer":
-		return "member of staff who checks who has looked at records"
+		return "member of staff who keeps records private"
 	case "admin":
 		return "member of staff who looks after the computers"
 	case "system":

@@ -21,7 +21,7 @@ func TestAPatientReadsWhoLookedInPlainWords(t *testing.T) {
 	}{
 		"any clinician":      {at(&admin.ReportAccess{Kind: "looked_up", Role: "clinician", Purpose: "TREAT"}), "A member of staff who treats patients at Hillingdon looked at the list of your documents, to treat you."},
 		"no purpose":         {at(&admin.ReportAccess{Kind: "opened", Role: "doctor", Title: "Letter"}), "A doctor at Hillingdon opened “Letter”. They did not say why."},
-		"a judgement":        {at(&admin.ReportAccess{Kind: "reviewed", Role: "privacy-officer", BreakGlass: true}), "A member of staff who checks who has looked at records at Hillingdon checked whether it was right to open your records in an emergency."},
+		"a judgement":        {at(&admin.ReportAccess{Kind: "reviewed", Role: "privacy-officer", BreakGlass: true}), "A member of staff who keeps records private at Hillingdon checked whether it was right to open your records in an emergency."},
 		"a report":           {at(&admin.ReportAccess{Kind: "reviewed", Role: "records-staff", Purpose: "PATRQT"}), "A member of health records staff at Hillingdon asked who has seen your documents, because you asked for it."},
 		"a role of tomorrow": {at(&admin.ReportAccess{Kind: "looked_up", Role: "astronaut", Purpose: "TREAT"}), "A member of staff at Hillingdon looked at the list of your documents, to treat you."},
 	} {
