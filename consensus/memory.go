@@ -25,7 +25,9 @@ func (m *MemoryStore) find(hash uint64, key []byte) ([]byte, bool, error) {
 
 // Scan visits the keys with the prefix, from the given one on, in ascending order.
 func (m *MemoryStore) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	return scanRows(memCursors(m.runs, prefix, from), prefix, fn)
+	var c scan
+	c.inMemory(m.runs, prefix, from)
+	return c.run(prefix, fn)
 }
 
 // Update runs fn on a Tx over the store. When fn returns an error, or writes more than a command may, nothing changes.

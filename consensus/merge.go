@@ -46,6 +46,7 @@ type tableCursor struct {
 	at    pageReader
 	fault error
 
+	own    []byte // room for a page that is not in the cache
 	ahead  []byte // pages read ahead, as sealed, when none is kept
 	opened []byte
 	clear  []byte // unpacked
@@ -59,7 +60,22 @@ const keepPages = 8
 
 // cursor begins with the first key that is not before from.
 func (t *table) cursor(from []byte, keep int) *tableCursor {
-	return &tableCursor{table: t, page: t.seek(from), keep: keep, from: from}
+	c := &tableCursor{}
+	c.begin(t, from, keep)
+	return c
+}
+
+// begin is cursor with the room that c has.
+func (c *tableCursor) begin(t *table, from []byte, keep int) {
+	*c = tableCursor{table: t, page: t.seek(from), keep: keep, from: from, own: c.own, at: pageReader{k: c.at.k}}
+}
+
+// end lets go of all but that room.
+func (c *tableCursor) end() {
+	*c = tableCursor{own: c.own, at: pageReader{k: c.at.k}}
+	if cap(c.own) > largestScratch {
+		c.own = nil
+	}
 }
 
 func (c *tableCursor) next() bool {
@@ -92,7 +108,7 @@ func (c *tableCursor) next() bool {
 func (c *tableCursor) read() ([]byte, error) {
 	t := c.table
 	if c.keep > -keepPages {
-		return t.page(c.page, c.keep > 0)
+		return t.page(c.page, c.keep > 0, &c.own)
 	}
 	size := t.offset[c.page+1] - t.offset[c.page]
 	if len(c.ahead) == 0 {
@@ -178,50 +194,3 @@ func (m *merged) next() bool {
 func (m *merged) row() (key, value []byte, deleted bool) { return m.cursors[m.at].row() }
 
 func (m *merged) err() error { return m.fault }
-
-// scanStart returns where a scan begins.
-func scanStart(prefix, from []byte) []byte {
-	if bytes.Compare(from, prefix) > 0 {
-		return from
-	}
-	return prefix
-}
-
-// memCursors returns cursors over those runs that have keys to scan.
-func memCursors(runs []*memRun, prefix, from []byte) []cursor {
-	var cursors []cursor // most scans of most rows find none
-	start := scanStart(prefix, from)
-	for _, run := range runs {
-		if i := run.seek(start); i < len(run.entries) && bytes.HasPrefix(run.entries[i].row.key(), prefix) {
-			if cursors == nil {
-				cursors = make([]cursor, 0, 8)
-			}
-			cursors = append(cursors, &memCursor{left: run.entries[i:]})
-		}
-	}
-	return cursors
-}
-
-// scanRows calls fn for the rows with a prefix.
-func scanRows(cursors []cursor, prefix []byte, fn func(key, value []byte) (bool, error)) error {
-	if len(cursors) == 0 {
-		return nil
-	}
-	rows := merge(cursors)
-	for rows.next() {
-		key, value, deleted := rows.row()
-		if !bytes.HasPrefix(key, prefix) {
-			return nil
-		}
-		if deleted {
-			continue
-		}
-		if more, err := fn(key, value); err != nil || !more {
-			return err
-		}
-	}
-	if err := rows.err(); err != nil {
-		return fmt.Errorf("read state: %w", err)
-	}
-	return nil
-}

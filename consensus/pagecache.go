@@ -3,14 +3,16 @@ package consensus
 import "sync"
 
 // pageCache keeps pages in clear, bounded by bytes. It is in parts with a lock each. Within a part the pages stand in a ring:
-// one that was used since the hand last passed stays, one that was not makes room.
+// one that was used since the hand last passed stays, one that was not makes room. Of what is read while a part is full one page in
+// admitOne comes in: what is wanted often is in soon, and reads all over a state that is larger than the cache do not throw out a page,
+// and leave it to the collector, for each page that they bring.
 type pageCache struct {
 	parts   [cacheParts]cachePart
 	scratch sync.Pool // of *scratch
 }
 
-// scratch is room for a page on its way into the cache.
-type scratch struct{ sealed, packed []byte }
+// scratch is room for a page that is read, and for a page and a key that are looked at.
+type scratch struct{ sealed, packed, page, key []byte }
 
 // largestScratch is what is not kept: few rows are so large.
 const largestScratch = 16 * pageSize
@@ -23,12 +25,14 @@ func (c *pageCache) borrow() *scratch {
 }
 
 func (c *pageCache) giveBack(s *scratch) {
-	if cap(s.sealed) <= largestScratch && cap(s.packed) <= largestScratch {
+	if max(cap(s.sealed), cap(s.packed), cap(s.page)) <= largestScratch {
 		c.scratch.Put(s)
 	}
 }
 
 const cacheParts = 16
+
+const admitOne = 8
 
 type pageID struct {
 	table uint64
@@ -48,6 +52,7 @@ type cachePart struct {
 	at    map[pageID]int // place in ring
 	ring  []cachedPage
 	hand  int
+	full  uint64 // how many were read while it was full
 }
 
 func newPageCache(limit int64) *pageCache {
@@ -62,16 +67,21 @@ func (c *pageCache) part(id pageID) *cachePart {
 	return &c.parts[mix(id.table*hashA^uint64(id.page), hashB)%cacheParts]
 }
 
-func (c *pageCache) get(table uint64, page int) []byte {
+// get returns a page; or nil, and whether put is to be called with it.
+func (c *pageCache) get(table uint64, page int) (b []byte, wanted bool) {
 	id := pageID{table, page}
 	p := c.part(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i, ok := p.at[id]; ok {
 		p.ring[i].used = true
-		return p.ring[i].page
+		return p.ring[i].page, false
 	}
-	return nil
+	if p.bytes+2*pageSize <= p.limit {
+		return nil, true
+	}
+	p.full++
+	return nil, mix(p.full, hashB)%admitOne == 0 // each its own way: those who read in turns must not meet the same pages
 }
 
 func (c *pageCache) put(table uint64, page int, b []byte) {

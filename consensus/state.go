@@ -34,7 +34,8 @@ type stateDB struct {
 	id       [16]byte
 	seed     uint64
 	cache    *pageCache
-	room     arena // of the writer, as is the journal that it writes
+	scans    sync.Pool // of *scan
+	room     arena     // of the writer, as is the journal that it writes
 	current  *journal
 	expected int // keys of the next Tx
 
@@ -357,18 +358,6 @@ func (r *stateReader) find(hash uint64, key []byte) ([]byte, bool, error) {
 		}
 	}
 	return nil, false, nil
-}
-
-func (r *stateReader) Scan(prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	cursors := memCursors(r.at.memory, prefix, from)
-	known := r.state.scheme.prefix(prefix)
-	hash := hashKey(r.state.seed, prefix[:known])
-	for _, t := range r.at.tables.tables {
-		if known == 0 || t.scheme != r.state.schema || t.filter.has(hash) {
-			cursors = append(cursors, t.cursor(scanStart(prefix, from), keepPages))
-		}
-	}
-	return scanRows(cursors, prefix, fn)
 }
 
 // applied returns the position that this version is at; zero for an empty state.

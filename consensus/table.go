@@ -165,36 +165,45 @@ func (t *table) open(dst, sealed []byte, number uint64) ([]byte, error) {
 	return plain, nil
 }
 
-// page returns a page in clear. It must not be changed. keep says whether it is likely to be wanted again.
-func (t *table) page(n int, keep bool) ([]byte, error) {
-	if p := t.cache.get(t.number, n); p != nil {
+// page returns a page in clear. It must not be changed. keep says whether it is likely to be wanted again. One that does not come into
+// the cache lies in *own, whose room is used again: it is valid until then.
+func (t *table) page(n int, keep bool, own *[]byte) ([]byte, error) {
+	p, wanted := t.cache.get(t.number, n)
+	if p != nil {
 		return p, nil
 	}
-	p, err := t.load(n)
-	if err == nil && keep {
-		t.cache.put(t.number, n, p)
+	if wanted && keep {
+		p, err := t.load(nil, n)
+		if err == nil {
+			t.cache.put(t.number, n, p)
+		}
+		return p, err
+	}
+	p, err := t.load((*own)[:0], n)
+	if err == nil {
+		*own = p
 	}
 	return p, err
 }
 
-// load reads a page from the file.
-func (t *table) load(n int) ([]byte, error) {
+// load reads a page from the file, into dst if that has the room.
+func (t *table) load(dst []byte, n int) ([]byte, error) {
 	size := t.offset[n+1] - t.offset[n]
-	if t.plain == 0 {
-		return t.part(t.offset[n], size, uint64(n))
-	}
 	s := t.cache.borrow()
 	defer t.cache.giveBack(s)
 	s.sealed = slices.Grow(s.sealed[:0], int(size))[:size]
 	if err := t.readAt(s.sealed, t.offset[n]); err != nil {
 		return nil, err
 	}
+	if t.plain == 0 {
+		return t.open(slices.Grow(dst[:0], int(size)), s.sealed, uint64(n))
+	}
 	packed, err := t.open(s.packed[:0], s.sealed, uint64(n))
 	if err != nil {
 		return nil, err
 	}
 	s.packed = packed
-	return t.unpack(nil, packed, n)
+	return t.unpack(dst, packed, n)
 }
 
 // unpack returns a page in clear that was opened. It is in dst, if that has the room, and never a part of packed.
@@ -225,12 +234,15 @@ func (t *table) find(hash uint64, key []byte) (value []byte, deleted, known bool
 	if !t.filter.has(hash) {
 		return nil, false, false, nil
 	}
-	page, err := t.page(t.seek(key), true)
+	s := t.cache.borrow()
+	defer t.cache.giveBack(s)
+	page, err := t.page(t.seek(key), true, &s.page)
 	if err != nil {
 		return nil, false, false, err
 	}
-	var p pageReader
+	p := pageReader{k: s.key}
 	p.open(page)
+	defer func() { s.key = p.k }()
 	for p.next() {
 		switch c := bytes.Compare(p.k, key); {
 		case c == 0:
