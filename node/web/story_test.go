@@ -177,5 +177,5 @@ func TestATrustGoesDownAndTheSessionIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.goTo("/find")
-	s.says("Sign on to Ridgeway")
+	s.says("Your session has ended")
 }
