@@ -128,12 +128,39 @@ func (s *story) pdfScrolled() {
 	s.until(pdfShown(pdfPages))
 }
 
+// pdfLetGo looks whether what has come is let go of once it is too much: what is read after that is asked for anew.
+func (s *story) pdfLetGo() {
+	s.t.Helper()
+	js[bool](s, `(async () => { const { Source } = await import(performance.getEntriesByType('resource').find((e) => e.name.includes('ranges')).name)
+		const real = window.fetch; window.asked = []; window.fetch = (url, o) => { if (String(url).includes('/file?')) asked.push(o.headers.Range); return real(url, o) }
+		const drawn = Source.prototype.drawn; window.more = 0; Source.prototype.drawn = function () { drawn.call(this); this.came += more; if (more) this.cost = 1 }
+		return true })()`)
+	const twice = "asked.length - new Set(asked).size"
+	for i, more := range []int{0, 60 << 20, 5 << 20} { // bytes that seem to have come with each page
+		js[bool](s, fmt.Sprintf("(more = %d, asked.length = 0, true)", more))
+		for page := 40 + 60*i; page < 70+60*i; page += 10 {
+			js[bool](s, fmt.Sprintf("(document.getElementById('page').value = '%d', document.getElementById('jump').requestSubmit(), true)", page))
+			s.until(pdfShown(page))
+			js[bool](s, "("+inStage+".scrollTop += 10, true)")
+			js[bool](s, atRest)
+		}
+		if got := js[int](s, twice); more == 0 && got != 0 || more > 50<<20 && got == 0 {
+			s.t.Errorf("with %d MB more a page, %d ranges were asked for twice: %v", more>>20, got, js[[]string](s, "asked"))
+		}
+	}
+	if err := reload(s); err != nil {
+		s.t.Fatal(err)
+	}
+	s.until("document.getElementById('picture')?.width > 100")
+}
+
 // pdfFails looks at what is said of a range that fails its check, of one that does not come, and of a document that is refused.
 func (s *story) pdfFails() {
 	s.t.Helper()
 	js[bool](s, `(() => { const real = window.fetch; window.fail = ''; window.fetch = async (url, o) => {
 		if (!String(url).includes('/file?') || !fail) return real(url, o)
 		const how = fail
+		if (how === 'hangs') return new Promise((_, fail) => { window.waits = o.signal; o.signal.addEventListener('abort', () => fail(o.signal.reason)) })
 		if (how === 'retried') { fail = ''; const a = await real(url, o); return new Response(await a.blob(), { status: 206, headers: { 'Ridgeway-Check': 'retried' } }) }
 		return new Response(how === 'refused' ? 'You cannot open this document.' : 'What was sent is not what was published.', { status: how === 'refused' ? 403 : 502 }) }; return true })()`)
 	for _, k := range []struct {
@@ -144,7 +171,8 @@ func (s *story) pdfFails() {
 		{"retried", 100, "was fetched again", pdfShown(100)},
 		{"gone", 150, "not what was published", "!document.getElementById('picture').width"},
 		{"", 150, "", pdfShown(150)}, // what did not come is asked for again
-		{"refused", 300, "cannot open", "document.querySelectorAll('.rw-drawn').length === 0 && [...document.querySelectorAll('#stage canvas')].every(c => !c.width)"},
+		{"hangs", 350, "Fetching page 350", "window.waits && !waits.aborted"},
+		{"refused", 300, "cannot open", "document.querySelectorAll('.rw-drawn').length === 0 && [...document.querySelectorAll('#stage canvas')].every(c => !c.width) && waits.aborted"}, // and what was on its way is not waited for
 	} {
 		js[bool](s, fmt.Sprintf("(fail = '%s', document.getElementById('page').value = '%d', document.getElementById('jump').requestSubmit(), true)", k.how, k.page))
 		s.until(fmt.Sprintf("document.getElementById('status').textContent.includes('%s') && %s", k.says, k.then))
@@ -160,5 +188,6 @@ func (s *story) readsALongPDF() {
 	s.find(s.patient.NHSNumber)
 	s.click("a[href$='"+string(id)+"']", "Held by")
 	s.pdfScrolled()
+	s.pdfLetGo()
 	s.pdfFails()
 }

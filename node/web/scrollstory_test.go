@@ -102,6 +102,7 @@ func (s *story) scrollsToPagesThatFail() {
 	js[bool](s, `(() => { const real = window.fetch; window.fetch = async (url, o) => {
 		if (String(url).endsWith('&page=9')) { const a = await real(url, o); return new Response(await a.blob(), { status: 200, headers: { 'Ridgeway-Check': 'retried' } }) }
 		if (String(url).endsWith('&page=14')) return new Response('What was sent is not what was published.', { status: 502 })
+		if (String(url).includes('/page?') && String(url).endsWith('&page=5')) return new Promise((_, fail) => { window.waits = o.signal; o.signal.addEventListener('abort', () => fail(o.signal.reason)) })
 		if (String(url).endsWith('&page=20')) return new Response('You cannot open this document.', { status: 403 })
 		return real(url, o) }; return true })()`)
 	turnTo := func(page int) {
@@ -117,6 +118,10 @@ func (s *story) scrollsToPagesThatFail() {
 	s.shot("35-failed", 1920)
 	turnTo(15) // the others are read all the same
 	s.until(shown(15) + " && document.getElementById('status').textContent === ''")
+	turnTo(5) // does not come
+	s.until("window.waits && document.getElementById('status').textContent === 'Fetching page 5'")
+	turnTo(16)
+	s.until(shown(16) + " && waits.aborted && document.getElementById('status').textContent === ''") // and nobody waits for it any more
 	turnTo(20)
 	s.until("document.getElementById('status').textContent.includes('cannot open') && document.querySelectorAll('.rw-drawn').length === 0")
 }

@@ -88,10 +88,16 @@ func (s *story) seesEveryKindOfDocument() {
 
 func TestRefusalAndEmergency(t *testing.T) {
 	s := newStory(t)
+	report := s.takenPDF()
+	s.settled()
 	s.signOn("Jo Price")
 	s.find(s.patient.NHSNumber)
 	before := js[int](s, "document.querySelectorAll('.rw-table tbody tr').length")
 	list := js[string](s, "location.href")
+	aside := *s // another tab of the same person, with a PDF
+	aside.ctx = s.tab(s.ctx)
+	aside.goTo(list + "/documents/" + string(report))
+	aside.until(pdfShown(1))
 	s.openNote()
 	if _, err := s.region.Object(t.Context(), "R1K", &admin.ObjectRequest{Patient: s.patient.NHSNumber, By: "desk", Evidence: "an invented conversation"}); err != nil {
 		t.Fatal(err)
@@ -103,6 +109,9 @@ func TestRefusalAndEmergency(t *testing.T) {
 	js[bool](s, "(document.getElementById('page').value = '20', document.getElementById('jump').requestSubmit(), true)")
 	s.until("document.getElementById('status').textContent.includes('cannot open') && document.getElementById('picture').hidden")
 	s.shot("8-refused-page", 1920)
+	js[bool](&aside, "(document.getElementById('page').value = '300', document.getElementById('jump').requestSubmit(), true)")
+	aside.until("document.getElementById('status').textContent.includes('cannot open') && document.querySelectorAll('.rw-drawn').length === 0 && [...document.querySelectorAll('#stage canvas')].every(c => !c.width)")
+	aside.shot("8-refused-pdf", 1920)
 	if err := reload(s); err != nil {
 		t.Fatal(err)
 	}
