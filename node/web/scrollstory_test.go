@@ -79,12 +79,13 @@ func (s *story) zoomedInPlace() {
 		s.until(shown(page))
 	}
 	s.tabTo("#stage")
-	for key, want := range map[string]int{kb.End: 2000, kb.Home: 1} {
-		s.key(key)
-		s.until(shown(want))
+	for _, k := range []struct {
+		key  string
+		page int
+	}{{kb.End, 2000}, {kb.Home, 1}, {kb.PageDown, 2}} {
+		s.key(k.key)
+		s.until(shown(k.page))
 	}
-	s.key(kb.PageDown)
-	s.until(shown(2))
 	top := js[int](s, inStage+".scrollTop")
 	s.key(kb.ArrowDown)
 	s.until(fmt.Sprintf("%s.scrollTop > %d", inStage, top))
