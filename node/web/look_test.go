@@ -17,7 +17,9 @@ func TestColoursAreKeptInACookie(t *testing.T) {
 	if to := from("dark", b.portal.Origin()+"/sign-on?left=1"); to != "/sign-on?left=1" {
 		t.Errorf("after the choice it goes on at %q", to)
 	}
-	b.get("/sign-on").wants(t, 200, `media="screen"`, `content="dark"`, "As my device")
+	for _, page := range []string{"/sign-on", "/my/sign-on"} { // patients have pages of their own
+		b.get(page).wants(t, 200, `media="screen"`, `content="dark"`, "As my device")
+	}
 	from("light", b.portal.Origin()+"/sign-on")
 	if page := b.get("/sign-on"); strings.Contains(page.body, "dark.css") {
 		t.Error("the light form loads the dark one")

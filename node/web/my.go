@@ -72,7 +72,7 @@ func (p *Portal) paced(next sessionHandler) sessionHandler {
 
 // showPatient sends a page of a patient.
 func (p *Portal) showPatient(w http.ResponseWriter, r *http.Request, s *session, status int, v view) {
-	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.patients.personas != nil, Now: p.now()}
+	f := frame{view: v, Trust: p.config.Names(p.config.Trust), Trial: p.patients.personas != nil, Now: p.now(), Look: lookOf(r)}
 	if s != nil {
 		f.User, f.Token = &s.user, s.token
 		for _, a := range []link{{myPath, "Home", false}, {myPath + "/sharing", "What is shared", false}, {myPath + "/looks", "Who looked", false}, {myPath + "/choices", "Your choices", false}} {

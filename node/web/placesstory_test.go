@@ -153,6 +153,7 @@ func TestAPatientSeesWhoLookedAndSaysWhoMay(t *testing.T) {
 	s.check("55-read-back")
 	s.click("main form button", "It is done")
 	s.check("56-receipt")
+	s.inTheDark("/my", "/my/sharing", "/my/looks", "/my/choices", "/my/choices/new")
 	s.goTo("/my/sharing")
 	s.silentOn("The Hillingdon Hospitals: doctors")
 	if err := s.region.Stop(holder); err != nil {
@@ -172,6 +173,29 @@ func TestAPatientSeesWhoLookedAndSaysWhoMay(t *testing.T) {
 	s.leave()
 	s.goTo("/my/looks")
 	s.says("Continue to NHS login")
+}
+
+// inTheDark looks at pages in the dark form, on a phone.
+func (s *story) inTheDark(pages ...string) {
+	s.t.Helper()
+	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
+	s.until("document.querySelector('meta[name=color-scheme]')?.content === 'dark'")
+	for _, page := range pages {
+		s.goTo(page)
+		if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(390, 900)); err != nil {
+			s.t.Fatal(err)
+		}
+		if !js[bool](s, "(([r, g, b]) => r + g + b < 200)(getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number))") {
+			s.t.Errorf("%s is not dark", page)
+		}
+		if wide := js[int](s, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+			s.t.Errorf("%s in the dark: %d pixels too wide", page, wide)
+		}
+		s.axe(page + " in the dark")
+		s.shot("59-dark"+strings.ReplaceAll(page, "/", "-"), 390)
+	}
+	js[bool](s, "(document.querySelector('button[name=look][value=light]').click(), true)")
+	s.until("document.querySelector('meta[name=color-scheme]')?.content !== 'dark'")
 }
 
 // upload chooses a file for the field of files.
