@@ -84,7 +84,7 @@ func (n *Node) onEmergency(ctx context.Context, a exchange.Assertion) (time.Time
 	case err != nil:
 		return time.Time{}, err
 	case !now.Before(until):
-		return time.Time{}, &exchange.Refusal{Outcome: policy.Denied, Text: "The emergency that was declared is over."}
+		return time.Time{}, &exchange.Refusal{Outcome: policy.Denied, Text: exchange.EmergencyOver}
 	case until.Sub(now) > glassTime+glassSkew:
 		return time.Time{}, fmt.Errorf("an emergency of %s, at most %s", until.Sub(now).Round(time.Second), glassTime)
 	}

@@ -36,6 +36,9 @@ var (
 	ErrClosed = errors.New("exchange is closed")
 )
 
+// EmergencyOver is what a user is told of a document that only an emergency has opened, once its time has run out.
+const EmergencyOver = "The emergency that was declared is over."
+
 // Refusal is an answer that is not the document. It is one of ErrDenied, ErrStalePolicy, ErrUnavailable, ErrIntegrity,
 // ErrNotFound and ErrTooMany, by Outcome.
 type Refusal struct {
@@ -44,6 +47,9 @@ type Refusal struct {
 	Node    federation.NodeID // who refused; zero when it was this node
 	Cause   error             // what happened underneath; nil when the custodian said no more. Not for users
 }
+
+// glassOver is the refusal of what only an emergency has opened.
+func glassOver() *Refusal { return &Refusal{Outcome: policy.Denied, Text: EmergencyOver} }
 
 // Error returns the outcome and its text.
 func (r *Refusal) Error() string {

@@ -17,6 +17,7 @@ type ledger struct {
 	facts    policy.Facts
 	err      error
 	reads    int
+	onFacts  func() // before the facts are given; it must not use the ledger
 }
 
 func (l *ledger) Roster() *federation.Roster {
@@ -36,6 +37,9 @@ func (l *ledger) Facts(context.Context, policy.Request) (policy.Facts, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reads++
+	if l.onFacts != nil {
+		l.onFacts()
+	}
 	return l.facts, l.err
 }
 

@@ -76,7 +76,11 @@ func (g *guard) check(ctx context.Context) (time.Duration, *Refusal) {
 		g.mu.Unlock()
 	}
 	if !leased {
-		return g.release.left(), nil
+		left := g.release.left()
+		if left <= 0 { // between the decision and here: it is the emergency that has ended, no proof that is too old
+			return 0, g.fail(glassOver())
+		}
+		return left, nil
 	}
 	left := lease.Limit() - lease.Age(hold)
 	if left < 0 {

@@ -62,6 +62,44 @@ func TestBreakingTheGlass(t *testing.T) {
 	})
 }
 
+// TestEmergencyThatEndsInTheMiddleIsSaidToBeOver has the time run out at each place where a release looks at it: the requester is told
+// that the emergency is over, and not that this custodian has lost touch with the region.
+func TestEmergencyThatEndsInTheMiddleIsSaidToBeOver(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ends func(w *world, end func())
+	}{
+		{"while it is decided anew", func(w *world, end func()) { w.ledger.onFacts = end }},
+		{"before it is decided anew", func(_ *world, end func()) { end() }},
+		{"the ordinary rules would permit, and the proof is too old", func(w *world, end func()) {
+			w.ledger.change(func(l *ledger) { l.facts.Directives = nil })
+			end()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const lasts = time.Minute
+			var until time.Time
+			w := newWorld(t, func(w *world, c *CustodianConfig, _ *ClientConfig) {
+				c.Emergency = func(context.Context, Assertion) (time.Time, error) {
+					until = w.clock.Now().Wall.Add(lasts)
+					return until, nil
+				}
+			})
+			object(w)
+			g := guarded(t, w, func(a *Assertion) { a.Emergency, a.Purpose = "unconscious in A&E", "BTG" })
+			if !g.decision.Glass {
+				t.Fatal("it was permitted without the emergency")
+			}
+			w.clock.pass(lasts - time.Second) // long enough to be decided anew
+			tt.ends(w, func() { w.clock.pass(2 * time.Second) })
+			_, refusal := g.check(t.Context())
+			if refusal == nil || !errors.Is(refusal, ErrDenied) || refusal.Text != EmergencyOver {
+				t.Errorf("got %v", refusal)
+			}
+		})
+	}
+}
+
 func TestOwnStaffReadOwnRecords(t *testing.T) {
 	w := newWorld(t)
 	content := noise(mib, 4)

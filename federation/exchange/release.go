@@ -150,6 +150,9 @@ func (r *release) breakGlass(ctx context.Context, request policy.Request, facts 
 // open reports whether the glass is broken and the time for it has not run out.
 func (r *release) open() bool { return r.glass && r.custodian.now().Before(r.until) }
 
+// over reports whether the glass was broken and the time for it has run out.
+func (r *release) over() bool { return r.glass && !r.open() }
+
 // left is how long the glass stays broken; for ever when it is not, as nothing ends then.
 func (r *release) left() time.Duration {
 	if !r.glass {
@@ -213,6 +216,8 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 	switch {
 	case !decision.Permitted() && r.barred != nil:
 		return decision, r.barred // the agreement permits it in an emergency, so that there is nothing to hide
+	case !decision.Permitted() && r.over():
+		return decision, glassOver() // it was being read: there is nothing to hide either
 	case !decision.Permitted():
 		return decision, &Refusal{Outcome: decision.Outward(), Text: decision.Safe()}
 	case missing != nil:

@@ -297,6 +297,8 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: It is not shared for this role.", id), 403, []string{"You cannot open this document", "It is not shared for this role.", "health records team of Imperial College Healthcare", "/emergency"}},
 		{admin.Errorf(admin.CodeDenied, `%s cannot be fetched: RYJ is suspended from the region, for the reason "lost laptop". Nothing of it is released`, id), 403, []string{"Imperial College Healthcare is suspended by the region", "telephone the health records team of Imperial College Healthcare"}},
 		{admin.Errorf(admin.CodeDenied, "THIS TRUST IS SUSPENDED: RAS is suspended from the region. Another trust lifts it with 'ridgeway suspend RAS --lift'"), 403, []string{"This trust is suspended by the region", "Tell your IT service desk"}},
+		{admin.Errorf(admin.CodeDenied, "the emergency that was declared for this patient ended at 15:04:05: declare another with 'ridgeway break-glass' if it goes on"), 403, []string{"The emergency access has ended", "ran out", "Try again", "/emergency"}},
+		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: The emergency that was declared is over.", id), 403, []string{"The emergency access has ended", "ran out", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeTooMany, "RYJ does not release %s now: Too many patients.", id), 429, []string{"No more records for now", "Too many patients."}},
 		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeUnavailable, "RYJ is away"), 502, []string{"Imperial College Healthcare does not answer", "held only there", "Try again"}},

@@ -46,6 +46,9 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(err.Error(), aboutSuspension) {
 		return http.StatusForbidden, suspendedRefusal(out, holder, err)
 	}
+	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(strings.ToLower(err.Error()), aboutEmergency) {
+		return http.StatusForbidden, emergencyOver(out, again, holder)
+	}
 	var other *mismatchError
 	if errors.As(err, &other) {
 		out.Title, out.Why = "This document is about another patient", []string{"It is not shown. Tell the health records team of " + holder + "."}
@@ -94,6 +97,17 @@ const (
 	ownSuspension   = "THIS TRUST IS SUSPENDED"
 	suspendedHere   = "This trust is suspended by the region: no document of another trust can be opened here, in an emergency either. Tell your IT service desk."
 )
+
+// aboutEmergency is in what this node and the custodian say, in small letters, when the time of an emergency has run out.
+const aboutEmergency = "the emergency that was declared"
+
+// emergencyOver says that what was opened in an emergency is closed since its time has run out.
+func emergencyOver(out refusal, again, holder string) refusal {
+	out.Title, out.Again, out.Glass = "The emergency access has ended", again, true
+	out.Why = []string{"The time for it ran out, and what was opened with it is closed. It may be that you can open this document without it: try again."}
+	out.Ask = []string{"If the emergency goes on, give a reason once more: 'Emergency access' below.", "If not, ask the health records team of " + holder + " if you need it for the patient's care."}
+	return out
+}
 
 // suspendedRefusal offers no emergency: a suspension holds in one too, and no patient can lift it.
 func suspendedRefusal(out refusal, holder string, err error) refusal {
