@@ -3,7 +3,7 @@ package testnet
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,85 +11,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
-	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 )
-
-// TestLeaderCutOffWhilePublishing cuts the leader off at a random moment while everybody takes documents in.
-func TestLeaderCutOffWhilePublishing(t *testing.T) {
-	play(t, seeds(1, 2), RegionOptions{Members: members(5)}, func(s *stage) {
-		leader := s.leader()
-		// Staff everywhere take documents in, at their own pace, before the cut and after it.
-		var mu sync.Mutex
-		docs := make(map[federation.TrustID][]federation.DocumentID)
-		stop := make(chan struct{})
-		var busy sync.WaitGroup
-		for i, at := range s.r.Trusts() {
-			pace := s.between(60*time.Millisecond, 180*time.Millisecond)
-			items := make([]ingest.Item, 40)
-			for j := range items {
-				items[j] = s.item(s.patients[i], s.content(300+j))
-			}
-			busy.Go(func() {
-				for _, item := range items {
-					receipt, err := s.r.Take(s.ctx, at, item)
-					if err != nil {
-						s.Errorf("%s cannot take in: %v", at, err)
-						return
-					}
-					mu.Lock()
-					docs[at] = append(docs[at], receipt.Document)
-					mu.Unlock()
-					select {
-					case <-stop:
-						return
-					case <-time.After(pace):
-					}
-				}
-			})
-		}
-		s.pass(s.between(300*time.Millisecond, 1500*time.Millisecond))
-		s.must(s.r.Isolate(leader))
-		rest := s.others(leader)
-		s.pass(s.between(2*time.Second, 6*time.Second))
-		close(stop)
-		busy.Wait()
-		s.must(s.soon(20*time.Second, "the majority to go on", func(ctx context.Context) error { return s.r.Published(ctx, rest...) }))
-		next := s.majorityLeader(leader)
-		late := docs[leader][len(docs[leader])-1]
-		if err := s.sees(next, s.patients[0], late); err == nil {
-			s.Errorf("what %s took in while it was cut off is known to %s", leader, next)
-		}
-		reply, err := s.r.Object(s.ctx, leader, &admin.ObjectRequest{Patient: s.patients[7].NHSNumber})
-		s.must(err)
-		if reply.GetCommitted() {
-			s.Errorf("%s, cut off, says that the region has agreed", leader)
-		}
-		s.must(s.r.Heal())
-		s.must(s.soon(20*time.Second, "the old leader's documents to be published", func(ctx context.Context) error { return s.r.Published(ctx, leader) }))
-		s.must(s.soon(10*time.Second, "equal roots after the heal", s.r.Converged))
-		for i, at := range s.r.Trusts() {
-			for _, by := range []federation.TrustID{leader, next} {
-				if err := s.sees(by, s.patients[i], docs[at]...); err != nil {
-					s.Error(err)
-				}
-			}
-		}
-	})
-}
-
-// majorityLeader waits until somebody other than this trust leads a majority.
-func (s *stage) majorityLeader(but federation.TrustID) (leader federation.TrustID) {
-	s.Helper()
-	s.must(s.soon(30*time.Second, "another leader", func(ctx context.Context) error {
-		return WaitFor(ctx, "another leader", func(ctx context.Context) (err error) {
-			if leader, err = s.r.Leader(ctx); err == nil && leader == but {
-				err = errNotYet
-			}
-			return err
-		})
-	}))
-	return leader
-}
 
 // TestMinorityGoesOnAndSaysWhatItCannotDo walks through what two of five trusts can and cannot do alone.
 func TestMinorityGoesOnAndSaysWhatItCannotDo(t *testing.T) {
@@ -203,7 +125,7 @@ func (s *stage) showsLost(at federation.TrustID, lost []federation.TrustID) erro
 		return err
 	}
 	for _, site := range found.GetSites() {
-		if gone := contains(lost, federation.TrustID(site.GetTrust())); gone == site.GetReachable() {
+		if gone := slices.Contains(lost, federation.TrustID(site.GetTrust())); gone == site.GetReachable() {
 			return want(false, "%s says of %s: reachable %v", at, site.GetTrust(), site.GetReachable())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,19 +67,25 @@ func seeds(few, usual int) []uint64 {
 // play runs a scenario once for each seed. Each region has a bubble of its own, so they go side by side.
 func play(t *testing.T, list []uint64, o RegionOptions, scenario func(s *stage)) {
 	t.Helper()
+	playWith(t, list, func(*stage) RegionOptions { return o }, scenario)
+}
+
+// playWith is play with options that belong to one region: they are made in its bubble.
+func playWith(t *testing.T, list []uint64, options func(s *stage) RegionOptions, scenario func(s *stage)) {
+	t.Helper()
 	t.Parallel()
 	for _, seed := range list {
 		t.Run("seed "+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			synctest.Test(t, func(t *testing.T) { perform(t, seed, o, scenario) })
+			synctest.Test(t, func(t *testing.T) { perform(t, seed, options, scenario) })
 			t.Logf("%s of real time", time.Since(began).Round(time.Millisecond))
 		})
 	}
 }
 
 // perform founds a region in virtual time, runs a scenario on it, and checks what must hold of every region afterwards.
-func perform(t *testing.T, seed uint64, o RegionOptions, scenario func(s *stage)) {
+func perform(t *testing.T, seed uint64, options func(s *stage) RegionOptions, scenario func(s *stage)) {
 	ctx, cancel := context.WithTimeout(t.Context(), scenarioTime)
 	s := &stage{
 		T: t, ctx: ctx, seed: seed, dice: rand.New(rand.NewPCG(seed, 1)), log: newScribe(), patients: synth.New(seed).Patients(8),
@@ -99,6 +106,7 @@ func perform(t *testing.T, seed uint64, o RegionOptions, scenario func(s *stage)
 			s.report()
 		}
 	}()
+	o := options(s)
 	o.Dir, o.Network, o.Seed, o.Small, o.Logger = t.TempDir(), s.net, seed, true, slog.New(s.log)
 	var err error
 	s.r, err = NewRegion(ctx, o)
@@ -119,6 +127,7 @@ type stage struct {
 	patients []synth.Patient
 	made     int
 	doors    []io.Closer
+	gate     *gate // of scenarios that have one
 }
 
 // report prints what whoever looks into a failure needs.
@@ -246,20 +255,11 @@ func (s *stage) sees(at federation.TrustID, patient synth.Patient, ids ...federa
 func (s *stage) others(but ...federation.TrustID) []federation.TrustID {
 	var out []federation.TrustID
 	for _, t := range s.r.Trusts() {
-		if !contains(but, t) {
+		if !slices.Contains(but, t) {
 			out = append(out, t)
 		}
 	}
 	return out
-}
-
-func contains(list []federation.TrustID, t federation.TrustID) bool {
-	for _, other := range list {
-		if t == other {
-			return true
-		}
-	}
-	return false
 }
 
 // leader returns the trust that leads.
