@@ -89,8 +89,9 @@ type relay struct {
 const (
 	idLength = 8
 	much     = 256 << 10
-	// slack is for the packets with which a connection still looks for how much its path takes.
-	slack = 8 << 10
+	// slack is what a single write to the socket takes, which can be under way when the process is stopped, and the packets with
+	// which a connection still looks for how much its path takes.
+	slack = 20<<10 + 8<<10
 )
 
 // total returns the bytes of all long packets so far.

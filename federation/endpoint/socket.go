@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -29,12 +30,12 @@ func quietly(conn net.PacketConn, hold func() bool, log *slog.Logger) net.Packet
 	}
 	read, write := growBuffers(udp)
 	if read >= wantBuffer && write >= wantBuffer {
-		return coalesce(udp, &heldUDP{udp, hold})
+		return coalesce(udp, &heldUDP{udpSocket: udp, hold: hold})
 	}
 	log.Warn("socket buffers are small: transfers over fast lines will lose packets",
 		slog.Int("read_bytes", read), slog.Int("write_bytes", write), slog.Int("want_bytes", wantBuffer),
 		slog.String("remedy", "raise sysctl net.core.rmem_max and net.core.wmem_max"))
-	return coalesce(udp, &heldUDP{&sizedUDP{UDPConn: udp}, hold})
+	return coalesce(udp, &heldUDP{udpSocket: &sizedUDP{UDPConn: udp}, hold: hold})
 }
 
 // udpSocket is a UDP socket as quic-go wants it.
@@ -43,14 +44,19 @@ type udpSocket interface {
 	SetWriteBuffer(int) error
 }
 
-// heldUDP is a UDP socket that drops what is sent while hold says so.
+// heldUDP is a UDP socket that drops what is sent while hold says so. Connections take turns before they ask, and not in the
+// socket behind it: what waits for its turn when the process is stopped is looked at once it goes on, so that all that can leave
+// unseen is what one call writes.
 type heldUDP struct {
 	udpSocket
 	hold func() bool
+	turn sync.Mutex
 }
 
 // WriteMsgUDP sends b, which may be several datagrams for the kernel to cut.
 func (s *heldUDP) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	if s.hold() {
 		return len(b), len(oob), nil
 	}
@@ -59,6 +65,8 @@ func (s *heldUDP) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, er
 
 // WriteTo sends one datagram.
 func (s *heldUDP) WriteTo(b []byte, addr net.Addr) (int, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	if s.hold() {
 		return len(b), nil
 	}

@@ -1,8 +1,11 @@
 package endpoint
 
 import (
+	"bytes"
 	"log/slog"
 	"net"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,5 +57,44 @@ func TestHeldSocketDropsWhatIsSent(t *testing.T) {
 				t.Errorf("%q, %v", b[:n], err)
 			}
 		})
+	}
+}
+
+// stuck is a socket whose writes wait to be let go.
+type stuck struct {
+	udpSocket
+	writes atomic.Int32
+	free   chan struct{}
+}
+
+func (s *stuck) WriteMsgUDP(b, oob []byte, _ *net.UDPAddr) (int, int, error) {
+	s.writes.Add(1)
+	<-s.free
+	return len(b), len(oob), nil
+}
+
+// TestWhoWaitsForTheSocketIsLookedAtAgain has several connections wait for a socket when it comes to be held: what they asked to
+// write before does not leave after.
+func TestWhoWaitsForTheSocketIsLookedAtAgain(t *testing.T) {
+	const senders = 4
+	var held atomic.Bool
+	under := &stuck{free: make(chan struct{})}
+	socket := &heldUDP{udpSocket: under, hold: held.Load}
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() { _, _, _ = socket.WriteMsgUDP([]byte("page"), nil, nil) })
+	}
+	stacks := make([]byte, 1<<20)
+	for calls := 0; calls < senders; runtime.Gosched() {
+		calls = bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("(*heldUDP).WriteMsgUDP("))
+		if under.writes.Load() == 0 {
+			calls = 0
+		}
+	}
+	held.Store(true)
+	close(under.free)
+	all.Wait()
+	if n := under.writes.Load(); n != 1 {
+		t.Errorf("%d connections wrote, and one only was at it when the socket came to be held", n)
 	}
 }
