@@ -174,6 +174,9 @@ func (x *replayed) one(ctx context.Context, e audit.Entry) (policy.Case, bool, e
 func (n *Node) factsNow(ctx context.Context, q policy.Request, age time.Duration) (policy.Facts, error) {
 	local := n.refusalsBefore(ctx, q.Document.Subject)
 	var f policy.Facts
+	if err := n.mayAnswer(); err != nil {
+		return f, err
+	}
 	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		f = n.rules.facts(r, n.ledger.Roster(), local, factsQuery{
 			requester: q.User.Trust, custodian: q.Document.Custodian, subject: q.Document.Subject, now: q.Now, age: age, limit: n.leaseLimit(),

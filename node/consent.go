@@ -193,6 +193,9 @@ func (n *Node) openFile(ctx context.Context, q interface {
 	if f.id, err = parseDirectiveID(q.GetDirective()); err != nil {
 		return f, err
 	}
+	if err := n.mayAnswer(); err != nil {
+		return f, err
+	}
 	f.all, err = n.allSaid(ctx, f.subject)
 	return f, err
 }

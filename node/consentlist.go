@@ -222,6 +222,9 @@ func (n *Node) Directives(ctx context.Context, q *admin.DirectivesRequest) (*adm
 
 // listDirectives does it for somebody who may.
 func (n *Node) listDirectives(ctx context.Context, subject federation.Subject, history bool) (*admin.DirectivesReply, error) {
+	if err := n.mayAnswer(); err != nil {
+		return nil, err
+	}
 	all, err := n.allSaid(ctx, subject)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func (n *Node) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*adm
 	if fault := reasonFault(reason); fault != "" {
 		return nil, admin.Errorf(admin.CodeBadInput, "--reason: %s: say in a few words what the emergency is, such as \"unconscious in resus, no history\"", fault)
 	}
+	if err := n.mayAnswer(); err != nil {
+		return nil, err
+	}
 	subject := n.records.Subject(number)
 	n.glassMu.Lock()
 	defer n.glassMu.Unlock()

@@ -76,6 +76,9 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 
 // listing is what a search answers.
 func (n *Node) listing(ctx context.Context, q search) (*admin.LocateReply, error) {
+	if err := n.mayAnswer(); err != nil {
+		return nil, err
+	}
 	sites, asOf, err := n.recentSites(ctx)
 	if err != nil {
 		return nil, err

@@ -95,6 +95,9 @@ func (n *Node) mine(ctx context.Context, patient, directive, what string) (patie
 	if file.id, err = parseDirectiveID(directive); err != nil {
 		return file, err
 	}
+	if err := n.mayAnswer(); err != nil {
+		return file, err
+	}
 	file.all, err = n.allSaid(ctx, file.subject)
 	return file, err
 }
@@ -121,6 +124,9 @@ func (n *Node) MyReceipt(ctx context.Context, patient, directive string) (*admin
 func (n *Node) MySharing(ctx context.Context, patient string) (*web.Shares, error) {
 	number, _, err := n.self(ctx, patient, "the patient asked what is shared and with whom")
 	if err != nil {
+		return nil, err
+	}
+	if err := n.mayAnswer(); err != nil {
 		return nil, err
 	}
 	subjects, err := n.linked(ctx, n.records.Subject(number))

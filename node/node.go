@@ -72,6 +72,7 @@ type Node struct {
 	desk      *desk
 	speaker   *speaker
 
+	wholeness    wholeness
 	applications *applications // when directives were applied here
 
 	wishing     sync.RWMutex  // who looks at the wishes and then shares a document holds it, and a refusal is recorded beside none of them
@@ -317,6 +318,9 @@ func (n *Node) openConsensus(ctx context.Context) error {
 	n.onClose(n.replica.Close)
 	if err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.ledger.Load(r) }); err != nil {
 		return fmt.Errorf("load the agreed state: %w", err)
+	}
+	if err := n.loadWhole(ctx); err != nil {
+		return err
 	}
 	if err := n.checkClock(ctx); err != nil {
 		return err

@@ -78,6 +78,9 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 	if err := n.admit(ctx, who); err != nil {
 		return nil, err
 	}
+	if err := n.mayAnswer(); err != nil {
+		return nil, err
+	}
 	subject := n.records.Subject(number)
 	local := n.refusalsBefore(ctx, subject)
 	var out *admin.Located

@@ -90,7 +90,7 @@ func (n *Node) memory(ctx context.Context) {
 	var last knownRegion
 	var kept, joined rarely
 	keep := func(ctx context.Context) {
-		kept.tell(n.remember(ctx, &last), func(err error) {
+		kept.tell(errors.Join(n.remember(ctx, &last), n.keepWhole(ctx)), func(err error) {
 			n.logger.Warn("what is known of the region was not kept; it is tried again", slog.Any("error", err))
 		})
 	}

@@ -30,6 +30,9 @@ func (n *Node) Report(ctx context.Context, q *admin.ReportRequest) (*admin.Repor
 
 // gather makes a report for somebody who may have it, in the words that are for them.
 func (n *Node) gather(ctx context.Context, number record.NHSNumber, who *admin.Asker, words func(*admin.ReportAccess) string, glass func(*admin.ReportEmergency, time.Time) string) (*admin.ReportReply, error) {
+	if err := n.mayAnswer(); err != nil { // not even whom to ask is known
+		return nil, err
+	}
 	subject := n.records.Subject(number)
 	subjects, err := n.linked(ctx, subject)
 	if err != nil {

@@ -109,6 +109,9 @@ func (n *Node) described(ctx context.Context, id federation.DocumentID) (doc pol
 		doc, err = held{n}.Document(ctx, id)
 		return doc, kept.State.Phase == record.Withdrawn, err
 	}
+	if err := n.mayAnswer(); err != nil {
+		return doc, false, err
+	}
 	var p federation.Pointer
 	var found bool
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {

@@ -24,16 +24,23 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 	denied := func(format string, args ...any) *Refusal {
 		return refuse(policy.Denied, fmt.Errorf(format, args...))
 	}
+	// The copy of the roster may be one that is on its way: whom it does not know it does not refuse, and believes no more.
+	unknown := denied
+	if !c.cfg.Lease.Current().Proven() {
+		unknown = func(format string, args ...any) *Refusal {
+			return undecided(fmt.Errorf(format, args...))
+		}
+	}
 	if len(signed) <= len(federation.Signature{}) {
 		return Assertion{}, denied("request of %d bytes: %w", len(signed), federation.ErrMalformed)
 	}
 	node, trust, ok := c.cfg.Ledger.Roster().Node(from.node)
 	if !ok || node.Standing != federation.Active || trust.Standing != federation.Active {
-		return Assertion{}, denied("node %s is not active in the roster", from.node.Short())
+		return Assertion{}, unknown("node %s is not active in the roster", from.node.Short())
 	}
 	raw, err := open(assertionContext, signed, trust.StatementKey)
 	if err != nil {
-		return Assertion{}, denied("assertion under the key of %s: %w", trust.ID, err)
+		return Assertion{}, unknown("assertion under the key of %s: %w", trust.ID, err)
 	}
 	a, err := DecodeAssertion(raw)
 	if err != nil {
@@ -63,6 +70,16 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 		return a, denied("assertion was used before on this connection")
 	}
 	return a, nil
+}
+
+// undecided is the answer of a node whose copy of the agreed state was not proven to be whole since it was opened: what is not in
+// it may not have come yet, so that it says neither that there is no such document nor that the rules refuse it.
+func undecided(err error) *Refusal {
+	cause := errUnproven
+	if err != nil {
+		cause = fmt.Errorf("%w: %v", errUnproven, err) // not wrapped: it is no answer
+	}
+	return refuse(policy.StalePolicy, cause)
 }
 
 // maxVouch is how long before an assertion its trust may have looked for the evidence: as long as a fetch may take.

@@ -39,6 +39,9 @@ var (
 // EmergencyOver is what a user is told of a document that only an emergency has opened, once its time has run out.
 const EmergencyOver = "The emergency that was declared is over."
 
+// errUnproven is that this node's copy of the agreed state was never proven to be recent.
+var errUnproven = errors.New("the copy of the agreed state was not proven to be whole since it was opened")
+
 // Refusal is an answer that is not the document. It is one of ErrDenied, ErrStalePolicy, ErrUnavailable, ErrIntegrity,
 // ErrNotFound and ErrTooMany, by Outcome.
 type Refusal struct {

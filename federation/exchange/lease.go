@@ -36,6 +36,9 @@ type Hold struct {
 	valid bool
 }
 
+// Proven reports whether h proves anything. As long as nothing does, what this node's copy lacks may only not have come yet.
+func (h Hold) Proven() bool { return h.valid }
+
 // Index returns the index that this node's copy was proven to have.
 func (h Hold) Index() uint64 { return h.index }
 

@@ -26,7 +26,8 @@ func TestBreakingTheGlass(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, func(_ *world, c *CustodianConfig, _ *ClientConfig) { c.Emergency = tt.hook })
 			q := requestFor(w.publish([]byte("x")))
-			w.ledger.facts.Directives, w.fresh.err = objection, errBroken
+			w.lapse()
+			w.ledger.facts.Directives = objection
 			q.Emergency, q.Purpose = "unconscious in A&E", "BTG"
 			asked := ""
 			w.audit.onAppend = func(Event) { asked = w.asked.kinds() }

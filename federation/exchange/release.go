@@ -170,8 +170,22 @@ func absent(err error) *Refusal {
 	return refusal
 }
 
-// decide reads the facts of the moment and decides by them. hold must have been current before.
+// decide decides by the facts of the moment. hold must have been current before. A peer is refused nothing on a copy of the state
+// that is not known to be whole: every request is answered alike, but for an emergency that the rules there are let pass.
 func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refusal) {
+	whole := r.own() || hold.Proven()
+	if !whole && r.assertion.Emergency == "" {
+		return policy.Decision{}, undecided(nil)
+	}
+	decision, refusal := r.rule(ctx, hold)
+	if refusal != nil && !whole && r.barred == nil {
+		return policy.Decision{}, undecided(refusal)
+	}
+	return decision, refusal
+}
+
+// rule reads the facts of the moment and decides by them.
+func (r *release) rule(ctx context.Context, hold Hold) (policy.Decision, *Refusal) {
 	c, a := r.custodian, r.assertion
 	pointer, found, err := r.pointer(ctx, a.Document)
 	switch {

@@ -36,7 +36,8 @@ func TestRefusalsAreTypedSafeAndAudited(t *testing.T) {
 		{"no agreement", func(w *world, _ *Request) { w.ledger.facts.Agreement = nil }, ErrNotFound, ""},
 		{"facts out of reach", func(w *world, _ *Request) { w.ledger.err = ErrUnavailable }, ErrUnavailable, "facts"},
 		{"facts not complete", func(w *world, _ *Request) { w.ledger.facts.Complete = false }, ErrUnavailable, ""},
-		{"no proof of freshness", func(w *world, _ *Request) { w.fresh.err = errBroken }, ErrStalePolicy, ""},
+		{"no proof of freshness", func(w *world, _ *Request) { w.fresh.err = errBroken }, ErrStalePolicy, "not proven"},
+		{"no proof of freshness any more", func(w *world, _ *Request) { w.lapse() }, ErrStalePolicy, ""},
 		{"raised here, not agreed on yet", func(w *world, q *Request) {
 			d := w.store.documents[q.Document]
 			d.Confidentiality = federation.VeryRestricted
@@ -141,6 +142,7 @@ func TestAssertionThatIsNotToBeBelievedIsRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, func(_ *world, _ *CustodianConfig, c *ClientConfig) { c.Limits.Attempts = 1 })
+			w.prove()
 			q := requestFor(w.publish([]byte("secret")))
 			tt.set(w)
 			if _, err := w.client.Fetch(context.Background(), q, noSink(t)); !errors.Is(err, tt.want) {

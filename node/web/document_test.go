@@ -301,6 +301,7 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: The emergency that was declared is over.", id), 403, []string{"The emergency access has ended", "ran out", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeTooMany, "RYJ does not release %s now: Too many patients.", id), 429, []string{"No more records for now", "Too many patients."}},
 		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
+		{admin.Errorf(admin.CodeStale, "RAS cannot say yet: its copy of what the region has agreed on is still on its way. 'ridgeway status' says"), 503, []string{"This trust cannot say yet what you may see", "Nothing is shown or refused", "Try again"}},
 		{admin.Errorf(admin.CodeUnavailable, "RYJ is away"), 502, []string{"Imperial College Healthcare does not answer", "held only there", "Try again"}},
 		{admin.Errorf(admin.CodeNotFound, "none"), 404, []string{"There is no such document"}},
 		{admin.Errorf(admin.CodeInternal, "panic: secret detail"), 500, []string{"Sorry, there is a problem with the service"}},
@@ -312,6 +313,9 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 			if strings.Contains(got.body, jargon) {
 				t.Errorf("%s: the page says %q", c.err.Code, jargon)
 			}
+		}
+		if strings.Contains(got.body, "cannot say yet") && strings.Contains(got.body, "/emergency") {
+			t.Errorf("%v: the page offers an emergency that cannot be declared", c.err)
 		}
 		if strings.Contains(got.body, "suspended") && (strings.Contains(got.body, "/emergency") || strings.Contains(got.body, "ask them")) {
 			t.Errorf("%v: the page offers what a suspension does not let through", c.err)
@@ -325,6 +329,8 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 	if got := plainWarning("THIS TRUST IS SUSPENDED: RAS is suspended from the region. Another trust lifts it with 'ridgeway suspend RAS --lift'"); got != suspendedHere {
 		t.Errorf("a list at the suspended trust says %q", got)
 	}
+	b.region.refuse = admin.Errorf(admin.CodeStale, "its copy of what the region has agreed on is still on its way")
+	b.get(path).wants(t, 503, "This trust cannot say yet what you may see", "Try again")
 	b.region.refuse = admin.Errorf(admin.CodeIntegrity, "the index is damaged")
 	b.get(path).wants(t, 500, "The list of documents cannot be made")
 }

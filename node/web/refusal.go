@@ -66,8 +66,12 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		out.Ask = []string{"If you need this record now, telephone " + holder + ". Your privacy officer can tell you about the limits."}
 		return http.StatusTooManyRequests, out
 	case admin.CodeStale:
+		if strings.Contains(err.Error(), aboutCopy) {
+			out.Again = again
+			return http.StatusServiceUnavailable, copyRefusal(out)
+		}
 		out.Title, out.Again, out.Glass = "Sharing cannot be confirmed at the moment", again, true
-		out.Why = []string{holder + " has lost touch with the region and cannot confirm that this document may still be shared. Until it can, it sends nothing."}
+		out.Why = []string{holder + " has just been started or has lost touch with the region, and cannot confirm that this document may still be shared. Until it can, it sends nothing."}
 		out.Ask = []string{"Try again in a minute.", "If it is urgent, telephone the health records team of " + holder + "."}
 		return http.StatusServiceUnavailable, out
 	case admin.CodeUnavailable, admin.CodeInterrupted, admin.CodeNoQuorum:
@@ -106,6 +110,17 @@ func emergencyOver(out refusal, again, holder string) refusal {
 	out.Title, out.Again, out.Glass = "The emergency access has ended", again, true
 	out.Why = []string{"The time for it ran out, and what was opened with it is closed. It may be that you can open this document without it: try again."}
 	out.Ask = []string{"If the emergency goes on, give a reason once more: 'Emergency access' below.", "If not, ask the health records team of " + holder + " if you need it for the patient's care."}
+	return out
+}
+
+// aboutCopy is said by the node while its copy of what the region has agreed on is not whole.
+const aboutCopy = "still on its way"
+
+// copyRefusal offers no emergency: none can be declared before the copy is whole.
+func copyRefusal(out refusal) refusal {
+	out.Title = "This trust cannot say yet what you may see"
+	out.Why = []string{"Its system has just been started or repaired, and is still receiving the region's list of documents and sharing rules. Nothing is shown or refused until it has them."}
+	out.Ask = []string{"Try again in a minute.", "If it stays so, tell your IT service desk. If it is urgent, telephone the trust that holds the record."}
 	return out
 }
 
@@ -163,6 +178,8 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *
 func (p *Portal) listRefusal(of *patient, err error) (status int, out refusal) {
 	out = refusal{Title: "The list of documents cannot be made", Back: "/find", Again: "/patients/" + of.Key}
 	switch admin.CodeOf(err) {
+	case admin.CodeStale:
+		return http.StatusServiceUnavailable, copyRefusal(out)
 	case admin.CodeDenied, admin.CodeTooMany:
 		out.Why, out.Again = []string{custodianWords(err, "")}, ""
 		out.Ask = []string{"Ask your privacy officer."}
