@@ -153,28 +153,37 @@ func purposes() []choice {
 	}
 }
 
-// relationships are the ways in which a user can know a patient, in the words of policy's kinds.
-func relationships() []choice {
-	return []choice{
-		{string(policy.Referral), "They were referred to me or my team", ""},
-		{string(policy.Appointment), "They have an appointment with us", ""},
-		{string(policy.Admission), "They are admitted here", ""},
-		{string(policy.RegisteredList), "They are registered with our practice", ""},
-		{string(policy.MDT), "Our multidisciplinary team discusses them", ""},
-		{string(policy.SelfClaimed), "None of these, but I am caring for them", "Your privacy officer may ask you about it."},
+// acquaintance is a way in which a user can know a patient: as they say it themself, and as somebody else says it of them.
+type acquaintance struct {
+	kind              policy.RelationshipKind
+	own, others, hint string
+}
+
+func acquaintances() []acquaintance {
+	return []acquaintance{
+		{policy.Referral, "They were referred to me or my team", "The patient was referred to them or their team", ""},
+		{policy.Appointment, "They have an appointment with us", "The patient has an appointment there", ""},
+		{policy.Admission, "They are admitted here", "The patient is admitted there", ""},
+		{policy.RegisteredList, "They are registered with our practice", "The patient is registered with their practice", ""},
+		{policy.MDT, "Our multidisciplinary team discusses them", "Their multidisciplinary team discusses the patient", ""},
+		{policy.SelfClaimed, "None of these, but I am caring for them", "None of these, but they say that they are caring for the patient", "Your privacy officer may ask you about it."},
 	}
 }
 
-// relationshipsOfOthers are the same, said of a member of staff by somebody else.
-func relationshipsOfOthers() []choice {
-	return []choice{
-		{string(policy.Referral), "The patient was referred to them or their team", ""},
-		{string(policy.Appointment), "The patient has an appointment there", ""},
-		{string(policy.Admission), "The patient is admitted there", ""},
-		{string(policy.RegisteredList), "The patient is registered with their practice", ""},
-		{string(policy.MDT), "Their multidisciplinary team discusses the patient", ""},
-		{string(policy.SelfClaimed), "None of these, but they say that they are caring for the patient", ""},
+// relationships are the ways in which a user can know a patient.
+func relationships() (out []choice) {
+	for _, a := range acquaintances() {
+		out = append(out, choice{string(a.kind), a.own, a.hint})
 	}
+	return out
+}
+
+// relationshipsOfOthers are the same, said of a member of staff by somebody else.
+func relationshipsOfOthers() (out []choice) {
+	for _, a := range acquaintances() {
+		out = append(out, choice{string(a.kind), a.others, ""})
+	}
+	return out
 }
 
 func offered(choices []choice, value string) bool {
