@@ -54,6 +54,31 @@ func healthOf(now time.Time, up bool) *Health {
 	}
 }
 
+// TestASuspendedTrustIsSaidPlainly: that it is, since when and by whom where that is known, what it means, and what to do.
+func TestASuspendedTrustIsSaidPlainly(t *testing.T) {
+	g := newRig(t)
+	h := healthOf(g.clock.now(), true)
+	since := time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC).UnixMicro()
+	h.Status.Sites[2].Suspension.Since = since
+	h.Status.Suspended = &admin.Suspension{Trust: "RAS", By: "RYJ", Reason: "lost laptop", Since: since, ToldBy: "R1K"}
+	g.region.set(h)
+	b := g.browser()
+	page := b.signOn("t.hughes")
+	page.wants(t, 200,
+		"<strong>This trust is suspended from the region</strong> since 4 March 2026 at 05:06, as Imperial College Healthcare proposed. Reason: lost laptop. So says ",
+		"nothing of other trusts can be opened here", "What to do: ask Imperial College Healthcare what has to be put right", "ridgeway suspend RAS --lift",
+		"<strong>London North West is suspended from the region</strong> since 4 March 2026 at 05:06, as Imperial College Healthcare proposed. Reason: stolen keys.",
+		"nothing that London North West holds can be opened at other trusts", "telephone its health records team", "ridgeway suspend R1K --lift")
+	h = healthOf(g.clock.now(), true)
+	h.Status.Sites[0].Standing, h.Status.Suspended = "suspended", &admin.Suspension{Trust: "RAS"}
+	g.region.set(h)
+	page = b.get("/region")
+	page.wants(t, 200, "(since when is not known here), by whom is not known here.", "What to do: ask the other trusts")
+	if n := strings.Count(page.body, "ridgeway suspend RAS --lift"); n != 1 {
+		t.Errorf("of this trust the page speaks %d times", n)
+	}
+}
+
 func TestTheRegionPageSaysAllOfTheStatus(t *testing.T) {
 	g := newRig(t)
 	g.region.set(healthOf(g.clock.now(), true))

@@ -29,8 +29,7 @@ type regionView struct {
 	Roots   []regionRoot
 	Wishes  []*admin.Proposal
 	Barred  []regionSite // suspended trusts
-	Own     *admin.Suspension
-	OwnAt   time.Time
+	Own     *regionSite  // this trust, when it is suspended
 	Advice  []string
 	Stopped bool
 }
@@ -43,9 +42,10 @@ type fact struct {
 
 // regionSite is one node of a trust.
 type regionSite struct {
-	Trust, Name, Standing, Part, Version, Address, Behind, State, By, Reason string
-	Own, Up, Late                                                            bool
-	Heard, Since                                                             time.Time
+	Trust, Name, Standing, Part, Version, Address, Behind, State string
+	By, Told, Reason                                             string // of a suspension: who proposed it, and who tells of it if not this node's copy
+	Own, Up, Late                                                bool
+	Heard, Since                                                 time.Time // Since: of a suspension
 }
 
 // regionRoot is an audit log as the region has witnessed it.
@@ -80,9 +80,13 @@ func (p *Portal) regionPart(h *Health) ([]byte, error) {
 
 func (p *Portal) regionOf(h *Health) regionView {
 	s := h.Status
-	v := regionView{Name: s.GetRegion(), Wishes: s.GetProposals(), Own: s.GetSuspended(), Stopped: s.GetReleasesStopped()}
-	if v.Own.GetSince() > 0 {
-		v.OwnAt = time.UnixMicro(v.Own.GetSince())
+	v := regionView{Name: s.GetRegion(), Wishes: s.GetProposals(), Stopped: s.GetReleasesStopped()}
+	if x := s.GetSuspended(); x != nil {
+		own := regionSite{Trust: x.GetTrust(), Name: p.nameOf(x.GetTrust()), By: p.nameOf(x.GetBy()), Told: p.nameOf(x.GetToldBy()), Reason: x.GetReason()}
+		if x.GetSince() > 0 {
+			own.Since = time.UnixMicro(x.GetSince())
+		}
+		v.Own = &own
 	}
 	if v.AsOf, v.Never = time.UnixMicro(s.GetAsOf()), s.GetAsOf() == 0; v.Never {
 		v.AsOf = time.Time{}
@@ -95,8 +99,9 @@ func (p *Portal) regionOf(h *Health) regionView {
 	v.Facts = p.factsOf(h)
 	for _, x := range s.GetSites() {
 		site := siteOf(x, h, s)
+		site.By = p.nameOf(site.By)
 		v.Sites = append(v.Sites, site)
-		if x.GetStanding() == "suspended" {
+		if x.GetStanding() == "suspended" && !(site.Own && v.Own != nil) { // of this trust the page speaks apart
 			v.Barred = append(v.Barred, site)
 		}
 	}
