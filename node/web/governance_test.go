@@ -324,3 +324,29 @@ func TestRefusalsAreSaidInPlainWords(t *testing.T) {
 		t.Errorf("an error of the program reaches people: %q", got)
 	}
 }
+
+// TestReviewNamesWhatWasOpened as far as the reviewer may know: of the others it says that it does not, and whom to ask.
+func TestReviewNamesWhatWasOpened(t *testing.T) {
+	g := newRig(t)
+	const own, told, kept, hidden = "RAS-0400000000000001", "RYJ-0400000000000002", "RYJ-0400000000000003", "RAS-0400000000000004"
+	f := &g.region.fakeGoverning
+	f.cases = []*admin.Review{{Id: "RAS-1", Kind: "break_glass", User: "a.okafor", Trust: "RAS", Reason: "unconscious in resus", At: 1, Due: 1, Documents: []string{own, told, kept, hidden}}}
+	f.opened = []*admin.Located{
+		{Document: own, Custodian: "RAS", Type: "373942005", Title: "Discharge <summary>, Cardiology", Date: time.Date(2024, 2, 3, 0, 0, 0, 0, time.UTC).UnixMicro()},
+		{Document: told, Custodian: "RYJ", Type: "373942005"},
+		{Document: kept, Custodian: "RYJ"},
+		{Document: hidden, Custodian: "RAS"},
+		{Document: "RYJ-0400000000000009", Custodian: "RYJ", Type: "373942005", Title: "of another review"},
+	}
+	b := g.browser()
+	b.signOn("p.osei")
+	page := b.get("/reviews/RAS-1")
+	page.wants(t, 200, "<strong>Discharge &lt;summary&gt;, Cardiology</strong>, Discharge summary, 3 Feb 2024, held by The Hillingdon Hospitals", "<strong>Discharge summary</strong>, held by Imperial College Healthcare",
+		"A document that Imperial College Healthcare holds. Its name is not shared with reviewers here: ask the privacy officer of Imperial College Healthcare", "A document of this trust. What it is called is not told here", own, told, kept, hidden)
+	if strings.Contains(page.body, "of another review") {
+		t.Error("a document is named that is not of this review")
+	}
+	if last := f.governed[len(f.governed)-1]; last.GetUser() != "p.osei" || last.GetPurpose() != ownDuties {
+		t.Errorf("asked as %v", last)
+	}
+}

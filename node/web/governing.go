@@ -46,6 +46,8 @@ type Wishing interface {
 type Judging interface {
 	Reviews(ctx context.Context, q *admin.ReviewsRequest) (*admin.ReviewsReply, error)
 	CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*admin.Review, error)
+	// Opened tells of the documents of a review; one without a type is one that the asker may not be told of.
+	Opened(ctx context.Context, review string, who *admin.Asker) ([]*admin.Located, error)
 }
 
 // Auditing is what is asked about evidence.

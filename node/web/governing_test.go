@@ -19,6 +19,7 @@ type fakeGoverning struct {
 	conflicts  []string
 	receipt    *admin.ReceiptReply
 	cases      []*admin.Review
+	opened     []*admin.Located
 	entries    []*admin.AuditEntry
 	witnessed  bool
 	broken     bool // the log is not whole
@@ -165,6 +166,12 @@ func (f *fakeGoverning) CloseReview(_ context.Context, q *admin.CloseReviewReque
 		}
 	}
 	return nil, admin.Errorf(admin.CodeNotFound, "there is no review")
+}
+
+func (f *fakeGoverning) Opened(_ context.Context, _ string, who *admin.Asker) ([]*admin.Located, error) {
+	f.govern.Lock()
+	defer f.govern.Unlock()
+	return f.opened, f.asked(who)
 }
 
 func (f *fakeGoverning) SearchAudit(_ context.Context, q *admin.SearchAuditRequest) (*admin.SearchAuditReply, error) {

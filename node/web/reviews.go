@@ -27,7 +27,13 @@ type reviewRow struct {
 	Own              bool // about the user who looks at it
 }
 
-type reviewDocument struct{ ID, Holder, Why string }
+// reviewDocument is a document that was opened, with what it is where the reviewer may know of it.
+type reviewDocument struct {
+	ID, Holder, Why string
+	Title, Type     string // empty where the reviewer may not be told
+	Date            time.Time
+	Own             bool // held by this trust
+}
 
 type reviewsPage struct {
 	Closed  bool
@@ -94,7 +100,7 @@ func (p *Portal) reviewRow(s *session, x *admin.Review) reviewRow {
 		out.Standing, out.Left = standing{"Open", "blue"}, "due in "+span(out.Due.Sub(now))
 	}
 	for _, id := range x.GetDocuments() {
-		out.Documents = append(out.Documents, reviewDocument{id, p.holder(id), "/why?document=" + url.QueryEscape(id)})
+		out.Documents = append(out.Documents, reviewDocument{ID: id, Holder: p.holder(id), Why: "/why?document=" + url.QueryEscape(id)})
 	}
 	return out
 }
@@ -144,12 +150,41 @@ func (p *Portal) reviewWith(w http.ResponseWriter, r *http.Request, s *session, 
 			return
 		}
 		if i := slices.IndexFunc(rows, func(x reviewRow) bool { return x.ID == r.PathValue("review") }); i >= 0 {
+			if err := p.nameOpened(r, s, &rows[i]); err != nil {
+				p.problem(w, r, s, err)
+				return
+			}
 			body := reviewPage{reviewRow: rows[i], Typed: typed(r, "note"), Chosen: r.PostFormValue("outcome")}
 			p.show(w, r, s, status, view{Name: "review", Title: rows[i].Kind, Body: body, Error: wrong})
 			return
 		}
 	}
 	p.problem(w, r, s, admin.Errorf(admin.CodeNotFound, "there is no such review here"))
+}
+
+// nameOpened says what the documents of a review are, as far as the reviewer may know of them.
+func (p *Portal) nameOpened(r *http.Request, s *session, row *reviewRow) error {
+	if len(row.Documents) == 0 {
+		return nil
+	}
+	opened, err := p.config.Region.Opened(r.Context(), row.ID, s.governor(ownDuties))
+	if err != nil {
+		return err
+	}
+	for _, d := range opened {
+		i := slices.IndexFunc(row.Documents, func(x reviewDocument) bool { return x.ID == d.GetDocument() })
+		if i < 0 {
+			continue
+		}
+		x := &row.Documents[i]
+		x.Own = d.GetCustodian() == string(p.config.Trust)
+		if d.GetType() == "" {
+			continue
+		}
+		e := p.entryOf(d, "", x.Holder)
+		x.Title, x.Type, x.Date = e.Title, e.Type, e.Date
+	}
+	return nil
 }
 
 // closeReview keeps a judgement. That nobody judges their own access is the node's own rule.
