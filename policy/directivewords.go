@@ -22,12 +22,12 @@ func ReadBack(d federation.Directive, names func(federation.TrustID) string) str
 	case federation.Consent:
 		out = w.consent(d)
 	case federation.Withdrew:
-		return "You take back what you said before (number " + number(d.Target) + "). It no longer counts. Anything else you have said still counts."
+		return "You take back your earlier choice (number " + number(d.Target) + "). It no longer counts. Your other choices still count."
 	default:
 		return "We cannot read what was recorded here. Until this is put right, other trusts may not see your records."
 	}
 	if d.Supersedes != (federation.DirectiveID{}) {
-		out = append(out, "This takes the place of what you said before (number "+number(d.Supersedes)+").")
+		out = append(out, "This takes the place of your earlier choice (number "+number(d.Supersedes)+").")
 	}
 	out = append(out, lasting(d.Until))
 	if d.Effect == federation.Object || len(d.Except) > 0 {

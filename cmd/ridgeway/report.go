@@ -170,7 +170,7 @@ func standing(d *admin.DirectiveInfo) string {
 	case "withdrawn":
 		return "This was taken back, and does not count any more."
 	case "superseded":
-		return "Something said later has taken its place."
+		return "A later choice has taken its place."
 	case "expired":
 		return "The time that it was for is over."
 	default:
@@ -231,7 +231,7 @@ func reportText(w io.Writer, r *admin.ReportReply) error {
 		put("", "\n"+shownTime(e.GetAt())+" until "+shownTime(e.GetUntil()))
 		put("  ", tame(e.GetText()))
 	}
-	put("", fmt.Sprintf("\nWhat you have said about sharing (%d)", len(r.GetDirectives())))
+	put("", fmt.Sprintf("\nYour choices about sharing (%d)", len(r.GetDirectives())))
 	for _, d := range r.GetDirectives() {
 		put("", fmt.Sprintf("\n%s, written down by %s at %s", shownTime(d.GetAt()), tame(orDash(d.GetBy())), d.GetTrust()))
 		put("  ", tame(d.GetText()))

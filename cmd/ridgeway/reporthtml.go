@@ -36,9 +36,9 @@ ul{list-style:none;padding:0}footer{margin-top:2em;border-top:1px solid #888;fon
 <ul>{{range .Emergencies}}
 <li class="alert"><span class="when">{{time .At}} until {{time .Until}}</span><br>{{tame .Text}}</li>{{else}}<li>None.</li>{{end}}
 </ul>
-<h2>What you have said about sharing ({{len .Directives}})</h2>
+<h2>Your choices about sharing ({{len .Directives}})</h2>
 <ul>{{range .Directives}}
-<li><span class="when">{{time .At}}, written down by {{tame (dash .By)}} at {{tame .Trust}}</span><br>{{tame .Text}}<br><em>{{standing .}}</em></li>{{else}}<li>Nothing.</li>{{end}}
+<li><span class="when">{{time .At}}, written down by {{tame (dash .By)}} at {{tame .Trust}}</span><br>{{tame .Text}}<br><em>{{standing .}}</em></li>{{else}}<li>You have not made a choice.</li>{{end}}
 </ul>
 <h2>The trusts that we asked</h2>
 <ul>{{range .Sites}}<li>{{site .}}</li>{{end}}</ul>

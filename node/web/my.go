@@ -309,6 +309,6 @@ func choiceState(state string) string {
 		"in_force": "This counts everywhere.", "here": "This counts here. The other places will hear of it as soon as they can be reached.",
 		"waiting": "This does not count yet. It will as soon as the other places can be reached.", "withdrawn": "You have taken this back.",
 		"withdrawn_here": "You have taken this back here. The other places will hear of it as soon as they can be reached.",
-		"superseded":     "You have said something else since.", "expired": "This has come to its end.", "refused": "This could not be recorded everywhere. Please ask us about it.",
+		"superseded":     "You have made another choice since.", "expired": "This has come to its end.", "refused": "This could not be recorded everywhere. Please ask us about it.",
 	}[state]
 }

@@ -149,9 +149,11 @@ func TestAChoiceIsReadBackBeforeItCounts(t *testing.T) {
 	}{
 		"nothing":            {form(), 422, "Choose what you want"},
 		"no place":           {form("kind", "not-there"), 422, "Choose the place that must not see"},
-		"no holder":          {form("kind", "not-from"), 422, "Choose the place whose"},
+		"no holder":          {form("kind", "not-from"), 422, "Choose the place that must not share"},
 		"no document":        {form("kind", "document"), 422, "Choose the document"},
 		"no place to agree":  {form("kind", "agree"), 422, "Choose the place that may"},
+		"a no under a yes":   {form("kind", "agree", "trust", "RYJ"), 422, "Choose the place that may"},
+		"a yes under a no":   {form("kind", "not-there", "allowed", "RYJ"), 422, "Choose the place that must not see"},
 		"no day":             {form("kind", "nobody", "until", "yesterday"), 422, "Check the date"},
 		"another's words":    {form("kind", "nobody", "seen", "Everybody may see them."), 200, "Staff may not know"},
 		"first":              {form("kind", "nobody"), 200, "Yes, this is what I want"},
@@ -162,6 +164,7 @@ func TestAChoiceIsReadBackBeforeItCounts(t *testing.T) {
 		"a kind out of this": {form("kind", "<script>"), 422, "Choose what you want"},
 	} {
 		b.post("/my/choices/new", c.form).wants(t, c.want, c.says)
+		g.clock.move(asksEvery)
 		if len(g.region.said) > 0 {
 			t.Fatalf("%s: it was recorded", name)
 		}

@@ -53,12 +53,45 @@ const (
 
 // choiceView is the form of a choice, or how it reads.
 type choiceView struct {
-	Kind, Trust, From, Document, Until string
-	Region, Holders                    []Named
-	Documents                          []SharedDocument
-	ReadBack, Seen                     string // how it reads, and the digest of that
-	Conflicts                          []string
-	Confirm                            bool
+	Kind, Until                    string
+	Trust, Allowed, From, Document string // what is chosen under each way that asks for more
+	Ways                           []choiceWay
+	ReadBack, Seen                 string // how it reads, and the digest of that
+	Conflicts                      []string
+	Confirm                        bool
+}
+
+// choiceWay is one thing that can be wanted, with the one question that it brings.
+type choiceWay struct {
+	ID, Kind, Label           string
+	Field, Asks, None, Chosen string // empty Field: nothing more is asked
+	Options                   []choice
+}
+
+// waysOf are the choices of the form. What must not be and what may be are asked apart, each in words of its own.
+func waysOf(sharing *Shares, v *choiceView) []choiceWay {
+	var places, holders, documents []choice
+	for _, t := range sharing.Region {
+		places = append(places, choice{t.Code, t.Name, ""})
+	}
+	for _, t := range sharing.Trusts {
+		holders = append(holders, choice{t.Code, t.Name, ""})
+		for _, d := range t.Documents {
+			label := d.Title
+			if !d.Date.IsZero() {
+				label += ", " + d.Date.Format("2 Jan 2006")
+			}
+			documents = append(documents, choice{d.ID, label, ""})
+		}
+	}
+	const aPlace, aDocument = "Choose a place", "Choose a document"
+	return []choiceWay{
+		{ID: "kind", Kind: choiceNobody, Label: "Stop all sharing of my documents"},
+		{"kind-1", choiceNotThere, "Stop one place from seeing my documents", "trust", "Which place must not see them?", aPlace, v.Trust, places},
+		{"kind-2", choiceNotFrom, "Stop one place from sharing what it keeps about me", "from", "Which place must not share it?", aPlace, v.From, holders},
+		{"kind-3", choiceDocument, "Stop the sharing of one document", "document", "Which document must not be shared?", aDocument, v.Document, documents},
+		{"kind-4", choiceAgree, "Let one place see my documents", "allowed", "Which place may see them?", aPlace, v.Allowed, places},
+	}
 }
 
 func (p *Portal) showMyChoice(w http.ResponseWriter, r *http.Request, s *session) {
@@ -71,11 +104,7 @@ func (p *Portal) askMyChoice(w http.ResponseWriter, r *http.Request, s *session,
 		p.myFault(w, r, s, err)
 		return
 	}
-	v.Region = sharing.Region
-	for _, t := range sharing.Trusts {
-		v.Holders = append(v.Holders, t.Named)
-		v.Documents = append(v.Documents, t.Documents...)
-	}
+	v.Ways = waysOf(sharing, &v)
 	title := "What do you want to change?"
 	if v.Confirm {
 		title = "Check what this means"
@@ -86,7 +115,7 @@ func (p *Portal) askMyChoice(w http.ResponseWriter, r *http.Request, s *session,
 // makeMyChoice reads a choice back first, with its risk, and records it once the patient has seen that.
 func (p *Portal) makeMyChoice(w http.ResponseWriter, r *http.Request, s *session) {
 	v := choiceView{
-		Kind: r.PostFormValue("kind"), Trust: r.PostFormValue("trust"), From: r.PostFormValue("from"), Document: r.PostFormValue("document"), Until: strings.TrimSpace(r.PostFormValue("until")),
+		Kind: r.PostFormValue("kind"), Trust: r.PostFormValue("trust"), Allowed: r.PostFormValue("allowed"), From: r.PostFormValue("from"), Document: r.PostFormValue("document"), Until: strings.TrimSpace(r.PostFormValue("until")),
 	}
 	q, wrong := directiveOf(s, v)
 	if len(wrong) > 0 {
@@ -135,14 +164,14 @@ func directiveOf(s *session, v choiceView) (*admin.RecordDirectiveRequest, []fau
 	switch v.Kind {
 	case choiceNobody:
 	case choiceNotThere:
-		q.Scope.Trust = need(v.Trust, "trust", "Choose the place that must not see your records")
+		q.Scope.Trust = need(v.Trust, "trust", "Choose the place that must not see your documents")
 	case choiceNotFrom:
-		q.Scope.Custodian = need(v.From, "from", "Choose the place whose records must not be shared")
+		q.Scope.Custodian = need(v.From, "from", "Choose the place that must not share what it keeps")
 	case choiceDocument:
 		q.Scope.Document = need(v.Document, "document", "Choose the document that must not be shared")
 	case choiceAgree:
 		q.Permit = true
-		q.Scope.Trust = need(v.Trust, "trust", "Choose the place that may see your records")
+		q.Scope.Trust = need(v.Allowed, "allowed", "Choose the place that may see your documents")
 	default:
 		wrong = append(wrong, fault{"kind", "Choose what you want"})
 	}

@@ -206,10 +206,10 @@ func TestOfficesAndPatientsWorkWithoutScripts(t *testing.T) {
 	s.tick("kind-1")
 	js[bool](s, "(document.getElementById('trust').value = 'RYJ', true)")
 	s.click("main form button", "Check what this means")
-	s.click("main form button", "What you said on")
+	s.click("main form button", "Your choice of")
 	s.plain("42-my-receipt")
 	s.goTo("/my/choices")
 	s.click("a[href$='/undo']", "Take this back?")
-	s.click("main form button", "What you said on")
+	s.click("main form button", "Your choice of")
 	s.leave()
 }
