@@ -26,6 +26,7 @@ type agreementRow struct {
 	Standing   standing
 	Soon       bool // expires within 30 days
 	From, To   time.Time
+	Next       time.Time // when a version that is agreed on takes its place
 	By, Second string
 	Note       string
 }
@@ -53,6 +54,7 @@ func (p *Portal) showAgreements(w http.ResponseWriter, r *http.Request, s *sessi
 	for _, v := range reply.GetVersions() {
 		body.Versions = append(body.Versions, p.rowOf(v))
 	}
+	body.Versions = followed(body.Versions)
 	for _, m := range reply.GetProposals() {
 		if row := proposalRow(m); m.GetState() == "proposed" || m.GetState() == "approved" && !m.GetCommitted() {
 			body.Waiting = append(body.Waiting, row)
@@ -66,6 +68,18 @@ func (p *Portal) showAgreements(w http.ResponseWriter, r *http.Request, s *sessi
 		body.Draft = d.at
 	}
 	p.show(w, r, s, http.StatusOK, view{Name: "agreements", Title: "Agreements", Body: body})
+}
+
+// followed says of each version when the one that takes its place comes, where that is agreed already.
+func followed(all []agreementRow) []agreementRow {
+	for i := range all {
+		for _, next := range all {
+			if all[i].Standing == standingOf("in_force") && next.Standing == standingOf("future") && (all[i].Next.IsZero() || next.From.Before(all[i].Next)) {
+				all[i].Next = next.From
+			}
+		}
+	}
+	return all
 }
 
 // otherTrusts leads to the agreements of the other trusts, which every trust of the region has.

@@ -350,3 +350,18 @@ func TestReviewNamesWhatWasOpened(t *testing.T) {
 		t.Errorf("asked as %v", last)
 	}
 }
+
+// TestVersionsSayWhenTheyCount to the minute, and of the one in force when the next takes its place.
+func TestVersionsSayWhenTheyCount(t *testing.T) {
+	g := newRig(t)
+	when := func(hour int) int64 { return time.Date(2027, 1, 9, hour, 30, 0, 0, time.UTC).UnixMicro() }
+	g.region.versions = []*admin.AgreementVersion{
+		{Version: 4, State: "future", Effective: when(17)},
+		{Version: 3, State: "future", Effective: when(15)},
+		{Version: 2, State: "in_force", Effective: when(8)},
+		{Version: 1, State: "superseded", Effective: when(7)},
+	}
+	b := g.browser()
+	b.signOn("n.ferreira")
+	b.get("/agreements").wants(t, 200, "9 Jan 2027, 08:30</td>", "9 Jan 2027, 15:30, when the next one comes</td>", "9 Jan 2027, 15:30</td>", "the next one came")
+}
