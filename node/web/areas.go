@@ -11,6 +11,9 @@ import (
 // nothingPath is where people land for whose role there is no area.
 const nothingPath = "/nothing"
 
+// reviewsPath is where the accesses are that somebody must judge.
+const reviewsPath = "/reviews"
+
 // area is a part of the portal: where it begins, what it is called, and the roles, or groups of them, that may use it. The
 // node decides on every question besides; an area only keeps people from pages on which nothing would work for them.
 type area struct {
@@ -25,7 +28,7 @@ func areas() []area {
 		{"/documents", "Our documents", []string{"records-staff"}},
 		{"/agreements", "Agreements", governors()},
 		{"/wishes", "Patients' wishes", recorders()},
-		{"/reviews", "Reviews", governors()},
+		{reviewsPath, "Reviews", governors()},
 		{labelsPath, "Labels", recorders()},
 		{"/audit", "Audit", recorders()},
 		{"/why", "Why, and who", recorders()},
@@ -56,8 +59,11 @@ func areasOf(role string) []area {
 	return slices.DeleteFunc(areas(), func(a area) bool { return !a.may(role) })
 }
 
-// beginning is the page that a role begins with.
+// beginning is the page that a role begins with: the first of its areas, but for who is there to judge accesses, which wait.
 func beginning(role string) string {
+	if role == "privacy-officer" {
+		return reviewsPath
+	}
 	if own := areasOf(role); len(own) > 0 {
 		return own[0].Path
 	}

@@ -47,3 +47,14 @@ func TestPagesOfOtherRolesAreRefused(t *testing.T) {
 		b.get(to).wants(t, 403, "not for your role")
 	}
 }
+
+// TestPeopleBeginWhereTheirWorkWaits: the page after a sign-on is that of the role's first duty.
+func TestPeopleBeginWhereTheirWorkWaits(t *testing.T) {
+	for role, want := range map[string]string{
+		"doctor": "/find", "pharmacist": "/find", "records-staff": "/find", "governance-lead": "/agreements", "privacy-officer": "/reviews", "admin": "/region", "no-such-role": nothingPath,
+	} {
+		if got := beginning(role); got != want {
+			t.Errorf("%s begins at %s, want %s", role, got, want)
+		}
+	}
+}

@@ -214,7 +214,7 @@ func (s *story) stopsWhereTheKeyboardIsSeen() {
 	s.goTo(js[string](s, "[...document.querySelectorAll('.rw-table tbody tr')].find(r => r.querySelector('.rw-kind').textContent === 'PDF').querySelector('.rw-doc a').href"))
 	s.until("document.querySelector('#stage canvas')?.width > 300")
 	s.stops("PDF")
-	s.become("Philippa Osei", "What this trust shares")
+	s.become("Philippa Osei", "must judge each one in time")
 	walk("Philippa Osei", "/agreements", "/agreements/draft", "/wishes", "/reviews", "/audit?search=1", "/audit/checks", "/why", "/suspensions", "/region")
 	s.become("Sam Lindqvist", "Find a patient")
 	s.goTo("/documents")

@@ -139,7 +139,9 @@ func (s *story) plainFind(number string) {
 func TestOfficesAndPatientsWorkWithoutScripts(t *testing.T) {
 	s := newStory(t)
 	s.scripts(false)
-	s.enter("/sign-on", "Philippa Osei", "What this trust shares")
+	s.enter("/sign-on", "Philippa Osei", "must judge each one in time")
+	s.plain("19-reviews")
+	s.goTo("/agreements")
 	s.plain("20-agreements")
 	s.press("Write a new agreement", "Building blocks of a form")
 	good := js[string](s, "document.getElementById('text').value")
