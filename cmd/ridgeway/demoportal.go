@@ -24,12 +24,15 @@ func demoPortal(o *tour.Options) (string, error) {
 	}
 	addr := l.Addr().String()
 	reader := tour.Members(o.Trusts)[1].Trust
-	patient := synth.New(o.Seed).Patients(1)[0] // whose record the walk is about
+	var patients []node.PatientPersona
+	for _, x := range synth.New(o.Seed).Patients(max(1, min(2, o.Patients))) { // the first is whose record the walk is about
+		patients = append(patients, node.PatientPersona{Number: x.NHSNumber, Name: x.Given + " " + x.Family})
+	}
 	o.Region.Open = func(trust federation.TrustID, n *node.Options) {
 		if trust == reader {
 			_ = l.Close() // held up to here, so that nobody else takes the port; when the node starts again it is closed already
 			n.Settings.Portal = node.PortalSettings{
-				Listen: addr, Personas: node.DemoPersonas(), PatientPersonas: []node.PatientPersona{{Number: patient.NHSNumber, Name: patient.Given + " " + patient.Family}},
+				Listen: addr, Personas: node.DemoPersonas(), PatientPersonas: patients,
 			}
 		}
 	}
@@ -43,6 +46,8 @@ func (a *app) demoBrowser(t *tour.Tour, addr string) {
 	a.say("See it in a browser, as a clinician at %s would:", trust)
 	a.say("  https://%s", addr)
 	a.say("It asks who you want to be. Then look for NHS number %s.", t.Patient().SpacedNumber())
+	a.say("Or begin in a record system, with the patient open, and type nothing:")
+	a.say("  https://%s/personas/record-system", addr)
 	a.say("See it as that patient would, on a page of its own:")
 	a.say("  https://%s/my", addr)
 	a.say("Your browser warns of the certificate, which was made for this demonstration:")

@@ -31,6 +31,8 @@ func (p *Portal) Handler() http.Handler {
 	if p.personas != nil {
 		mux.HandleFunc("GET "+personaPath, p.showPersonas)
 		mux.HandleFunc("POST "+personaPath, p.choosePersona)
+		mux.HandleFunc("GET "+recordSystemPath, p.showRecordSystem)
+		mux.HandleFunc("POST "+recordSystemPath, p.leaveRecordSystem)
 	}
 	find := p.find("find", "Find a patient", "/patients/")
 	mux.HandleFunc("GET /find", p.signedOn(find))

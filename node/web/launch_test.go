@@ -86,6 +86,33 @@ func TestLaunchOpensThePatientWithNothingToType(t *testing.T) {
 	}
 }
 
+// TestADemonstrationHasARecordSystemToLaunchFrom: a visitor gets from its open patient to the patient's documents without typing.
+func TestADemonstrationHasARecordSystemToLaunchFrom(t *testing.T) {
+	g := newRig(t)
+	g.portal.signOn.settings = g.portal.personas.settings() // as once it listens
+	g.region.add(numberB, "RYJ", 2, &admin.Located{Title: "Letter of B", ContentType: "text/plain", Date: at("2024-01-01")}, []byte("about B"))
+	b := g.browser()
+	b.get("/sign-on").wants(t, 200, `href="/personas/record-system"`)
+	b.get("/personas/record-system").wants(t, 200, "Lee Hart", "999 000 0026")
+	start := b.post("/personas/record-system", url.Values{"number": {numberB}})
+	address := start.Header.Get("Location")
+	if start.StatusCode != http.StatusSeeOther || !strings.HasPrefix(address, "/launch?") || strings.Contains(address, numberB) {
+		t.Fatalf("%d, to %q", start.StatusCode, address)
+	}
+	signOn := func() visit {
+		picker := b.follow(b.get(address))
+		return b.get(b.post("/personas", url.Values{"request": {field(t, requestField, picker.body)}, "persona": {"a.okafor"}}).Header.Get("Location"))
+	}
+	b.get(signOn().Header.Get("Location")).wants(t, 200, "Letter of B", "999 000 0026", "To treat this patient", "appointment with us")
+	signOn().wants(t, http.StatusForbidden, "did not say which patient") // it is good once
+	if to := b.post("/personas/record-system", url.Values{"number": {"1"}}).Header.Get("Location"); to != "/personas/record-system" {
+		t.Errorf("what is no number leads to %q", to)
+	}
+	if strings.Contains(g.log.String(), numberB) {
+		t.Errorf("a patient stands in the log: %s", g.log)
+	}
+}
+
 func TestLaunchSaysWhyWhereItCan(t *testing.T) {
 	g, l := launchRig(t)
 	g.portal.signOn.settings.Launch = Launch{From: []string{recordSystem}, Number: "nhs_number", PurposeClaim: "pou", RelationshipClaim: "rel", Relationship: "appointment"}

@@ -20,6 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 const (
@@ -43,6 +44,7 @@ func personaList(wanted []string) []Persona {
 	for _, p := range []Persona{
 		{"a.okafor", "Dr Amara Okafor", "doctor", "Consultant physician. Opens the records of other trusts to treat patients.", nil},
 		{"j.price", "Jo Price", "nurse", "Ward sister. Reads letters and charts, and may declare an emergency.", nil},
+		{"y.demir", "Yusuf Demir", "pharmacist", "Ward pharmacist. Sees what each trust's agreement lets pharmacists see.", nil},
 		{"s.lindqvist", "Sam Lindqvist", "records-staff", "Health records. Sees this trust's own records, and nobody else's.", nil},
 		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' wishes.", nil},
 		{"d.banerjee", "Dr Dev Banerjee", "governance-lead", "Caldicott guardian. Approves as the second person what is to be shared.", nil},
@@ -60,7 +62,7 @@ func personaList(wanted []string) []Persona {
 
 // DemoPersonas are the ids of all personas.
 func DemoPersonas() []string {
-	return []string{"a.okafor", "j.price", "s.lindqvist", "n.ferreira", "d.banerjee", "p.osei", "t.hughes"}
+	return []string{"a.okafor", "j.price", "y.demir", "s.lindqvist", "n.ferreira", "d.banerjee", "p.osei", "t.hughes"}
 }
 
 // personas is an OpenID Connect provider that believes everybody, for demonstrations and tests. The portal uses it as it
@@ -78,11 +80,13 @@ type personas struct {
 	mu     sync.Mutex
 	asked  map[string]grant // by request id
 	issued map[string]grant // by code
+	begun  map[string]grant // by launch
 }
 
 // grant is what a browser came with, and who was chosen.
 type grant struct {
 	redirect, state, nonce, challenge string
+	patient                           string // NHS number, when a record system has launched the portal
 	who                               Persona
 	until                             time.Time
 }
@@ -92,7 +96,7 @@ func newPersonas(ids []string, trust federation.TrustID, origin func() string, n
 	if err != nil {
 		return nil, fmt.Errorf("make a key for personas: %w", err)
 	}
-	return &personas{people: personaList(ids), trust: trust, path: personaPath, back: callbackPath, origin: origin, key: key, now: now, asked: make(map[string]grant), issued: make(map[string]grant)}, nil
+	return &personas{people: personaList(ids), trust: trust, path: personaPath, back: callbackPath, origin: origin, key: key, now: now, asked: make(map[string]grant), issued: make(map[string]grant), begun: make(map[string]grant)}, nil
 }
 
 // settings is how the portal finds this provider.
@@ -101,7 +105,8 @@ func (p *personas) settings() SignOn {
 	for _, x := range p.people {
 		roles[x.Role] = x.Role
 	}
-	return SignOn{Issuer: p.origin() + p.path, ClientID: personaClient, Roles: roles}
+	from := Launch{From: []string{p.origin() + recordSystemPath}, Relationship: string(policy.Appointment)}
+	return SignOn{Issuer: p.origin() + p.path, ClientID: personaClient, Roles: roles, Launch: from}
 }
 
 // ask keeps what a browser came with and returns the id of the request; empty when it is none that this portal sent.
@@ -114,7 +119,22 @@ func (p *personas) ask(q url.Values) string {
 	defer p.mu.Unlock()
 	id := secret()
 	prune(p.asked, p.now())
-	p.asked[id] = grant{redirect: q.Get("redirect_uri"), state: q.Get("state"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), until: p.now().Add(personaTime)}
+	begun := p.begun[q.Get("launch")] // none, when there is no launch
+	delete(p.begun, q.Get("launch"))
+	if p.now().After(begun.until) {
+		begun.patient = ""
+	}
+	p.asked[id] = grant{patient: begun.patient, redirect: q.Get("redirect_uri"), state: q.Get("state"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), until: p.now().Add(personaTime)}
+	return id
+}
+
+// launch returns what stands for a patient in the address by which a record system launches the portal; it is good once.
+func (p *personas) launch(patient string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := secret()
+	prune(p.begun, p.now())
+	p.begun[id] = grant{patient: patient, until: p.now().Add(personaTime)}
 	return id
 }
 
@@ -161,12 +181,16 @@ func (p *personas) RoundTrip(r *http.Request) (*http.Response, error) {
 	case issuer + "/keys":
 		answer = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &p.key.PublicKey, KeyID: personaKey, Algorithm: "ES256", Use: "sig"}}}
 	case issuer + "/token":
-		token, err := p.token(r)
+		token, patient, err := p.token(r)
 		if err != nil {
 			status, answer = http.StatusBadRequest, map[string]string{"error": "invalid_grant"}
 			break
 		}
-		answer = map[string]any{"access_token": secret(), "token_type": "Bearer", "expires_in": 60, "id_token": token}
+		said := map[string]any{"access_token": secret(), "token_type": "Bearer", "expires_in": 60, "id_token": token}
+		if patient != "" {
+			said["patient"] = patient
+		}
+		answer = said
 	default:
 		status, answer = http.StatusNotFound, map[string]string{"error": "not_found"}
 	}
@@ -180,10 +204,10 @@ func (p *personas) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// token redeems a code, once, for a signed ID token.
-func (p *personas) token(r *http.Request) (string, error) {
+// token redeems a code, once, for a signed ID token and the patient of the launch, if there was one.
+func (p *personas) token(r *http.Request) (token, patient string, err error) {
 	if err := r.ParseForm(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	p.mu.Lock()
 	g, found := p.issued[r.Form.Get("code")]
@@ -192,7 +216,7 @@ func (p *personas) token(r *http.Request) (string, error) {
 	sum := sha256.Sum256([]byte(r.Form.Get("code_verifier")))
 	if !found || p.now().After(g.until) || r.Form.Get("redirect_uri") != g.redirect ||
 		subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(g.challenge)) != 1 {
-		return "", ErrSignOn
+		return "", "", ErrSignOn
 	}
 	now := p.now()
 	said := map[string]any{
@@ -202,15 +226,16 @@ func (p *personas) token(r *http.Request) (string, error) {
 	maps.Copy(said, g.who.claims)
 	claims, err := json.Marshal(said)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: p.key}, (&jose.SignerOptions{}).WithHeader("kid", personaKey).WithType("JWT"))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	signed, err := signer.Sign(claims)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return signed.CompactSerialize()
+	token, err = signed.CompactSerialize()
+	return token, g.patient, err
 }

@@ -71,7 +71,7 @@ func (s *story) dark() {
 
 func TestGovernanceLeadLooksAfterWishesReviewsAndEvidence(t *testing.T) {
 	s := newStory(t)
-	s.become("Philippa Osei", "What this trust shares")
+	s.become("Philippa Osei", "must judge each one in time")
 	s.recordWish()
 	s.judge()
 	s.evidence()
