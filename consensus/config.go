@@ -62,6 +62,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 
 	wrapLog func(logFile) logFile // tests put a slow or failing log in between
+	disk    syncer                // of the state; tests note what power cuts would leave
 }
 
 // Storage sizes the memory and files of a replica. Zero fields get the defaults.

@@ -176,7 +176,7 @@ func forget(f *folder) error {
 	}
 	// The mark says forgotten before anything else changes: a crash in between leaves a replica that does not vote.
 	b := mark{term: old.term, voteTerm: old.voteTerm, forgotten: true}.encode(1)
-	if err := writeFile(f.dir, markFile, b); err != nil {
+	if err := f.disk.replace(f.dir, markFile, b); err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}
 	for _, e := range entries {
@@ -186,7 +186,7 @@ func forget(f *folder) error {
 			}
 		}
 	}
-	return errors.Join(syncPath(aside), syncPath(f.dir))
+	return errors.Join(f.disk.path(aside), f.disk.path(f.dir))
 }
 
 // recall takes note that the region has taken this replica's vote away, so that it may get a new one.

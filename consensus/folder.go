@@ -33,6 +33,7 @@ const (
 type folder struct {
 	dir  string
 	lock *os.File
+	disk syncer
 }
 
 func openFolder(dir string) (*folder, error) {
@@ -103,7 +104,7 @@ func (f *folder) next(path string) (string, error) {
 
 // swap puts the named state into service, durably.
 func (f *folder) swap(name string) error {
-	return writeFile(f.dir, currentFile, []byte(name+"\n"))
+	return f.disk.replace(f.dir, currentFile, []byte(name+"\n"))
 }
 
 func stateName(n int) string { return fmt.Sprintf("%s%06d", statePrefix, n) }
@@ -118,8 +119,27 @@ func stateNumber(name string) int {
 	return n
 }
 
-// writeFile replaces a file so that a crash leaves the old or the new content, whole.
-func writeFile(dir, name string, content []byte) error {
+// syncer fsyncs a file or folder. Nil asks the operating system; tests also note what is on disk from then on.
+type syncer func(*os.File) error
+
+func (s syncer) file(f *os.File) error {
+	if s == nil {
+		return f.Sync()
+	}
+	return s(f)
+}
+
+// path fsyncs a file or folder by its name.
+func (s syncer) path(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.file(f), f.Close())
+}
+
+// replace replaces a file so that a crash leaves the old or the new content, whole.
+func (s syncer) replace(dir, name string, content []byte) error {
 	tmp := filepath.Join(dir, name+".tmp")
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -127,7 +147,7 @@ func writeFile(dir, name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync()
+		err = s.file(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
@@ -135,14 +155,5 @@ func writeFile(dir, name string, content []byte) error {
 	if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return syncPath(dir)
-}
-
-// syncPath fsyncs a file or folder.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return s.path(dir)
 }

@@ -96,7 +96,7 @@ func (s *stateDB) write(cursors []cursor, hashes int, bottom bool, p *packer) (*
 	if err != nil {
 		return nil, err
 	}
-	w.packer = p
+	w.packer, w.disk = p, s.disk
 	rows := merge(cursors)
 	for err == nil && rows.next() {
 		key, value, deleted := rows.row()
@@ -139,7 +139,7 @@ func (s *stateDB) install(m manifest, tables []*table) error {
 	for _, t := range tables {
 		m.tables = append(m.tables, t.tableInfo)
 	}
-	if err := m.write(s.dir, s.sealer); err != nil {
+	if err := m.write(s.dir, s.sealer, s.disk); err != nil {
 		return err
 	}
 	s.manifest = m

@@ -126,6 +126,6 @@ func readManifest(dir string, sealer Sealer) (*manifest, error) {
 }
 
 // write puts the manifest in the place of the one before, durably.
-func (m *manifest) write(dir string, sealer Sealer) error {
-	return writeFile(dir, manifestFile, sealer.Seal(nil, []byte(manifestLabel), m.encode()))
+func (m *manifest) write(dir string, sealer Sealer, disk syncer) error {
+	return disk.replace(dir, manifestFile, sealer.Seal(nil, []byte(manifestLabel), m.encode()))
 }

@@ -137,17 +137,23 @@ func TestViewsStayValidWhileASnapshotTakesTheStatesPlace(t *testing.T) {
 // machineWith makes a state machine over a fresh folder, without raft.
 func machineWith(t *testing.T, m Machine) *stateMachine {
 	t.Helper()
-	f, err := openFolder(t.TempDir())
+	return machineIn(t, t.TempDir(), Config{Machine: m, Sealer: xorSealer{}, Storage: SmallStorage(), Logger: newSilent()})
+}
+
+// machineIn makes a state machine of what lies in a folder, without raft.
+func machineIn(t *testing.T, dir string, c Config) *stateMachine {
+	t.Helper()
+	f, err := openFolder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Machine: m, Sealer: xorSealer{}, Storage: SmallStorage(), Logger: newSilent()}
+	f.disk = c.disk
 	sm := &stateMachine{config: c, folder: f, fail: func(err error) { t.Errorf("failed: %v", err) }, notify: func() {}}
-	dir, err := f.current()
+	current, err := f.current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := openState(dir, c)
+	state, err := openState(current, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,11 +175,14 @@ func command(index uint64, text string) *raft.Log {
 // sent is a snapshot as it goes over the wire, with the sink that would take it.
 func sent(t *testing.T) (stream []byte, meta *raft.SnapshotMeta) {
 	t.Helper()
-	sm := machineWith(t, &register{})
+	return sentBy(t, machineWith(t, &register{}), "set a 1", "set b 2")
+}
+
+// sentBy is sent, of a machine that applies two commands.
+func sentBy(t *testing.T, sm *stateMachine, first, second string) (stream []byte, meta *raft.SnapshotMeta) {
+	t.Helper()
 	config := raft.EncodeConfiguration(servers([]ID{testID(1)}, nil))
-	sm.ApplyBatch([]*raft.Log{
-		{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: config}, command(2, "set a 1"), command(3, "set b 2"),
-	})
+	sm.ApplyBatch([]*raft.Log{{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: config}, command(2, first), command(3, second)})
 	meta, src, err := (&snapshots{machine: sm, sends: &sends{}}).Open(liveID)
 	if err != nil {
 		t.Fatal(err)

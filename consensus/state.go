@@ -29,6 +29,7 @@ type stateDB struct {
 	size     Storage
 	sealer   Sealer
 	log      *slog.Logger
+	disk     syncer
 	scheme   scanScheme
 	schema   uint64 // scheme.id()
 	id       [16]byte
@@ -299,11 +300,11 @@ func (s *stateDB) sync() error {
 	}
 	for _, j := range journals {
 		// The keeper closes a journal once its rows are in a table that is on disk.
-		if err := j.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := s.disk.file(j.file); err != nil && !errors.Is(err, os.ErrClosed) {
 			return s.failed(fmt.Errorf("sync state: %w", err))
 		}
 	}
-	if err := syncPath(s.dir); err != nil {
+	if err := s.disk.path(s.dir); err != nil {
 		return fmt.Errorf("sync state: %w", err)
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 // openState opens or makes the state in dir.
 func openState(dir string, c Config) (*stateDB, error) {
 	s := &stateDB{
-		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, scheme: newScanScheme(c.Machine),
+		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, disk: c.disk, scheme: newScanScheme(c.Machine),
 		cache: newPageCache(c.Storage.BlockCache), closed: make(chan struct{}),
 	}
 	s.refs.n.Store(1)
@@ -91,7 +91,10 @@ func (s *stateDB) found() (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, m.write(s.dir, s.sealer)
+	if err := m.write(s.dir, s.sealer, s.disk); err != nil {
+		return nil, err
+	}
+	return m, s.disk.path(filepath.Dir(s.dir)) // which names the folder
 }
 
 // tidy removes what a crash left behind and returns the numbers of the journals that count.

@@ -18,6 +18,7 @@ type tableWriter struct {
 	scheme scanScheme
 	seed   uint64
 	file   *os.File
+	disk   syncer
 	out    *bufio.Writer
 	page   pageWriter
 	first  []byte  // separator of the page under way
@@ -117,7 +118,7 @@ func (w *tableWriter) finish() (tableInfo, error) {
 	}
 	err := w.out.Flush()
 	if err == nil {
-		err = w.file.Sync()
+		err = w.disk.file(w.file)
 	}
 	if err = errors.Join(err, w.file.Close()); err != nil {
 		return tableInfo{}, fmt.Errorf("write table: %w", err)
