@@ -41,10 +41,10 @@ func (n *Node) takeIn(ctx context.Context, item ingest.Item, next func() (p inge
 		return ingest.Receipt{}, nil, refuseItem(ingest.CodePatient, err)
 	}
 	var parts []federation.Part
-	var stored []blob.Content
+	var files []filed
 	defer func() {
-		for _, c := range stored {
-			n.blobs.Unpin(c)
+		for _, f := range files {
+			n.blobs.Unpin(f.content)
 		}
 	}()
 	for {
@@ -62,21 +62,34 @@ func (n *Node) takeIn(ctx context.Context, item ingest.Item, next func() (p inge
 		if err != nil {
 			return ingest.Receipt{}, nil, n.storeProblem(err)
 		}
-		stored = append(stored, content)
+		files = append(files, filed{partOf(p, content), content})
 		if content.Size != p.Size {
 			return ingest.Receipt{}, nil, refuseItem(ingest.CodeUnreadable, fmt.Errorf("%s had %d bytes and ended after %d: it changed while it was read", p.Name, p.Size, content.Size))
 		}
-		parts = append(parts, partOf(p, content))
+		parts = append(parts, files[len(files)-1].part)
 	}
-	receipt, err := n.keep(ctx, number, item, parts)
+	receipt, err := n.keep(ctx, number, item, files)
 	return receipt, parts, err
 }
 
+// filed is a file whose content is durable.
+type filed struct {
+	part    federation.Part
+	content blob.Content
+}
+
 // keep describes a document whose content is durable.
-func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.Item, parts []federation.Part) (ingest.Receipt, error) {
+func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.Item, files []filed) (ingest.Receipt, error) {
 	person := record.Person{Family: item.Person.Family, Given: item.Person.Given, Born: item.Person.Born, Sex: item.Person.Sex}
 	if err := n.checkPerson(ctx, number, person); err != nil {
 		return ingest.Receipt{}, err
+	}
+	if err := n.aboutThem(ctx, number, item.Person, files); err != nil {
+		return ingest.Receipt{}, err
+	}
+	parts := make([]federation.Part, len(files))
+	for i := range files {
+		parts[i] = files[i].part
 	}
 	for _, t := range []struct{ name, value string }{{"title", item.Title}, {"author", item.Author}, {"reference", item.Reference}} {
 		if err := lineProblem("the "+t.name, t.value, admin.MaxLine); err != nil {

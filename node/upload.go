@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/node/media"
@@ -26,9 +25,6 @@ import (
 
 // maxUploadName is how many bytes of a file's name are kept.
 const maxUploadName = 200
-
-// maxOwnWords is up to how many bytes a file is read whole to see whom it says that it is about.
-const maxOwnWords = 64 << 20
 
 // filers may take documents in by hand, correct and move them.
 var filers = []string{"records-staff"}
@@ -63,14 +59,11 @@ func (n *Node) TakeUpload(ctx context.Context, q *web.Upload, content io.Reader)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.aboutThem(ctx, kept, info.Format, number); err != nil {
-		return nil, err
-	}
 	if info.Format == media.FormatBinary {
 		warnings = append(warnings, "files of this kind cannot be shown: whoever opens it must download it")
 	}
 	part := partOf(ingest.Part{Name: uploadName(q.Name), Info: info, Size: kept.Size}, kept)
-	receipt, err := n.keep(ctx, number, item, []federation.Part{part})
+	receipt, err := n.keep(ctx, number, item, []filed{{part, kept}})
 	var refused *ingest.RefusalError
 	if errors.As(err, &refused) {
 		return nil, admin.Errorf(admin.CodeBadInput, "%s", refused.Reason)
@@ -132,29 +125,6 @@ func (n *Node) inspect(ctx context.Context, c blob.Content, name string) (media.
 		return media.Info{}, admin.Errorf(admin.CodeBadInput, "%v", ingest.Unfit(err))
 	}
 	return info, nil
-}
-
-// aboutThem refuses a stored file that says itself that it is about another patient.
-func (n *Node) aboutThem(ctx context.Context, c blob.Content, format media.Format, number record.NHSNumber) error {
-	if format != media.FormatCDA && format != media.FormatDICOM || c.Size > maxOwnWords {
-		return nil
-	}
-	if err := n.cutting.Acquire(ctx, c.Size); err != nil {
-		return err
-	}
-	defer n.cutting.Release(c.Size)
-	file := make([]byte, c.Size)
-	if _, err := (&chunked{ctx: ctx, blobs: n.blobs, content: c, have: -1}).ReadAt(file, 0); err != nil && !errors.Is(err, io.EOF) {
-		return n.storeProblem(err)
-	}
-	known, err := n.Person(ctx, number.Digits())
-	if err != nil {
-		return err
-	}
-	if what := web.Contradiction(format, file, number.Digits(), known); what != "" {
-		return admin.Errorf(admin.CodeBadInput, "the file says itself that it is about another patient: %s: take it in for the patient that it is about", what)
-	}
-	return nil
 }
 
 // uploadName is a file's name as it is kept: without folders, whichever way a browser's machine writes them, and without what is no text.

@@ -58,6 +58,10 @@ A manifest is CSV in UTF-8 with a header:
   part, parts      optional  this file is part n of m
 The metadata.csv of a scanning bureau is taken as well.
 
+A CDA document or DICOM image that says itself that it is about another patient
+(by NHS number, date of birth or name) is refused with the code other_patient,
+and its reason has both values.
+
 JSON: documents (document, outcome, reason, code, file, line, warnings),
 taken_in, already_held, refused, checked, not_reached, bytes, pages, and error
 when anything was refused or not reached.
@@ -90,7 +94,7 @@ func (a *app) ingestCommand() *cobra.Command {
 			defer func() { _ = done() }()
 			taker := newStreamTaker(cmd.Context(), client)
 			defer taker.close()
-			cfg := ingest.Config{Taker: taker, CheckPatient: node.ReadNHSNumber, Now: time.Now, CheckOnly: check, Workers: workers}
+			cfg := ingest.Config{Taker: taker, CheckPatient: node.ReadNHSNumber, Now: time.Now, Contradicts: node.Contradicts, CheckOnly: check, Workers: workers}
 			row.FamilyName, row.GivenName, _ = strings.Cut(name, ",")
 			row.FamilyName, row.GivenName = strings.TrimSpace(row.FamilyName), strings.TrimSpace(row.GivenName)
 			if manifest != "" {

@@ -19,26 +19,27 @@ type Code string
 
 // The codes of refusals. A Taker may bring codes of its own.
 const (
-	CodeRow         Code = "row"          // the line is not a row of the table
-	CodeEncoding    Code = "encoding"     // the line is not in UTF-8
-	CodeField       Code = "field"        // a value is missing or not allowed
-	CodePatient     Code = "patient"      // not a valid NHS number
-	CodeDate        Code = "date"         // not a date, or not a possible one
-	CodeDuplicate   Code = "duplicate"    // the file is listed before
-	CodeConflict    Code = "conflict"     // the file is listed for two patients: none is taken
-	CodeParts       Code = "parts"        // the parts of the document are not complete or do not agree
-	CodeSibling     Code = "sibling"      // another part of the document was refused
-	CodePageCount   Code = "page_count"   // the file has not the number of pages that the manifest says
-	CodeOutside     Code = "outside"      // the path leads out of the folder
-	CodeMissingFile Code = "missing_file" // there is no such file
-	CodeUnreadable  Code = "unreadable"   // the file cannot be opened or read
-	CodeEmptyFile   Code = "empty_file"   // the file has no bytes
-	CodeMismatch    Code = "mismatch"     // the file is not what its name says
-	CodeDamaged     Code = "damaged"      // the file breaks off or contradicts itself
-	CodeUnsupported Code = "unsupported"  // the file is valid and not handled
-	CodeTooLarge    Code = "too_large"    // the file is larger than allowed
-	CodeNotReached  Code = "not_reached"  // see NotReached
-	CodeNode        Code = "node"         // the node refused it and gave no code
+	CodeRow          Code = "row"           // the line is not a row of the table
+	CodeEncoding     Code = "encoding"      // the line is not in UTF-8
+	CodeField        Code = "field"         // a value is missing or not allowed
+	CodePatient      Code = "patient"       // not a valid NHS number
+	CodeDate         Code = "date"          // not a date, or not a possible one
+	CodeDuplicate    Code = "duplicate"     // the file is listed before
+	CodeConflict     Code = "conflict"      // the file is listed for two patients: none is taken
+	CodeParts        Code = "parts"         // the parts of the document are not complete or do not agree
+	CodeSibling      Code = "sibling"       // another part of the document was refused
+	CodePageCount    Code = "page_count"    // the file has not the number of pages that the manifest says
+	CodeOutside      Code = "outside"       // the path leads out of the folder
+	CodeMissingFile  Code = "missing_file"  // there is no such file
+	CodeUnreadable   Code = "unreadable"    // the file cannot be opened or read
+	CodeEmptyFile    Code = "empty_file"    // the file has no bytes
+	CodeMismatch     Code = "mismatch"      // the file is not what its name says
+	CodeDamaged      Code = "damaged"       // the file breaks off or contradicts itself
+	CodeUnsupported  Code = "unsupported"   // the file is valid and not handled
+	CodeTooLarge     Code = "too_large"     // the file is larger than allowed
+	CodeOtherPatient Code = "other_patient" // the file says itself that it is about another patient
+	CodeNotReached   Code = "not_reached"   // see NotReached
+	CodeNode         Code = "node"          // the node refused it and gave no code
 )
 
 // Result says what became of one row of a manifest.

@@ -22,6 +22,7 @@ type Config struct {
 	CheckPatient func(string) (normal string, err error) // needed: the NHS number in its one form, or why it is none; the error is shown
 	Now          func() time.Time                        // needed: dates in the future are refused
 	KnownType    func(code string) bool                  // a type that it does not know is only warned of
+	Contradicts  Contradiction                           // asked when CheckOnly is set: else the Taker looks itself; may be nil
 	CheckOnly    bool                                    // do everything but hand over
 	Workers      int                                     // documents at once; 0 is 64
 	MaxFileBytes int64                                   // 0 is 64 GiB
@@ -165,6 +166,12 @@ func (r *run) document(ctx context.Context, b *batch) done {
 		return refused(b, warnings)
 	}
 	if r.CheckOnly {
+		for i := range item.Parts {
+			b.problems[i] = r.about(&item, &item.Parts[i])
+		}
+		if !b.ok() {
+			return refused(b, warnings)
+		}
 		return same(b, Result{Outcome: Checked}, warnings)
 	}
 	return r.take(ctx, b, item, files, warnings)

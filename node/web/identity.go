@@ -50,13 +50,19 @@ func (s subject) compare(number string, known Person) []difference {
 	return out
 }
 
-// Contradiction says in what a structured document or an image, as a whole file, contradicts the patient for whom it is to be filed; empty
-// where it does not, or does not say. Nobody could read it: what is about somebody else is not shown.
-func Contradiction(format media.Format, file []byte, number string, known Person) string {
+// Beginning is a file, or the beginning of one of Size bytes.
+type Beginning struct {
+	Head []byte
+	Size int64
+}
+
+// Contradiction says in what a structured document or an image contradicts the patient for whom it is to be filed; empty where it does
+// not, or does not say. Nobody could read it: what is about somebody else is not shown. Of an image its beginning suffices.
+func Contradiction(format media.Format, file Beginning, number string, known Person) string {
 	var said subject
 	switch format {
 	case media.FormatCDA:
-		root, err := parse(file)
+		root, err := parse(file.Head)
 		if err != nil {
 			return ""
 		}
@@ -64,7 +70,7 @@ func Contradiction(format media.Format, file []byte, number string, known Person
 		s.header(root)
 		said = s.subject
 	case media.FormatDICOM:
-		e, err := parseDICOM(file, int64(len(file)))
+		e, err := parseDICOM(file.Head, file.Size)
 		if err != nil {
 			return ""
 		}
