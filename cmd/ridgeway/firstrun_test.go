@@ -39,6 +39,16 @@ func TestVariablesAreOfTheRunOnly(t *testing.T) {
 	}
 }
 
+// TestFlagsThatSayTheSameBothCount: to advertise the address that is listened on is needless, and no fault.
+func TestFlagsThatSayTheSameBothCount(t *testing.T) {
+	t.Parallel()
+	p, at := newPlace(t, quick), port(t)
+	p.json(t, "init", "--data", "d1", "--region", "R", "--trust", "RYJ", "--name", "N", "--listen", at, "--advertise", at, dev)
+	if kept := string(p.read(t, "d1/ridgeway.yaml")); kept != "listen: "+at+"\nadvertise: "+at+"\n" {
+		t.Errorf("kept %q", kept)
+	}
+}
+
 func TestWrongClockIsSaidBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d")

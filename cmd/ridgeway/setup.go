@@ -80,9 +80,12 @@ func (a *app) settingsUnder(s *settingFlags, getenv func(string) string) (node.S
 	if s.keyFile != "" {
 		out.MasterKey, out.MasterKeyCommand = "", nil // a flag overrides every other way of naming it
 	}
-	for flag, to := range map[string]*string{s.listen: &out.Listen, s.advertise: &out.Advertise, s.keyFile: &out.MasterKeyFile, s.metrics: &out.Metrics, s.logLevel: &out.LogLevel} {
-		if flag != "" {
-			*to = flag
+	for _, d := range []struct {
+		flag string
+		to   *string
+	}{{s.listen, &out.Listen}, {s.advertise, &out.Advertise}, {s.keyFile, &out.MasterKeyFile}, {s.metrics, &out.Metrics}, {s.logLevel, &out.LogLevel}} {
+		if d.flag != "" {
+			*d.to = d.flag
 		}
 	}
 	for _, d := range []struct {
