@@ -32,12 +32,14 @@ func (n *Node) Object(ctx context.Context, q *admin.ObjectRequest) (*admin.Objec
 		q = &admin.ObjectRequest{Patient: q.GetPatient(), Withdraw: q.GetWithdraw(), By: "operator", Evidence: q.GetEvidence()}
 	}
 	if q.GetWithdraw() {
-		return n.withdrawObjections(ctx, subject, q)
+		reply, err := n.withdrawObjections(ctx, subject, q)
+		return reply, undone(err, "the objection was not withdrawn")
 	}
-	if reply, err := n.objectAgain(ctx, subject, q); reply != nil || err != nil {
-		return reply, err
+	reply, err := n.objectAgain(ctx, subject, q)
+	if reply == nil && err == nil {
+		reply, err = n.Direct(ctx, q.GetPatient(), federation.Directive{Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()})
 	}
-	return n.Direct(ctx, q.GetPatient(), federation.Directive{Effect: federation.Object, By: q.GetBy(), Evidence: q.GetEvidence()})
+	return reply, undone(err, "the objection was not recorded")
 }
 
 // Direct records a directive of a patient: an objection or a consent, with whatever scope, or the withdrawal of one. It names

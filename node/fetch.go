@@ -41,16 +41,20 @@ func (n *Node) Fetch(ctx context.Context, q *admin.FetchRequest, send func(*admi
 		return err
 	}
 	if err := n.mayFetch(ctx, id); err != nil {
-		return err
+		return undone(err, "%s was not fetched", id)
 	}
 	d := &delivery{node: n, id: id, who: who, asked: q, part: max(int(q.GetPart()), 1), send: n.whileAdmitted(ctx, who, send)}
 	if q.GetPages() != "" || q.GetOffset() > 0 || q.GetLength() > 0 {
 		d.sum = sha256.New()
 	}
+	fetch := d.bytes
 	if q.GetPages() != "" {
-		return d.pages(ctx)
+		fetch = d.pages
 	}
-	return d.bytes(ctx)
+	if err = fetch(ctx); d.sent > 0 {
+		return undone(err, "%s was fetched in part, %d bytes of it", id, d.sent)
+	}
+	return undone(err, "%s was not fetched", id)
 }
 
 // delivery is one Fetch under way.

@@ -192,7 +192,16 @@ func (n *Node) diskFull(err error) error { return n.noRoom("", err) }
 func (n *Node) noRoom(what string, err error) error {
 	free, total := n.space.Free()
 	n.logger.Warn("too little free space", slog.Any("error", err))
-	return admin.Errorf(admin.CodeDiskFull, "%stoo little space is free for it at %s: %d MiB of %d MiB, of which a reserve is kept. Nothing was lost; make room and run it again", what, n.options.Data, free>>20, total>>20)
+	return admin.Errorf(admin.CodeDiskFull, "%stoo little space is free on the volume of %s's data folder %s: %d MiB of %d MiB, of which a reserve is kept. Nothing was lost; make room and run it again", what, n.Trust(), n.options.Data, free>>20, total>>20)
+}
+
+// undone says first of a full disk what was not done because of it. Other errors stay as they are.
+func undone(err error, format string, args ...any) error {
+	var full *admin.Error
+	if !errors.As(err, &full) || full.Code != admin.CodeDiskFull {
+		return err
+	}
+	return admin.Errorf(full.Code, "%s: %s", fmt.Sprintf(format, args...), full.Message)
 }
 
 // storeProblem says what a failed write means.

@@ -65,11 +65,11 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, undone(err, "no search was made")
 	}
 	reply, err := n.listing(ctx, search{who: who, subject: subject, cursor: q.GetCursor(), limit: limit})
 	if failed := n.noted(entry); failed != nil {
-		return nil, failed
+		return nil, undone(failed, "no search was made")
 	}
 	return reply, err
 }

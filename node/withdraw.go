@@ -19,6 +19,14 @@ func (n *Node) Withdraw(ctx context.Context, q *admin.WithdrawRequest) (*admin.W
 	if err != nil {
 		return nil, err
 	}
+	reply, err := n.withdraw(ctx, id, q)
+	if q.GetUndo() {
+		return reply, undone(err, "%s was not shared again", id)
+	}
+	return reply, undone(err, "%s was not withdrawn", id)
+}
+
+func (n *Node) withdraw(ctx context.Context, id federation.DocumentID, q *admin.WithdrawRequest) (*admin.WithdrawReply, error) {
 	if err := n.governs(ctx, q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
 		return nil, err
 	}
@@ -133,10 +141,10 @@ func (n *Node) Erase(ctx context.Context, q *admin.EraseRequest) (*admin.EraseRe
 		Time: time.Now().UTC(), Kind: audit.Withdrawal, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Subject: doc.Subject, Document: id,
 		Detail: clipText("erased: "+q.GetReason(), audit.MaxDetail),
 	}); err != nil {
-		return nil, err
+		return nil, undone(err, "%s was not erased", id)
 	}
 	if err := n.records.Erase(ctx, id); err != nil {
-		return nil, n.storeProblem(err)
+		return nil, undone(n.storeProblem(err), "%s was not erased", id)
 	}
 	n.custodian.Load().DocumentChanged(id)
 	return &admin.EraseReply{}, nil

@@ -70,12 +70,13 @@ func TestFullDisk(t *testing.T) {
 		if disk := o["disk"].(map[string]any); disk["state"] != "read_only" || !strings.Contains(strings.Join(texts(o["warnings"]), " "), "THE DISK IS FULL") {
 			t.Errorf("the status says so: got %v and %v", disk, o["warnings"])
 		}
-		for i, args := range [][]string{{"locate", patient}, {"fetch", held, "--out", "full.pdf"}, {"object", patient}, {"withdraw", held}} {
-			why := ""
-			if i == 0 {
-				why = "nothing is done without evidence, and "
-			}
-			p.fails(t, admin.CodeDiskFull, []string{why + "too little space is free", p.path("d1"), "1 MiB of 1000 MiB", "make room"}, append(args, "--data", "d1")...)
+		for why, args := range map[string][]string{
+			"nothing is done without evidence, and ": {"locate", patient},
+			held + " was not fetched: ":              {"fetch", held, "--out", "full.pdf"},
+			"the objection was not recorded: ":       {"object", patient},
+			held + " was not withdrawn: ":            {"withdraw", held},
+		} {
+			p.fails(t, admin.CodeDiskFull, []string{why, "too little space is free on the volume of RYJ's data folder " + p.path("d1"), "1 MiB of 1000 MiB", "make room and run it again"}, append(args, "--data", "d1")...)
 		}
 	})
 	t.Run("after room was made", func(t *testing.T) {
