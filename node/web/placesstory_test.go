@@ -143,9 +143,20 @@ func TestAPatientSeesWhoLookedAndSaysWhoMay(t *testing.T) {
 	s.says("A doctor at The Hillingdon Hospitals opened")
 	s.silentOn("okafor")
 	s.check("53-looks")
-	s.goTo("/my/choices/new")
+	s.goTo("/my/choices")
+	// What looks like a button works like one: the space bar presses it.
+	js[bool](s, "(a => (a.focus(), a.dispatchEvent(new KeyboardEvent('keydown', {key: ' ', bubbles: true, cancelable: true})), true))(document.querySelector('main a[role=button]'))")
+	s.says("Stop all sharing of my documents")
+	asks := "[...document.querySelectorAll('.rw-more')].filter(e => e.getClientRects().length).map(e => e.textContent.trim().split('?')[0]).join()"
+	if got := js[string](s, asks); got != "" {
+		t.Errorf("before anything is chosen it asks %q", got)
+	}
 	s.click("main form button", "Choose what you want")
+	s.until("document.activeElement.classList.contains('nhsuk-error-summary')")
 	s.tick("kind-1")
+	if got := js[string](s, asks); got != "Which place must not see them" {
+		t.Errorf("of a no to one place it asks %q", got)
+	}
 	s.set("trust", string(reader))
 	s.check("54-choice")
 	s.click("main form button", "Check what this means")

@@ -1,7 +1,12 @@
-import { initAll } from './nhsuk/nhsuk-frontend.min.js'
+import { Button, ErrorSummary, SkipLink, createAll } from './nhsuk/nhsuk-frontend.min.js'
 
 document.documentElement.classList.add('rw-js')
-initAll()
+
+// nhsuk-frontend does nothing without this class. It goes again: it would also hide what only the header's menu brings back, and
+// that menu is not used here.
+document.body.classList.add('nhsuk-frontend-supported')
+for (const component of [Button, ErrorSummary, SkipLink]) createAll(component)
+document.body.classList.remove('nhsuk-frontend-supported')
 
 // The countdown of an emergency. The node ends it whatever this clock says.
 const until = document.querySelector('[data-rw-until]')
