@@ -12,9 +12,9 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
-// Opened tells a reviewer what was opened in what is to be judged. Of this trust's own documents it tells of all that an emergency
-// can open, because the reviewer judges for the trust; of others' it tells what the reviewer may know of by their agreements. Of
-// any other it returns the id alone, which the review has anyhow.
+// Opened tells a reviewer what was opened in what is to be judged. Of this trust's own documents it tells what the region is told of
+// them, because the reviewer judges for the trust; of others' what the reviewer may know of by their agreements. Of what is sealed,
+// closed by law or gone, and of any other, it returns the id alone, which the review has anyhow.
 func (n *Node) Opened(ctx context.Context, id string, who *admin.Asker) ([]*admin.Located, error) {
 	if err := n.governs(ctx, who, "reads reviews", reviewers[:]); err != nil {
 		return nil, err
@@ -55,10 +55,10 @@ func (n *Node) openedOne(ctx context.Context, view consensus.Reader, id federati
 			return numberOnly, nil
 		case err != nil:
 			return nil, n.storeProblem(err)
-		case doc.Legal != "" || doc.Confidentiality > federation.Restricted:
+		case doc.Legal != "":
 			return numberOnly, nil
 		}
-		return located(doc.Pointer()), nil
+		return located(doc.Pointer()), nil // which tells nothing of one that is sealed
 	}
 	p, withdrawn, found, err := index.Pointer(view, id)
 	if err != nil {

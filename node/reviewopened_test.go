@@ -9,7 +9,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
-// TestReviewersAreToldWhatWasOpened: of their own trust's documents what an emergency can open, and of no other more than its number.
+// TestReviewersAreToldWhatWasOpened: of their own trust's documents what the region is told, and of no other more than its number.
 func TestReviewersAreToldWhatWasOpened(t *testing.T) {
 	t.Parallel()
 	n := settledNode(t, nil)
@@ -20,8 +20,11 @@ func TestReviewersAreToldWhatWasOpened(t *testing.T) {
 		}
 		return receipt.Document
 	}
-	plain, secret, other := take("plain letter"), take("secret letter"), take("another letter")
+	plain, secret, other, closed := take("plain letter"), take("secret letter"), take("another letter"), take("closed letter")
 	if err := n.records.Relabel(t.Context(), secret, record.Marks{Confidentiality: federation.VeryRestricted}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.records.Relabel(t.Context(), closed, record.Marks{Confidentiality: federation.Normal, Legal: "HFEA"}); err != nil {
 		t.Fatal(err)
 	}
 	number, err := n.patient(patientA)
@@ -31,7 +34,7 @@ func TestReviewersAreToldWhatWasOpened(t *testing.T) {
 	elsewhere, never := federation.NewDocumentID("RAS", federation.DocumentKey{1}), federation.NewDocumentID(n.Trust(), federation.DocumentKey{2})
 	r := &review{
 		ID: "RYJ-1", Kind: glassKind, User: "ada", Trust: n.Trust(), Subject: n.records.Subject(number), At: time.Now(), Until: time.Now().Add(time.Minute), Granted: true,
-		Documents: []federation.DocumentID{plain, secret, other, elsewhere, never},
+		Documents: []federation.DocumentID{plain, secret, other, elsewhere, never, closed},
 	}
 	if _, err := n.reviews.begin(t.Context(), r); err != nil {
 		t.Fatal(err)
@@ -42,7 +45,7 @@ func TestReviewersAreToldWhatWasOpened(t *testing.T) {
 		if err != nil || len(got) != len(r.Documents) {
 			t.Fatalf("%s is told %v, %v", role, got, err)
 		}
-		for i, title := range []string{"plain letter", "", "another letter", "", ""} {
+		for i, title := range []string{"plain letter", "", "another letter", "", "", ""} {
 			d := got[i]
 			if d.GetDocument() != string(r.Documents[i]) || d.GetTitle() != title || (d.GetType() != "") != (title != "") || (d.GetDate() != 0) != (title != "") {
 				t.Errorf("%s is told %v, wanted %q", role, d, title)

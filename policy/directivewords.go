@@ -96,7 +96,7 @@ func (w words) consent(d federation.Directive) []string {
 		}
 		out = append(out, "But "+uncapital(w.nobody(both))+" may see "+what+why(both)+".")
 	}
-	return append(out, "The trust that holds a record must allow it too.", "If you have said no to more than this, that no still counts.")
+	return append(out, "The trust that holds a record must allow it too.", "If another choice of yours says no to more than this, that no still counts.")
 }
 
 // narrowed returns what an exception leaves out of a scope: both hold there.

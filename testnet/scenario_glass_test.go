@@ -155,6 +155,11 @@ func (s *stage) glassEvidence(id federation.DocumentID, review string) {
 		if len(r) != 1 || r[0].GetId() != review || r[0].GetReason() != unconscious || r[0].GetDocuments()[0] != string(id) {
 			s.Errorf("reviews at %s: %v", at, r)
 		}
+		// Who reviews is told what a document of their own trust is, and not what another's is that they may not know of.
+		opened, err := s.r.Node(at).Opened(s.ctx, review, &admin.Asker{User: "p.osei", Role: "privacy-officer", Purpose: "HOPERAT"})
+		if err != nil || len(opened) == 0 || opened[0].GetDocument() != string(id) || (opened[0].GetType() != "") != (at == ryj) || (opened[0].GetTitle() != "") != (at == ryj) {
+			s.Errorf("reviewers at %s are told %v, %v", at, opened, err)
+		}
 	}
 }
 
