@@ -171,7 +171,7 @@ func (n *Node) agreementWarnings(ctx context.Context) []string {
 	case last == 0:
 		return nil // the first is on its way
 	case !open:
-		return []string{fmt.Sprintf("NO AGREEMENT OF %s IS IN FORCE: nothing that it holds is released, to its own staff neither. 'ridgeway agreement show --data %s' says why; propose one, or roll back", n.Trust(), n.options.Data)}
+		return []string{fmt.Sprintf("NO AGREEMENT OF %s IS IN FORCE: nothing that it holds is released, to its own staff neither. 'ridgeway agreement show --data %s' says why; propose one, or roll back", n.Trust(), admin.Arg(n.options.Data))}
 	case current.Expires.IsZero() || current.Expires.Sub(now) > expiryNotice || follows && next.Version != current.Version:
 		return nil
 	default:

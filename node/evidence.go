@@ -137,7 +137,7 @@ func (n *Node) oneEntry(ctx context.Context, who *admin.Asker, index uint64) (au
 	list, err := n.audit.Read(ctx, index, 1)
 	switch {
 	case errors.Is(err, storage.ErrIntegrity):
-		return audit.Record{}, admin.Errorf(admin.CodeIntegrity, "entry %d of the audit log cannot be read: 'ridgeway audit verify --data %s' says more", index, n.options.Data)
+		return audit.Record{}, admin.Errorf(admin.CodeIntegrity, "entry %d of the audit log cannot be read: 'ridgeway audit verify --data %s' says more", index, admin.Arg(n.options.Data))
 	case err != nil:
 		return audit.Record{}, fmt.Errorf("read the audit log: %w", err)
 	case len(list) == 0:

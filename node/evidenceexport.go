@@ -83,7 +83,7 @@ func (n *Node) exportAll(ctx context.Context, f audit.Filter, left int, head Exp
 			return fmt.Errorf("read the audit log: %w", err)
 		}
 		if len(page.Damaged) > 0 {
-			return admin.Errorf(admin.CodeIntegrity, "entry %d of the audit log cannot be read, so that an export would not be complete: 'ridgeway audit verify --data %s' says more", page.Damaged[0], n.options.Data)
+			return admin.Errorf(admin.CodeIntegrity, "entry %d of the audit log cannot be read, so that an export would not be complete: 'ridgeway audit verify --data %s' says more", page.Damaged[0], admin.Arg(n.options.Data))
 		}
 		for _, r := range page.Records {
 			line, err := n.exportLine(r, head.Size)
@@ -127,7 +127,7 @@ func (n *Node) exportLine(r audit.Record, size uint64) ([]byte, error) {
 	if r.Index < size {
 		d, err := n.audit.Disclose(r.Index, size)
 		if errors.Is(err, storage.ErrIntegrity) || errors.Is(err, audit.ErrRange) {
-			return nil, admin.Errorf(admin.CodeIntegrity, "entry %d cannot be proven (%v): 'ridgeway audit verify --data %s' says more", r.Index, err, n.options.Data)
+			return nil, admin.Errorf(admin.CodeIntegrity, "entry %d cannot be proven (%v): 'ridgeway audit verify --data %s' says more", r.Index, err, admin.Arg(n.options.Data))
 		}
 		if err != nil {
 			return nil, err

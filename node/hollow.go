@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -24,7 +25,7 @@ func (n *Node) hollow(ctx context.Context, documents uint64) string {
 		return "" // there are some; or the store fails, which others say
 	}
 	dir := n.folder.Path("chunks")
-	return fmt.Sprintf("the bytes of all %d documents held here are gone: %s is empty or was removed. Stop the node and put that folder back from a backup, or take the documents in again from their files. 'ridgeway scrub --data %s' names them", documents, dir, n.options.Data)
+	return fmt.Sprintf("the bytes of all %d documents held here are gone: %s is empty or was removed. Stop the node and put that folder back from a backup, or take the documents in again from their files. 'ridgeway scrub --data %s' names them", documents, dir, admin.Arg(n.options.Data))
 }
 
 // checkHollow says in the log when the document store lost everything while the node was stopped. The node starts all the

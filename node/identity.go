@@ -138,6 +138,11 @@ func Init(ctx context.Context, o InitOptions) (federation.NodeID, error) {
 	if o.Region == "" || o.Name == "" || !o.Trust.Valid() {
 		return federation.NodeID{}, admin.Errorf(admin.CodeBadInput, "init needs --region, --trust (an ODS code such as RYJ) and --name")
 	}
+	for flag, text := range map[string]string{"--region": o.Region, "--name": o.Name} {
+		if fault := federation.LineFault(text, admin.MaxLine); fault != "" {
+			return federation.NodeID{}, admin.Errorf(admin.CodeBadInput, "%s %s: give it as one line of text", flag, fault)
+		}
+	}
 	if err := o.Settings.Check(o.Data); err != nil {
 		return federation.NodeID{}, err
 	}

@@ -213,7 +213,7 @@ func (n *Node) storeProblem(err error) error {
 		n.fail(admin.Errorf(admin.CodeInternal, "a write to %s failed, so the node stops rather than go on with what it cannot be sure of: %v", n.options.Data, err))
 		return admin.Errorf(admin.CodeInternal, "the node's disk failed: %v", err)
 	case errors.Is(err, storage.ErrIntegrity):
-		return admin.Errorf(admin.CodeIntegrity, "%v: run 'ridgeway scrub --data %s'", err, n.options.Data)
+		return admin.Errorf(admin.CodeIntegrity, "%v: run 'ridgeway scrub --data %s'", err, admin.Arg(n.options.Data))
 	default:
 		return err
 	}

@@ -195,7 +195,7 @@ func joiningFolder(ctx context.Context, o JoinOptions) (*storage.Folder, keys, e
 		if _, err := f.LoadSecret(secretMembership); err != nil && !isAbsent(err) {
 			return nil, keys{}, errors.Join(folderProblem(o.Data, err), f.Close())
 		} else if err == nil {
-			return nil, keys{}, errors.Join(admin.Errorf(admin.CodeDataFolder, "%s has joined a region already: start it with 'ridgeway serve --data %s'", o.Data, o.Data), f.Close())
+			return nil, keys{}, errors.Join(admin.Errorf(admin.CodeDataFolder, "%s has joined a region already: start it with 'ridgeway serve --data %s'", o.Data, admin.Arg(o.Data)), f.Close())
 		}
 		k, err := loadKeys(f)
 		if err != nil {

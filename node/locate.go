@@ -127,7 +127,7 @@ func (n *Node) nameSuspensions(ctx context.Context, sites []*admin.Site) (err er
 // said of the node, in every list from then on, and not of the patient in whose list it was found.
 func (n *Node) warnUnread(reply *admin.LocateReply) {
 	if n.unreadable.Load() {
-		reply.Warnings = append(reply.Warnings, fmt.Sprintf("lists may not be complete: some of what %s holds and the region has not heard of cannot be read. 'ridgeway scrub --data %s' names what is damaged", n.Trust(), n.options.Data))
+		reply.Warnings = append(reply.Warnings, fmt.Sprintf("lists may not be complete: some of what %s holds and the region has not heard of cannot be read. 'ridgeway scrub --data %s' names what is damaged", n.Trust(), admin.Arg(n.options.Data)))
 	}
 }
 

@@ -337,7 +337,7 @@ func (n *Node) openConsensus(ctx context.Context) error {
 func consensusProblem(data string, err error) error {
 	switch {
 	case errors.Is(err, consensus.ErrDamaged), errors.Is(err, consensus.ErrLogLost):
-		return admin.Errorf(admin.CodeIntegrity, "%s: the copy of the region's state cannot be trusted: %v.\nNothing was changed, and the records held here are not touched by it. 'ridgeway recover --data %s' sets the copy aside; the node then gets another from the region", data, err, data)
+		return admin.Errorf(admin.CodeIntegrity, "%s: the copy of the region's state cannot be trusted: %v.\nNothing was changed, and the records held here are not touched by it. 'ridgeway recover --data %s' sets the copy aside; the node then gets another from the region", data, err, admin.Arg(data))
 	case errors.Is(err, consensus.ErrInUse):
 		return admin.Errorf(admin.CodeInUse, "%s is in use by another process: stop it first", data)
 	case diskProblem(data, err) != nil:

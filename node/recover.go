@@ -179,7 +179,7 @@ func recoverFolder(ctx context.Context, o RecoverOptions, f *storage.Folder) err
 	case whole && forgotten:
 		return nil // an earlier run has set it aside
 	case whole && !o.Yes:
-		return admin.Errorf(admin.CodeBadInput, "%s: the copy of the region's state is whole, so there is nothing to recover: start the node with 'ridgeway serve --data %s'. To set the copy aside all the same, add --yes", o.Data, o.Data)
+		return admin.Errorf(admin.CodeBadInput, "%s: the copy of the region's state is whole, so there is nothing to recover: start the node with 'ridgeway serve --data %s'. To set the copy aside all the same, add --yes", o.Data, admin.Arg(o.Data))
 	}
 	if !o.Yes {
 		if err := spareable(ctx, o, k, known); err != nil {

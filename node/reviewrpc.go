@@ -167,7 +167,7 @@ func (n *Node) reviewWarnings() []string {
 		}
 	}
 	if late > 0 {
-		out = append(out, fmt.Sprintf("reviews of accesses that are overdue: %d. 'ridgeway review list --data %s' lists them; a governance lead or privacy officer closes them", late, n.options.Data))
+		out = append(out, fmt.Sprintf("reviews of accesses that are overdue: %d. 'ridgeway review list --data %s' lists them; a governance lead or privacy officer closes them", late, admin.Arg(n.options.Data)))
 	}
 	for _, c := range n.channels {
 		if since, waiting, why := c.trouble(n.reviews); waiting > 0 {

@@ -63,7 +63,7 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 	case errors.Is(err, storage.ErrDiskFull):
 		return folderProblem(data, err)
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIntegrity), errors.Is(err, audit.ErrRolledBack):
-		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. 'ridgeway repair --data %s' says which documents it touches, and what can be saved", what, data, err, data)
+		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. 'ridgeway repair --data %s' says which documents it touches, and what can be saved", what, data, err, admin.Arg(data))
 	case errors.Is(err, storage.ErrInUse):
 		return folderProblem(data, err)
 	default:

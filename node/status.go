@@ -108,7 +108,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	if d := n.doubtNow(); d != nil {
 		add("RELEASES TO OTHER TRUSTS ARE STOPPED since %s: %s. This data folder is not the newest of this node: it was restored from an older copy, or something in it was cut. "+
 			"If there is a newer copy, stop the node and put that in its place. If there is none, run 'ridgeway audit verify --data %s', tell your information governance lead, and then "+
-			"'ridgeway audit accept --data %s --reason TEXT' to go on without what is lost", d.Since.Format("2 January 2006 15:04 MST"), d.text(), n.options.Data, n.options.Data)
+			"'ridgeway audit accept --data %s --reason TEXT' to go on without what is lost", d.Since.Format("2 January 2006 15:04 MST"), d.text(), admin.Arg(n.options.Data), admin.Arg(n.options.Data))
 	}
 	if s.GetSuspended() != nil {
 		add("%s", suspendedHere(s.GetSuspended()))
@@ -134,7 +134,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 		add("the region does not witness this node's audit log any more, since it was accepted that entries are lost; the log is checked against this node's own mark only")
 	}
 	if s.GetRejected() > 0 {
-		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), n.options.Data)
+		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), admin.Arg(n.options.Data))
 	}
 	if text := n.speaker.heldText(); text != "" {
 		add("%s", text)

@@ -79,7 +79,7 @@ func (n *Node) findings(ctx context.Context, reply *admin.VerifyAuditReply, repo
 	}
 	if report.Faults > 0 {
 		find("%d entries are missing or altered, the first of them entry %d", report.Faults, report.Damaged[0])
-		reply.Next = fmt.Sprintf("Stop the node; 'ridgeway repair --data %s' says what can be saved, and changes nothing before it is told to.", n.options.Data)
+		reply.Next = fmt.Sprintf("Stop the node; 'ridgeway repair --data %s' says what can be saved, and changes nothing before it is told to.", admin.Arg(n.options.Data))
 	}
 	if !report.HeadHolds {
 		find("the log's end is not the one that this node has marked: entries were cut off or put in place of others")

@@ -57,7 +57,7 @@ func (n *Node) mayAnswer() error {
 	if n.hasWhole() {
 		return nil
 	}
-	return admin.Errorf(admin.CodeStale, "%s cannot say yet what there is and who may see it: its copy of what the region has agreed on is still on its way. Try again in a few seconds; 'ridgeway status --data %s' says how far it is", n.Trust(), n.options.Data)
+	return admin.Errorf(admin.CodeStale, "%s cannot say yet what there is and who may see it: its copy of what the region has agreed on is still on its way. Try again in a few seconds; 'ridgeway status --data %s' says how far it is", n.Trust(), admin.Arg(n.options.Data))
 }
 
 // keepWhole writes down that the copy is whole.

@@ -98,7 +98,7 @@ func (a *app) propose(cmd *cobra.Command, d draft, q *admin.ProposeAgreementRequ
 		for _, f := range p.GetFindings() {
 			a.say("%d:%d: %s: %s (%s)", f.GetLine(), f.GetColumn(), f.GetSeverity(), f.GetText(), f.GetCode())
 		}
-		a.say("Proposed by %s. Nothing has changed yet: a second person approves it with\n  ridgeway agreement approve --data %s %s --user STAFF-ID", p.GetBy(), a.data, p.GetId())
+		a.say("Proposed by %s. Nothing has changed yet: a second person approves it with\n  ridgeway agreement approve --data %s %s --user STAFF-ID", p.GetBy(), admin.Arg(a.data), p.GetId())
 		return nil
 	})
 }
@@ -286,7 +286,7 @@ func (a *app) showAgreements(r *admin.AgreementsReply) {
 	for _, p := range r.GetProposals() {
 		a.say("\nProposal %s of %s by %s: %s%s", p.GetId(), stamp(p.GetAt()), p.GetBy(), p.GetState(), noteText(p.GetNote()))
 		if p.GetState() == "proposed" {
-			a.say("  ridgeway agreement approve --data %s %s --user STAFF-ID", a.data, p.GetId())
+			a.say("  ridgeway agreement approve --data %s %s --user STAFF-ID", admin.Arg(a.data), p.GetId())
 		}
 	}
 	for _, text := range r.GetWarnings() {

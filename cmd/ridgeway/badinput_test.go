@@ -59,6 +59,8 @@ func TestTextThatIsNoLineIsRefused(t *testing.T) {
 			{"withdraw", "RYJ-0000000000000000", "--reason", bad},
 			{"suspend", "RAS", "--reason", bad},
 			{"locate", "9434765919", "--user", bad},
+			{"init", "--region", bad, "--trust", "RYJ", "--name", "N", "--listen", port(t), dev},
+			{"init", "--region", "R", "--trust", "RYJ", "--name", bad, "--listen", port(t), dev},
 		} {
 			if args[0] != "break-glass" && name != "lines" {
 				continue

@@ -172,7 +172,7 @@ func (a *app) recordDirective(ctx context.Context, c admin.AdminClient, q *admin
 		a.say("Recorded as %s. It counts once the region can be reached and agrees.", reply.GetDirective())
 	}
 	a.say("Who has applied it:")
-	a.say("  ridgeway consent receipt --data %s %s \\\n    %s", a.data, q.GetPatient(), reply.GetDirective())
+	a.say("  ridgeway consent receipt --data %s %s \\\n    %s", admin.Arg(a.data), q.GetPatient(), reply.GetDirective())
 	return a.directiveJSON(reply, true)
 }
 

@@ -49,6 +49,19 @@ func TestFlagsThatSayTheSameBothCount(t *testing.T) {
 	}
 }
 
+// TestCommandsThatAreSuggestedCanBeCopied: a folder's name with a space is one argument.
+func TestCommandsThatAreSuggestedCanBeCopied(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, quick)
+	e := p.run(t, "init", "--data", "my data", "--region", "R", "--trust", "RYJ", "--name", "N", "--listen", port(t), dev)
+	if !strings.Contains(e.out, `serve --data "my data"`) {
+		t.Errorf("init: %v", e)
+	}
+	if e = p.run(t, "status", "--data", "my data"); !strings.Contains(e.errOut, `serve --data "my data"`) {
+		t.Errorf("status: %v", e)
+	}
+}
+
 func TestWrongClockIsSaidBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d")

@@ -105,7 +105,7 @@ func (a *app) showJoined(s node.Settings, joined node.Joined) error {
 		return nil
 	}
 	a.say("Joined the region %q as %s (%s), node %s.", offer.Region, offer.Trust, offer.Name, joined.Node.Short())
-	a.say("Start it:  ridgeway serve --data %s%s", a.data, devFlag(s))
+	a.say("Start it:  ridgeway serve --data %s%s", admin.Arg(a.data), devFlag(s))
 	return nil
 }
 

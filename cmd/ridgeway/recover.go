@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ridgeway-exchange/ridgeway/node"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 func (a *app) recoverCommand() *cobra.Command {
@@ -38,7 +39,7 @@ JSON: data, recovered.`,
 				return a.emit(map[string]any{"data": a.data, "recovered": true})
 			}
 			a.say("The copy of the region's state is set aside. Start the node: it gets another.")
-			a.say("Recover no other voter until 'ridgeway status --data %s' says that this one is a voter again.", a.data)
+			a.say("Recover no other voter until 'ridgeway status --data %s' says that this one is a voter again.", admin.Arg(a.data))
 			return nil
 		},
 	}

@@ -70,8 +70,8 @@ func (a *app) showRejected(r *admin.RejectedReply) error {
 	if more := r.GetTotal() - uint64(len(r.GetRejections())); more > 0 {
 		a.say("There are %d more.", more)
 	}
-	a.say("\nOnce what was wrong is mended:  ridgeway rejected retry --data %s ID", a.data)
-	a.say("To forget it as it is:          ridgeway rejected dismiss --data %s ID", a.data)
+	a.say("\nOnce what was wrong is mended:  ridgeway rejected retry --data %s ID", admin.Arg(a.data))
+	a.say("To forget it as it is:          ridgeway rejected dismiss --data %s ID", admin.Arg(a.data))
 	return nil
 }
 

@@ -98,7 +98,7 @@ func (a *app) showReviews(list []*admin.Review, closed bool) error {
 		}
 	}
 	if !closed {
-		a.say("\nTo judge one:  ridgeway review close ID --data %s --outcome justified \\", a.data)
+		a.say("\nTo judge one:  ridgeway review close ID --data %s --outcome justified \\", admin.Arg(a.data))
 		a.say("                 --note TEXT --user STAFF-ID --role governance-lead")
 	}
 	return nil

@@ -181,7 +181,7 @@ func (a *app) found(ctx context.Context, o node.InitOptions) error {
 		return a.emit(map[string]any{"region": o.Region, "trust": o.Trust, "node": id.String(), "data": o.Data, "listen": o.Settings.Listen})
 	}
 	a.say("Founded the region %q with %s (%s), node %s.", o.Region, o.Trust, o.Name, id.Short())
-	a.say("Start it:  ridgeway serve --data %s%s", o.Data, devFlag(o.Settings))
+	a.say("Start it:  ridgeway serve --data %s%s", admin.Arg(o.Data), devFlag(o.Settings))
 	return nil
 }
 

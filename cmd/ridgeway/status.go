@@ -71,7 +71,7 @@ func (a *app) showStatus(s *admin.StatusReply) {
 	a.say("Index     %s, entry %d of %d, as of %s", plural(s.GetPointers(), "pointer"), s.GetApplied(), s.GetCommitted(), since(s.GetAsOf()))
 	a.say("Held here %s of %s; %d waiting to be published", plural(s.GetDocuments(), "document"), plural(s.GetPatients(), "patient"), s.GetOutbox())
 	if s.GetRejected() > 0 {
-		a.say("Refused   %d by the region: 'ridgeway rejected list --data %s'", s.GetRejected(), a.data)
+		a.say("Refused   %d by the region: 'ridgeway rejected list --data %s'", s.GetRejected(), admin.Arg(a.data))
 	}
 	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
 	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())
@@ -86,7 +86,7 @@ func (a *app) showStatus(s *admin.StatusReply) {
 	}
 	table(a.out, 1, rows)
 	for _, p := range s.GetProposals() {
-		a.say("\nProposed by %s: %s (%d of %d approvals). To approve it:\n  ridgeway approve --data %s %s", p.GetBy(), p.GetWhat(), p.GetApprovals(), p.GetNeeded(), a.data, p.GetId())
+		a.say("\nProposed by %s: %s (%d of %d approvals). To approve it:\n  ridgeway approve --data %s %s", p.GetBy(), p.GetWhat(), p.GetApprovals(), p.GetNeeded(), admin.Arg(a.data), p.GetId())
 	}
 	for _, text := range s.GetWarnings() {
 		a.say("\nWarning: %s", text)

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"strings"
+	"unicode"
+
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -48,6 +51,22 @@ func checkLines(m protoreflect.Message) (err error) {
 		return true
 	})
 	return err
+}
+
+// Arg returns text as a shell takes it for one argument: as it is where that is so, in double quotes otherwise, and in single ones where
+// a shell would find something to replace. It is for commands that people are told to run.
+func Arg(text string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+=:,@%", r)
+	}
+	switch {
+	case text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }):
+		return text
+	case !strings.ContainsAny(text, "\"$`\\!"):
+		return `"` + text + `"`
+	default:
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
 }
 
 // linesStream checks what comes in of a call that streams. Documents that are taken in are checked, and refused, one by one.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -40,6 +41,22 @@ func TestEveryTextOfARequestIsOneLine(t *testing.T) {
 	} {
 		if err := checkRequest(m); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestArgumentsComeOutOfAShellAsTheyWere has a shell read them.
+func TestArgumentsComeOutOfAShellAsTheyWere(t *testing.T) {
+	for text, want := range map[string]string{
+		"d1": "d1", "/srv/ridgeway/d-1": "/srv/ridgeway/d-1", "my data": `"my data"`, "": `""`, "King's": `"King's"`, "a$b's": `'a$b'\''s'`,
+		"a;b": `"a;b"`, "~root": `"~root"`, `a\b"c`: `'a\b"c'`, "*": `"*"`, "données": "données",
+	} {
+		if got := Arg(text); got != want {
+			t.Errorf("%q is %s, want %s", text, got, want)
+		}
+		out, err := exec.Command("sh", "-c", "printf %s "+Arg(text)).Output()
+		if err != nil || string(out) != text {
+			t.Errorf("a shell reads %q of %q (%v)", out, text, err)
 		}
 	}
 }
