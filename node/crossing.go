@@ -97,7 +97,8 @@ func (n *Node) isCopy(ctx context.Context, id, of federation.DocumentID) (bool, 
 	} else if err != nil {
 		return false, n.storeProblem(err)
 	}
-	return n.copies(ctx, id, doc.Parts, of)
+	like, err := n.copies(ctx, id, doc.Parts, of)
+	return like.copy, err
 }
 
 // withdrawSelf withdraws a document by this node's own doing: why is for the audit log, reason for the region.

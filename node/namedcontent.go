@@ -118,9 +118,11 @@ func (n *Node) noCopy(ctx context.Context, item record.Item, named []federation.
 		switch {
 		case err != nil:
 			return err
-		case same && again:
+		case same.copy && again:
 			return refuseAgain(own, id)
-		case same:
+		case same.copy && same.file != "" && len(item.Document.Parts) > 1:
+			return refuseEnclosure(same.file, id)
+		case same.copy:
 			return refuseCopy(id)
 		}
 	}
@@ -132,7 +134,14 @@ func refuseAgain(own, id federation.DocumentID) error {
 }
 
 func refuseCopy(id federation.DocumentID) error {
-	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list'). If it is another letter with an enclosure of that one, leave the enclosure out", id, id)
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
+}
+
+// refuseEnclosure is refuseCopy where one file among several is the same. Only whoever files it knows which of both it is.
+func refuseEnclosure(file string, id federation.DocumentID) error {
+	return admin.Errorf(admin.CodeBadInput, "the file %s is in %s too, which the patient has refused to share, and fewer than %d other patients have it: it may be the very thing that they refused, and they have not said which of its files they meant. "+
+		"If this is another letter with an enclosure of that one, leave the enclosure out: the letter goes in without %s. If it is a copy or a later version, give %s as what it replaces. "+
+		"If the patient agrees that it is shared, have their wish recorded anew first ('ridgeway consent list')", file, id, commonPatients, file, id)
 }
 
 // wishesOf returns what a patient has said that counts here.
@@ -150,35 +159,41 @@ func (n *Node) wishesOf(ctx context.Context, subject federation.Subject) (out []
 	return slices.DeleteFunc(out, func(d policy.Directive) bool { return !d.Until.IsZero() && !now.Before(d.Until) }), err
 }
 
+// likeness is what a document has of another.
+type likeness struct {
+	copy bool   // it has what the other says
+	file string // by this file of its own, where not by all files of the other
+}
+
 // copies reports whether a document has what another one says, or a version of that, and is none of them.
-func (n *Node) copies(ctx context.Context, own federation.DocumentID, parts []federation.Part, of federation.DocumentID) (bool, error) {
+func (n *Node) copies(ctx context.Context, own federation.DocumentID, parts []federation.Part, of federation.DocumentID) (likeness, error) {
 	others, _, err := n.records.Versions(ctx, of)
 	if isGone(err) {
-		return false, nil
+		return likeness{}, nil
 	} else if err != nil {
-		return false, n.storeProblem(err)
+		return likeness{}, n.storeProblem(err)
 	}
 	versions := append(others, of)
 	if slices.Contains(versions, own) {
-		return false, nil
+		return likeness{}, nil
 	}
 	for _, id := range versions {
 		kept, err := n.records.Document(ctx, id)
 		if isGone(err) {
 			continue
 		} else if err != nil {
-			return false, n.storeProblem(err)
+			return likeness{}, n.storeProblem(err)
 		}
-		if tells, err := n.tells(ctx, parts, &kept); err != nil || tells {
-			return tells, err
+		if like, err := n.tells(ctx, parts, &kept); err != nil || like.copy {
+			return like, err
 		}
 	}
-	return false, nil
+	return likeness{}, nil
 }
 
 // tells reports whether files have what a document says. Those that have all of its files do, whatever these are. Otherwise each file
 // that they share does, unless it is a common one: an enclosure such as a map goes to many patients, and is nobody's content.
-func (n *Node) tells(ctx context.Context, files []federation.Part, of *record.Document) (bool, error) {
+func (n *Node) tells(ctx context.Context, files []federation.Part, of *record.Document) (likeness, error) {
 	shared := 0
 	for _, p := range of.Parts {
 		if slices.ContainsFunc(files, func(q federation.Part) bool { return p.SHA256 == q.SHA256 }) {
@@ -186,25 +201,26 @@ func (n *Node) tells(ctx context.Context, files []federation.Part, of *record.Do
 		}
 	}
 	if shared == 0 || shared == len(of.Parts) {
-		return shared > 0, nil
+		return likeness{copy: shared > 0}, nil
 	}
 	b, err := n.records.Manifest(ctx, of.ID)
 	if err != nil {
-		return false, n.storeProblem(err)
+		return likeness{}, n.storeProblem(err)
 	}
 	manifest, err := federation.DecodeManifest(b)
 	if err != nil {
-		return false, n.storeProblem(err)
+		return likeness{}, n.storeProblem(err)
 	}
 	for _, p := range manifest.Parts {
-		if !slices.ContainsFunc(files, func(q federation.Part) bool { return p.SHA256 == q.SHA256 }) {
+		i := slices.IndexFunc(files, func(q federation.Part) bool { return p.SHA256 == q.SHA256 })
+		if i < 0 {
 			continue
 		}
 		if common, err := n.isCommon(ctx, p, of.Subject); err != nil || !common {
-			return err == nil, err
+			return likeness{copy: err == nil, file: files[i].Name}, err
 		}
 	}
-	return false, nil
+	return likeness{}, nil
 }
 
 // A file is common when so many patients besides the one at hand have it, among so many documents that are looked at. One or two are
