@@ -8,8 +8,10 @@ import (
 
 // coming is how much has come of the pages that a session waits for. It is safe for concurrent use.
 type coming struct {
-	mu    sync.Mutex
-	pages map[comingPage]comingBytes
+	mu      sync.Mutex
+	pages   map[comingPage]comingBytes
+	last    comingPage // that was sent, through a window
+	through window
 }
 
 type comingPage struct {
@@ -43,10 +45,31 @@ func (c *coming) of(x reading) comingBytes {
 	return c.pages[comingPage{x.document, x.part, x.page}]
 }
 
-// sendComing tells the viewer how much has come of a page that it waits for: two numbers of bytes, 0 where nothing is known. It is
-// the session's own asking that it hears of, and nothing of the document.
+// sent notes through which window a page went out: of one that stands in an address of its own, the viewer sees no header.
+func (c *coming) sent(x reading, through window) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.through = comingPage{x.document, x.part, x.page}, through
+}
+
+func (c *coming) sentThrough(x reading) window {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != (comingPage{x.document, x.part, x.page}) {
+		return window{}
+	}
+	return c.through
+}
+
+// sendComing tells the viewer how much has come of a page that it waits for: two numbers of bytes, 0 where nothing is known, and through
+// which window it was sent, if it was the last. It is the session's own asking that it hears of, and nothing that it was not sent.
 func (p *Portal) sendComing(w http.ResponseWriter, r *http.Request, s *session, _ *patient) {
-	b := s.coming.of(reading{document: r.PathValue("document"), part: number(r, "part"), page: number(r, "page")})
+	x := reading{document: r.PathValue("document"), part: number(r, "part"), page: number(r, "page")}
+	b := s.coming.of(x)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintf(w, "%d %d", b.came, b.of) // a browser that has gone needs nothing
+	through := ""
+	if w := s.coming.sentThrough(x); w.width > 0 {
+		through = " " + w.String()
+	}
+	_, _ = fmt.Fprintf(w, "%d %d%s", b.came, b.of, through) // a browser that has gone needs nothing
 }

@@ -13,7 +13,35 @@ const (
 	explicitLittle = "1.2.840.10008.1.2.1"
 	jpegBaseline   = "1.2.840.10008.1.2.4.50"
 	jpegExtended   = "1.2.840.10008.1.2.4.51" // of 8 bits
+	jpegLossless   = "1.2.840.10008.1.2.4.57"
+	jpegLossless1  = "1.2.840.10008.1.2.4.70" // of the first selection value, as nearly all are
+	rleLossless    = "1.2.840.10008.1.2.5"
 )
+
+// packing is how the values of a picture are stored. The zero value is one that is not read.
+type packing int
+
+const (
+	asStored packing = iota + 1 // as they are
+	photo                       // as JPEG, which browsers show
+	runs                        // RLE
+	lossless                    // JPEG that loses nothing, which browsers do not show
+)
+
+func packingOf(syntax string) packing {
+	switch syntax {
+	case implicitLittle, explicitLittle:
+		return asStored
+	case jpegBaseline, jpegExtended:
+		return photo
+	case rleLossless:
+		return runs
+	case jpegLossless, jpegLossless1:
+		return lossless
+	default:
+		return 0
+	}
+}
 
 // radiograph is what the head of a file says of its pictures (the image pixel module, PS3.3 section C.7.6.3) and of where each lies.
 // It holds nothing of the file's bytes.
@@ -26,19 +54,23 @@ type radiograph struct {
 	signed, inverted  bool
 	photometric       string
 	frames            int
-	seen              []seen // one for all frames, or one each
+	seen              []seen // one for all frames, or one each and one for those that say nothing
+	presets           []preset
 	subject           subject
 
 	size       int64  // of the file
 	sum        []byte // its SHA-256
 	start, end int64  // where its pixels are
-	jpeg       bool
+	packing    packing
 	pieces     bool    // they are encapsulated
 	offsets    []int64 // of frames, from start; nil: not known
 }
 
 // seen is how values become what is seen: what they mean, and the window onto that.
-type seen struct{ slope, intercept, centre, width float64 } // width 0: not said
+type seen struct {
+	slope, intercept float64
+	window
+}
 
 // unseenError is a kind of picture that is not shown, and why, in words for who wants to see it.
 type unseenError struct{ why string }
@@ -65,17 +97,18 @@ func readDICOM(data []byte, size int64) (*radiograph, error) {
 	r.stored = e.short(tagStored, r.allocated)
 	r.high = e.short(tagHighBit, r.stored-1)
 	r.inverted = r.photometric == "MONOCHROME1"
-	r.jpeg = r.syntax == jpegBaseline || r.syntax == jpegExtended
 	if r.syntax == "" {
 		r.syntax = implicitLittle // a data set that was stored without its head
 	}
+	r.packing = packingOf(r.syntax)
 	if e.length < 0 {
 		r.end, r.pieces = size, true
 		r.offsets = e.offsets(r.frames, r.end-r.start)
 	}
-	for i := range max(len(e.frames), 1) {
+	for i := range len(e.frames) + 1 {
 		r.seen = append(r.seen, e.seen(i))
 	}
+	r.presets = e.presets()
 	return r, nil
 }
 
@@ -86,8 +119,11 @@ func (e *elements) seen(i int) seen {
 		own = &elements{values: e.frames[i]}
 	}
 	of := func(tag uint32, other float64) float64 { return own.decimal(tag, e.decimal(tag, other)) }
-	return seen{slope: of(tagSlope, 1), intercept: of(tagIntercept, 0), centre: of(tagWindowCentre, 0), width: of(tagWindowWidth, 0)}
+	return seen{slope: of(tagSlope, 1), intercept: of(tagIntercept, 0), window: window{level: of(tagWindowCentre, 0), width: of(tagWindowWidth, 0)}}
 }
+
+// how is how a frame, counted from 1, is to be seen.
+func (r *radiograph) how(frame int) seen { return r.seen[min(frame, len(r.seen))-1] }
 
 // offsets are where frames begin, as a table says; nil without one that can be right.
 func (e *elements) offsets(frames int, within int64) []int64 {
@@ -124,10 +160,6 @@ func compression(syntax string) string {
 		return "a form that only its maker knows"
 	case of == "2":
 		return "big-endian"
-	case of == "5":
-		return "RLE"
-	case of == "4.57", of == "4.70":
-		return "lossless JPEG"
 	case of == "4.80", of == "4.81":
 		return "JPEG-LS"
 	case of == "4.90", of == "4.91", of == "4.92", of == "4.93":
@@ -145,9 +177,8 @@ func compression(syntax string) string {
 
 // check refuses what is not read here, and sizes that do not fit each other, before anything is made of them.
 func (r *radiograph) check() error {
-	native := r.syntax == implicitLittle || r.syntax == explicitLittle
 	switch {
-	case !native && !r.jpeg:
+	case r.packing == 0:
 		return unseen("The picture is stored as %s, which cannot be shown here. Download it, and open it in a DICOM viewer.", compression(r.syntax))
 	case r.start == 0:
 		return unseen("This DICOM file has no picture, and what else it has cannot be shown here: it may be a report, measurements or a plan. Download it, and open it in a DICOM viewer.")
@@ -155,24 +186,27 @@ func (r *radiograph) check() error {
 		return fmt.Errorf("%w: %d x %d pixels", ErrPicture, r.columns, r.rows)
 	case r.frames > maxFrames:
 		return unseen("It has %d frames, which cannot be shown here: %d are the most. Download it, and open it in a DICOM viewer.", r.frames, maxFrames)
-	case r.jpeg != r.pieces:
+	case r.pieces != (r.packing != asStored):
 		return fmt.Errorf("%w: %s does not lie so", ErrPicture, r.syntax)
-	case r.jpeg:
-		return nil
 	case r.allocated != 8 && r.allocated != 16 || r.stored < 1 || r.stored > r.allocated || r.high != r.stored-1:
 		return unseen("Its values have %d of %d bits, which cannot be shown here. Download it, and open it in a DICOM viewer.", r.stored, r.allocated)
-	case r.samples == 1 && (r.photometric == "MONOCHROME1" || r.photometric == "MONOCHROME2"):
-	case r.samples == 3 && r.allocated == 8 && (r.photometric == "RGB" || r.photometric == "YBR_FULL"):
+	case r.gray() && r.samples == 1:
+	case r.samples == 3 && r.allocated == 8 && (r.packing == photo || r.photometric == "RGB" || r.photometric == "YBR_FULL"):
 	default:
 		return unseen("Its colours are stored in a way that cannot be shown here. Download it, and open it in a DICOM viewer.")
 	}
-	if length := r.end - r.start; length/int64(r.frames) < r.frameSize() {
+	if length := r.end - r.start; r.packing == asStored && length/int64(r.frames) < r.frameSize() {
 		return fmt.Errorf("%w: %d bytes for %d frames of %d", ErrPicture, length, r.frames, r.frameSize())
 	}
 	return nil
 }
 
-// frameSize is how many bytes a native frame has.
+// gray reports whether its values are shades of gray, which are seen through a window.
+func (r *radiograph) gray() bool {
+	return r.photometric == "MONOCHROME1" || r.photometric == "MONOCHROME2"
+}
+
+// frameSize is how many bytes a frame has, unpacked.
 func (r *radiograph) frameSize() int64 {
 	return int64(r.rows) * int64(r.columns) * int64(r.samples) * int64(r.allocated) / 8
 }
@@ -180,7 +214,7 @@ func (r *radiograph) frameSize() int64 {
 // lies is where a frame, counted from 1, is in the file; known is false where only the pieces before it tell.
 func (r *radiograph) lies(frame int) (from, length int64, known bool) {
 	switch {
-	case !r.jpeg:
+	case !r.pieces:
 		return r.start + int64(frame-1)*r.frameSize(), r.frameSize(), true
 	case r.frames == 1:
 		return r.start, r.end - r.start, true

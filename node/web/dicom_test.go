@@ -7,6 +7,8 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,7 +85,7 @@ func paintDICOM(data []byte, frame int, allow func(int64) error) (picture, error
 		}
 		from, length, _ = r.lies(frame)
 	}
-	return r.paint(frame, data[from:][:length], allow)
+	return r.paint(frame, data[from:][:length], window{}, allow)
 }
 
 func allowAll(int64) error { return nil }
@@ -178,12 +180,23 @@ func TestDICOMOfAnotherPatientIsNotShown(t *testing.T) {
 }
 
 func FuzzDICOM(f *testing.F) {
+	files, err := filepath.Glob("testdata/dicom/*.dcm")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Add(scan(f, native(16, []uint16{1, 2, 3, 4}), nil))
 	f.Add(enhanced(f))
 	f.Add(inPieces(f, [][]byte{{1}, {2, 3}}, []uint32{0, 10}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		pic, err := paintDICOM(data, 1, func(n int64) error {
-			if n > 6*maxPixels {
+			if n > 24*maxPixels {
 				t.Errorf("%d bytes are wanted", n)
 			}
 			return nil

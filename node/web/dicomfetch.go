@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -87,7 +88,7 @@ func (o *opening) picture(ctx context.Context) (picture, error) {
 	if err != nil {
 		return picture{}, err
 	}
-	out, err := o.portal.paintFrame(ctx, o.r, o.x.page, raw)
+	out, err := o.portal.paintFrame(ctx, o.r, o.x, raw)
 	out.agrees = o.agrees
 	return out, err
 }
@@ -132,7 +133,7 @@ func (o *opening) readHead(ctx context.Context) error {
 func (o *opening) fetchTo(ctx context.Context, want int64, size *int64) error {
 	have := int64(len(o.got.data))
 	if *size > 0 && have > 0 && have >= min(want, *size) {
-		return errMore
+		return fmt.Errorf("%w: %w", ErrPicture, errMore)
 	}
 	var got piece
 	err := error(admin.Errorf(admin.CodeNotFound, "its size is not known"))
@@ -200,7 +201,7 @@ func (o *opening) bytes(ctx context.Context, from, length int64) ([]byte, error)
 	got.retried = got.retried || o.got.retried
 	o.portal.drop(o.got)
 	o.got = got
-	if !bytes.Equal(o.r.sum, got.head.GetSha256()) {
+	if int64(len(got.data)) != length || !bytes.Equal(o.r.sum, got.head.GetSha256()) {
 		o.portal.heads.forget(o.key())
 		return nil, errShort
 	}
@@ -212,6 +213,11 @@ func (p *Portal) fetchFrame(ctx context.Context, x reading, told func(came, of i
 	o := &opening{portal: p, x: x, told: told}
 	defer func() { p.drop(o.got) }()
 	pic, err := o.picture(ctx)
+	if errors.Is(err, ErrPicture) || errors.Is(err, errTooLarge) { // why is told to who may open the file
+		if refused := o.ask(ctx); refused != nil {
+			err = refused
+		}
+	}
 	return piece{head: o.got.head, retried: o.got.retried}, pic, err
 }
 
@@ -227,12 +233,13 @@ func (p *Portal) fillFrame(ctx context.Context, s *session, x reading, body *doc
 		pic.agrees = o.agrees
 	} else if err == nil {
 		if pic, err = o.picture(ctx); err == nil {
-			s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, picture: pic}, p.now())
+			s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, window: x.window, picture: pic}, p.now())
 		}
 	}
 	body.Kind, body.Radiograph, body.Width, body.Height, body.Retried, body.Agrees = "picture", err == nil, pic.width, pic.height, o.got.retried, pic.agrees
+	body.Window = o.windowing(pic)
 	if errors.Is(err, ErrPicture) || errors.Is(err, errTooLarge) {
-		body.Kind, body.Why = "file", whyUnseen(err)
+		body.Kind, body.Why, body.Window = "file", whyUnseen(err), nil
 		err = o.ask(ctx)
 		body.Agrees = o.agrees
 	}

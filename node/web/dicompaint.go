@@ -1,72 +1,91 @@
 package web
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
-
-	"github.com/ridgeway-exchange/ridgeway/node/media"
+	"math"
 )
 
 // faint is one of how many values, at either end, may be lost in black or white where a file says no window: a few that are far
 // off, as of metal, would leave the rest in one gray.
 const faint = 200
 
-// paint makes a picture of the bytes of a frame, counted from 1, through its window where the file has one. It is for reading
-// reports by, not for diagnosis. allow is asked for the memory that it takes.
-func (r *radiograph) paint(frame int, raw []byte, allow func(bytes int64) error) (picture, error) {
-	if r.jpeg {
-		return r.passJPEG(raw)
+// paint makes a picture of the bytes of a frame, counted from 1, through a window; where that is zero, through its own or one that
+// shows nearly all values. It is for reading reports by, not for diagnosis. allow is asked, once, for the memory that it takes.
+func (r *radiograph) paint(frame int, raw []byte, through window, allow func(bytes int64) error) (picture, error) {
+	how := r.how(frame)
+	if through.width > 0 {
+		how.window = through
 	}
-	out := picture{width: r.columns, height: r.rows}
+	if r.packing == photo {
+		return r.paintPhoto(raw, how, allow)
+	}
 	n := r.rows * r.columns
-	if int64(len(raw)) < r.frameSize() {
-		return picture{}, fmt.Errorf("%w: a frame of %d bytes", ErrPicture, len(raw))
+	weight := int64(n) * int64(2+4*(r.samples-1)/2) // what is drawn, and what is made of it
+	if r.packing != asStored {
+		weight += r.frameSize() + int64(len(raw))
 	}
-	if r.samples == 3 {
-		if err := allow(int64(n) * 6); err != nil { // what is drawn, and what is made of it
-			return picture{}, err
-		}
-		var err error
-		out.data, out.contentType, err = encode(r.colours(raw, n))
-		return out, err
-	}
-	if err := allow(int64(n) * 2); err != nil {
+	if err := allow(weight); err != nil {
 		return picture{}, err
 	}
-	how := r.seen[min(frame, len(r.seen))-1]
-	shades := r.shades(raw, n, how)
+	raw, err := r.unpack(raw)
+	switch {
+	case err != nil:
+		return picture{}, err
+	case int64(len(raw)) < r.frameSize():
+		return picture{}, fmt.Errorf("%w: a frame of %d bytes", ErrPicture, len(raw))
+	case r.samples == 3:
+		planar := r.planar == 1 && r.packing == asStored // what is unpacked lies pixel by pixel
+		out := picture{width: r.columns, height: r.rows}
+		out.data, out.contentType, err = encode(r.colours(raw, n, planar))
+		return out, err
+	}
+	return r.paintGray(raw, n, how)
+}
+
+// paintGray makes a picture of shades of gray.
+func (r *radiograph) paintGray(raw []byte, n int, how seen) (picture, error) {
+	if how.width < 1 {
+		how.window = r.extent(raw, n, how)
+	}
+	shades := r.shades(how)
 	img := image.NewGray(image.Rect(0, 0, r.columns, r.rows))
 	for i := range img.Pix {
 		img.Pix[i] = shades[r.stores(raw, i)]
 	}
+	out := picture{width: r.columns, height: r.rows, window: how.window}
 	var err error
 	out.data, out.contentType, err = encodePNG(img) // never a bit a pixel
 	return out, err
 }
 
-// passJPEG passes a frame on that is a JPEG already, in one piece or several.
-func (r *radiograph) passJPEG(raw []byte) (picture, error) {
-	pieces, _, err := fragments(raw)
-	data := bytes.Join(pieces, nil)
-	if err == nil && len(pieces) == 1 {
-		data = pieces[0]
+// shades is the gray of each value that can be stored, through a window (PS3.3 section C.11.2.1.2).
+func (r *radiograph) shades(how seen) []uint8 {
+	bottom, top := how.level-0.5-(how.width-1)/2, how.level-0.5+(how.width-1)/2
+	out := make([]uint8, 1<<r.stored)
+	for stored := range out {
+		y := 0.0
+		switch v := how.means(r.value(stored)); {
+		case v > top:
+			y = 255
+		case v > bottom:
+			y = (v - bottom) / (top - bottom) * 255
+		}
+		if r.inverted {
+			y = 255 - y
+		}
+		out[stored] = uint8(y + 0.5)
 	}
-	config, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	if err != nil || config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
-		return picture{}, fmt.Errorf("%w: a frame is no JPEG that can be shown", ErrPicture)
-	}
-	return picture{data: data, contentType: media.FormatJPEG.ContentType(), width: config.Width, height: config.Height}, nil
+	return out
 }
 
-func (r *radiograph) colours(raw []byte, n int) image.Image {
+func (r *radiograph) colours(raw []byte, n int, planar bool) image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, r.columns, r.rows))
 	for i := range n {
 		a, b, c := 3*i, 3*i+1, 3*i+2
-		if r.planar == 1 {
+		if planar {
 			a, b, c = i, n+i, 2*n+i
 		}
 		red, green, blue := raw[a], raw[b], raw[c]
@@ -78,29 +97,8 @@ func (r *radiograph) colours(raw []byte, n int) image.Image {
 	return img
 }
 
-// shades is the gray of each value that can be stored.
-func (r *radiograph) shades(raw []byte, n int, how seen) []uint8 {
-	// PS3.3 section C.11.2.1.2: the window maps centre and width onto the screen; without one, nearly all values do.
-	bottom, top := how.centre-0.5-(how.width-1)/2, how.centre-0.5+(how.width-1)/2
-	if how.width <= 1 {
-		bottom, top = r.extent(raw, n, how)
-	}
-	out := make([]uint8, 1<<r.stored)
-	for stored := range out {
-		y := 0.0
-		if top > bottom {
-			y = min(max((how.means(r.value(stored))-bottom)/(top-bottom), 0), 1) * 255
-		}
-		if r.inverted {
-			y = 255 - y
-		}
-		out[stored] = uint8(y + 0.5)
-	}
-	return out
-}
-
-// extent is from which to which value a picture goes, without those that are faint in number and far off.
-func (r *radiograph) extent(raw []byte, n int, how seen) (bottom, top float64) {
+// extent is the window from which to which value a picture goes, without those that are faint in number and far off.
+func (r *radiograph) extent(raw []byte, n int, how seen) window {
 	counts := make([]int, 1<<r.stored)
 	all := 0
 	padding := r.padding & (len(counts) - 1)
@@ -130,8 +128,8 @@ func (r *radiograph) extent(raw []byte, n int, how seen) (bottom, top float64) {
 	if low == high { // but for a few values it is empty: they are all that there is
 		low, high = end(1, 0), end(-1, 0)
 	}
-	bottom, top = how.means(r.value(low)), how.means(r.value(high))
-	return min(bottom, top), max(bottom, top)
+	bottom, top := how.means(r.value(low)), how.means(r.value(high))
+	return window{level: (bottom+top)/2 + 0.5, width: math.Abs(top-bottom) + 1}
 }
 
 // means is what a value stands for.

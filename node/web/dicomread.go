@@ -11,6 +11,7 @@ import (
 // The elements that are read (PS3.6).
 const (
 	tagSyntax       = 0x0002_0010
+	tagModality     = 0x0008_0060
 	tagPatientName  = 0x0010_0010
 	tagPatientID    = 0x0010_0020
 	tagBirthDate    = 0x0010_0030
@@ -29,6 +30,7 @@ const (
 	tagWindowWidth  = 0x0028_1051
 	tagIntercept    = 0x0028_1052
 	tagSlope        = 0x0028_1053
+	tagWindowNames  = 0x0028_1055
 	tagWindows      = 0x0028_9132 // sequences of an enhanced image: windows
 	tagMeaning      = 0x0028_9145 // and what values mean
 	tagShared       = 0x5200_9229 // what holds for all frames of an enhanced image (PS3.3 section C.7.6.16)
@@ -283,7 +285,7 @@ func fragments(data []byte) (pieces [][]byte, offsets []int64, err error) {
 
 // wanted reports whether an element is one that a picture, or whose it is, depends on.
 func wanted(tag uint32) bool {
-	return tag == tagSyntax || tag == tagOffsets || tag>>16 == tagPatientName>>16 && tag <= tagBirthDate || tag>>16 == tagRows>>16 && tag <= tagSlope
+	return tag == tagSyntax || tag == tagModality || tag == tagOffsets || tag>>16 == tagPatientName>>16 && tag <= tagBirthDate || tag>>16 == tagRows>>16 && tag <= tagWindowNames
 }
 
 // word returns the first value of an element that is text; empty when there is none.
@@ -302,8 +304,22 @@ func (e *elements) short(tag uint32, other int) int {
 
 // decimal returns an element that is a number in writing.
 func (e *elements) decimal(tag uint32, other float64) float64 {
-	if n, err := strconv.ParseFloat(e.word(tag), 64); err == nil && math.Abs(n) < 1e9 { // no NaN is
+	if n, ok := decimal(e.word(tag)); ok {
 		return n
 	}
 	return other
+}
+
+func decimal(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	return n, err == nil && math.Abs(n) < 1e9 // no NaN is
+}
+
+// words returns all values of an element that is text, of the first 4096 bytes of it.
+func (e *elements) words(tag uint32) []string {
+	out := strings.Split(decodeText(e.values[tag][:min(len(e.values[tag]), 4096)]), `\`)
+	for i, w := range out {
+		out[i] = strings.Trim(w, " \x00")
+	}
+	return out
 }

@@ -26,6 +26,7 @@ type documentPage struct {
 	Why                  string // it is a file to download, where it might have been shown
 	Part, Parts          int
 	Page, Pages          int
+	NoPage               string // that was wanted and is none of the document
 	Picture              string // address of the page's picture
 	Width, Height        int
 	Bytes                int64 // of the part
@@ -36,18 +37,19 @@ type documentPage struct {
 	Previous, Next       string
 	PartBefore, PartNext string
 	File                 string
-	Self                 string   // without page
-	Digest               string   // first bytes of the part's SHA-256
-	Radiograph           bool     // it is a DICOM image
-	FrameBytes           int64    // that have to come before it is shown; 0: it has been fetched
-	Terms                Terms    // under which it is shared; zero: not known
-	Own                  bool     // this trust holds it
-	Glass                bool     // it was asked for in an emergency, whether or not it is shared otherwise
-	ReplacedBy           string   // address of the document that has taken its place; "-" when that is not known
-	Replaces             string   // address of the document whose place it took
-	Pane                 string   // what sets its fields apart from those of another on the page
-	Beside               string   // address at which another document is chosen to stand beside it
-	Refused              *refusal // it stands beside another and cannot be opened
+	Self                 string     // without page
+	Digest               string     // first bytes of the part's SHA-256
+	Radiograph           bool       // it is a DICOM image
+	Window               *windowing // through which it is seen; nil: through none
+	FrameBytes           int64      // that have to come before it is shown; 0: it has been fetched
+	Terms                Terms      // under which it is shared; zero: not known
+	Own                  bool       // this trust holds it
+	Glass                bool       // it was asked for in an emergency, whether or not it is shared otherwise
+	ReplacedBy           string     // address of the document that has taken its place; "-" when that is not known
+	Replaces             string     // address of the document whose place it took
+	Pane                 string     // what sets its fields apart from those of another on the page
+	Beside               string     // address at which another document is chosen to stand beside it
+	Refused              *refusal   // it stands beside another and cannot be opened
 
 	Agrees string // what of the document's own words about its patient was compared, and is right
 	Number string // of the patient
@@ -57,11 +59,14 @@ type documentPage struct {
 
 // reading is a request for a part or page of a document.
 type reading struct {
-	document   string
-	part, page int
-	asker      *admin.Asker
-	number     string         // of the patient
-	located    *admin.Located // nil: kept from the user; only the custodian may say why
+	document    string
+	part, page  int
+	window      window // through which an image is wanted
+	windowFault string // what is wrong with the one in the address
+	noPage      string // what was wanted and is no page of the document
+	asker       *admin.Asker
+	number      string         // of the patient
+	located     *admin.Located // nil: kept from the user; only the custodian may say why
 }
 
 // read checks that the document is one of the patient's, and reads which part and page are wanted.
@@ -72,6 +77,7 @@ func (p *Portal) read(r *http.Request, s *session, of *patient) (reading, error)
 // readPane is read for one of several documents on a page.
 func (p *Portal) readPane(r *http.Request, s *session, of *patient, name, pane string) (reading, error) {
 	x := reading{document: r.PathValue(name), part: number(r, "part"+pane), page: number(r, "page"+pane), asker: s.asker(of), number: of.Number}
+	x.window, x.windowFault = windowOf(r, pane)
 	var err error
 	x.located, err = p.config.Region.Describe(r.Context(), of.Number, x.document, x.asker)
 	return x, err
@@ -117,6 +123,7 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 		p.refuse(w, r, s, of, nil, err)
 		return
 	}
+	x.turnTo(r, "")
 	body, err := p.open(r.Context(), s, of, x, documentPage{Self: documentPath(of, x.document)})
 	if err != nil {
 		var known *entry
@@ -133,7 +140,7 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 
 // open makes what is shown of a document.
 func (p *Portal) open(ctx context.Context, s *session, of *patient, x reading, body documentPage) (documentPage, error) {
-	body.Part, body.Page, body.Number, body.Key, body.Own = x.part, x.page, of.Number, of.Key, p.holds(x.document)
+	body.Part, body.Page, body.NoPage, body.Number, body.Key, body.Own = x.part, x.page, x.noPage, of.Number, of.Key, p.holds(x.document)
 	body.Entry = entry{Document: x.document, Title: "Document", TrustName: p.holder(x.document)}
 	if x.located != nil {
 		body.Entry = p.entry(of, x.located)
@@ -146,8 +153,12 @@ func (p *Portal) open(ctx context.Context, s *session, of *patient, x reading, b
 			body.ReplacedBy = "-"
 		}
 	}
-	body.Beside = "/patients/" + of.Key + "?" + url.Values{"beside": {x.document}}.Encode()
 	head, err := p.fill(ctx, s, x, &body)
+	if code := admin.CodeOf(err); x.page > 1 && (code == admin.CodeBadInput || code == admin.CodeNotFound) {
+		x.noPage, x.page = strconv.Itoa(x.page), 1 // a page, of a part, that only the custodian knows not to be
+		body.NoPage, body.Page = x.noPage, x.page
+		head, err = p.fill(ctx, s, x, &body)
+	}
 	var other *mismatchError
 	switch {
 	case errors.As(err, &other):
@@ -160,6 +171,7 @@ func (p *Portal) open(ctx context.Context, s *session, of *patient, x reading, b
 		body.Terms = terms
 	}
 	body.frame(head)
+	body.Beside = "/patients/" + of.Key + "?" + filter{Beside: x.document, Place: body.place()}.query(1).Encode()
 	return body, nil
 }
 
@@ -223,7 +235,7 @@ func (p *Portal) fillPicture(ctx context.Context, s *session, x reading, body *d
 	case err != nil:
 		return got.head, err
 	}
-	s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, picture: pic}, p.now())
+	s.shelf.put(shelved{document: x.document, part: x.part, page: x.page, window: x.window, picture: pic}, p.now())
 	body.Kind, body.Width, body.Height, body.Retried, body.Agrees = "picture", pic.width, pic.height, got.retried, pic.agrees
 	return got.head, nil
 }
@@ -306,29 +318,41 @@ func (d *documentPage) frame(head *admin.Head) {
 	d.Parts, d.Pages, d.Bytes = int(head.GetParts()), max(int(head.GetPages()), 1), head.GetSize()
 	d.Digest = hex.EncodeToString(head.GetSha256()[:min(8, len(head.GetSha256()))])
 	own := documentPath(&patient{Key: d.Key}, d.Entry.Document)
-	at := func(part, page int) string {
+	at := func(part, page int, level, width string) string {
 		q := url.Values{}
 		for name, values := range d.Query {
 			q[name] = values
 		}
 		q.Set("part"+d.Pane, strconv.Itoa(part))
 		q.Set("page"+d.Pane, strconv.Itoa(page))
-		return d.Self + "?" + q.Encode()
+		return d.Self + "?" + d.windowed(q, level, width).Encode()
 	}
 	if d.Kind == "picture" {
-		d.Picture = own + "/page?part=" + strconv.Itoa(d.Part) + "&page=" + strconv.Itoa(d.Page)
+		level, width := d.chosen()
+		q := url.Values{"part": {strconv.Itoa(d.Part)}, "page": {strconv.Itoa(d.Page)}}
+		if width != "" {
+			q.Set("level", level)
+			q.Set("width", width)
+		}
+		d.Picture = own + "/page?" + q.Encode()
 		if d.Page > 1 {
-			d.Previous = at(d.Part, d.Page-1)
+			d.Previous = at(d.Part, d.Page-1, level, width)
 		}
 		if d.Page < d.Pages {
-			d.Next = at(d.Part, d.Page+1)
+			d.Next = at(d.Part, d.Page+1, level, width)
+		}
+	}
+	if d.Window != nil {
+		d.Window.Own = at(d.Part, d.Page, "", "")
+		for i, p := range d.Window.Presets {
+			d.Window.Presets[i].Path = at(d.Part, d.Page, p.Level, p.Width)
 		}
 	}
 	if d.Part > 1 {
-		d.PartBefore = at(d.Part-1, 1)
+		d.PartBefore = at(d.Part-1, 1, "", "")
 	}
 	if d.Part < d.Parts {
-		d.PartNext = at(d.Part+1, 1)
+		d.PartNext = at(d.Part+1, 1, "", "")
 	}
 	d.File = own + "/file?part=" + strconv.Itoa(d.Part)
 }

@@ -109,6 +109,7 @@ type shelf struct {
 type shelved struct {
 	document   string
 	part, page int
+	window     window // through which it was wanted
 	picture    picture
 	until      time.Time
 }
@@ -121,14 +122,15 @@ func (h *shelf) put(x shelved, now time.Time) {
 	if len(h.items) > shelfPages {
 		h.items = h.items[1:]
 	}
-	time.AfterFunc(shelfTime, func() { h.take(x.document, x.part, x.page, now) }) // memory, not safety: take looks at the time
+	time.AfterFunc(shelfTime, func() { h.take(x, now) }) // memory, not safety: take looks at the time
 }
 
-func (h *shelf) take(document string, part, page int, now time.Time) (picture, bool) {
+// take takes the picture of the page that wanted names.
+func (h *shelf) take(wanted shelved, now time.Time) (picture, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, x := range h.items {
-		if x.document == document && x.part == part && x.page == page {
+		if x.document == wanted.document && x.part == wanted.part && x.page == wanted.page && x.window == wanted.window {
 			h.items = append(h.items[:i:i], h.items[i+1:]...)
 			return x.picture, now.Before(x.until)
 		}

@@ -18,6 +18,7 @@ type filter struct {
 	Hide   bool                // documents that were replaced
 	New    bool                // only those that have come since the last visit
 	Beside string              // a document beside which another is to be chosen
+	Place  url.Values          // where that is open: what its address says beside the document
 	Page   int
 }
 
@@ -39,6 +40,9 @@ func facetNames() []string { return []string{byTrust, byType, bySpecialty, byAut
 
 func readFilter(q url.Values) filter {
 	f := filter{Chosen: make(map[string][]string), Hide: q.Get("hide") != "", New: q.Get("new") != "", Beside: clip(q.Get("beside"), maxWords), Text: clip(strings.Join(strings.Fields(q.Get("q")), " "), maxWords)}
+	if f.Beside != "" {
+		f.Place = readPlace(q.Get("place"))
+	}
 	for _, name := range facetNames() {
 		if values := some(q[name]); len(values) > 0 {
 			f.Chosen[name] = values
@@ -74,6 +78,9 @@ func (f filter) query(page int) url.Values {
 	}
 	if f.Beside != "" {
 		q.Set("beside", f.Beside)
+		if len(f.Place) > 0 {
+			q.Set("place", f.Place.Encode())
+		}
 	}
 	if page > 1 {
 		q.Set("page", strconv.Itoa(page))
@@ -83,7 +90,7 @@ func (f filter) query(page int) url.Values {
 
 // Query is the filter as it is saved.
 func (f filter) Query() string {
-	f.Beside = ""
+	f.Beside, f.Place = "", nil
 	return f.query(1).Encode()
 }
 

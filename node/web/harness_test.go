@@ -39,6 +39,7 @@ type stored struct {
 	hidden  bool
 	broken  int // so many fetches break off after the head
 	corrupt int // so many fetches fail their check
+	less    int // so many bytes of what is asked for are not sent
 }
 
 // fakeRegion answers as a node would, out of memory. It is safe for concurrent use.
@@ -130,6 +131,7 @@ func (f *fakeRegion) Fetch(_ context.Context, q *admin.FetchRequest, send func(*
 	if q.GetLength() > 0 && q.GetLength() < int64(len(data)) {
 		data = data[:q.GetLength()]
 	}
+	data = data[:max(0, len(data)-d.less)]
 	sum := sha256.Sum256(d.data)
 	head := &admin.Head{Document: q.GetDocument(), ContentType: d.located.GetContentType(), Name: d.name, Size: int64(len(d.data)), Sha256: sum[:], Parts: 1, Pages: d.located.GetPages(), Sending: int64(len(data))}
 	if err := send(&admin.FetchReply{Step: &admin.FetchReply_Head{Head: head}}); err != nil {

@@ -33,6 +33,9 @@ func TestReadersOfOneRegion(t *testing.T) {
 		{"pages that fail", (*story).scrollsToPagesThatFail},
 		{"a long PDF", (*story).readsALongPDF},
 		{"a long scan", (*story).readsALongDocument},
+		{"the window of an image", (*story).changesTheWindowOfAnImage},
+		{"pages that there are not", (*story).asksForPagesThatThereAreNot},
+		{"two PDFs side by side", (*story).readsTwoPDFsSideBySide},
 		{"the timeline by keys", (*story).worksTheTimelineByKeys},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.acts(s.anew(t)) })

@@ -63,10 +63,14 @@ func longPDF() []byte {
 // takenPDF takes the long PDF in at the holder.
 func (s *story) takenPDF() federation.DocumentID {
 	s.t.Helper()
-	data := longPDF()
+	return s.takenPDFOf(longPDF(), pdfPages)
+}
+
+func (s *story) takenPDFOf(data []byte, pages int) federation.DocumentID {
+	s.t.Helper()
 	receipt, err := s.region.Take(s.t.Context(), holder, ingest.Item{
 		Patient: s.patient.NHSNumber, Type: "373942005", Category: "823651000000106", Title: "A long report", Date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Confidentiality: "N", Language: "en-GB",
-		Parts: []ingest.Part{{Name: "report.pdf", Info: media.Info{Format: media.FormatPDF, ContentType: "application/pdf", Pages: pdfPages}, Size: int64(len(data)), Content: bytes.NewReader(data)}},
+		Parts: []ingest.Part{{Name: "report.pdf", Info: media.Info{Format: media.FormatPDF, ContentType: "application/pdf", Pages: pages}, Size: int64(len(data)), Content: bytes.NewReader(data)}},
 	})
 	if err != nil {
 		s.t.Fatal(err)

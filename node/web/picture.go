@@ -27,6 +27,7 @@ type picture struct {
 	contentType   string
 	width, height int
 	retried       bool   // the first copy failed its check
+	window        window // through which it is seen; zero: there is none
 	agrees        string // what of the file's own words about its patient was compared, and is right
 }
 
@@ -88,8 +89,8 @@ func (p *Portal) paintScan(ctx context.Context, page picture) (_ picture, ok boo
 	return page, true, nil
 }
 
-// paintFrame makes a picture of the bytes of a frame of a DICOM file.
-func (p *Portal) paintFrame(ctx context.Context, r *radiograph, frame int, raw []byte) (out picture, err error) {
+// paintFrame makes a picture of the bytes of the frame of a DICOM file that is wanted.
+func (p *Portal) paintFrame(ctx context.Context, r *radiograph, x reading, raw []byte) (out picture, err error) {
 	defer func() {
 		if recover() != nil { // as in paint
 			out, err = picture{}, ErrPicture
@@ -97,7 +98,7 @@ func (p *Portal) paintFrame(ctx context.Context, r *radiograph, frame int, raw [
 	}()
 	held := int64(0)
 	defer func() { p.painting.Release(held) }()
-	return r.paint(frame, raw, func(n int64) error {
+	return r.paint(x.page, raw, x.window, func(n int64) error {
 		if n > maxPainting {
 			return fmt.Errorf("%w: %d bytes", ErrPicture, n)
 		}

@@ -22,8 +22,10 @@ const (
 	inertPolicy = "default-src 'none'; frame-ancestors 'none'; sandbox"
 	// retriedHeader tells the viewer that the first copy of a page failed its check, so that it can say so.
 	retriedHeader = "Ridgeway-Check"
-	writeTime     = 30 * time.Second // for a browser to take a slice
-	slice         = 32 << 10         // bytes that are written at a time
+	// windowHeader tells the viewer through which window an image is seen: level and width.
+	windowHeader = "Ridgeway-Window"
+	writeTime    = 30 * time.Second // for a browser to take a slice
+	slice        = 32 << 10         // bytes that are written at a time
 	// Whole files, and what is left of them, that go out at once: of all, and of one session.
 	maxDownloads, maxOwnDownloads = 400, 20
 	// small is how many bytes are kept until all are there: the transfer is over then, however slow the browser is.
@@ -42,7 +44,11 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 		unpaintable(w, "This page is of a kind that cannot be shown here.")
 		return
 	}
-	pic, there := s.shelf.take(x.document, x.part, x.page, p.now())
+	if x.windowFault != "" {
+		http.Error(w, x.windowFault, http.StatusBadRequest)
+		return
+	}
+	pic, there := s.shelf.take(shelved{document: x.document, part: x.part, page: x.page, window: x.window}, p.now())
 	if !there || x.located == nil {
 		var got piece
 		told, over := s.coming.begin(x)
@@ -64,6 +70,10 @@ func (p *Portal) sendPage(w http.ResponseWriter, r *http.Request, s *session, of
 	h.Set("Content-Length", strconv.Itoa(len(pic.data)))
 	if pic.retried {
 		h.Set(retriedHeader, "retried")
+	}
+	if pic.window.width > 0 {
+		h.Set(windowHeader, pic.window.String())
+		s.coming.sent(x, pic.window)
 	}
 	_, _ = w.Write(pic.data) // a browser that has gone needs nothing
 }

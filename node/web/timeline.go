@@ -118,7 +118,7 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 		body.Earlier = address(path, f.query(from/rowsAtOnce+2))
 	}
 	if f.set() {
-		body.Clear = address(path, filter{Beside: f.Beside}.query(1))
+		body.Clear = address(path, filter{Beside: f.Beside, Place: f.Place}.query(1))
 	}
 	body.choose(of, all)
 	body.Swapped = r.Header.Get("HX-Request") != ""
@@ -135,7 +135,7 @@ func (b *timelinePage) choose(of *patient, all []entry) {
 	b.BesideOf = &all[i]
 	for j := range b.Entries {
 		if b.Entries[j].Document != one {
-			b.Entries[j].Link = besideTo(of, one, b.Entries[j].Document)
+			b.Entries[j].Link = address(besideTo(of, one, b.Entries[j].Document), inPane(b.Filter.Place, "1"))
 		}
 	}
 }

@@ -9,13 +9,35 @@ import { Thumbs } from './thumbs.js'
 const ahead = 2
 const still = 120 // milliseconds after which a scroll has come to rest
 
+const viewers = []
+let printing = false
+
+// print waits until the page of each viewer is to be seen, or never will be: what is on paper must not be empty for being early.
+async function print () {
+  if (printing) return
+  printing = true
+  for (const viewer of viewers) await viewer.toBePrinted()
+  printing = false
+  window.print()
+}
+
+addEventListener('keydown', (e) => {
+  if (!(e.ctrlKey || e.metaKey) || e.altKey || e.shiftKey || e.key.toLowerCase() !== 'p' || viewers.every((viewer) => viewer.settled())) return
+  e.preventDefault()
+  print()
+})
+
 export class Pages extends Stage {
   constructor (root) {
     super(root)
+    viewers.push(this)
+    this.waiters = []
+    this.on('print', print)
     this.page = Number(root.dataset.rwPage)
     this.part = root.dataset.rwPart
     this.title = root.dataset.rwTitle
     this.failed = new Map() // page to what is to be said of it
+    this.wrong = this.status.textContent // what was wrong with what the reader asked for, until the page is turned
   }
 
   // begin has the pages laid, once it is known how many there are and what size one of them has.
@@ -36,7 +58,7 @@ export class Pages extends Stage {
     this.on('next', () => this.show(this.page + 1))
     this.el('jump').addEventListener('submit', (e) => {
       e.preventDefault()
-      this.show(Number(this.el('page').value))
+      this.jump(this.el('page'))
     })
     this.keys((by) => this.show(this.page + by))
     this.stage.addEventListener('keydown', (e) => {
@@ -47,6 +69,22 @@ export class Pages extends Stage {
     this.swipe((by) => { if (this.page + by >= 1 && this.page + by <= this.pages) this.show(this.page + by) })
     this.stage.addEventListener('scroll', () => this.scrolled(), { passive: true })
     addEventListener('popstate', () => this.show(Number(new URLSearchParams(location.search).get(`page${this.pane}`)) || 1, true))
+  }
+
+  // jump goes to the page that was typed. What is no page of the document leaves the one that is open, and its number in the field.
+  jump (field) {
+    const typed = field.value.trim()
+    const page = /^\d+$/.test(typed) ? Number(typed) : 0
+    if (page >= 1 && page <= this.pages) return this.show(page)
+    field.value = this.page
+    field.select()
+    const last = this.pages.toLocaleString('en-GB')
+    this.complain(`${typed ? `There is no page ${typed.slice(0, 20)}. ` : ''}Enter a page from 1 to ${last}.`)
+  }
+
+  complain (text) {
+    this.wrong = text
+    this.say(text, true)
   }
 
   size () { return this.sheets.size(this.page) }
@@ -98,14 +136,27 @@ export class Pages extends Stage {
     this.tell()
   }
 
+  // settled reports whether the page that is read is to be seen, or it is known that it will not be.
+  settled () { return Boolean(this.ended || this.failed.has(this.page) || this.sheets?.shown.get(this.page)?.classList.contains('rw-drawn')) }
+
+  pass () { if (this.settled()) for (const done of this.waiters.splice(0)) done() }
+
+  async toBePrinted () {
+    while (!this.settled()) {
+      this.say('The page is printed once it is shown')
+      await new Promise((done) => this.waiters.push(done))
+    }
+  }
+
   // tell says what there is to say of the page that is read.
   tell () {
+    this.pass()
     clearTimeout(this.slow)
     const page = this.page
     const drawn = this.sheets.shown.get(page)?.classList.contains('rw-drawn')
     if (this.failed.has(page)) this.say(this.failed.get(page), 'explain')
-    else this.say(this.again(page))
-    if (drawn || this.failed.has(page)) return
+    else this.say(this.wrong || this.again(page), Boolean(this.wrong))
+    if (drawn || this.wrong || this.failed.has(page)) return
     this.slow = setTimeout(() => {
       this.say(`Fetching page ${page}`)
       this.waiting(page)
@@ -149,11 +200,9 @@ export class Pages extends Stage {
   }
 
   show (page, back) {
-    if (!Number.isInteger(page) || page < 1 || page > this.pages) {
-      this.say(`Enter a page from 1 to ${this.pages}`, true)
-      return
-    }
+    if (!Number.isInteger(page) || page < 1 || page > this.pages) return
     this.failed.delete(page)
+    this.wrong = ''
     this.turnTo(page)
     this.aimed = 0
     this.aim()
@@ -164,6 +213,7 @@ export class Pages extends Stage {
   turnTo (page) {
     if (page === this.page) return
     this.page = page
+    this.wrong = ''
     this.mark(page)
     this.frame()
     this.thumbs.current = page
@@ -189,13 +239,26 @@ export class Pages extends Stage {
     return `${location.pathname}?${q}`
   }
 
+  // beside has another document be chosen to stand beside this one as it is open.
+  beside () {
+    const link = this.pane ? null : document.getElementById('beside')
+    if (!link) return
+    const q = new URLSearchParams(link.search)
+    const here = new URLSearchParams(location.search)
+    const place = new URLSearchParams({ part: this.part, page: this.page })
+    for (const name of ['level', 'width']) if (here.has(name)) place.set(name, here.get(name))
+    q.set('place', place)
+    link.search = q
+  }
+
   frame () {
     this.el('page').value = this.page
+    this.beside()
     for (const [id, to] of [['previous', this.page - 1], ['next', this.page + 1]]) {
       const link = this.el(id)
       const off = to < 1 || to > this.pages
       link.classList.toggle('rw-off', off)
-      link.href = off ? `#viewer${this.pane}` : this.at(to)
+      link.href = off ? `#${this.root.id}` : this.at(to)
       if (off) link.setAttribute('aria-disabled', 'true')
       else link.removeAttribute('aria-disabled')
     }

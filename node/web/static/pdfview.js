@@ -22,6 +22,8 @@ class PDFView extends Pages {
       this.say('')
       this.begin(pages, size)
     } catch (e) {
+      this.ended = true
+      this.pass()
       if (e.name === 'PasswordException') this.say('This document is locked with a password. Download it, and open it with its password.', true)
       else this.say(e.told ? e.message : 'This document could not be opened.', 'explain')
     }

@@ -4,7 +4,7 @@ const kept = 8
 export class Store {
   // far is how far a page is from the one that is read; held reports whether it is on the screen.
   constructor (url, far, held) {
-    Object.assign(this, { url, far, held, pages: new Map(), again: new Set() }) // again: the first copy failed its check
+    Object.assign(this, { url, far, held, pages: new Map(), again: new Set(), windows: new Map() }) // again: the first copy failed its check
   }
 
   // get returns a page as an address that holds until it is let go.
@@ -29,6 +29,7 @@ export class Store {
       const refused = [401, 403, 404, 409].includes(answer.status)
       throw Object.assign(new Error((await answer.text()).trim() || 'This page could not be fetched.'), { refused })
     }
+    if (answer.headers.has('Ridgeway-Window')) this.windows.set(page, answer.headers.get('Ridgeway-Window'))
     if (answer.headers.get('Ridgeway-Check') === 'retried') this.again.add(page)
     return answer.blob()
   }
@@ -50,5 +51,8 @@ export class Store {
     entry.come.then(({ url }) => URL.revokeObjectURL(url), () => {})
   }
 
-  clear () { for (const page of [...this.pages.keys()]) this.forget(page) }
+  clear () {
+    this.windows.clear()
+    for (const page of [...this.pages.keys()]) this.forget(page)
+  }
 }

@@ -1,5 +1,6 @@
 import { Pages } from './pages.js'
 import { Store } from './store.js'
+import { Window } from './window.js'
 
 // Pages of a scan, one picture each: each is a release of its own.
 const thumbWidth = 96
@@ -10,9 +11,51 @@ class Viewer extends Pages {
     super(root)
     const picture = this.el('picture')
     this.given = { page: this.page, picture } // what the server has put into the page
-    this.store = new Store(`${root.dataset.rwPageUrl}?part=${this.part}`, (page) => Math.abs(page - this.page), (page) => this.sheets.shown.has(page))
+    const box = this.el('window')
+    if (box) this.window = new Window(box, { change: (to) => this.seeThrough(to), wrong: (text) => this.complain(text) })
+    this.store = new Store(this.source(), (page) => Math.abs(page - this.page), (page) => this.sheets.shown.has(page))
     const size = { width: Number(picture.getAttribute('width')) || 1, height: Number(picture.getAttribute('height')) || 1 }
     this.begin(Number(root.dataset.rwPages), size)
+  }
+
+  // source is the address of the pictures of pages, without which one.
+  source () {
+    const q = new URLSearchParams(location.search)
+    const out = new URLSearchParams({ part: this.part })
+    if (this.window?.chosen) for (const name of ['level', 'width']) out.set(name, q.get(name + this.pane) || '')
+    return `${this.root.dataset.rwPageUrl}?${out}`
+  }
+
+  // seeThrough has the image seen through another window, null for the file's own. What is in sight stays until it has come again.
+  seeThrough (to) {
+    const q = new URLSearchParams(location.search)
+    for (const name of ['level', 'width']) {
+      if (to) q.set(name + this.pane, to[name])
+      else q.delete(name + this.pane)
+    }
+    history.replaceState(null, '', `${location.pathname}?${q}`)
+    this.frame()
+    this.given = null
+    this.wrong = ''
+    this.failed.clear()
+    this.store.clear()
+    this.store.url = this.source()
+    this.settle(true)
+    this.say('Changing the window')
+  }
+
+  // learnt fills in the window of the picture that the server put into the page, which no header told.
+  async learnt (page) {
+    if (!this.window || this.window.width.value) return
+    const answer = await fetch(`${this.root.dataset.rwComing}?part=${this.part}&page=${page}`, { cache: 'no-store' }).catch(() => null)
+    const said = answer?.ok ? (await answer.text()).split(' ').slice(2).join(' ') : ''
+    if (said && page === this.page && !this.window.width.value) this.window.through(said)
+  }
+
+  // tell fills in the window through which the page that is read is seen.
+  tell () {
+    super.tell()
+    this.window?.through(this.store.windows.get(this.page))
   }
 
   put (page, box) {
@@ -22,7 +65,7 @@ class Viewer extends Pages {
     picture.classList.add('rw-picture')
     box.append(picture)
     if (!given) return
-    const drawn = () => this.arrived(page, box)
+    const drawn = () => { this.arrived(page, box); this.learnt(page) }
     if (picture.complete && picture.naturalWidth) drawn()
     else picture.addEventListener('load', drawn, { once: true })
     picture.addEventListener('error', () => { // asked for again, the page says what is wrong
