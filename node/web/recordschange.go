@@ -12,6 +12,9 @@ import (
 
 // changeView is a form that changes a document.
 type changeView struct {
+	name, title string // of the page
+	of          *patient
+
 	Doc    ownRow
 	To     string // where the form goes
 	Back   string
@@ -35,9 +38,10 @@ type labelPreview struct {
 	Gained, Lost int
 }
 
-func (p *Portal) changeForm(of *patient, d OwnDocument, what string) changeView {
+// changeForm is the form that changes a document, as it is before anything is filled in. what is the name of its page too.
+func (p *Portal) changeForm(of *patient, d OwnDocument, what, title string) changeView {
 	row := rowOf(of, d)
-	v := changeView{Doc: row, To: row.Link + "/" + what, Back: row.Link, Types: documentTypes(), Form: Particulars{
+	v := changeView{name: what, title: title, of: of, Doc: row, To: row.Link + "/" + what, Back: row.Link, Types: documentTypes(), Form: Particulars{
 		Type: d.Type, Title: d.Title, Date: d.Date.Format(time.DateOnly), Category: d.Category, Specialty: d.Specialty, Author: d.Author, Language: d.Language, Confidentiality: d.Confidentiality,
 	}}
 	if !offered(v.Types, d.Type) {
@@ -47,11 +51,16 @@ func (p *Portal) changeForm(of *patient, d OwnDocument, what string) changeView 
 }
 
 // changed goes to the page of what a document has become.
-func (p *Portal) changed(w http.ResponseWriter, r *http.Request, of *patient, document, done, waiting string, committed bool) {
-	if !committed {
-		done = waiting
-	}
+func (p *Portal) changed(w http.ResponseWriter, r *http.Request, of *patient, document, done string) {
 	http.Redirect(w, r, address(ownAddress(of)+"/"+url.PathEscape(document), url.Values{"done": {done}}), http.StatusSeeOther)
+}
+
+// doneOr is the word for a change that the region has agreed on, or for one that it has yet to.
+func doneOr(committed bool, done, waiting string) string {
+	if committed {
+		return done
+	}
+	return waiting
 }
 
 // reasonOf reads why something is done.
@@ -67,28 +76,28 @@ func reasonOf(r *http.Request) (text string, wrong []fault) {
 }
 
 // ask shows a form, or what is wrong with it.
-func (p *Portal) ask(w http.ResponseWriter, r *http.Request, s *session, of *patient, name, title string, wrong []fault, v changeView) {
+func (p *Portal) ask(w http.ResponseWriter, r *http.Request, s *session, v changeView, wrong ...fault) {
 	status := http.StatusOK
 	if len(wrong) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	p.show(w, r, s, status, view{Name: name, Title: title, Of: of, Error: wrong, Body: v})
+	p.show(w, r, s, status, view{Name: v.name, Title: v.title, Of: v.of, Error: wrong, Body: v})
 }
 
 // refusedField shows the node's words about what was filled in beside the form.
-func (p *Portal) refusedField(w http.ResponseWriter, r *http.Request, s *session, of *patient, name, title, field string, err error, v changeView) {
+func (p *Portal) refusedField(w http.ResponseWriter, r *http.Request, s *session, v changeView, field string, err error) {
 	if admin.CodeOf(err) != admin.CodeBadInput {
-		p.showFilingFault(w, r, s, of, err)
+		p.showFilingFault(w, r, s, v.of, err)
 		return
 	}
-	p.ask(w, r, s, of, name, title, []fault{{field, filingWords(err)}}, v)
+	p.ask(w, r, s, v, fault{field, filingWords(err)})
 }
 
 func (p *Portal) correctOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
 	const title = "Correct what is said of this document"
-	v := p.changeForm(of, d, "correct")
+	v := p.changeForm(of, d, "correct", title)
 	if r.Method != http.MethodPost {
-		p.ask(w, r, s, of, "correct", title, nil, v)
+		p.ask(w, r, s, v)
 		return
 	}
 	v.Form.Type, v.Own = r.PostFormValue("type"), strings.TrimSpace(r.PostFormValue("own-type"))
@@ -104,15 +113,15 @@ func (p *Portal) correctOwn(w http.ResponseWriter, r *http.Request, s *session, 
 	}
 	wrong = append(missingParticulars(v.Form), wrong...)
 	if len(wrong) > 0 {
-		p.ask(w, r, s, of, "correct", title, wrong, v)
+		p.ask(w, r, s, v, wrong...)
 		return
 	}
 	filed, err := p.config.Region.Correct(r.Context(), &Correction{Document: d.ID, Form: v.Form, Reason: v.Reason, By: s.filer()})
 	if err != nil {
-		p.refusedField(w, r, s, of, "correct", title, "title", err, v)
+		p.refusedField(w, r, s, v, "title", err)
 		return
 	}
-	p.changed(w, r, of, filed.Document, "corrected", "correcting", filed.Committed)
+	p.changed(w, r, of, filed.Document, doneOr(filed.Committed, "corrected", "correcting"))
 }
 
 func (p *Portal) withdrawOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
@@ -121,39 +130,39 @@ func (p *Portal) withdrawOwn(w http.ResponseWriter, r *http.Request, s *session,
 	if undo {
 		title = "Share this document again"
 	}
-	v := p.changeForm(of, d, "withdraw")
+	v := p.changeForm(of, d, "withdraw", title)
 	if r.Method != http.MethodPost {
-		p.ask(w, r, s, of, "withdraw", title, nil, v)
+		p.ask(w, r, s, v)
 		return
 	}
 	var wrong []fault
 	if v.Reason, wrong = reasonOf(r); len(wrong) > 0 {
-		p.ask(w, r, s, of, "withdraw", title, wrong, v)
+		p.ask(w, r, s, v, wrong...)
 		return
 	}
 	if wanted := r.PostFormValue("undo") != ""; wanted != undo { // the page is older than the document's state
-		p.ask(w, r, s, of, "withdraw", title, []fault{{"reason", "Somebody else has changed this document meanwhile. Look again whether this is what you want"}}, v)
+		p.ask(w, r, s, v, fault{"reason", "Somebody else has changed this document meanwhile. Look again whether this is what you want"})
 		return
 	}
 	reply, err := p.config.Region.Withdraw(r.Context(), &admin.WithdrawRequest{Document: d.ID, Reason: v.Reason, Undo: undo, By: s.filer()})
 	if err != nil {
-		p.refusedField(w, r, s, of, "withdraw", title, "reason", err, v)
+		p.refusedField(w, r, s, v, "reason", err)
 		return
 	}
 	if undo {
-		p.changed(w, r, of, d.ID, "shared", "sharing", reply.GetCommitted())
+		p.changed(w, r, of, d.ID, doneOr(reply.GetCommitted(), "shared", "sharing"))
 		return
 	}
-	p.changed(w, r, of, d.ID, "withdrawn", "withdrawing", reply.GetCommitted())
+	p.changed(w, r, of, d.ID, doneOr(reply.GetCommitted(), "withdrawn", "withdrawing"))
 }
 
 // moveOwn files a document under another patient. The number is read back before anything is done: a digit that is wrong gives
 // another patient's record away.
 func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
 	const title = "Move this document to the right patient"
-	v := p.changeForm(of, d, "move")
+	v := p.changeForm(of, d, "move", title)
 	if r.Method != http.MethodPost {
-		p.ask(w, r, s, of, "move", title, nil, v)
+		p.ask(w, r, s, v)
 		return
 	}
 	var wrong []fault
@@ -171,21 +180,21 @@ func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of 
 			right := &patient{Number: number}
 			v.Right, v.Whose = right.Spaced(), p.known(r, right)
 		}
-		p.ask(w, r, s, of, "move", title, wrong, v)
+		p.ask(w, r, s, v, wrong...)
 		return
 	}
 	filed, err := p.config.Region.Move(r.Context(), &Moving{Document: d.ID, Patient: number, Reason: v.Reason, By: s.filer()})
 	if err != nil {
-		p.refusedField(w, r, s, of, "move", title, "number", err, v)
+		p.refusedField(w, r, s, v, "number", err)
 		return
 	}
-	p.changed(w, r, p.opened(r, s, number), filed.Document, "moved", "moving", filed.Committed)
+	p.changed(w, r, p.opened(r, s, number), filed.Document, doneOr(filed.Committed, "moved", "moving"))
 }
 
 // relabelOwn changes who may be told of a document, after it was shown what that does.
 func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
 	const title = "Change the labels of this document"
-	v := p.changeForm(of, d, "labels")
+	v := p.changeForm(of, d, "labels", title)
 	v.Confidentiality = confidentialities()
 	wanted := d.Labels
 	if r.Method == http.MethodPost {
@@ -196,12 +205,12 @@ func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, 
 		v.Wanted[c.Value] = slices.Contains(wanted, c.Value)
 	}
 	if r.Method != http.MethodPost {
-		p.ask(w, r, s, of, "labels", title, nil, v)
+		p.ask(w, r, s, v)
 		return
 	}
 	var wrong []fault
 	if v.Reason, wrong = reasonOf(r); len(wrong) > 0 {
-		p.ask(w, r, s, of, "labels", title, wrong, v)
+		p.ask(w, r, s, v, wrong...)
 		return
 	}
 	q := &admin.RelabelRequest{Choice: &admin.DocumentChoice{Documents: []string{d.ID}}, Confidentiality: v.Form.Confidentiality, Reason: v.Reason, By: s.filer(), Plan: r.PostFormValue("plan")}
@@ -217,16 +226,16 @@ func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, 
 	reply, err := p.config.Region.Relabel(r.Context(), q)
 	switch {
 	case err != nil:
-		p.refusedField(w, r, s, of, "labels", title, "confidentiality", err, v)
+		p.refusedField(w, r, s, v, "confidentiality", err)
 	case len(reply.GetProblems()) > 0:
-		p.ask(w, r, s, of, "labels", title, []fault{{"confidentiality", filingWords(admin.Errorf(admin.CodeBadInput, "%s", reply.GetProblems()[0].GetMessage()))}}, v)
+		p.ask(w, r, s, v, fault{"confidentiality", filingWords(admin.Errorf(admin.CodeBadInput, "%s", reply.GetProblems()[0].GetMessage()))})
 	case reply.GetChanged() == 0:
-		p.ask(w, r, s, of, "labels", title, []fault{{"confidentiality", "The document has these labels already. Nothing was changed"}}, v)
+		p.ask(w, r, s, v, fault{"confidentiality", "The document has these labels already. Nothing was changed"})
 	case !reply.GetDone():
 		v.Preview = previewOf(reply)
-		p.ask(w, r, s, of, "labels", title, nil, v)
+		p.ask(w, r, s, v)
 	default:
-		p.changed(w, r, of, d.ID, "labelled", "labelling", reply.GetCommitted())
+		p.changed(w, r, of, d.ID, doneOr(reply.GetCommitted(), "labelled", "labelling"))
 	}
 }
 
