@@ -108,6 +108,9 @@ func (p *Portal) showBeside(w http.ResponseWriter, r *http.Request, s *session, 
 		} else if body.script() != "" {
 			script = "beside.js"
 		}
+		if err == nil {
+			s.openedUntil(x.document, glass)
+		}
 		panes = append(panes, body)
 	}
 	title := strings.Join([]string{panes[0].Entry.Title, panes[1].Entry.Title}, " beside ")

@@ -135,6 +135,7 @@ func (p *Portal) showDocument(w http.ResponseWriter, r *http.Request, s *session
 	}
 	glass := p.emergency(r.Context(), s, of)
 	body.Glass = !glass.IsZero()
+	s.openedUntil(x.document, glass)
 	p.show(w, r, s, http.StatusOK, view{Name: "document", Title: body.Entry.Title, Of: of, Glass: glass, Wide: true, Body: body, Wait: body.script()})
 }
 

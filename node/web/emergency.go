@@ -10,6 +10,9 @@ import (
 
 const reasonFault = `Say in a few words, at least three, what the emergency is, such as "unconscious in resus, no history"`
 
+// maxBroken is how many documents opened in emergencies a session remembers.
+const maxBroken = 1000
+
 // emergencyPage asks for the reason of an emergency.
 type emergencyPage struct {
 	Reason  string
@@ -62,5 +65,40 @@ func (p *Portal) declareEmergency(w http.ResponseWriter, r *http.Request, s *ses
 			return
 		}
 		http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
+	}
+}
+
+// openedUntil keeps that a document was opened in an emergency, and when that ends; the zero time is none.
+func (s *session) openedUntil(document string, end time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case end.IsZero():
+		delete(s.broken, document)
+	case s.broken == nil:
+		s.broken = map[string]time.Time{document: end}
+	case len(s.broken) < maxBroken:
+		s.broken[document] = end
+	}
+}
+
+// emergencyEnded reports whether the document was opened in an emergency that is over: then its user knows that there is one, and is
+// told why it is closed, whatever the rules say of it without the emergency.
+func (s *session) emergencyEnded(document string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end, found := s.broken[document]
+	return found && !end.After(now)
+}
+
+// closedByEnd reports whether it can be the end of an emergency that has closed a document. A suspension closes it in one too.
+func closedByEnd(err error) bool {
+	switch admin.CodeOf(err) {
+	case admin.CodeNotFound, admin.CodeStale:
+		return true
+	case admin.CodeDenied:
+		return !strings.Contains(err.Error(), aboutSuspension)
+	default:
+		return false
 	}
 }

@@ -159,6 +159,8 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, s *session, of *
 	status, body := p.explain(of, document, err)
 	if document == "" {
 		status, body = p.listRefusal(of, err)
+	} else if s.emergencyEnded(document, p.now()) && closedByEnd(err) {
+		status, body = http.StatusForbidden, emergencyOver(refusal{Back: body.Back}, documentPath(of, document), p.holder(document))
 	}
 	if errors.Is(err, errBusy) {
 		w.Header().Set("Retry-After", busyRetry)

@@ -52,8 +52,9 @@ type session struct {
 	patients []*patient
 	shelf    shelf
 	coming   coming
-	visits   map[string]*visits // by NHS number
-	replaced map[string]string  // documents of the list that was read last, and what has taken their place
+	visits   map[string]*visits   // by NHS number
+	replaced map[string]string    // documents of the list that was read last, and what has taken their place
+	broken   map[string]time.Time // documents that were opened in an emergency, and when it ends
 
 	viewing sync.Mutex // held while the user's saved views are changed
 }
@@ -87,7 +88,7 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 	if old != nil {
 		old.mu.Lock()
 		if old.user.ID == user.ID && old.user.Role == user.Role {
-			fresh.patients, fresh.visits, place = slices.Clone(old.patients), maps.Clone(old.visits), old.place
+			fresh.patients, fresh.visits, fresh.broken, place = slices.Clone(old.patients), maps.Clone(old.visits), maps.Clone(old.broken), old.place
 		}
 		old.mu.Unlock()
 		s.end(old)
