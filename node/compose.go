@@ -94,6 +94,9 @@ func (s *speaker) next(ctx context.Context) (body federation.Body, entries []rec
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the outbox: %w", err)
 		}
+		if s.mend(ctx, page) {
+			continue
+		}
 		s.waiting(page, waits)
 		last := len(page) < s.page
 		if last && !skipped {
@@ -108,6 +111,32 @@ func (s *speaker) next(ctx context.Context) (body federation.Body, entries []rec
 		}
 		s.passed = after
 	}
+}
+
+// mend has the damaged entries of a page written anew or set aside, each once, and reports whether the page has changed.
+func (s *speaker) mend(ctx context.Context, page []record.OutboxEntry) bool {
+	var ids []record.EntryID
+	for _, e := range page {
+		if e.Damaged && !s.complained[e.ID] {
+			s.complain(e, e.Err)
+			ids = append(ids, e.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return false
+	}
+	done, err := s.records.Mend(ctx, ids)
+	switch {
+	case err != nil:
+		s.logger.Error("damaged entries of the outbox stay as they are; the others go on", slog.Any("error", err))
+		return false
+	case done.Aside > 0:
+		s.logger.Error("damaged entries of the outbox were set aside: nothing else tells what they said; 'ridgeway rejected list' shows them", slog.Int("entries", done.Aside))
+	}
+	if done.Anew > 0 {
+		s.logger.Warn("damaged entries of the outbox were written anew from what they are about", slog.Int("entries", done.Anew))
+	}
+	return true
 }
 
 // gather takes from what waits the first entry, and those after it that go into the same statement. What cannot be told is

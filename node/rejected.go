@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -94,6 +95,9 @@ func (n *Node) Settle(ctx context.Context, q *admin.SettleRequest) (*admin.Settl
 			signal(n.speaker.wake)
 		} else {
 			err = n.records.Dismiss(ctx, id)
+		}
+		if errors.Is(err, record.ErrLost) {
+			return nil, admin.Errorf(admin.CodeBadInput, "%s cannot be said again: what it said is lost at this node. Have it recorded again, then 'ridgeway rejected dismiss %s'", entryText(id), entryText(id))
 		}
 		if err != nil && !isAbsent(err) {
 			return nil, n.storeProblem(err)

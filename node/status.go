@@ -134,7 +134,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 		add("the region does not witness this node's audit log any more, since it was accepted that entries are lost; the log is checked against this node's own mark only")
 	}
 	if s.GetRejected() > 0 {
-		add("the region refused %d entries of what this trust has told it: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), admin.Arg(n.options.Data))
+		add("%d entries of what this trust tells the region were refused there, or are damaged here: 'ridgeway rejected list --data %s' says which and why", s.GetRejected(), admin.Arg(n.options.Data))
 	}
 	if text := n.speaker.heldText(); text != "" {
 		add("%s", text)

@@ -71,7 +71,7 @@ func (a *app) showStatus(s *admin.StatusReply) {
 	a.say("Index     %s, entry %d of %d, as of %s", plural(s.GetPointers(), "pointer"), s.GetApplied(), s.GetCommitted(), since(s.GetAsOf()))
 	a.say("Held here %s of %s; %d waiting to be published", plural(s.GetDocuments(), "document"), plural(s.GetPatients(), "patient"), s.GetOutbox())
 	if s.GetRejected() > 0 {
-		a.say("Refused   %d by the region: 'ridgeway rejected list --data %s'", s.GetRejected(), admin.Arg(a.data))
+		a.say("Refused   %d by the region, or damaged here: 'ridgeway rejected list --data %s'", s.GetRejected(), admin.Arg(a.data))
 	}
 	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
 	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())

@@ -11,6 +11,9 @@ var (
 	// ErrDocument is returned when a document cannot be kept or published as it is described.
 	ErrDocument = errors.New("the document's description is not acceptable")
 
+	// ErrLost is returned for a rejected entry of which nothing is left that could be said again.
+	ErrLost = errors.New("nothing is left of the entry")
+
 	// ErrSupersedes is returned when a document cannot replace the one that it names.
 	ErrSupersedes = errors.New("the document cannot replace the other")
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
@@ -122,8 +123,15 @@ func (s *Store) Complete(ctx context.Context, o Outcome) error {
 		if err != nil {
 			return err
 		}
-		for _, id := range entries {
-			if err := s.settle(txn, t, id, o); err != nil {
+		for n, id := range entries {
+			e, plain, err := s.entry(txn, id)
+			if errors.Is(err, storage.ErrIntegrity) {
+				e, plain, err = s.said(signed, entries, n)
+			}
+			if err == nil {
+				err = s.settle(txn, t, e, plain, o)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -134,18 +142,9 @@ func (s *Store) Complete(ctx context.Context, o Outcome) error {
 	})
 }
 
-// settle applies the outcome to one entry.
-func (s *Store) settle(txn *badger.Txn, t *totals, id EntryID, o Outcome) error {
-	k := entryKey(rowOutbox, id)
-	plain, err := s.must(txn, k)
-	if err != nil {
-		return err
-	}
-	e, err := s.decodeEntry(id, plain)
-	if err != nil {
-		return err
-	}
-	if err := s.unqueue(txn, t, id); err != nil {
+// settle applies the outcome to one entry, whose row plain is.
+func (s *Store) settle(txn *badger.Txn, t *totals, e OutboxEntry, plain []byte, o Outcome) error {
+	if err := s.unqueue(txn, t, e.ID); err != nil {
 		return err
 	}
 	if o.Refused != "" {

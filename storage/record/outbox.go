@@ -3,12 +3,14 @@ package record
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // An EntryID names an outbox entry. Entries with a smaller id go first: the first byte is the entry's priority, the rest
@@ -42,6 +44,7 @@ type OutboxEntry struct {
 	Pointer  federation.Pointer    // publish: as the document is described at this moment
 	Body     []byte                // any other kind: the encoded body
 	Err      error                 // why the entry cannot be told, such as a damaged document; others must not wait for it
+	Damaged  bool                  // the entry itself is damaged, which Err says, and only its ID is known; see Mend
 }
 
 // Pending returns what waits to be told, most urgent and oldest first, at most limit entries; what the statement in flight
@@ -62,26 +65,34 @@ func (s *Store) PendingAfter(ctx context.Context, after EntryID, limit int) ([]O
 		if after != 0 {
 			from = append(entryKey(rowOutbox, after), 0)
 		}
-		return s.scanFrom(txn, []byte{rowOutbox}, from, func(k, plain []byte) (bool, error) {
-			id := EntryID(lastUint64(k))
-			if len(out) >= limit {
-				return false, nil
-			}
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{rowOutbox}})
+		defer it.Close()
+		for it.Seek(from); it.Valid() && len(out) < limit; it.Next() {
+			id := EntryID(lastUint64(it.Item().Key()))
 			if covered[id] {
-				return true, nil
+				continue
 			}
-			e, err := s.decodeEntry(id, plain)
-			if err != nil {
-				return false, err
-			}
-			if e.Kind == federation.KindPublish {
-				e.Pointer, e.Err = s.pointer(txn, e.Document)
+			e, err := s.pending(txn, id)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return err
 			}
 			out = append(out, e)
-			return true, ctx.Err()
-		})
+		}
+		return nil
 	})
 	return out, err
+}
+
+// pending reads an outbox entry as PendingAfter gives it.
+func (s *Store) pending(txn *badger.Txn, id EntryID) (OutboxEntry, error) {
+	e, _, err := s.entry(txn, id)
+	switch {
+	case errors.Is(err, storage.ErrIntegrity):
+		return OutboxEntry{ID: id, Err: fmt.Errorf("outbox entry %x: %w", uint64(id), err), Damaged: true}, nil
+	case err == nil && e.Kind == federation.KindPublish:
+		e.Pointer, e.Err = s.pointer(txn, e.Document)
+	}
+	return e, err
 }
 
 // pointer makes what is published of a document, as it stands.

@@ -10,7 +10,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
-// A Rejection is an outbox entry that the region refused. It stays until somebody retries or dismisses it.
+// A Rejection is an outbox entry that the region refused, or that was damaged here and could not be written anew. It stays until somebody retries or dismisses it.
 type Rejection struct {
 	Entry  OutboxEntry
 	Seq    uint64 // of the statement that was refused
@@ -34,7 +34,7 @@ func (s *Store) Rejected(ctx context.Context, limit int) ([]Rejection, error) {
 }
 
 // Retry puts a rejected entry back into the outbox and returns its other id; zero when the same is waiting already, or when
-// the document has been withdrawn since. It fails with storage.ErrNotFound.
+// the document has been withdrawn since. It fails with storage.ErrNotFound, and with ErrLost for an entry that Mend has set aside.
 func (s *Store) Retry(ctx context.Context, id EntryID) (EntryID, error) {
 	var again EntryID
 	err := s.update(ctx, maxBody, func(txn *badger.Txn, t *totals) error {
@@ -42,6 +42,9 @@ func (s *Store) Retry(ctx context.Context, id EntryID) (EntryID, error) {
 		r, err := s.takeRejection(txn, t, id)
 		if err != nil {
 			return err
+		}
+		if r.Reason == lostEntry {
+			return fmt.Errorf("rejected entry %x: %s: %w", uint64(id), lostEntry, ErrLost)
 		}
 		if r.Entry.Document == "" {
 			again, err = s.queue(txn, t, uint64(id>>priorityShift), outboxRow{kind: r.Entry.Kind, body: r.Entry.Body})
