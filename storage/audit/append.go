@@ -36,9 +36,12 @@ type row struct {
 //  1. ErrEntry: e cannot be encoded. 2. storage.ErrDiskFull, storage.ErrClosed, the context's error: nothing was written.
 //  3. ErrFailed: the log takes no more entries; whether this one is in it is not known.
 func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
-	p, err := l.Begin(ctx, e)
+	p, alone, err := l.hand(ctx, &e, true)
 	if err != nil {
 		return 0, err
+	}
+	if alone {
+		l.lead()
 	}
 	return p.Wait()
 }
@@ -47,22 +50,50 @@ func (l *Log) Append(ctx context.Context, e Entry) (uint64, error) {
 // before. Errors are those of Append that mean that nothing was written. Once handed in, the entry is written whatever becomes
 // of the caller.
 func (l *Log) Begin(ctx context.Context, e Entry) (*Pending, error) {
+	p, _, err := l.hand(ctx, &e, false)
+	return p, err
+}
+
+// hand puts an entry in line. alone says that nobody else has one, or had at the last write, and nobody writes: a caller that waits for
+// it (stays) is to lead then, which spares the waking of two goroutines. Where others write too, writeLoop does, for all of them: to
+// hand on between callers costs more than it spares.
+func (l *Log) hand(ctx context.Context, e *Entry, stays bool) (_ *Pending, alone bool, _ error) {
 	plain, err := e.encode()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	p := &Pending{kind: e.Kind, began: time.Now(), plain: plain, subject: e.Subject, done: make(chan struct{})}
 	if err := l.admit(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closing {
-		return nil, fmt.Errorf("append to the audit log: %w", storage.ErrClosed)
+		return nil, false, fmt.Errorf("append to the audit log: %w", storage.ErrClosed)
 	}
+	alone = stays && l.last <= 1 && !l.driven && !l.writing && len(l.waiting) == 0
 	l.waiting = append(l.waiting, p)
+	if !alone {
+		l.drive()
+	}
+	return p, alone, nil
+}
+
+// drive has writeLoop write. The caller holds l.mu.
+func (l *Log) drive() {
+	l.driven = true
 	signal(l.handed)
-	return p, nil
+}
+
+// lead writes the group that waits, in the place of writeLoop, which gets what has come meanwhile.
+func (l *Log) lead() {
+	runtime.Gosched() // as writeLoop does
+	l.writeNext()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) > 0 {
+		l.drive()
+	}
 }
 
 // Wait returns when the entry is durable, with its index, or has failed; see Append. It may be called many times.
@@ -88,7 +119,7 @@ func (l *Log) admit(ctx context.Context) error {
 	return nil
 }
 
-// writeLoop writes what is handed in, group after group, until the log is closed.
+// writeLoop writes what is handed in and has nobody to lead, group after group, until the log is closed.
 func (l *Log) writeLoop() {
 	defer close(l.idle)
 	for {
@@ -99,7 +130,13 @@ func (l *Log) writeLoop() {
 		}
 		// A sync keeps its processor until it is done, and nobody else runs there. Where others could run they go first, and those of
 		// them that have an entry come along; where nobody waits for a processor this takes no time.
-		for runtime.Gosched(); l.writeNext(); runtime.Gosched() {
+		for more := true; more; {
+			for runtime.Gosched(); l.writeNext(); runtime.Gosched() {
+			}
+			l.mu.Lock()
+			more = len(l.waiting) > 0 && !l.writing
+			l.driven = more // who leads hands on what it leaves
+			l.mu.Unlock()
 		}
 	}
 }
@@ -118,7 +155,7 @@ func (l *Log) writeNext() bool {
 			break
 		}
 	}
-	l.waiting, l.writing = l.waiting[len(group):], true
+	l.waiting, l.writing, l.last = l.waiting[len(group):], true, len(group)
 	l.mu.Unlock()
 	err := l.writeGroup(group)
 	l.mu.Lock()

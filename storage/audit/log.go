@@ -65,6 +65,8 @@ type Log struct {
 	changed sync.Cond  // of what follows
 	waiting []*Pending // in line to be written, oldest first
 	writing bool       // a group is being written
+	last    int        // entries of the group that was written last
+	driven  bool       // writeLoop is at work, or about to be
 	size    uint64     // entries that are durable
 	backlog []row      // those of them that are not in the store yet, oldest first
 	written int64      // positions of the ring: its bytes counted on, lap after lap
