@@ -77,7 +77,7 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 func undecided(err error) *Refusal {
 	cause := errUnproven
 	if err != nil {
-		cause = fmt.Errorf("%w: %v", errUnproven, err) // not wrapped: it is no answer
+		cause = fmt.Errorf("%w: %s", errUnproven, err.Error()) // not wrapped: it is no answer
 	}
 	return refuse(policy.StalePolicy, cause)
 }

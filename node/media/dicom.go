@@ -99,9 +99,10 @@ func (w *dicomWalk) frames() (int, error) {
 		default:
 			value := w.data[w.at : w.at+int(length)]
 			w.at += int(length)
-			if tag == dicomSyntax {
+			switch tag {
+			case dicomSyntax:
 				syntax = strings.TrimRight(string(value[:min(len(value), 64)]), " \x00")
-			} else if tag == dicomFrames {
+			case dicomFrames:
 				return frameCount(value)
 			}
 		}
