@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,8 +62,10 @@ type Config struct {
 	// Metrics registers the replica's metrics; may be nil.
 	Metrics prometheus.Registerer
 
+	// Sync syncs a file or a folder of the state; (*os.File).Sync if nil. Tests note what power cuts would leave.
+	Sync func(*os.File) error
+
 	wrapLog func(logFile) logFile // tests put a slow or failing log in between
-	disk    syncer                // of the state; tests note what power cuts would leave
 }
 
 // Storage sizes the memory and files of a replica. Zero fields get the defaults.

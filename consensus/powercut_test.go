@@ -199,7 +199,7 @@ func TestPowerCutWithinARestoreKeepsTheOldStateOrTheNew(t *testing.T) {
 	oldAt, old := rowsOf(t, sm.state)
 	d := newSafeDisk(t, dir)
 	d.each = true
-	sm.config.disk, sm.folder.disk = d.sync, d.sync
+	sm.config.Sync, sm.folder.disk = d.sync, d.sync
 	if err := receive(sm, meta, stream); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestPowerCutAfterTheLogMayBeCutLosesNoState(t *testing.T) {
 			dir := t.TempDir()
 			d := newSafeDisk(t, dir)
 			c := tiny(&register{})
-			c.disk = d.sync
+			c.Sync = d.sync
 			sm := machineIn(t, dir, c)
 			sm.ApplyBatch([]*raft.Log{command(1, first), command(2, "set b 2")})
 			snapshot, err := sm.Snapshot()

@@ -82,7 +82,7 @@ func (r *Replica) open() (err error) {
 	if r.folder, err = openFolder(r.config.Dir); err != nil {
 		return err
 	}
-	r.folder.disk = r.config.disk
+	r.folder.disk = r.config.Sync
 	if r.log, err = openLog(r.folder.log(), r.config); err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func machineIn(t *testing.T, dir string, c Config) *stateMachine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.disk = c.disk
+	f.disk = c.Sync
 	sm := &stateMachine{config: c, folder: f, fail: func(err error) { t.Errorf("failed: %v", err) }, notify: func() {}}
 	current, err := f.current()
 	if err != nil {

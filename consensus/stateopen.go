@@ -15,7 +15,7 @@ import (
 // openState opens or makes the state in dir.
 func openState(dir string, c Config) (*stateDB, error) {
 	s := &stateDB{
-		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, disk: c.disk, scheme: newScanScheme(c.Machine),
+		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, disk: c.Sync, scheme: newScanScheme(c.Machine),
 		cache: newPageCache(c.Storage.BlockCache), closed: make(chan struct{}),
 	}
 	s.refs.n.Store(1)

@@ -151,6 +151,12 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 	if err := s.looked(ctx, statement, response, at); err != nil {
 		return true, err
 	}
+	// That copy is not synced, and what was recorded locally is: it goes when the copy would outlast a power cut too.
+	if statement.Kind == federation.KindDirective {
+		if err := s.replica.Sync(); err != nil {
+			return true, fmt.Errorf("keep %s: %w", statement.Kind, err)
+		}
+	}
 	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response, len(flight.Entries))}, at, response.Code)
 }
 
