@@ -14,6 +14,21 @@
 //   - A replica that lost part of its log does not vote.
 //   - A Machine that returns an error or panics stops its replica; nothing is skipped.
 //
+// # Files
+//
+//   - consensus.go, config.go, errors.go, status.go, metrics.go, hclog.go: what callers see; what an operator does.
+//   - replica.go, folder.go, disk.go, watch.go: a replica opens, checks its parts against each other, is looked after, closes.
+//   - submit.go, read.go, members.go, future.go, clock.go: commands, reads, membership; waiting for raft and for the state.
+//   - transport.go, pipeline.go, reach.go, serve.go, frame.go, wire.go, calls.go: between replicas, for raft and besides it.
+//   - guard.go: what reaches raft.
+//   - log.go, logseal.go, logscale.go, logtrim.go, entry.go: the log, sealed, and where it may be cut.
+//   - mark.go: what this replica has promised, outside of the log.
+//   - fsm.go, tx.go, snapshot.go: commands take effect; a state is sent and received.
+//   - state.go, stateopen.go, keeper.go, manifest.go, journal.go: the state as versions, on disk.
+//   - memrun.go, row.go, table.go, tablewrite.go, page.go, pagepack.go, pagecache.go, filter.go, merge.go, scan.go: rows in memory
+//     and in tables, and how they are found.
+//   - memory.go: a state in memory, for tests of Machines.
+//
 // # Limits
 //
 // A command is at most MaxCommand bytes and its effects at most MaxEffectBytes and MaxEffectKeys. A majority of voters that

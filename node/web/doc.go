@@ -18,6 +18,26 @@
 //   - No log line names a patient.
 //   - Patients and staff have sessions of two kinds, and neither opens a page of the other.
 //
+// # Files
+//
+// Templates and what browsers run lie in templates and static, a template for each page.
+//
+//   - portal.go, settings.go, errors.go: what a portal is given.
+//   - region.go, regionask.go, recordsask.go, governing.go, myask.go, keeping.go, attendance.go: what it asks of the node.
+//   - handler.go, assets.go, certificate.go, ratelimit.go, slots.go: the server, its headers, its bounds.
+//   - pages.go, forms.go, options.go, words.go, look.go, refusal.go, areas.go: what all pages share; who is led where.
+//   - signon.go, signonpages.go, claims.go, patientsignon.go, persona.go, launch.go, recordsystem.go: who somebody is.
+//   - session.go, ends.go, patient.go, visit.go, views.go: what a session knows, of its patients too.
+//   - find.go, named.go, timeline.go, filter.go: a patient is found, and what there is of them.
+//   - document.go, fetch.go, send.go, coming.go, beside.go, picture.go, lineart.go, structured.go, identity.go, dicom*.go: a
+//     document is fetched, checked and shown, by kind.
+//   - emergency.go, why.go: break-glass; why somebody may open something.
+//   - records.go, recordstake.go, recordschange.go, relabelling.go: the pages of records staff.
+//   - agreements.go, draft.go, diff.go, simulation.go: agreements, from draft to decision.
+//   - reviews.go, watched.go, suspensions.go, auditsearch.go, auditproof.go: the other pages of governance.
+//   - wishes.go, wishexcept.go, my.go, mychoice.go: what patients object to, by staff and by themselves; their own pages.
+//   - regionpage.go, regionmap.go, regionstream.go: the picture of the region, as it changes.
+//
 // # Limits
 //
 // Sessions are held in memory: 10,000 of them, 10 of one user, and they end with the process. A session knows its last 50
