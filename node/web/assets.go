@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,6 +72,22 @@ func (a *assets) url(name string) string {
 	return "/static/" + name + "?v=" + a.files["/static/"+name].tag
 }
 
+// before names what a script of a page imports, so that all of it is fetched at once and not one after the other.
+func before(script string) []string {
+	pages := []string{"pages.js", "stage.js", "sheets.js", "thumbs.js", "touch.js"}
+	scan, pdf := []string{"store.js", "window.js"}, []string{"ranges.js", "pdfjs/pdf.min.mjs"}
+	switch script {
+	case "viewer.js":
+		return append(pages, scan...)
+	case "pdfview.js":
+		return append(pages, pdf...)
+	case "beside.js":
+		return slices.Concat([]string{"viewer.js", "pdfview.js"}, pages, scan, pdf)
+	default:
+		return nil
+	}
+}
+
 // ServeHTTP serves an asset.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, found := a.files[r.URL.Path]
@@ -81,7 +98,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("ETag", `"`+f.tag+`"`)
 	h.Set("Content-Type", f.contentType)
-	h.Set("Cache-Control", "public, max-age=3600")
+	h.Set("Cache-Control", "public, no-cache") // scripts of two versions do not work with each other
 	if r.URL.Query().Get("v") == f.tag {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}

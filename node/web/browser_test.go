@@ -250,11 +250,16 @@ func (s *story) shot(name string, widths ...int64) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(s.shots, fmt.Sprintf("%s-%d.png", name, w)), b, 0o600); err != nil {
-			s.t.Fatal(err)
-		}
+		s.keepShot(fmt.Sprintf("%s-%d", name, w), b)
 	}
 	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1920, 1080)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *story) keepShot(name string, b []byte) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.shots, name+".png"), b, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -36,6 +36,8 @@ func TestReadersOfOneRegion(t *testing.T) {
 		{"the window of an image", (*story).changesTheWindowOfAnImage},
 		{"pages that there are not", (*story).asksForPagesThatThereAreNot},
 		{"two PDFs side by side", (*story).readsTwoPDFsSideBySide},
+		{"with fingers", (*story).readsWithFingers},
+		{"a page that is still to come, on paper", (*story).printsAPageThatIsStillToCome},
 		{"the timeline by keys", (*story).worksTheTimelineByKeys},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.acts(s.anew(t)) })

@@ -30,7 +30,7 @@ func wording(a *assets) template.FuncMap {
 		}
 	}
 	return template.FuncMap{
-		"asset": a.url, "day": at("2 Jan 2006"), "clock": at("15:04"), "clockseconds": at("15:04:05"), "daytime": at("2 January 2006 at 15:04"), "machine": at(time.RFC3339),
+		"asset": a.url, "before": before, "day": at("2 Jan 2006"), "clock": at("15:04"), "clockseconds": at("15:04:05"), "daytime": at("2 January 2006 at 15:04"), "machine": at(time.RFC3339),
 		"has": func(faults []fault, field string) string {
 			if i := slices.IndexFunc(faults, func(f fault) bool { return f.Field == field }); i >= 0 {
 				return faults[i].Text

@@ -1,6 +1,7 @@
 import { Sheets } from './sheets.js'
 import { Stage } from './stage.js'
 import { Thumbs } from './thumbs.js'
+import { touch } from './touch.js'
 
 // Pages of a document in one scroll, whatever they are drawn from. Those in sight and the next ones are drawn, far ones are let go,
 // and what is flown past is not asked for. A kind of document says how the element of a page is filled (put), emptied (clear) and
@@ -9,6 +10,7 @@ import { Thumbs } from './thumbs.js'
 const ahead = 2
 const still = 120 // milliseconds after which a scroll has come to rest
 
+const forPaper = 'The page is printed once it is shown'
 const viewers = []
 let printing = false
 
@@ -66,7 +68,10 @@ export class Pages extends Stage {
       e.preventDefault()
       this.show(e.key === 'Home' ? 1 : this.pages)
     })
-    this.swipe((by) => { if (this.page + by >= 1 && this.page + by <= this.pages) this.show(this.page + by) })
+    touch(this.stage, {
+      zoom: (by, x, y) => { this.aimed = null; this.pinch(by, x, y) },
+      turn: (by) => { if (this.page + by >= 1 && this.page + by <= this.pages) this.show(this.page + by) }
+    })
     this.stage.addEventListener('scroll', () => this.scrolled(), { passive: true })
     addEventListener('popstate', () => this.show(Number(new URLSearchParams(location.search).get(`page${this.pane}`)) || 1, true))
   }
@@ -143,7 +148,7 @@ export class Pages extends Stage {
 
   async toBePrinted () {
     while (!this.settled()) {
-      this.say('The page is printed once it is shown')
+      this.say(forPaper)
       await new Promise((done) => this.waiters.push(done))
     }
   }
@@ -158,7 +163,7 @@ export class Pages extends Stage {
     else this.say(this.wrong || this.again(page), Boolean(this.wrong))
     if (drawn || this.wrong || this.failed.has(page)) return
     this.slow = setTimeout(() => {
-      this.say(`Fetching page ${page}`)
+      this.say(this.waiters.length ? forPaper : `Fetching page ${page}`)
       this.waiting(page)
     }, 200)
   }

@@ -1,9 +1,9 @@
+import { askRange, chunk, takeRange, takeWorker } from './early.js'
 import * as pdfjs from './pdfjs/pdf.min.mjs'
 
 // The bytes of a PDF, by ranges, each verified before it is sent. pdf.js keeps what has come and never asks twice, so the document
 // is opened anew after a range that did not come, and when more lies in memory than a reader needs. Where opening it takes much by
 // itself (a list of pages that lies all over the file), it is kept instead.
-const chunk = 262144
 const most = 64 << 20
 
 class Ranges extends pdfjs.PDFDataRangeTransport {
@@ -26,14 +26,14 @@ class Ranges extends pdfjs.PDFDataRangeTransport {
   }
 
   async ask (begin, end) {
-    const answer = await fetch(this.url, { headers: { Range: `bytes=${begin}-${end - 1}` }, cache: 'no-store', signal: this.stop.signal })
+    const early = await takeRange(this.url, begin)?.catch(() => null)
+    const { answer, bytes } = early?.end === end ? early : await askRange(this.url, begin, end, this.stop.signal)
     const to = answer.headers.get('HX-Redirect')
     if (answer.status === 401 && to) location.assign(to) // the session is locked or over
     if (!answer.ok) {
       const refused = [401, 403, 404, 409].includes(answer.status)
-      throw Object.assign(new Error((await answer.text()).trim() || 'This page could not be fetched.'), { refused, told: true })
+      throw Object.assign(new Error(new TextDecoder().decode(bytes).trim() || 'This page could not be fetched.'), { refused, told: true })
     }
-    const bytes = new Uint8Array(await answer.arrayBuffer())
     this.told(null, bytes.length, answer.headers.get('Ridgeway-Check') === 'retried')
     return bytes
   }
@@ -67,7 +67,9 @@ export class Source {
     this.range = range
     this.lost = Promise.withResolvers()
     this.lost.promise.catch(() => {})
-    this.task = pdfjs.getDocument({ range, wasmUrl: this.wasmUrl, isEvalSupported: false, enableXfa: false, disableAutoFetch: true, disableStream: true, rangeChunkSize: chunk })
+    const port = takeWorker(this.url)
+    this.worker = port ? { port, of: new pdfjs.PDFWorker({ port }) } : null // after the first, each time another: one may hang
+    this.task = pdfjs.getDocument({ range, ...(this.worker && { worker: this.worker.of }), wasmUrl: this.wasmUrl, isEvalSupported: false, enableXfa: false, disableAutoFetch: true, disableStream: true, rangeChunkSize: chunk })
   }
 
   // close lets go of all that has come. What was being read fails, for the reason that is given.
@@ -75,8 +77,11 @@ export class Source {
     if (!this.task) return
     this.range.abort()
     this.lost.reject(wrong)
+    const worker = this.worker
     this.task.destroy().catch(() => {})
-    this.task = this.range = null
+    worker?.of.destroy()
+    worker?.port.terminate()
+    this.task = this.range = this.worker = null
   }
 
   // drawn notes that a page was drawn.

@@ -43,19 +43,6 @@ export class Stage {
     })
   }
 
-  // swipe turns pages where a page is no wider than the stage.
-  swipe (turnPage) {
-    let from = null
-    this.stage.addEventListener('touchstart', (e) => { from = e.touches.length === 1 ? e.touches[0] : null }, { passive: true })
-    this.stage.addEventListener('touchend', (e) => {
-      const to = e.changedTouches[0]
-      if (!from || !to || this.stage.scrollWidth > this.stage.clientWidth + 2) return
-      const across = to.clientX - from.clientX
-      if (Math.abs(across) > 60 && Math.abs(to.clientY - from.clientY) < 40) turnPage(across < 0 ? 1 : -1)
-      from = null
-    }, { passive: true })
-  }
-
   // say tells the reader something. After what went wrong, the page itself says why when it is loaded again.
   say (text, wrong) {
     this.status.textContent = text
@@ -69,6 +56,17 @@ export class Stage {
   }
 
   fit (how) { this.zoom = how; this.layout() }
+
+  // pinch makes pages larger or smaller; what lies at a point of the stage stays there.
+  pinch (by, x, y) {
+    const was = this.factor()
+    const left = this.stage.scrollLeft + x
+    const top = this.stage.scrollTop + y
+    this.scale(by)
+    const grown = this.factor() / was
+    this.stage.scrollLeft = left * grown - x
+    this.stage.scrollTop = top * grown - y
+  }
 
   scale (by) { this.zoom = Math.min(6, Math.max(0.1, this.factor() * by)); this.layout() }
 
