@@ -72,6 +72,8 @@ func TestEmergencyThatEndsInTheMiddleIsSaidToBeOver(t *testing.T) {
 	}{
 		{"while it is decided anew", func(w *world, end func()) { w.ledger.onFacts = end }},
 		{"before it is decided anew", func(_ *world, end func()) { end() }},
+		{"the wall clock is set back", func(w *world, end func()) { w.clock.jump(0, 0, -time.Hour); end() }},
+		{"the machine sleeps and its clock is set back", func(w *world, _ func()) { w.clock.jump(0, 2*time.Second, -time.Hour) }},
 		{"the ordinary rules would permit, and the proof is too old", func(w *world, end func()) {
 			w.ledger.change(func(l *ledger) { l.facts.Directives = nil })
 			end()

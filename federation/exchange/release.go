@@ -23,6 +23,7 @@ type release struct {
 
 	glass    bool      // the glass is broken, until then
 	until    time.Time // set with glass
+	broken   Instant   // when the glass was broken
 	barred   *Refusal  // why the glass may not be broken, where the user is told
 	link     *policy.Relationship
 	prepared bool // the first decision is made: the glass is not broken in the middle, where no intent says so
@@ -143,12 +144,12 @@ func (r *release) breakGlass(ctx context.Context, request policy.Request, facts 
 		r.barred, _ = errors.AsType[*Refusal](err)
 		return false
 	}
-	r.glass, r.until = true, until
+	r.glass, r.until, r.broken = true, until, r.custodian.cfg.Clock.Now()
 	return r.open()
 }
 
 // open reports whether the glass is broken and the time for it has not run out.
-func (r *release) open() bool { return r.glass && r.custodian.now().Before(r.until) }
+func (r *release) open() bool { return r.glass && r.left() > 0 }
 
 // over reports whether the glass was broken and the time for it has run out.
 func (r *release) over() bool { return r.glass && !r.open() }
@@ -158,7 +159,8 @@ func (r *release) left() time.Duration {
 	if !r.glass {
 		return math.MaxInt64
 	}
-	return r.until.Sub(r.custodian.now())
+	passed, _ := r.custodian.cfg.Clock.Now().since(r.broken) // by the clock that says most: the wall clock can be set back
+	return r.until.Sub(r.broken.Wall.Round(0)) - passed
 }
 
 // absent is the refusal of what the document does not have. Who gets it was permitted, and is told what that is.
