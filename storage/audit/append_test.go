@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -137,6 +138,38 @@ func TestFailedSyncIsStickyUntilReopened(t *testing.T) {
 	}
 	if _, err := l.Append(context.Background(), entry(0)); err != nil {
 		t.Error(err)
+	}
+}
+
+// What was acknowledged lies in the write-ahead file; when the store that it goes into fails, nothing more is taken, and nothing
+// of it is lost.
+func TestFailedSyncOfTheStoreStopsTheLog(t *testing.T) {
+	dir := t.TempDir()
+	var broken atomic.Bool
+	opt := testOptions(dir)
+	opt.Sync = func(f *os.File) error {
+		if broken.Load() && filepath.Base(filepath.Dir(f.Name())) == "entries" {
+			return errors.New("input/output error")
+		}
+		return f.Sync()
+	}
+	l := open(t, opt)
+	fill(t, l, 10)
+	broken.Store(true)
+	fill(t, l, 1)
+	for began := time.Now(); l.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("the log goes on over a store that fails")
+		}
+	}
+	broken.Store(false)
+	if _, err := l.Append(context.Background(), entry(0)); !errors.Is(err, ErrFailed) {
+		t.Errorf("append after the store has failed: %v", err)
+	}
+	_ = l.Close() // may report the failure again
+	l = open(t, opt)
+	if n := l.Size(); n != 11 {
+		t.Errorf("%d entries after reopening, 11 were acknowledged", n)
 	}
 }
 
