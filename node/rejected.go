@@ -36,15 +36,18 @@ func (n *Node) Rejected(ctx context.Context, q *admin.RejectedRequest) (*admin.R
 	for _, r := range rejected {
 		reply.Rejections = append(reply.Rejections, &admin.Rejection{
 			Id: entryText(r.Entry.ID), Kind: r.Entry.Kind.String(), Document: string(r.Entry.Document), Reason: r.Reason,
-			Queued: r.Entry.Queued.UnixMicro(), Effect: rejectedEffect(r.Entry.Kind),
+			Queued: r.Entry.Queued.UnixMicro(), Effect: rejectedEffect(r),
 		})
 	}
 	return reply, nil
 }
 
 // rejectedEffect says what it means that the region does not have an entry.
-func rejectedEffect(k federation.Kind) string {
-	switch k {
+func rejectedEffect(r record.Rejection) string {
+	if r.Lost {
+		return "the region has not been told of it"
+	}
+	switch r.Entry.Kind {
 	case federation.KindPublish:
 		return "other trusts do not find the document"
 	case federation.KindWithdraw:

@@ -22,8 +22,9 @@ func (a *app) rejectedListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List what the region has refused",
 		Long: `Lists what this trust has told the region and the region has refused, with the
-region's reason and what it means that the region does not have it. An entry
-stays until it is retried or dismissed.
+region's reason and what it means that the region does not have it, and entries
+that were damaged here before they were told. An entry stays until it is retried
+or dismissed.
 
 JSON: rejected (id, kind, document, reason, effect, queued), total.`,
 		Example: `  ridgeway rejected list --data d1`,

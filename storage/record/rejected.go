@@ -15,6 +15,7 @@ type Rejection struct {
 	Entry  OutboxEntry
 	Seq    uint64 // of the statement that was refused
 	Reason string
+	Lost   bool // it was set aside by Mend: nothing is left of it that could be said again
 }
 
 // Rejected returns what the region refused, at most limit entries.
@@ -43,7 +44,7 @@ func (s *Store) Retry(ctx context.Context, id EntryID) (EntryID, error) {
 		if err != nil {
 			return err
 		}
-		if r.Reason == lostEntry {
+		if r.Lost {
 			return fmt.Errorf("rejected entry %x: %s: %w", uint64(id), lostEntry, ErrLost)
 		}
 		if r.Entry.Document == "" {
@@ -111,6 +112,7 @@ func (s *Store) reject(txn *badger.Txn, t *totals, e OutboxEntry, row []byte, o 
 func (s *Store) decodeRejection(id EntryID, plain []byte) (Rejection, error) {
 	d := federation.NewDecoder("rejected entry", plain)
 	r := Rejection{Seq: d.U64(), Reason: d.Text(maxReason)}
+	r.Lost = r.Reason == lostEntry
 	row := d.Blob(maxBody + 4096)
 	if err := d.Finish(); err != nil {
 		return r, damaged(err)
