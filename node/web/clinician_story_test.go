@@ -172,7 +172,7 @@ func (s *story) readsALongDocument() {
 	js[bool](s, "([...document.querySelectorAll('a')].find(a => a.textContent === 'Show another beside it').click(), true)")
 	s.says("Choose the document to show beside")
 	s.check("31-choose")
-	s.click("a[href$='"+string(s.note)+"']", "of 24")
+	s.click("a[href*='/beside/"+string(s.note)+"']", "of 24")
 	s.until("[1, 2].every(n => document.getElementById('picture' + n).naturalWidth > 100)")
 	js[bool](s, "(document.getElementById('next2').click(), true)")
 	s.until("document.getElementById('picture2').alt.startsWith('Page 2 ') && document.getElementById('picture1').alt.startsWith('Page " + fmt.Sprint(read) + " ') && location.search.includes('page2=2')")
