@@ -191,6 +191,11 @@ func TestPackedPixelsThatAreNotAllThereAreRefused(t *testing.T) {
 			t.Errorf("lossless JPEG, %s: %v", name, err)
 		}
 	}
+	restarts := packLosslessJPEG(f, 16, 1, 0, 10, pixels)
+	restarts[bytes.LastIndex(restarts, []byte{0xff, markRST0})+1] = markRST0 + 1 // one was lost
+	if err := UnpackLosslessJPEG(restarts, f, make([]byte, f.Size())); !errors.Is(err, ErrPixels) {
+		t.Errorf("restarts out of order: %v", err)
+	}
 	if err := UnpackRLE(runs, f, make([]byte, f.Size()-1)); !errors.Is(err, ErrPixels) {
 		t.Errorf("into too little: %v", err)
 	}

@@ -163,6 +163,7 @@ func TestTheReaderChangesTheWindow(t *testing.T) {
 	if b.region.fetches != 2 {
 		t.Errorf("and through another %d, want 2", b.region.fetches)
 	}
+	b.get(doc).wants(t, 200) // whose picture waits to be taken, and is another
 	if got := b.through(t, doc+"/page?part=1&page=1&level=100&width=1", "100 1", 4); !slices.Equal(got, []uint8{0, 0, 255, 255}) {
 		t.Errorf("through the narrowest: %v", got)
 	}
