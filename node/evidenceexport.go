@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
@@ -54,7 +52,11 @@ func (n *Node) ExportAudit(ctx context.Context, q *admin.ExportAuditRequest, sen
 	}
 	var head ExportHead
 	if q.GetProofs() {
-		if head, err = n.exportHead(ctx); err != nil {
+		size := n.audit.Size()
+		if one != nil {
+			size = one.Index + 1
+		}
+		if head, err = n.exportHead(ctx, size); err != nil {
 			return err
 		}
 		line, err := json.Marshal(head)
@@ -103,19 +105,14 @@ func (n *Node) exportAll(ctx context.Context, f audit.Filter, left int, head Exp
 	}
 }
 
-// exportHead returns the last checkpoint of this log that the region has committed.
-func (n *Node) exportHead(ctx context.Context) (ExportHead, error) {
-	var c index.Checkpoint
-	var found bool
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
-		c, found, err = index.CheckpointOf(r, n.ID())
-		return err
-	})
+// exportHead returns the last checkpoint of this log that the region has committed, of so many entries where that can be had.
+func (n *Node) exportHead(ctx context.Context, size uint64) (ExportHead, error) {
+	c, err := n.witnessedTo(ctx, size)
 	switch {
 	case err != nil:
 		return ExportHead{}, err
-	case !found:
-		return ExportHead{}, admin.Errorf(admin.CodeUnavailable, "the region has not witnessed this log yet: try again in a minute, or export without --proofs")
+	case c.Size == 0:
+		return ExportHead{}, admin.Errorf(admin.CodeUnavailable, "the region has not witnessed this log yet: try again once it can be reached, or export without --proofs")
 	}
 	return ExportHead{
 		Format: ExportFormat, Region: federation.Digest(n.membership.RegionID).String(), Trust: string(n.Trust()), Node: n.ID().String(), Size: c.Size, Root: c.Root.String(), Index: c.Index,

@@ -102,9 +102,10 @@ type Node struct {
 	allowance *allowance
 	cutting   *semaphore.Weighted // bytes of memory for cutting pages out
 
-	rosterChanged chan struct{} // capacity 1
-	strangers     chan struct{} // capacity 1: somebody may have become one
-	applied       chan struct{} // capacity 1
+	rosterChanged chan struct{}      // capacity 1
+	strangers     chan struct{}      // capacity 1: somebody may have become one
+	applied       chan struct{}      // capacity 1
+	witnessWanted chan chan struct{} // closed once the region was asked to witness the audit log
 
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
@@ -131,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{
 		options: o, logger: o.Logger, version: o.Version, started: time.Now(), rules: newRuleBook(), desk: newDesk(), cutting: semaphore.NewWeighted(assembleLimit), allowance: newAllowance(),
-		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), fatal: make(chan error, 1),
+		rosterChanged: make(chan struct{}, 1), strangers: make(chan struct{}, 1), applied: make(chan struct{}, 1), witnessWanted: make(chan chan struct{}), fatal: make(chan error, 1),
 		emergencies: make(chan struct{}, 1),
 	}
 	n.takings.node = n

@@ -17,54 +17,92 @@ const (
 	checkpointEvery   = 10 * time.Second
 	checkpointEntries = 1000
 	checkpointLook    = time.Second
+	checkpointWait    = 5 * time.Second // how long who exports proofs waits for one
 )
 
 // errRewritten is returned when this node's audit log is not the one that the region has agreed on.
 var errRewritten = errors.New("the audit log does not go on from what the region has agreed on")
 
-// checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new. One
-// checkpoint waits for the region at a time: each is proven against the one before, so that all but the first of several
-// would be refused.
+// witnessing is how far the region's witnessing of this node's audit log has come. It belongs to one task.
+type witnessing struct {
+	last  time.Time // of the newest checkpoint
+	free  bool      // of a checkpoint that an earlier run of the program has left in the outbox
+	ended bool      // the region takes no more of them
+}
+
+// checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new, and when somebody
+// waits for it. One checkpoint waits for the region at a time: each is proven against the one before, so that all but the first of
+// several would be refused.
 func (n *Node) checkpoints(ctx context.Context) {
 	tick := time.NewTicker(checkpointLook)
 	defer tick.Stop()
-	var last time.Time
-	free := false // of a checkpoint that an earlier run of the program has left in the outbox
-	witnessed := true
+	var w witnessing
 	for {
+		var waits chan struct{}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case waits = <-n.witnessWanted:
+			w.last = time.Time{}
 		}
-		if !n.ledger.Roster().Active(n.ID()) {
-			continue
-		}
-		err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
-		if err != nil && ctx.Err() == nil {
-			n.logger.Warn("this folder cannot be compared with what the region knows of it", slog.Any("error", err))
-		}
-		if !witnessed || n.doubtNow() != nil || n.unwitnessed() {
-			continue // the region would refuse whatever does not go on from its last checkpoint
-		}
-		if !free {
-			if free, err = n.speaker.free(ctx, federation.KindCheckpoint); err == nil && !free {
-				continue
-			}
-		}
-		if err == nil {
-			err = n.checkpoint(ctx, &last)
-		}
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, errRewritten):
-			n.logger.Warn("the region witnesses this node's audit log no more", slog.Any("error", err))
-			// Nothing here can mend it, and people must see it. Whatever comes later is compared all the same.
-			witnessed = false
-		default:
-			n.logger.Debug("checkpoint waits", slog.Any("error", err))
+		n.haveWitnessed(ctx, &w)
+		if waits != nil {
+			close(waits)
 		}
 	}
+}
+
+// haveWitnessed compares this folder with what the region knows of it, and has the region witness the log, if it is time to.
+func (n *Node) haveWitnessed(ctx context.Context, w *witnessing) {
+	if !n.ledger.Roster().Active(n.ID()) {
+		return
+	}
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
+	if err != nil && ctx.Err() == nil {
+		n.logger.Warn("this folder cannot be compared with what the region knows of it", slog.Any("error", err))
+	}
+	if w.ended || n.doubtNow() != nil || n.unwitnessed() {
+		return // the region would refuse whatever does not go on from its last checkpoint
+	}
+	if !w.free {
+		if w.free, err = n.speaker.free(ctx, federation.KindCheckpoint); err == nil && !w.free {
+			return
+		}
+	}
+	if err == nil {
+		err = n.checkpoint(ctx, &w.last)
+	}
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, errRewritten):
+		n.logger.Warn("the region witnesses this node's audit log no more", slog.Any("error", err))
+		// Nothing here can mend it, and people must see it. Whatever comes later is compared all the same.
+		w.ended = true
+	default:
+		n.logger.Debug("checkpoint waits", slog.Any("error", err))
+	}
+}
+
+// witnessedTo returns the newest checkpoint of this log that the region has agreed on. One that has less than so many entries is
+// brought up to date first, for as long as somebody waits for that; without a quorum, or where the region takes no more of them, the
+// older one is returned, or none.
+func (n *Node) witnessedTo(ctx context.Context, size uint64) (c index.Checkpoint, err error) {
+	if c, err = n.checkpointOf(ctx, n.ID()); err != nil || c.Size >= size {
+		return c, err
+	}
+	patience, cancel := context.WithTimeout(ctx, checkpointWait)
+	defer cancel()
+	done := make(chan struct{})
+	select {
+	case n.witnessWanted <- done:
+		select {
+		case <-done:
+		case <-patience.Done():
+		}
+	case <-patience.Done():
+	}
+	return n.checkpointOf(ctx, n.ID())
 }
 
 // checkpoint has the region agree on the audit log as it is, if it is time to. It waits as long as that takes.

@@ -12,19 +12,18 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// exportWithProofs waits until the region has witnessed the log, and exports it.
-func exportWithProofs(t *testing.T, p *place, args ...string) string {
+// exportWithProofs exports a log: the region witnesses all of it first.
+func exportWithProofs(t *testing.T, p *place, data string) string {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		e := p.run(t, append([]string{"audit", "export", "--data", "d1", "--proofs"}, args...)...)
-		if e.status == 0 {
-			return e.out
-		}
-		if e.status != exitStatus[admin.CodeUnavailable] || time.Now().After(deadline) {
-			t.Fatal(e)
-		}
+	e := p.run(t, "audit", "export", "--data", data, "--proofs")
+	if e.status != 0 {
+		t.Fatal(e)
 	}
+	p.write(t, "exported", e.out)
+	if o := p.json(t, "audit", "prove", "exported"); o["ok"] != true || o["proven"] != float64(strings.Count(e.out, "\n")-1) {
+		t.Fatalf("not every entry that was there has its proof: %v", o)
+	}
+	return e.out
 }
 
 // TestExportWithProofsIsCheckedWithoutTheNode exports, checks, and then changes the file in every way that should be noticed.
@@ -35,7 +34,7 @@ func TestExportWithProofsIsCheckedWithoutTheNode(t *testing.T) {
 	p.write(t, "letter.pdf", letter("to be proven"))
 	id := p.ingest(t, "d1", patient, "letter.pdf")
 	p.run(t, "fetch", "--data", "d1", id, "--out", "got.pdf")
-	whole := exportWithProofs(t, p)
+	whole := exportWithProofs(t, p, "d1")
 	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
 	if len(lines) < 4 {
 		t.Fatalf("the export has %d lines: %s", len(lines), whole)
@@ -91,7 +90,9 @@ func TestAnotherTrustSaysWhatTheRegionHasWitnessed(t *testing.T) {
 	p.founded(t, "d1")
 	two := p.joined(t, "d1", "d2", "RAS")
 	p.known(t, "d1", 2)
-	p.write(t, "whole", exportWithProofs(t, p))
+	p.run(t, "locate", "--data", "d2", patient)
+	exportWithProofs(t, p, "d2")
+	p.write(t, "whole", exportWithProofs(t, p, "d1"))
 	if o := p.json(t, "audit", "prove", "whole"); o["committed"] != false || o["ok"] != true {
 		t.Errorf("what was not compared counts as committed: %v", o)
 	}
@@ -112,7 +113,7 @@ func TestAnotherTrustSaysWhatTheRegionHasWitnessed(t *testing.T) {
 		return roots[0].(map[string]any)
 	}
 	until("the other trust never hears of a later checkpoint", func() bool {
-		p.run(t, "review", "list", "--data", "d1") // another entry
+		exportWithProofs(t, p, "d1") // which has the region witness it
 		size, _ := newest()["size"].(float64)
 		return size > head["size"].(float64)
 	})

@@ -26,8 +26,9 @@ line: FHIR R4 AuditEvents after IHE Basic Audit Log Patterns. With --proofs the
 first line is the last checkpoint of the log that the region has committed, and
 each event has a proof that it is in the log under that checkpoint and says what
 the log says; 'ridgeway audit prove' checks it, anywhere. Such a file opens
-exactly the entries that are in it. Entries of the last seconds have no proof
-yet. That the log was exported is an entry of it.
+exactly the entries that are in it. The region is asked to witness what is new
+first; what came since it last could has no proof. That the log was exported is
+an entry of it.
 
 The output is the same with --json: one JSON object a line.`,
 		Example: `  ridgeway audit export --data d1 --since 30d

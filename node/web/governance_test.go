@@ -312,7 +312,7 @@ func TestRefusalsAreSaidInPlainWords(t *testing.T) {
 		"--effective 2026-01-01T00:00:00Z lies in the past: leave it out for as soon as the agreement is approved": "Effective 2026-01-01T00:00:00Z lies in the past: leave it out for as soon as the agreement is approved.",
 		"the agreement is empty: 'ridgeway agreement init' writes one to begin with":                               "The agreement is empty.",
 		"no open proposal has the id \"x\": it may be in force already. 'ridgeway status' lists those that wait":   "No open proposal has the id \"x\": it may be in force already.",
-		"the region has not witnessed this log yet: try again in a minute, or export without --proofs":             "The region has not witnessed this log yet: try again in a minute, or export without proofs.",
+		"the region has not witnessed this log yet: try again once it can be reached, or export without --proofs":  "The region has not witnessed this log yet: try again once it can be reached, or export without proofs.",
 		"version 3 of the agreement expires on 2 May. Propose the next one with 'ridgeway agreement propose'":      "Version 3 of the agreement expires on 2 May.",
 	} {
 		got := plainWords(admin.Errorf(admin.CodeBadInput, "%s", in))

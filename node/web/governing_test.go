@@ -199,7 +199,7 @@ func (f *fakeGoverning) ExportAudit(_ context.Context, q *admin.ExportAuditReque
 	}
 	if q.GetProofs() {
 		if !f.witnessed {
-			return admin.Errorf(admin.CodeUnavailable, "the region has not witnessed this log yet: try again in a minute, or export without --proofs")
+			return admin.Errorf(admin.CodeUnavailable, "the region has not witnessed this log yet: try again once it can be reached, or export without --proofs")
 		}
 		if err := send([]byte(`{"format":"ridgeway audit export 1","size":9,"root":"r00t","committed":77}`)); err != nil {
 			return err
