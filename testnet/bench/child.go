@@ -183,10 +183,21 @@ func childOpen(ctx context.Context, data string, set func(*node.Settings), in io
 	return errors.Join(err, n.Close(closing))
 }
 
+// search is a node's Locate. A node whose folder was filled without it does not answer before the region has told it that it has all.
+func search(ctx context.Context, n *node.Node, q *admin.LocateRequest) (*admin.LocateReply, error) {
+	for {
+		reply, err := n.Locate(ctx, q)
+		if admin.CodeOf(err) != admin.CodeStale || ctx.Err() != nil {
+			return reply, err
+		}
+		pause(ctx, 10*time.Millisecond)
+	}
+}
+
 func childAnswer(ctx context.Context, n *node.Node, words []string) (string, error) {
 	switch words[0] {
 	case "locate":
-		reply, err := n.Locate(ctx, &admin.LocateRequest{Patient: words[1]})
+		reply, err := search(ctx, n, &admin.LocateRequest{Patient: words[1]})
 		return fmt.Sprint(len(reply.GetDocuments())), err
 	case "drain":
 		at, err := strconv.Atoi(words[2])

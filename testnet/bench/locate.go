@@ -66,7 +66,8 @@ func (s *searcher) warm(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.filtered(ctx, 0, 0)
+	_, err := search(ctx, s.node, &admin.LocateRequest{Patient: s.numbers[0]})
+	return err
 }
 
 // pick spreads the calls of the clients over the patients.
@@ -135,7 +136,7 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	size := thousands(int64(e.pointers())) + " pointers"
 	plain := row{Operation: opLocate, Unit: "/s"}.compared(mine, their, "PostgreSQL", false).atLeast(2, 0, ">= 2 x PostgreSQL").noted("%s, local copy, in process", size).noted("%s", reason(why))
 	rows := []row{plain}
-	half, err := e.halfLoad(ctx, s, plain.Ours/2)
+	half, err := e.halfLoad(ctx, s, plain.Ours)
 	if err != nil {
 		return rows, err
 	}
@@ -155,9 +156,11 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	return append(rows, append(growth, e.publishing(small, large))...), err
 }
 
-// halfLoad measures the slowest calls at a rate, and beside them those of calls that only compute for as long and of calls that are
-// answered at once: what the machine adds of itself, and of whatever else runs on it, is in all three.
-func (e *env) halfLoad(ctx context.Context, s *searcher, rate float64) (row, error) {
+// halfLoad measures the slowest calls at half of what can be served of requests that arrive from outside, which is less than clients
+// inside can call (inside, a second): whoever hands requests in and wakes who serves them runs on the same processors. Beside them
+// stand calls that only compute for as long and calls that are answered at once: what the machine adds of itself, and of whatever else
+// runs on it, is in all three.
+func (e *env) halfLoad(ctx context.Context, s *searcher, inside float64) (row, error) {
 	var tail, computing, nothing, taken series
 	busy := time.Duration(0)
 	turns := []struct {
@@ -177,6 +180,12 @@ func (e *env) halfLoad(ctx context.Context, s *searcher, rate float64) (row, err
 		return row{}, err
 	}
 	busy = time.Duration(alone.median() * float64(time.Millisecond))
+	began := time.Now()
+	served, err := arriving(e.last()/3, locators, inside, turns[0].fn)
+	if err != nil {
+		return row{}, err
+	}
+	rate := float64(len(served)) / (time.Since(began) - lead).Seconds() / 2
 	for i := range e.runs {
 		before := processors()
 		for k := range turns {
