@@ -46,7 +46,7 @@ func WaitFor(ctx context.Context, what string, cond func(context.Context) error)
 }
 
 // Ready waits until every node that runs has every trust that runs active in its roster, with a vote or as an observer,
-// reachable and with an agreement, and a leader that it follows.
+// reachable and with an agreement, and a leader that it follows and that has answered it since it started.
 func (r *Region) Ready(ctx context.Context) error {
 	return WaitFor(ctx, "the region to be complete", func(ctx context.Context) error {
 		for _, t := range r.Up() {
@@ -70,6 +70,9 @@ func (r *Region) complete(ctx context.Context, t federation.TrustID) error {
 	}
 	if s.GetLeader() == "" {
 		return errors.New("it knows no leader")
+	}
+	if s.GetAsOf() == 0 { // a leader that restarted at once is one to the others until they miss it
+		return errors.New("its copy was not proven to be recent since it started")
 	}
 	st := n.Consensus()
 	if got, want := len(st.Voters), r.expectedVoters(); got != want || got+len(st.Observers) != len(r.order) {
