@@ -25,6 +25,13 @@ func testOptions(dir string) Options {
 	return Options{Dir: dir, Sealer: storage.NewSealer([32]byte{1}), Key: testKey(1), Small: true}
 }
 
+// singly is testOptions of a log whose entries have rows of their own, as all have that come by themselves.
+func singly(dir string) Options {
+	opt := testOptions(dir)
+	opt.block = 1
+	return opt
+}
+
 func testKey(b byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(append(make([]byte, 31), b))
 }

@@ -44,7 +44,9 @@ func (l *Log) Checkpoint(ctx context.Context, node federation.NodeID, after uint
 	}
 	c := federation.Checkpoint{Node: node, Size: f.size, Root: digest(f.root())}
 	err = l.db.View(func(txn *badger.Txn) error {
-		c.Proof, err = prove(txn, after, f.size, f.root())
+		rows := newShelf(txn)
+		defer rows.close()
+		c.Proof, err = rows.prove(after, f.size, f.root())
 		return err
 	})
 	if err != nil {
@@ -65,11 +67,13 @@ func (l *Log) Consistency(older, newer uint64) ([]federation.Digest, error) {
 		if err := within(txn, newer); err != nil {
 			return err
 		}
-		root, err := treeHash(txn, newer)
+		rows := newShelf(txn)
+		defer rows.close()
+		root, err := rows.treeHash(newer)
 		if err != nil {
 			return err
 		}
-		proof, err = prove(txn, older, newer, root)
+		proof, err = rows.prove(older, newer, root)
 		return err
 	})
 	return proof, err
@@ -108,17 +112,19 @@ func (l *Log) Inclusion(index, size uint64) (Inclusion, error) {
 		if index >= size {
 			return fmt.Errorf("entry %d of %d: %w", index, size, ErrRange)
 		}
-		sealed, err := get(txn, entryKey(index))
+		rows := newShelf(txn)
+		defer rows.close()
+		sealed, err := rows.entries.get(index)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
 		}
 		p.Leaf = digest(leafHash(sealed))
-		proof, err := tlog.ProveRecord(int64(size), int64(index), reader(txn))
+		proof, err := tlog.ProveRecord(int64(size), int64(index), rows.reader())
 		if err != nil {
 			return fmt.Errorf("prove entry %d: %w", index, err)
 		}
 		p.Proof = digests(proof)
-		root, err := treeHash(txn, size)
+		root, err := rows.treeHash(size)
 		if err != nil {
 			return err
 		}
@@ -152,18 +158,18 @@ func (l *Log) marked(ctx context.Context) (frontier, error) {
 
 // prove returns the proof from older to newer, after checking it: a proof made of damaged hashes must not reach the
 // region, where it would count as rewritten history.
-func prove(txn *badger.Txn, older, newer uint64, root tlog.Hash) ([]federation.Digest, error) {
+func (s *shelf) prove(older, newer uint64, root tlog.Hash) ([]federation.Digest, error) {
 	if older > newer {
 		return nil, fmt.Errorf("%d entries, %d asked for: %w", newer, older, ErrRange)
 	}
 	if older == 0 || older == newer {
 		return nil, nil
 	}
-	proof, err := tlog.ProveTree(int64(newer), int64(older), reader(txn))
+	proof, err := tlog.ProveTree(int64(newer), int64(older), s.reader())
 	if err != nil {
 		return nil, fmt.Errorf("prove that %d entries extend %d: %w", newer, older, err)
 	}
-	was, err := treeHash(txn, older)
+	was, err := s.treeHash(older)
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +179,8 @@ func prove(txn *badger.Txn, older, newer uint64, root tlog.Hash) ([]federation.D
 	return digests(proof), nil
 }
 
-func treeHash(txn *badger.Txn, size uint64) (tlog.Hash, error) {
-	h, err := tlog.TreeHash(int64(size), reader(txn))
+func (s *shelf) treeHash(size uint64) (tlog.Hash, error) {
+	h, err := tlog.TreeHash(int64(size), s.reader())
 	if err != nil {
 		return tlog.Hash{}, fmt.Errorf("root of %d entries: %w", size, err)
 	}

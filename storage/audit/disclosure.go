@@ -28,7 +28,9 @@ func (l *Log) Disclose(index, size uint64) (Disclosure, error) {
 	}
 	d.Inclusion = p
 	err = l.db.View(func(txn *badger.Txn) error {
-		d.Sealed, err = get(txn, entryKey(index))
+		rows := newShelf(txn)
+		defer rows.close()
+		d.Sealed, err = rows.entries.get(index)
 		return err
 	})
 	if err != nil {

@@ -12,17 +12,6 @@ import (
 // endEntries is how many entries at the end of the log Open reads whole, beyond those after the mark.
 const endEntries = 1024
 
-// lastEntry returns the greatest index that has an entry.
-func lastEntry(txn *badger.Txn) (uint64, bool) {
-	it := txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: []byte{rowEntry}})
-	defer it.Close()
-	it.Seek(entryKey(maxCount))
-	if !it.Valid() {
-		return 0, false
-	}
-	return indexOf(it.Item().Key()), true
-}
-
 // checkEnd compares the log with its mark and reads its last entries.
 func checkEnd(txn *badger.Txn, m mark, marked bool) error {
 	f, err := loadHead(txn)
@@ -41,31 +30,33 @@ func checkEnd(txn *badger.Txn, m mark, marked bool) error {
 	if f.size < m.size {
 		return fmt.Errorf("%d entries of %d are there: %w", f.size, m.size, ErrRolledBack)
 	}
-	was, err := tlog.TreeHash(int64(m.size), reader(txn))
+	rows := newShelf(txn)
+	defer rows.close()
+	was, err := tlog.TreeHash(int64(m.size), rows.reader())
 	if err != nil {
 		return fmt.Errorf("root at the mark: %w", err)
 	}
 	if was != m.root {
 		return fmt.Errorf("the first %d entries are not those that were marked: %w", m.size, ErrRolledBack)
 	}
-	now, err := tlog.TreeHash(int64(f.size), reader(txn))
+	now, err := tlog.TreeHash(int64(f.size), rows.reader())
 	if err != nil {
 		return fmt.Errorf("root of the log: %w", err)
 	}
 	if now != f.root() {
 		return fmt.Errorf("the log's head does not follow from its hashes: %w", storage.ErrIntegrity)
 	}
-	return checkLeaves(txn, min(m.size, f.size-min(f.size, endEntries)), f.size)
+	return checkLeaves(rows, min(m.size, f.size-min(f.size, endEntries)), f.size)
 }
 
 // checkLeaves compares the entries from index from on with their leaf hashes.
-func checkLeaves(txn *badger.Txn, from, to uint64) error {
+func checkLeaves(rows *shelf, from, to uint64) error {
 	for i := from; i < to; i++ {
-		sealed, err := get(txn, entryKey(i))
+		sealed, err := rows.entries.get(i)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}
-		hashes, err := get(txn, hashesKey(i))
+		hashes, err := rows.hashes.get(i)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}

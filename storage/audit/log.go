@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -34,7 +35,8 @@ type Options struct {
 	Small   bool           // for many nodes in one process
 	Sync    func(*os.File) error
 
-	lag time.Duration // markEvery when 0
+	lag   time.Duration // markEvery when 0
+	block int           // entries that share rows at most; maxBlock when 0
 }
 
 // A Log is an append-only Merkle log of sealed entries. It may be used by many goroutines at once.
@@ -56,6 +58,7 @@ type Log struct {
 	hurry    chan struct{} // capacity 1: somebody waits for the store
 	stop     chan struct{} // closed by Close
 	done     chan struct{} // closed when storeLoop has ended
+	block    int           // entries that share rows at most
 	unstored atomic.Int64  // bytes of the backlog
 
 	markMu sync.Mutex // one writer of the mark
@@ -156,7 +159,7 @@ func newLog(db *storage.DB, opt *Options) *Log {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{
-		db: db, sealer: opt.Sealer, logger: opt.Logger, lag: opt.lag,
+		db: db, sealer: opt.Sealer, logger: opt.Logger, lag: opt.lag, block: cmp.Or(opt.block, maxBlock),
 		handed: make(chan struct{}, 1), idle: make(chan struct{}), dirty: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if l.lag == 0 {

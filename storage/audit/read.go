@@ -39,7 +39,9 @@ func (l *Log) At(index uint64) (Record, error) {
 		if index >= f.size {
 			return fmt.Errorf("entry %d of %d: %w", index, f.size, ErrRange)
 		}
-		r, err = l.load(txn, index)
+		rows := newShelf(txn)
+		defer rows.close()
+		r, err = l.load(rows, index)
 		return err
 	})
 	return r, err
@@ -57,11 +59,13 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int) ([]Record, error
 		if err != nil {
 			return err
 		}
+		rows := newShelf(txn)
+		defer rows.close()
 		for i := from; i < f.size && len(out) < min(limit, maxRead); i++ {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			r, err := l.load(txn, i)
+			r, err := l.load(rows, i)
 			if err != nil {
 				return err
 			}
@@ -73,8 +77,8 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int) ([]Record, error
 }
 
 // load opens one entry and compares it with its leaf hash.
-func (l *Log) load(txn *badger.Txn, index uint64) (Record, error) {
-	sealed, err := get(txn, entryKey(index))
+func (l *Log) load(rows *shelf, index uint64) (Record, error) {
+	sealed, err := rows.entries.get(index)
 	return l.opened(index, sealed, err)
 }
 
@@ -160,6 +164,8 @@ func (l *Log) Search(ctx context.Context, f Filter, from Ref, limit int) (Page, 
 			return err
 		}
 		budget := searchBudget
+		rows := newShelf(txn)
+		defer rows.close()
 		return l.walk(txn, f, start(from, head.size, f.Newest), func(index uint64) (bool, error) {
 			if len(page.Records) == limit || budget == 0 {
 				page.Next = RefTo(index)
@@ -169,7 +175,7 @@ func (l *Log) Search(ctx context.Context, f Filter, from Ref, limit int) (Page, 
 			if err := ctx.Err(); err != nil {
 				return false, err
 			}
-			r, err := l.load(txn, index)
+			r, err := l.load(rows, index)
 			switch {
 			case errors.Is(err, storage.ErrIntegrity):
 				page.Damaged = append(page.Damaged, index)

@@ -80,11 +80,13 @@ func (r *rebuild) run(ctx context.Context) error {
 	proven := r.mark.size == 0
 	for r.tree.size < size {
 		err := r.log.db.View(func(txn *badger.Txn) error {
+			rows := newShelf(txn)
+			defer rows.close()
 			for range min(repairStep, size-r.tree.size) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := r.entry(txn); err != nil {
+				if err := r.entry(txn, rows); err != nil {
 					return err
 				}
 				if r.tree.size == r.mark.size {
@@ -120,13 +122,13 @@ func (r *rebuild) run(ctx context.Context) error {
 }
 
 // entry adds the next entry to the tree, by its content or, where that is lost, by its stored leaf hash.
-func (r *rebuild) entry(txn *badger.Txn) error {
+func (r *rebuild) entry(txn *badger.Txn, rows *shelf) error {
 	index := r.tree.size
-	stored, err := get(txn, hashesKey(index))
+	stored, err := rows.hashes.get(index)
 	if err != nil && !errors.Is(err, storage.ErrIntegrity) {
 		return err
 	}
-	sealed, subject := r.content(txn, index)
+	sealed, subject := r.content(rows, index)
 	leaf := leafHash(sealed)
 	if sealed == nil {
 		if len(stored) < hashSize {
@@ -151,8 +153,8 @@ func (r *rebuild) entry(txn *badger.Txn) error {
 }
 
 // content returns an entry as the store has it or, failing that, the write-ahead file; nil where neither opens.
-func (r *rebuild) content(txn *badger.Txn, index uint64) ([]byte, federation.Subject) {
-	stored, err := get(txn, entryKey(index))
+func (r *rebuild) content(rows *shelf, index uint64) ([]byte, federation.Subject) {
+	stored, err := rows.entries.get(index)
 	if err == nil {
 		if subject, err := r.log.subjectOf(index, stored); err == nil {
 			return stored, subject

@@ -26,7 +26,7 @@ func TestRepairPutsBackOnlyWhatIsProvablyTheLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			opt := testOptions(dir)
+			opt := singly(dir)
 			l := open(t, opt)
 			for i := range 20 {
 				if _, err := l.Append(context.Background(), entry(i)); err != nil {
@@ -50,7 +50,7 @@ func TestRepairPutsBackOnlyWhatIsProvablyTheLog(t *testing.T) {
 
 func TestRepairDoesNotMakeEvidenceUp(t *testing.T) {
 	dir := t.TempDir()
-	opt := testOptions(dir)
+	opt := singly(dir)
 	l := open(t, opt)
 	fill(t, l, 20)
 	closeLog(t, l)

@@ -15,7 +15,7 @@ import (
 // The rows of the log. Integers are big-endian.
 //
 //	key                        value
-//	'e' index:8                the entry, sealed; associated data is the key
+//	'e' index:8                the entry, sealed; associated data is the key, also of one that lies in a block (blocks.go)
 //	'h' index:8                hashes that this entry completed: leaf, then each subtree that ends here, lowest first
 //	's' subject:16 index:8     nothing: finds the entries of a patient
 //	'H'                        head: size:8, then the roots of the complete subtrees, largest first
@@ -52,11 +52,14 @@ func indexOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:
 // nothing about it, not even to somebody who guesses what it says.
 func leafHash(sealed []byte) tlog.Hash { return tlog.RecordHash(sealed) }
 
+// errMissing is the storage.ErrIntegrity of a row that is not there.
+var errMissing = fmt.Errorf("it is not there: %w", storage.ErrIntegrity)
+
 // get returns a copy of the value of key. What is not there is storage.ErrIntegrity: callers ask for what must be.
 func get(txn *badger.Txn, key []byte) ([]byte, error) {
 	item, err := txn.Get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, fmt.Errorf("audit row %q is missing: %w", key[:1], storage.ErrIntegrity)
+		return nil, fmt.Errorf("audit row %q is missing: %w", key[:1], errMissing)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("audit row %q: %w", key[:1], err)
@@ -85,13 +88,13 @@ func loadHead(txn *badger.Txn) (frontier, error) {
 }
 
 // reader reads stored hashes by their index in the order of package tlog.
-func reader(txn *badger.Txn) tlog.HashReader {
+func (s *shelf) reader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
 			level, n := tlog.SplitStoredHashIndex(x)
 			row := (uint64(n)+1)<<level - 1
-			value, err := get(txn, hashesKey(row))
+			value, err := s.hashes.get(row)
 			if err != nil {
 				return nil, fmt.Errorf("hashes of entry %d: %w", row, err)
 			}

@@ -88,7 +88,7 @@ func (l *Log) storeRows(ctx context.Context, rows []row) (stored int, err error)
 		}
 		some := rows[from:to]
 		var p *storage.Pending
-		p, err = l.db.Begin(ctx, storage.Write{Bytes: 2 * int64(size), Fn: func(txn *badger.Txn) error { return writeRows(txn, some) }})
+		p, err = l.db.Begin(ctx, storage.Write{Bytes: 2 * int64(size), Fn: func(txn *badger.Txn) error { return writeRows(txn, some, l.block) }})
 		if err == nil {
 			lots = append(lots, lot{p, to - from})
 		}
@@ -103,25 +103,15 @@ func (l *Log) storeRows(ctx context.Context, rows []row) (stored int, err error)
 	return stored, err
 }
 
-// writeRows puts entries that follow the log's end into txn.
-func writeRows(txn *badger.Txn, rows []row) error {
+// writeRows puts entries that follow the log's end into txn, in blocks of at most so many.
+func writeRows(txn *badger.Txn, rows []row, block int) error {
 	f, err := loadHead(txn)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		if f.size != r.index {
-			return fmt.Errorf("entry %d comes after %d: %w", r.index, f.size, storage.ErrIntegrity)
-		}
-		var hashes []byte
-		for _, h := range f.add(leafHash(r.sealed)) {
-			hashes = append(hashes, h[:]...)
-		}
-		if err := txn.Set(entryKey(r.index), r.sealed); err != nil {
-			return err
-		}
-		if err := txn.Set(hashesKey(r.index), hashes); err != nil {
-			return err
+	for i, r := range rows {
+		if r.index != f.size+uint64(i) {
+			return fmt.Errorf("entry %d comes after %d: %w", r.index, f.size+uint64(i), storage.ErrIntegrity)
 		}
 		if r.subject.IsZero() {
 			continue
@@ -129,6 +119,17 @@ func writeRows(txn *badger.Txn, rows []row) error {
 		if err := txn.Set(subjectKey(r.subject, r.index), nil); err != nil {
 			return err
 		}
+	}
+	for len(rows) > 0 {
+		n, size := 1, len(rows[0].sealed)
+		for n < min(len(rows), block) && size+len(rows[n].sealed) <= maxBlockBytes {
+			size += len(rows[n].sealed)
+			n++
+		}
+		if err := writeBlock(txn, &f, rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
 	}
 	return txn.Set([]byte{rowHead}, f.encode())
 }

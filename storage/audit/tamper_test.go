@@ -36,7 +36,7 @@ func flip(key []byte, bit int) func(txn *badger.Txn) error {
 func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 	const n = 1500 // more than Open reads at the end
 	dir := t.TempDir()
-	l := open(t, testOptions(dir))
+	l := open(t, singly(dir))
 	fill(t, l, n)
 	at, err := l.Checkpoint(context.Background(), federation.NodeID{7}, 0)
 	if err != nil {
@@ -84,7 +84,7 @@ func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 		return nil
 	})
 	slices.Sort(touched)
-	l = open(t, testOptions(dir))
+	l = open(t, singly(dir))
 	report, err := l.Verify(context.Background(), []federation.Checkpoint{at})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestEveryAlteredRowIsFoundByVerify(t *testing.T) {
 // Whoever has the disk but no key can rewrite every hash so that the log is consistent again; the mark tells.
 func TestConsistentlyRewrittenLogIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, testOptions(dir))
+	l := open(t, singly(dir))
 	fill(t, l, 20)
 	closeLog(t, l)
 	raw(t, dir, func(txn *badger.Txn) error {
@@ -128,7 +128,7 @@ func TestConsistentlyRewrittenLogIsRefused(t *testing.T) {
 		}
 		return txn.Set([]byte{rowHead}, f.encode())
 	})
-	if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, ErrRolledBack) {
+	if _, err := Open(context.Background(), singly(dir)); !errors.Is(err, ErrRolledBack) {
 		t.Fatalf("rewritten log: %v", err)
 	}
 	l, err := Examine(Options{Dir: dir, Sealer: testOptions("").Sealer, Small: true})
@@ -174,11 +174,11 @@ func TestShortenedLogIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			l := open(t, testOptions(dir))
+			l := open(t, singly(dir))
 			fill(t, l, 20)
 			closeLog(t, l)
 			raw(t, dir, change)
-			if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, ErrRolledBack) {
+			if _, err := Open(context.Background(), singly(dir)); !errors.Is(err, ErrRolledBack) {
 				t.Fatalf("got %v", err)
 			}
 			l, err := Examine(Options{Dir: dir, Sealer: testOptions("").Sealer, Small: true})
@@ -209,11 +209,11 @@ func TestDamagedEndIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			l := open(t, testOptions(dir))
+			l := open(t, singly(dir))
 			fill(t, l, 20)
 			closeLog(t, l)
 			raw(t, dir, change)
-			if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, storage.ErrIntegrity) && !errors.Is(err, ErrRolledBack) {
+			if _, err := Open(context.Background(), singly(dir)); !errors.Is(err, storage.ErrIntegrity) && !errors.Is(err, ErrRolledBack) {
 				t.Fatalf("got %v", err)
 			}
 		})
@@ -222,7 +222,7 @@ func TestDamagedEndIsRefused(t *testing.T) {
 
 func TestMarkIsRequiredAndItsOtherSlotStandsIn(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, testOptions(dir))
+	l := open(t, singly(dir))
 	for range 3 {
 		fill(t, l, 1)
 		if _, err := l.Checkpoint(context.Background(), federation.NodeID{1}, 0); err != nil { // moves the mark
@@ -254,7 +254,7 @@ func TestMarkIsRequiredAndItsOtherSlotStandsIn(t *testing.T) {
 			b := bytes.Clone(good)
 			c.change(b)
 			write(b)
-			l, err := Open(context.Background(), testOptions(dir))
+			l, err := Open(context.Background(), singly(dir))
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
@@ -264,23 +264,23 @@ func TestMarkIsRequiredAndItsOtherSlotStandsIn(t *testing.T) {
 		})
 	}
 	write(good[:markSlot])
-	if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, storage.ErrIntegrity) {
+	if _, err := Open(context.Background(), singly(dir)); !errors.Is(err, storage.ErrIntegrity) {
 		t.Errorf("half a mark: %v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(context.Background(), testOptions(dir)); !errors.Is(err, ErrRolledBack) {
+	if _, err := Open(context.Background(), singly(dir)); !errors.Is(err, ErrRolledBack) {
 		t.Errorf("no mark: %v", err)
 	}
 }
 
 func TestOtherKeyCannotOpenTheLog(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, testOptions(dir))
+	l := open(t, singly(dir))
 	fill(t, l, 3)
 	closeLog(t, l)
-	opt := testOptions(dir)
+	opt := singly(dir)
 	opt.Sealer = storage.NewSealer([32]byte{2})
 	if _, err := Open(context.Background(), opt); !errors.Is(err, storage.ErrIntegrity) {
 		t.Fatalf("got %v", err)
@@ -289,11 +289,11 @@ func TestOtherKeyCannotOpenTheLog(t *testing.T) {
 
 func TestDamagedEntryIsNamedBySearchAndStopsRead(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, testOptions(dir))
+	l := open(t, singly(dir))
 	fill(t, l, 1500)
 	closeLog(t, l)
 	raw(t, dir, flip(entryKey(10), 99))
-	l = open(t, testOptions(dir))
+	l = open(t, singly(dir))
 	r, err := l.Read(context.Background(), 5, 100)
 	if !errors.Is(err, storage.ErrIntegrity) || len(r) != 5 {
 		t.Errorf("Read: %d entries, %v", len(r), err)

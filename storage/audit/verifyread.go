@@ -95,15 +95,16 @@ func (v *verifier) read(ctx context.Context, txn *badger.Txn, from uint64, out [
 	if len(out) == 0 {
 		return nil
 	}
-	entries, hashes := newRun(txn, entryKey(from), true), newRun(txn, hashesKey(from), true)
-	defer entries.close()
-	defer hashes.close()
+	rows := newShelf(txn)
+	defer rows.close()
+	rows.entries.inOrder(from)
+	rows.hashes.inOrder(from)
 	for i := range out {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		index := from + uint64(i)
-		sealed, err := entries.get(entryKey(index))
+		sealed, err := rows.entries.get(index)
 		r, err := v.log.opened(index, sealed, err)
 		if err != nil && !errors.Is(err, storage.ErrIntegrity) {
 			return err
@@ -113,8 +114,8 @@ func (v *verifier) read(ctx context.Context, txn *badger.Txn, from uint64, out [
 		if err == nil && !lost && !r.Subject.IsZero() {
 			f.listed = r.Subject
 		}
-		if stored, err := hashes.get(hashesKey(index)); err == nil {
-			f.stored = stored
+		if stored, err := rows.hashes.get(index); err == nil {
+			f.stored = bytes.Clone(stored)
 		}
 		out[i] = f
 	}
@@ -156,16 +157,15 @@ func (r *run) has(key []byte) bool {
 	return err == nil
 }
 
-// get returns a copy of the value of key, which comes after that of the call before. A row that is not met is looked for on its
-// own: an iterator passes over a whole table when a part of it cannot be read.
-func (r *run) get(key []byte) ([]byte, error) {
+// next returns a copy of the value of key, which comes after that of the call before, where it is met: an iterator passes over a whole
+// table when a part of it cannot be read.
+func (r *run) next(key []byte) ([]byte, bool) {
 	for r.it.Valid() && bytes.Compare(r.it.Item().Key(), key) < 0 {
 		r.it.Next()
 	}
-	if r.it.Valid() && bytes.Equal(r.it.Item().Key(), key) {
-		if value, err := r.it.Item().ValueCopy(nil); err == nil {
-			return value, nil
-		}
+	if !r.it.Valid() || !bytes.Equal(r.it.Item().Key(), key) {
+		return nil, false
 	}
-	return get(r.txn, key)
+	value, err := r.it.Item().ValueCopy(nil)
+	return value, err == nil
 }
