@@ -26,8 +26,8 @@ const (
 	wrongPlace  = "it was filed in the wrong place"
 	wrongType   = "it was filed as another type"
 
-	namedNotCorrected = "the patient has said who may see this very document, or a version of it, and a corrected one would not be covered: change only author and specialty, or have their wish recorded anew first"
-	namedNotMoved     = "the patient has said who may see this very document, or a version of it, and what they said would not hold for it in another patient's record: withdraw it now if it must not be seen here, have their wish withdrawn ('ridgeway consent list'), and then move it"
+	namedNotCorrected = "the patient has said who may see this very document, or a version of it, and a corrected one would not be covered: change only author and specialty, or have their choice recorded anew first"
+	namedNotMoved     = "the patient has said who may see this very document, or a version of it, and what they said would not hold for it in another patient's record: withdraw it now if it must not be seen here, have their choice withdrawn ('ridgeway consent list'), and then move it"
 )
 
 // OwnDocuments lists what this trust itself holds of a patient, withdrawn documents too, newest first.

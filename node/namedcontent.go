@@ -78,7 +78,7 @@ func (n *Node) covered(ctx context.Context, item record.Item, shares bool) (note
 		return d.Effect != federation.Withdrew && !refuses(d, exception)
 	}
 	if slices.ContainsFunc(namedBy(all, permits), func(id federation.DocumentID) bool { return slices.Contains(family, id) }) {
-		note = "the patient has permitted the version that it replaces, by name: that does not hold for this one until their wish is recorded anew"
+		note = "the patient has permitted the version that it replaces, by name: that does not hold for this one until their choice is recorded anew"
 	}
 	return note, nil
 }
@@ -130,18 +130,18 @@ func (n *Node) noCopy(ctx context.Context, item record.Item, named []federation.
 }
 
 func refuseAgain(own, id federation.DocumentID) error {
-	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: what they said would not hold for %s, and it stays withdrawn. Share %s instead, or have their wish recorded anew afterwards ('ridgeway consent list')", id, own, id)
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: what they said would not hold for %s, and it stays withdrawn. Share %s instead, or have their choice recorded anew afterwards ('ridgeway consent list')", id, own, id)
 }
 
 func refuseCopy(id federation.DocumentID) error {
-	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their wish recorded anew first ('ridgeway consent list')", id, id)
+	return admin.Errorf(admin.CodeBadInput, "the patient has refused to share %s, which has the same content: a copy of it with other particulars would not be covered by what they said. Give %s as what it replaces, or have their choice recorded anew first ('ridgeway consent list')", id, id)
 }
 
 // refuseEnclosure is refuseCopy where one file among several is the same. Only whoever files it knows which of both it is.
 func refuseEnclosure(file string, id federation.DocumentID) error {
 	return admin.Errorf(admin.CodeBadInput, "the file %s is in %s too, which the patient has refused to share, and fewer than %d other patients have it: it may be the very thing that they refused, and they have not said which of its files they meant. "+
 		"If this is another letter with an enclosure of that one, leave the enclosure out: the letter goes in without %s. If it is a copy or a later version, give %s as what it replaces. "+
-		"If the patient agrees that it is shared, have their wish recorded anew first ('ridgeway consent list')", file, id, commonPatients, file, id)
+		"If the patient agrees that it is shared, have their choice recorded anew first ('ridgeway consent list')", file, id, commonPatients, file, id)
 }
 
 // wishesOf returns what a patient has said that counts here.

@@ -212,7 +212,7 @@ func TestACopyOfWhatThePatientRefusedIsNotTakenIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := takeOne(t, n, c.title, c.content, c.change)
-			if err == nil || !strings.Contains(err.Error(), string(v1)) || !strings.Contains(err.Error(), "have their wish recorded anew") {
+			if err == nil || !strings.Contains(err.Error(), string(v1)) || !strings.Contains(err.Error(), "have their choice recorded anew") {
 				t.Errorf("got %v, %v", r, err)
 			}
 		})
@@ -265,7 +265,7 @@ func TestAMoveNeverDropsWhatAPatientSaid(t *testing.T) {
 	if err != nil || filed.Document != string(a1) || opens(t, n, a1) {
 		t.Fatalf("moved back: %+v, %v", filed, err)
 	}
-	if filed, err := move(t.Context(), n, a1, patientB); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), "have their wish withdrawn") {
+	if filed, err := move(t.Context(), n, a1, patientB); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), "have their choice withdrawn") {
 		t.Errorf("a document that A has named was moved away: %+v, %v", filed, err)
 	}
 	takeBack(t, n, no.GetDirective())

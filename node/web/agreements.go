@@ -29,6 +29,7 @@ type agreementRow struct {
 	Next       time.Time // when a version that is agreed on takes its place
 	By, Second string
 	Note       string
+	At         time.Time // when it was proposed
 }
 
 // agreementsPage lists what a trust shares, and has shared.
@@ -140,7 +141,7 @@ func standingOf(state string) standing {
 func proposalRow(m *admin.AgreementProposal) agreementRow {
 	out := agreementRow{
 		Version: m.GetVersion(), Link: "/agreements/proposals/" + url.PathEscape(m.GetId()), Standing: standingOf(m.GetState()), From: moment(m.GetEffective()), To: moment(m.GetExpires()),
-		By: m.GetBy(), Second: m.GetDecidedBy(), Note: m.GetNote(),
+		By: m.GetBy(), Second: m.GetDecidedBy(), Note: m.GetNote(), At: moment(m.GetAt()),
 	}
 	if m.GetState() == "approved" && m.GetCommitted() {
 		out.Standing = standing{"Approved", "green"}

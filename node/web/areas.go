@@ -27,7 +27,7 @@ func areas() []area {
 		{"/find", "Find a patient", []string{"clinician", "social-worker", "healthcare-assistant", "student", "care-coordinator", "records-staff"}},
 		{"/documents", "Our documents", []string{"records-staff"}},
 		{"/agreements", "Agreements", governors()},
-		{"/wishes", "Patients' wishes", recorders()},
+		{"/wishes", "Patients' choices", recorders()},
 		{reviewsPath, "Reviews", governors()},
 		{labelsPath, "Labels", recorders()},
 		{"/audit", "Audit", recorders()},

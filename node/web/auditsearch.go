@@ -68,7 +68,7 @@ func auditKinds() []choice {
 		{"refusal", "Refusals", ""},
 		{"search,view", "Look-ups", ""},
 		{"break-glass", "Emergencies", ""},
-		{"directive", "Patients' wishes", ""},
+		{"directive", "Patients' choices", ""},
 		{"agreement", "Agreements", ""},
 		{"review", "Reviews, and looks at this log", ""},
 		{"sign-on,sign-out", "Sign-ons and sign-outs", ""},
@@ -261,7 +261,7 @@ func outcomeWords(code string) (words, colour string) {
 func entryKind(kind string) string {
 	names := map[string]string{
 		"intent": "About to be sent", "completion": "Sent", "receipt": "Received", "refusal": "Refused", "search": "Looked up", "view": "Looked at", "break-glass": "Emergency", "break_glass": "Emergency",
-		"directive": "Patient's wish", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "sign-on": "Sign-on", "sign-out": "Sign-out",
+		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "sign-on": "Sign-on", "sign-out": "Sign-out",
 	}
 	return cmp.Or(names[kind], kind)
 }

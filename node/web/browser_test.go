@@ -299,6 +299,9 @@ func (s *story) check(name string) {
 		if odd := js[[]string](s, headless); len(odd) > 0 {
 			s.t.Errorf("%s at %d: columns and headings do not agree: %q", name, w, odd)
 		}
+		if odd := js[[]string](s, cramped); len(odd) > 0 {
+			s.t.Errorf("%s at %d: %q", name, w, odd)
+		}
 		s.axe(fmt.Sprintf("%s at %d", name, w))
 	}
 	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1920, 1080)); err != nil {

@@ -166,7 +166,7 @@ func TestHostileDICOMIsRefused(t *testing.T) {
 
 func TestDICOMOfAnotherPatientIsNotShown(t *testing.T) {
 	b, _, doc, _ := opened(t, &admin.Located{Title: "CT", ContentType: "application/dicom", Pages: 1}, scan(t, native(16, []uint16{1, 2, 3, 4}), nil))
-	b.get(doc).wants(t, 200, `id="picture"`, "Not for diagnosis", "Whose it is cannot be checked", "Make sure that the name")
+	b.get(doc).wants(t, 200, `id="picture"`, "Not for diagnosis", "Check whose it is", "make sure that the name")
 	theirs := map[tag.Tag]any{tag.PatientID: []string{numberA}, tag.PatientName: []string{"HART^Ann"}, tag.PatientBirthDate: []string{"19990101"}}
 	b, _, doc, _ = opened(t, &admin.Located{Title: "CT", ContentType: "application/dicom", Pages: 1}, scan(t, native(16, []uint16{1, 2, 3, 4}), theirs))
 	b.region.people = map[string]Person{numberA: {Number: numberA, Family: "Hart", Given: "Ann", Born: "1999-01-01"}}

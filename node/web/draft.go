@@ -242,7 +242,6 @@ type proposalPage struct {
 	ID          string
 	Own         bool // this user has proposed it
 	Open        bool
-	At          time.Time
 	Decided     time.Time
 	DecidedNote string
 	Form, Cedar string
@@ -265,7 +264,7 @@ func (p *Portal) proposalWith(w http.ResponseWriter, r *http.Request, s *session
 		return
 	}
 	body := proposalPage{
-		agreementRow: proposalRow(m), ID: m.GetId(), Own: strings.EqualFold(m.GetBy(), s.user.ID), Open: m.GetState() == "proposed", At: moment(m.GetAt()), Decided: moment(m.GetDecidedAt()),
+		agreementRow: proposalRow(m), ID: m.GetId(), Own: strings.EqualFold(m.GetBy(), s.user.ID), Open: m.GetState() == "proposed", Decided: moment(m.GetDecidedAt()),
 		DecidedNote: m.GetDecidedNote(), Form: m.GetForm(), Cedar: m.GetCedar(), Rules: rulesOf(m.GetCedar()), Base: m.GetBase(), Sim: sim, Typed: typed(r, "note"), Rollback: m.GetRollback(),
 	}
 	if body.Base > 0 && body.Cedar != "" {
@@ -302,7 +301,7 @@ func (p *Portal) decideProposal(w http.ResponseWriter, r *http.Request, s *sessi
 	case "reject":
 		q.Reject = true
 		if note == "" {
-			p.proposalWith(w, r, s, http.StatusUnprocessableEntity, nil, []fault{{"note", "Say why you reject it: the proposer reads it"}})
+			p.proposalWith(w, r, s, http.StatusUnprocessableEntity, nil, []fault{{"note", "Say why, in a few words: it is kept with the proposal"}})
 			return
 		}
 	default:

@@ -42,15 +42,15 @@ func TestAgreementIsWrittenCheckedProposedAndApproved(t *testing.T) {
 		t.Errorf("in force from %v", got)
 	}
 	own := b.get(to)
-	own.wants(t, 200, "you cannot approve it too", "Take it back", "What changes against version 1")
-	if strings.Contains(own.body, `value="approve"`) {
+	own.wants(t, 200, "you cannot approve it too", "Why do you take it back?", "What changes against version 1")
+	if strings.Contains(own.body, `value="approve"`) || strings.Contains(own.body, "to reject it") {
 		t.Error("the proposer is offered to approve")
 	}
 	b.post(to, url.Values{"token": {token}, "do": {"approve"}}).wants(t, 403, "may not approve it too: a second person must")
 	second := g.browser()
 	second.signOn("d.banerjee")
 	second.get(to).wants(t, 200, "You are the second person", `value="approve"`)
-	second.post(to, url.Values{"token": {second.token()}, "do": {"reject"}}).wants(t, 422, "Say why you reject it")
+	second.post(to, url.Values{"token": {second.token()}, "do": {"reject"}}).wants(t, 422, "Say why, in a few words", "Your comment", "You need one to reject it.")
 	second.follow(second.post(to, url.Values{"token": {second.token()}, "do": {"approve"}, "note": {"agreed"}})).wants(t, 200, "d.banerjee", "See version 2", ">Approved<")
 	b.post("/agreements/versions/1", url.Values{"token": {token}}).wants(t, 422, "Say why this version is wanted again")
 	b.post("/agreements/versions/1", url.Values{"token": {token}, "note": {"the new one was wrong"}}).wants(t, 303)

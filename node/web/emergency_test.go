@@ -49,3 +49,39 @@ func TestWhatAnEmergencyOpenedIsSaidToBeClosedByItsEnd(t *testing.T) {
 	g.region.docs[id].fail = admin.Errorf(admin.CodeNotFound, "none")
 	b.get(doc).wants(t, 404, "There is no such document")
 }
+
+// TestTheListSaysThatAnEmergencyHasEnded: to who declared it, about that patient, for an hour, and not while it lasts or another does.
+func TestTheListSaysThatAnEmergencyHasEnded(t *testing.T) {
+	g := newRig(t)
+	b := g.browser()
+	token := field(t, tokenField, b.signOn("j.price").body)
+	path, other := b.open(numberA), b.open(numberB)
+	declare := func() {
+		b.post(path+"/emergency", url.Values{"token": {token}, "reason": {"unconscious in resus, no history"}, "understood": {"1"}}).wants(t, 303)
+	}
+	says := func(where string, want bool) {
+		t.Helper()
+		page := b.get(where)
+		page.wants(t, 200)
+		if strings.Contains(page.body, "Your emergency access ended at") != want {
+			t.Errorf("the end of the emergency is said: %v, want %v", !want, want)
+		}
+	}
+	says(path, false)
+	declare()
+	says(path, false)
+	g.clock.move(8 * time.Minute)
+	says(path, false)
+	g.clock.move(8 * time.Minute)
+	says(path, true)
+	says(other, false)
+	b.get(path).wants(t, 200, path+`/emergency">give a reason once more</a>`)
+	g.clock.move(9 * time.Minute)
+	declare()
+	says(path, false)
+	for range 10 {
+		g.clock.move(8 * time.Minute)
+		b.get("/find").wants(t, 200)
+	}
+	says(path, false) // over for more than an hour
+}

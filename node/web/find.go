@@ -110,12 +110,12 @@ type purposePage struct {
 }
 
 func (p *Portal) showPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
-	p.askPurpose(w, r, s, of, http.StatusOK, nil, purposePage{Purpose: of.Purpose, Relationship: string(of.Relationship), Evidence: of.Evidence})
+	p.askPurpose(w, r, s, askedForm[purposePage]{Of: of, Body: purposePage{Purpose: of.Purpose, Relationship: string(of.Relationship), Evidence: of.Evidence}})
 }
 
-func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, wrong []fault, body purposePage) {
-	body.Purposes, body.Relationships, body.Again = purposes(), relationships(), s.said(of)
-	p.show(w, r, s, status, view{Name: "purpose", Title: "Why you need this record", Of: of, Error: wrong, Body: body})
+func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, form askedForm[purposePage]) {
+	form.Body.Purposes, form.Body.Relationships, form.Body.Again = purposes(), relationships(), s.said(form.Of)
+	p.show(w, r, s, form.status(), view{Name: "purpose", Title: "Why you need this record", Of: form.Of, Error: form.Wrong, Body: form.Body})
 }
 
 // setPurpose keeps what was answered for as long as the session lasts. It goes into every signed assertion about the patient.
@@ -141,7 +141,7 @@ func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, 
 	}
 	if len(wrong) > 0 {
 		in.Evidence = clip(in.Evidence, 200)
-		p.askPurpose(w, r, s, of, http.StatusUnprocessableEntity, wrong, in)
+		p.askPurpose(w, r, s, askedForm[purposePage]{Of: of, Wrong: wrong, Body: in})
 		return
 	}
 	s.explain(of.Key, in.Purpose, relationshipKind(in.Relationship), in.Evidence)

@@ -38,6 +38,25 @@ func tooLong(r *http.Request, names ...string) (wrong []fault) {
 	return wrong
 }
 
+// askedForm is a form about a patient as it is shown: anew, or again with what was wrong in it.
+type askedForm[T any] struct {
+	Of     *patient
+	Status int // zero: 422 where something was wrong, otherwise 200
+	Wrong  []fault
+	Body   T
+}
+
+func (f askedForm[T]) status() int {
+	switch {
+	case f.Status != 0:
+		return f.Status
+	case len(f.Wrong) > 0:
+		return http.StatusUnprocessableEntity
+	default:
+		return http.StatusOK
+	}
+}
+
 // formField is a field of a form as the shared templates write it.
 type formField struct {
 	Name, Label, Hint, Value, Error string

@@ -166,7 +166,12 @@ func TestAWishIsReadBackBeforeItIsRecorded(t *testing.T) {
 	b.signOn("s.lindqvist")
 	b.post("/wishes", url.Values{"token": {b.token()}, "number": {"123"}}).wants(t, 422, "An NHS number has 10 digits")
 	wishes := b.wishKey(numberA)
-	b.get(wishes).wants(t, 200, "In force in the whole region", "contradict", "History", "Withdrawn")
+	b.get(wishes).wants(t, 200, "In force in the whole region", "contradict", "History", "Withdrawn", "Patients&#39; choices", "Record a choice")
+	f.directives = append(f.directives, &admin.DirectiveInfo{Directive: strings.Repeat("ef", 16), Effect: "withdraw", State: "in_force", Text: "taken back", Trust: "RAS", At: 2})
+	if page := b.get(wishes); strings.Count(page.body, ">In force in the whole region<") != 1 || !strings.Contains(page.body, ">Done in the whole region<") {
+		t.Error("a withdrawal is said to be in force, as what it ends was")
+	}
+	f.directives = f.directives[:2]
 	form := url.Values{"token": {b.token()}, "effect": {"deny"}, "role": {"nurse"}, "except-1-person": {"rn7"}, "except-1-trust": {"RYJ"}, "except-3-type": {"824321000000109"}, "evidence": {"in person"}, "do": {"read"}}
 	b.post(wishes+"/record", url.Values{"token": {b.token()}}).wants(t, 422, "Select whether the patient refuses or agrees", "Say how the patient told you")
 	b.post(wishes+"/record", form).wants(t, 200, "Read this back to the patient", "No nurse may see your records.", "This contradicts what they have said before", `name="role" value="nurse"`)
@@ -198,7 +203,7 @@ func TestAWishIsReadBackBeforeItIsRecorded(t *testing.T) {
 	}
 	path := wishes + "/withdraw/" + strings.Repeat("ab", 16)
 	b.post(path, url.Values{"token": {b.token()}, "evidence": {"by letter"}}).wants(t, 422, "Confirm that you have read it")
-	b.get(wishes+"/withdraw/"+strings.Repeat("cd", 16)).wants(t, 404, "no such wish")
+	b.get(wishes+"/withdraw/"+strings.Repeat("cd", 16)).wants(t, 404, "no such choice")
 	if len(f.withdrawn) != 0 {
 		t.Error("a wish was withdrawn that was not read back")
 	}

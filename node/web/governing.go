@@ -102,7 +102,7 @@ func (p *Portal) governanceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /agreements/proposals/{proposal}", p.signedOn(p.showProposal))
 	mux.HandleFunc("POST /agreements/proposals/{proposal}", p.signedOn(p.decideProposal))
 
-	find := p.find("wishfind", "Patients' wishes", "/wishes/")
+	find := p.find("wishfind", "Patients' choices", "/wishes/")
 	mux.HandleFunc("GET /wishes", p.signedOn(find))
 	mux.HandleFunc("POST /wishes", p.signedOn(find))
 	mux.HandleFunc("GET /wishes/{key}", p.ofPatient(p.listWishes))

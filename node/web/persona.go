@@ -46,7 +46,7 @@ func personaList(wanted []string) []Persona {
 		{"j.price", "Jo Price", "nurse", "Ward sister. Reads letters and charts, and may declare an emergency.", nil},
 		{"y.demir", "Yusuf Demir", "pharmacist", "Ward pharmacist. Sees what each trust's agreement lets pharmacists see.", nil},
 		{"s.lindqvist", "Sam Lindqvist", "records-staff", "Health records. Sees this trust's own records, and nobody else's.", nil},
-		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' wishes.", nil},
+		{"n.ferreira", "Nadia Ferreira", "governance-lead", "Information governance. Writes what this trust shares, and looks after patients' choices.", nil},
 		{"d.banerjee", "Dr Dev Banerjee", "governance-lead", "Caldicott guardian. Approves as the second person what is to be shared.", nil},
 		{"p.osei", "Philippa Osei", "privacy-officer", "Privacy officer. Judges emergencies and unusual access, and answers patients.", nil},
 		{"t.hughes", "Tom Hughes", "admin", "Runs this trust's node.", nil},

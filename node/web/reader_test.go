@@ -103,7 +103,7 @@ func TestIdentityIsCrossChecked(t *testing.T) {
 func TestStructuredDocumentOfAnotherPersonIsNotShown(t *testing.T) {
 	cda := `<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Letter</title><recordTarget><patientRole><id root="2.16.840.1.113883.2.1.4.1" extension="9990000018"/><patient><name><given>Ann</given><family>Hart</family></name><birthTime value="19990101"/></patient></patientRole></recordTarget><component><structuredBody><component><section><title>S</title><text>secret words</text></section></component></structuredBody></component></ClinicalDocument>`
 	b, _, doc, _ := opened(t, &admin.Located{Title: "Letter", ContentType: "text/xml"}, []byte(cda))
-	b.get(doc).wants(t, 200, "secret words", "Whose it is cannot be checked", "Make sure that the name")
+	b.get(doc).wants(t, 200, "secret words", "Check whose it is", "make sure that the name")
 	b.region.people = map[string]Person{numberA: {Number: numberA, Family: "Hart", Given: "Ann", Born: "1999-01-01"}}
 	b.get(doc).wants(t, 200, "secret words", "NHS number, name and date of birth are those of your patient")
 	b.region.people[numberA] = Person{Number: numberA, Family: "Hart", Given: "Ann", Born: "1998-01-01"}

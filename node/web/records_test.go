@@ -174,7 +174,7 @@ func TestFilesAreTakenInOneByOne(t *testing.T) {
 	b, path, token := g.filer()
 	got := b.upload(path+"/take", nil, say("token", token), say("type", "373942005"), say("title", ""), say("date", "2026-03-01"), say("sensitivity", "HIV"), say("sensitivity", "MH"),
 		part{"files", `C:\scans\letter <one>.pdf`, strings.NewReader("one")}, part{"files", "run.exe", strings.NewReader("two")}, part{"files", "", strings.NewReader("")})
-	got.wants(t, 200, "1 in, 1 refused", "letter &lt;one&gt;.pdf", "The file is &lt;no&gt; document", "Note: it was withdrawn before")
+	got.wants(t, 200, "1 taken in, 1 refused", "letter &lt;one&gt;.pdf", "The file is &lt;no&gt; document", "Note: it was withdrawn before")
 	if len(g.region.took) != 1 {
 		t.Fatalf("took %+v", g.region.took)
 	}
@@ -188,7 +188,7 @@ func TestFilesAreTakenInOneByOne(t *testing.T) {
 	b.upload(path+"/take", nil, say("token", token), part{"files", "a.txt", strings.NewReader("x")}).wants(t, 422, "Select what kind of document it is", "Enter the date of the document")
 	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01")).wants(t, 422, "Choose the files to take in")
 	g.region.full = true
-	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "a.txt", strings.NewReader("x")}, part{"files", "b.txt", strings.NewReader("x")}).wants(t, 400, "too full for more", "0 in, 1 refused")
+	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "a.txt", strings.NewReader("x")}, part{"files", "b.txt", strings.NewReader("x")}).wants(t, 400, "too full for more", "0 taken in, 1 refused")
 }
 
 func TestNobodyHoldsAllPlacesOfUploads(t *testing.T) {
@@ -223,7 +223,7 @@ func TestNobodyHoldsAllPlacesOfUploads(t *testing.T) {
 	}
 	open.Wait()
 	leave[0]()
-	send(b, path, token).wants(t, http.StatusOK, "1 in, 0 refused")
+	send(b, path, token).wants(t, http.StatusOK, "1 taken in, 0 refused")
 }
 
 // endless is more than anybody takes, and counts how much was read.

@@ -77,7 +77,10 @@ func (p *Portal) takeDocuments(w http.ResponseWriter, r *http.Request) {
 		leave := p.takings.enter(strings.ToLower(s.user.ID))
 		if leave == nil {
 			w.Header().Set("Retry-After", "30")
-			p.answerTaking(w, r, s, of, http.StatusServiceUnavailable, p.takeForm(of, Particulars{}), []fault{{"files", "Too many files are being taken in at the moment, by you or by others. Wait a minute and try again"}})
+			p.answerTaking(w, r, s, askedForm[takeView]{
+				Of: of, Status: http.StatusServiceUnavailable, Body: p.takeForm(of, Particulars{}),
+				Wrong: []fault{{"files", "Too many files are being taken in at the moment, by you or by others. Wait a minute and try again"}},
+			})
 			return
 		}
 		defer leave()
@@ -91,14 +94,14 @@ func (p *Portal) takeIn(w http.ResponseWriter, r *http.Request, s *session, of *
 	r.Body = in
 	parts, err := r.MultipartReader()
 	if err != nil {
-		p.answerTaking(w, r, s, of, http.StatusUnsupportedMediaType, p.takeForm(of, Particulars{}), []fault{{"files", "Choose the files to take in"}})
+		p.answerTaking(w, r, s, askedForm[takeView]{Of: of, Status: http.StatusUnsupportedMediaType, Wrong: []fault{{"files", "Choose the files to take in"}}, Body: p.takeForm(of, Particulars{})})
 		return
 	}
 	t := &taking{p: p, r: r, s: s, of: of, control: control, form: p.takeForm(of, Particulars{})}
 	status, faults := t.read(parts)
 	_, _ = io.CopyN(io.Discard, in, swallow) // best effort: what a browser still sends would hide the answer
 	_ = control.SetWriteDeadline(time.Now().Add(answerTime))
-	p.answerTaking(w, r, s, of, status, t.form, faults)
+	p.answerTaking(w, r, s, askedForm[takeView]{Of: of, Status: status, Wrong: faults, Body: t.form})
 }
 
 // taking is a request that brings documents.
@@ -267,25 +270,25 @@ func rawName(part *multipart.Part) string {
 }
 
 // answerTaking shows what became of each file, to a person or to the script of the page.
-func (p *Portal) answerTaking(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, form takeView, faults []fault) {
+func (p *Portal) answerTaking(w http.ResponseWriter, r *http.Request, s *session, form askedForm[takeView]) {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
 		answer := struct {
 			Files  []takenFile `json:"files"`
 			Faults []string    `json:"faults"`
-		}{Files: form.Results}
-		for _, f := range faults {
+		}{Files: form.Body.Results}
+		for _, f := range form.Wrong {
 			answer.Faults = append(answer.Faults, f.Text)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
+		w.WriteHeader(form.status())
 		_ = json.NewEncoder(w).Encode(answer) // a browser that has gone needs nothing
 		return
 	}
-	if len(form.Results) > 0 {
-		p.show(w, r, s, status, view{Name: "taken", Title: "What was taken in", Of: of, Error: faults, Body: form})
+	if len(form.Body.Results) > 0 {
+		p.show(w, r, s, form.status(), view{Name: "taken", Title: "What was taken in", Of: form.Of, Error: form.Wrong, Body: form.Body})
 		return
 	}
-	p.show(w, r, s, status, view{Name: "take", Title: "Take documents in", Of: of, Wait: "intake.js", Error: faults, Body: form})
+	p.show(w, r, s, form.status(), view{Name: "take", Title: "Take documents in", Of: form.Of, Wait: "intake.js", Error: form.Wrong, Body: form.Body})
 }
 
 // pacedReader lets a body take its time as long as it moves on.

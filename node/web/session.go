@@ -55,6 +55,7 @@ type session struct {
 	visits   map[string]*visits   // by NHS number
 	replaced map[string]string    // documents of the list that was read last, and what has taken their place
 	broken   map[string]time.Time // documents that were opened in an emergency, and when it ends
+	glass    map[string]time.Time // NHS numbers of patients about whom an emergency was declared, and when it ends
 
 	viewing sync.Mutex // held while the user's saved views are changed
 }
@@ -88,7 +89,7 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 	if old != nil {
 		old.mu.Lock()
 		if old.user.ID == user.ID && old.user.Role == user.Role {
-			fresh.patients, fresh.visits, fresh.broken, place = slices.Clone(old.patients), maps.Clone(old.visits), maps.Clone(old.broken), old.place
+			fresh.patients, fresh.visits, fresh.broken, fresh.glass, place = slices.Clone(old.patients), maps.Clone(old.visits), maps.Clone(old.broken), maps.Clone(old.glass), old.place
 		}
 		old.mu.Unlock()
 		s.end(old)

@@ -162,7 +162,7 @@ func (s *story) recordWish() {
 	s.check("gov-11-wishes")
 	s.fillIn("#number", s.patient.SpacedNumber()+"\r") // the key, not the button
 	s.says("What is shared follows each trust's agreement")
-	s.press("Record a wish", "Who is it about?")
+	s.press("Record a choice", "Which staff?")
 	s.press("Go on to read it back", "There is a problem")
 	s.check("gov-12-wish-form")
 	js[bool](s, "document.getElementById('effect').click() || true")
@@ -223,7 +223,7 @@ func (s *story) evidence() {
 	s.goTo("/audit")
 	s.check("gov-20-audit")
 	s.fillIn("#number", s.patient.NHSNumber)
-	s.press("Search", "Patient's wish")
+	s.press("Search", "Patient's choice")
 	if at := js[string](s, "location.href"); strings.Contains(at, s.patient.NHSNumber) {
 		s.t.Errorf("the patient's number stands in %s", at)
 	}
@@ -255,7 +255,7 @@ func (s *story) suspendAndAsk() {
 	s.become("Dr Dev Banerjee", "What this trust shares") // a privacy officer may not know of every document
 	s.goTo("/why")
 	s.fillIn("#number", s.patient.NHSNumber)
-	s.press("List them", "Documents of")
+	s.press("List their documents", "Documents of")
 	s.goTo(js[string](s, "[...document.querySelectorAll('main ul a')].find(a => a.href.includes('"+string(reader)+"')).href"))
 	s.press("Who can see it", "By the rule")
 	s.check("gov-26-who")

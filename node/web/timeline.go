@@ -78,6 +78,7 @@ type timelinePage struct {
 	Before   time.Time // the user's last visit; zero: none
 	New      int       // documents that have come since
 	BesideOf *entry    // the document beside which another is to be chosen
+	Over     time.Time // when the user's emergency ended; zero: there was none in the last hour, or it lasts
 }
 
 // showTimeline lists what the node says that the user may know of. Counts are made of that list and nothing else.
@@ -121,6 +122,9 @@ func (p *Portal) showTimeline(w http.ResponseWriter, r *http.Request, s *session
 		body.Clear = address(path, filter{Beside: f.Beside, Place: f.Place}.query(1))
 	}
 	body.choose(of, all)
+	if glass.IsZero() {
+		body.Over = s.emergencyOver(of.Number, p.now())
+	}
 	body.Swapped = r.Header.Get("HX-Request") != ""
 	p.show(w, r, s, http.StatusOK, view{Name: "timeline", Title: "Documents", Of: of, Glass: glass, Wide: true, Body: body, Wait: "list.js"})
 }
@@ -182,6 +186,7 @@ func (p *Portal) emergency(ctx context.Context, s *session, of *patient) time.Ti
 	if err != nil || !until.After(p.now()) {
 		return time.Time{}
 	}
+	s.inEmergency(of.Number, until, p.now())
 	return until
 }
 

@@ -12,7 +12,7 @@ func TestUploadsAreNotHeldInMemory(t *testing.T) {
 	const size = 64 << 20
 	var peak uint64
 	sampled := &sampler{r: io.LimitReader(&endless{}, size), peak: &peak}
-	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "large.bin", sampled}).wants(t, 200, "1 in, 0 refused")
+	b.upload(path+"/take", nil, say("token", token), say("type", "1"), say("date", "2026-03-01"), part{"files", "large.bin", sampled}).wants(t, 200, "1 taken in, 0 refused")
 	if g.region.bytes[0] != size {
 		t.Errorf("%d bytes came", g.region.bytes[0])
 	}

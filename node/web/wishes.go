@@ -56,6 +56,9 @@ func (p *Portal) wishesOf(r *http.Request, s *session, of *patient) (wishesPage,
 			EndedBy: clip(d.GetEndedBy(), 8), Permits: d.GetEffect() == "permit", Ends: d.GetEffect() == "withdraw", Standing: wishStanding(d.GetState()),
 			Link: body.Path + "/receipt/" + url.PathEscape(d.GetDirective()),
 		}
+		if x.Ends {
+			x.Standing = withdrawalStanding(d.GetState())
+		}
 		switch d.GetState() {
 		case "in_force", "here", "waiting":
 			if !x.Ends {
@@ -74,6 +77,18 @@ func (p *Portal) wishesOf(r *http.Request, s *session, of *patient) (wishesPage,
 	return body, nil
 }
 
+// withdrawalStanding is how far the end of a choice has come: under "in force" one would look for what is refused.
+func withdrawalStanding(state string) standing {
+	switch state {
+	case "in_force":
+		return standing{"Done in the whole region", "green"}
+	case "here":
+		return standing{"Done at this trust, on its way to the others", "yellow"}
+	default:
+		return wishStanding(state)
+	}
+}
+
 func wishStanding(state string) standing {
 	switch state {
 	case "in_force":
@@ -87,7 +102,7 @@ func wishStanding(state string) standing {
 	case "withdrawn_here":
 		return standing{"Withdrawn here, on its way to the others", "yellow"}
 	case "superseded":
-		return standing{"Replaced by a later wish", "grey"}
+		return standing{"Replaced by a later choice", "grey"}
 	case "expired":
 		return standing{"Over", "grey"}
 	case "refused":
@@ -117,15 +132,16 @@ func wishFields() []string {
 }
 
 func (p *Portal) askWish(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
-	p.wishWith(w, r, s, of, http.StatusOK, wishForm{In: map[string]string{}}, nil)
+	p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Body: wishForm{In: map[string]string{}}})
 }
 
-func (p *Portal) wishWith(w http.ResponseWriter, r *http.Request, s *session, of *patient, status int, body wishForm, wrong []fault) {
-	listed, err := p.wishesOf(r, s, of)
+func (p *Portal) wishWith(w http.ResponseWriter, r *http.Request, s *session, form askedForm[wishForm]) {
+	listed, err := p.wishesOf(r, s, form.Of)
 	if err != nil {
 		p.problem(w, r, s, err)
 		return
 	}
+	body := form.Body
 	body.Path, body.Current = listed.Path, listed.Current
 	for _, x := range policy.Roles() {
 		body.Roles = append(body.Roles, choice{Value: x.Code, Label: x.Description})
@@ -140,11 +156,11 @@ func (p *Portal) wishWith(w http.ResponseWriter, r *http.Request, s *session, of
 		body.Types = append(body.Types, choice{Value: code, Label: typeName(code)})
 	}
 	body.Trusts = p.trustChoices(r)
-	title := "Record a wish"
+	title := "Record a choice"
 	if len(body.ReadBack) > 0 {
 		title = "Read this back to the patient"
 	}
-	p.show(w, r, s, status, view{Name: "wish", Title: title, Of: of, Body: body, Error: wrong})
+	p.show(w, r, s, form.status(), view{Name: "wish", Title: title, Of: form.Of, Body: body, Error: form.Wrong})
 }
 
 // trustChoices are the trusts of the region.
@@ -171,7 +187,7 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 	}
 	body.readExceptions(r)
 	if do := r.PostFormValue("do"); do == "change" || do == "more" {
-		p.wishWith(w, r, s, of, http.StatusOK, body, nil)
+		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Body: body})
 		return
 	}
 	wrong := tooLong(r, "evidence")
@@ -182,7 +198,7 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 		wrong = append(wrong, fault{"evidence", "Say how the patient told you, such as in person, by letter or by telephone"})
 	}
 	if len(wrong) > 0 {
-		p.wishWith(w, r, s, of, http.StatusUnprocessableEntity, body, wrong)
+		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Wrong: wrong, Body: body})
 		return
 	}
 	reply, err := p.config.Region.RecordDirective(r.Context(), body.request(of, s, r.PostFormValue("do") == "confirm"))
@@ -192,10 +208,10 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 	case admin.CodeOf(err) == admin.CodeNoQuorum: // it is kept, and in force here
 		http.Redirect(w, r, "/wishes/"+of.Key, http.StatusSeeOther)
 	case err != nil:
-		p.wishWith(w, r, s, of, http.StatusUnprocessableEntity, body, body.faults(err))
+		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Status: http.StatusUnprocessableEntity, Wrong: body.faults(err), Body: body})
 	default:
 		body.ReadBack, body.Against = paragraphs(reply.GetReadBack()), reply.GetConflicts()
-		p.wishWith(w, r, s, of, http.StatusOK, body, nil)
+		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Body: body})
 	}
 }
 
@@ -231,11 +247,11 @@ func (p *Portal) withdrawalWith(w http.ResponseWriter, r *http.Request, s *sessi
 	}
 	i := slices.IndexFunc(listed.Current, func(x wish) bool { return x.ID == r.PathValue("directive") })
 	if i < 0 {
-		p.problem(w, r, s, admin.Errorf(admin.CodeNotFound, "this patient has no such wish that is in force: it may have been withdrawn already"))
+		p.problem(w, r, s, admin.Errorf(admin.CodeNotFound, "this patient has no such choice that is in force: it may have been withdrawn already"))
 		return
 	}
 	body := withdrawal{Path: listed.Path, Wish: listed.Current[i], Evidence: typed(r, "evidence")}
-	p.show(w, r, s, status, view{Name: "withdrawal", Title: "Withdraw a wish", Of: of, Body: body, Error: wrong})
+	p.show(w, r, s, status, view{Name: "withdrawal", Title: "Withdraw a choice", Of: of, Body: body, Error: wrong})
 }
 
 func (p *Portal) withdrawWish(w http.ResponseWriter, r *http.Request, s *session, of *patient) {

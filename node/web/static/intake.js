@@ -5,12 +5,13 @@ const drop = document.getElementById('drop')
 const outcome = document.getElementById('outcome')
 const list = document.getElementById('outcome-list')
 const sum = document.getElementById('outcome-sum')
+const ready = document.getElementById('ready')
 const counts = { good: 0, bad: 0, waiting: 0 }
 const queue = []
 let busy = false
 
 const summary = () => {
-  sum.textContent = `${counts.good} in, ${counts.bad} refused${counts.waiting ? `, ${counts.waiting} to come` : ''}.`
+  sum.textContent = `${counts.good} taken in, ${counts.bad} refused${counts.waiting ? `, ${counts.waiting} to come` : ''}.`
 }
 
 function row (name) {
@@ -95,6 +96,7 @@ async function work () {
 
 function take (files) {
   outcome.hidden = false
+  ready.hidden = true
   // What was wrong with the form before is not wrong any more.
   for (const old of document.querySelectorAll('.nhsuk-error-summary, .nhsuk-error-message')) old.remove()
   for (const old of document.querySelectorAll('[class*="--error"]')) {
@@ -126,10 +128,11 @@ if (form && input) {
     const files = [...e.dataTransfer.files]
     if (!files.length) return
     if (!form.elements.date.value || !form.elements.type.value) {
-      outcome.hidden = false
       input.files = e.dataTransfer.files
-      sum.textContent = 'The files are ready. Say what type they are, and their date, then press “Take them in”.'
+      ready.hidden = false
+      ready.textContent = `${files.length === 1 ? 'The file is' : `The ${files.length} files are`} ready. Say what type and date they have, then press “Take them in”.`
       form.elements[form.elements.type.value ? 'date' : 'type'].focus()
+      ready.scrollIntoView({ block: 'center' })
       return
     }
     take(files)

@@ -1,0 +1,25 @@
+package web_test
+
+// cramped finds what does not fit where it stands: a choice that runs under the arrow of its list, a line of text that goes beyond its
+// box, a note that is narrower than its place, tools in more rows than two where there is room, and headings of numbers that do not
+// stand over them.
+const cramped = `(() => {
+	const out = [], pen = document.createElement('canvas').getContext('2d')
+	const seen = e => e.getClientRects().length > 0
+	for (const s of [...document.querySelectorAll('select')].filter(seen)) {
+		const style = getComputedStyle(s), text = s.selectedOptions[0]?.textContent ?? ''
+		pen.font = style.font
+		if (innerWidth >= 820 && pen.measureText(text).width > s.clientWidth - parseFloat(style.paddingLeft) - 20) out.push('list ' + s.id + ' cuts ' + text)
+	}
+	for (const t of [...document.querySelectorAll('textarea')].filter(seen)) if (t.scrollWidth > t.clientWidth) out.push('text ' + t.id + ' is cut at the right')
+	for (const n of [...document.querySelectorAll('main .rw-note')].filter(seen)) {
+		const room = n.parentElement.clientWidth - parseFloat(getComputedStyle(n.parentElement).paddingLeft) - parseFloat(getComputedStyle(n.parentElement).paddingRight)
+		if (n.offsetWidth < room - 4) out.push('note of ' + n.offsetWidth + ' in ' + room + ': ' + n.textContent.trim().slice(0, 40))
+	}
+	if (innerWidth >= 820) for (const bar of [...document.querySelectorAll('.rw-bar:not(.rw-window)')].filter(seen)) {
+		const rows = new Set([...bar.querySelectorAll('.rw-tool')].filter(e => seen(e) && e.offsetHeight > 20).map(e => Math.round(e.getBoundingClientRect().top / 12)))
+		if (rows.size > 2) out.push(rows.size + ' rows of tools')
+	}
+	for (const h of [...document.querySelectorAll('th.rw-right')].filter(e => seen(e) && e.offsetWidth > 1)) if (getComputedStyle(h).textAlign !== 'right') out.push('heading ' + h.textContent + ' stands beside its numbers')
+	return out
+})()`
