@@ -3,6 +3,7 @@ package node
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
@@ -36,5 +37,26 @@ func TestAPatientReadsWhoLookedInPlainWords(t *testing.T) {
 				t.Errorf("%s is %q to a patient: %q needs training", r.Code, words, bad)
 			}
 		}
+	}
+}
+
+// Trusts of which the same is to be said stand in one sentence: a patient does not read a list of places to learn one thing.
+func TestAPatientReadsInOneSentenceWhoHasNotCheckedAnEmergency(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	early, late := now.Add(time.Hour).UnixMicro(), now.Add(-time.Hour).UnixMicro()
+	got := emergencyWords(&admin.ReportEmergency{User: "A doctor", TrustName: "Hillingdon", Reason: "resus", Reviews: []*admin.ReportReview{
+		{TrustName: "A", Due: early},
+		{TrustName: "B", Outcome: reviewJustified},
+		{TrustName: "C", Due: late},
+		{TrustName: "D", Due: early},
+		{TrustName: "E", Due: early},
+	}}, now)
+	want := "B checked this afterwards: it was right to do so. C has not checked this yet, and should have by now. A, D and E have not checked this yet."
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end with %q", got, want)
+	}
+	if two := notChecked([]string{"A", "B"}) + ", and should have by now."; two != "A and B have not checked this yet, and should have by now." {
+		t.Error(two)
 	}
 }

@@ -95,6 +95,7 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 	default:
 		parts = append(parts, fmt.Sprintf("%d documents were opened.", d))
 	}
+	var late, waiting []string
 	for _, v := range r.GetReviews() {
 		switch {
 		case v.GetOutcome() == reviewJustified:
@@ -102,15 +103,30 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 		case v.GetOutcome() == reviewNotJustified:
 			parts = append(parts, fmt.Sprintf("%s checked this afterwards: it was NOT right to do so.", v.GetTrustName()))
 		case now.UnixMicro() > v.GetDue():
-			parts = append(parts, fmt.Sprintf("%s has not checked this yet, although it should have by now.", v.GetTrustName()))
+			late = append(late, v.GetTrustName())
 		default:
-			parts = append(parts, fmt.Sprintf("%s has not checked this yet.", v.GetTrustName()))
+			waiting = append(waiting, v.GetTrustName())
 		}
+	}
+	if len(late) > 0 {
+		parts = append(parts, notChecked(late)+", and should have by now.")
+	}
+	if len(waiting) > 0 {
+		parts = append(parts, notChecked(waiting)+".")
 	}
 	if len(r.GetReviews()) == 0 {
 		parts = append(parts, "Nobody who answered has checked this.")
 	}
 	return strings.Join(parts, " ")
+}
+
+// notChecked says in one sentence which trusts have not looked into an emergency.
+func notChecked(trusts []string) string {
+	last := len(trusts) - 1
+	if last == 0 {
+		return trusts[0] + " has not checked this yet"
+	}
+	return strings.Join(trusts[:last], ", ") + " and " + trusts[last] + " have not checked this yet"
 }
 
 // cleanTestimony makes what another trust has sent fit to be shown: no control characters, no more than there can be.

@@ -70,9 +70,13 @@ func (n *Node) TakeUpload(ctx context.Context, q *web.Upload, content io.Reader)
 	} else if err != nil {
 		return nil, err
 	}
+	what := "took it in by hand"
+	if receipt.AlreadyHeld {
+		what = "offered it again by hand, and it was held already"
+	}
 	if err := n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Ingest, Trust: n.Trust(), Node: n.ID(), User: q.By.GetUser(), Role: q.By.GetRole(), Subject: n.records.Subject(number),
-		Document: receipt.Document, Outcome: policy.Permit.String(), Detail: "took it in by hand",
+		Document: receipt.Document, Outcome: policy.Permit.String(), Detail: what,
 	}); err != nil {
 		return nil, err
 	}

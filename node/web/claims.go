@@ -24,7 +24,7 @@ func (o SignOn) identify(claims map[string]any, trust federation.TrustID) (perso
 	}
 	who := person{ID: id}
 	if len(o.Assurance) > 0 && !overlap(o.Assurance, values(claims, "acr")) {
-		return who, fmt.Errorf("%w: the provider did not check who you are as strictly as this portal asks", ErrSignOn)
+		return who, fmt.Errorf("%w: this portal asks for a stricter sign-on than you used, such as with a smartcard or a second step", ErrSignOn)
 	}
 	if names.Organisation != noOrganisation && !slices.Contains(values(claims, names.Organisation), string(trust)) {
 		return who, fmt.Errorf("%w: you are not signed on as staff of %s", ErrSignOn, trust)

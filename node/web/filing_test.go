@@ -65,6 +65,15 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 		t.Errorf("a file that cannot be shown is taken in without a word: %+v, %v", odd, err)
 	}
 
+	program := func() (*web.Taken, error) {
+		return take(form("Program"), "a.exe", strings.NewReader("MZ\x90\x00\x03"), staff)
+	}
+	again, err := program()
+	if err != nil || !again.Held {
+		t.Fatalf("a file that is held already: %+v, %v", again, err)
+	}
+	wantChanges(t, n, again.Document, staff, staff.GetUser()+": took it in by hand", staff.GetUser()+": offered it again by hand, and it was held already", ": offered again, was held already")
+
 	corrected := form("Letter, second copy")
 	filed, err := n.Correct(t.Context(), &web.Correction{Document: got.Document, Form: corrected, Reason: "the title was wrong", By: staff})
 	if err != nil || !filed.Committed || filed.Document == got.Document {

@@ -130,7 +130,7 @@ if (form && input) {
     if (!form.elements.date.value || !form.elements.type.value) {
       input.files = e.dataTransfer.files
       ready.hidden = false
-      ready.textContent = `${files.length === 1 ? 'The file is' : `The ${files.length} files are`} ready. Say what type and date they have, then press “Take them in”.`
+      ready.textContent = `${files.length === 1 ? 'The file is ready. Say what type and date it has' : `The ${files.length} files are ready. Say what type and date they have`}, then press “Take them in”.`
       form.elements[form.elements.type.value ? 'date' : 'type'].focus()
       ready.scrollIntoView({ block: 'center' })
       return
