@@ -136,6 +136,11 @@ func TestRefusalAndEmergency(t *testing.T) {
 	if now := js[int](s, "document.querySelectorAll('.rw-table tbody tr').length"); now < before {
 		t.Errorf("%d documents are listed with the glass broken, and %d before the objection", now, before)
 	}
+	js[bool](s, "(Date.now = (now => () => now() + 16 * 60000)(Date.now), true)") // as a page sees it that is left open to the end
+	s.until("document.querySelector('.rw-banner__glass').textContent === 'Your emergency access has ended. Reload the page'")
+	s.check("11-glass-over")
+	js[bool](s, "(document.querySelector('.rw-banner__glass a').click(), true)")
+	s.says("Emergency access until") // the node's clock has not moved
 	s.openNote()
 	s.goTo("/find")
 	s.find(s.other.NHSNumber)

@@ -15,10 +15,15 @@ if (until) {
   const left = until.querySelector('[data-rw-left]')
   const tick = () => {
     const seconds = Math.max(0, Math.round((end - Date.now()) / 1000))
-    left.textContent = seconds > 0
-      ? `(${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} left)`
-      : '(ended: reload the page)'
-    if (seconds > 0) setTimeout(tick, 1000)
+    left.textContent = `(${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} left)`
+    if (seconds > 0) {
+      setTimeout(tick, 1000)
+      return
+    }
+    const again = document.createElement('a')
+    again.href = location.pathname + location.search
+    again.textContent = 'Reload the page'
+    until.replaceChildren('Your emergency access has ended. ', again)
   }
   tick()
 }
