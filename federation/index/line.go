@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -51,7 +50,11 @@ type LineConfig struct {
 //
 // A statement carries many pointers for the price of one: it is signed once, verified once at each replica and written once
 // to each log. So what arrives while a statement is on its way goes into the next one, which leaves when that is agreed on.
-// Nothing waits for others to arrive: the pointer that finds the line free goes alone.
+//
+// Who was told publishes again, as a rule, and at once. Did the next statement not wait for them, callers would fall into two halves
+// for good: one in the statement on its way, one waiting for the next. So it waits until as many have come as were told, for a
+// quarter of the time at most that the statement before took, and a millisecond at most. Otherwise nothing waits for others to
+// arrive: the pointer that finds the line free goes alone.
 //
 //	Publish -\                    /- told
 //	Publish ---> waiting -> statement -> region
@@ -62,10 +65,12 @@ type Line struct {
 	cfg  LineConfig
 	wake chan struct{} // capacity 1
 
-	next federation.Place // of Run only; after the statement accepted last. Zero: the region has to be asked
+	next     federation.Place // of Run only; after the statement accepted last. Zero: the region has to be asked
+	expected uint64           // of Run only; what arrived will be when as many have come as were told last
 
 	mu      sync.Mutex
 	waiting []*caller
+	arrived uint64 // callers so far
 	ended   bool
 }
 
@@ -129,6 +134,7 @@ func (l *Line) Publish(ctx context.Context, p federation.Pointer) (uint64, error
 		return 0, ErrLineEnded
 	}
 	l.waiting = append(l.waiting, w)
+	l.arrived++
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -145,9 +151,10 @@ func (l *Line) Publish(ctx context.Context, p federation.Pointer) (uint64, error
 // Run says what Publish brings until ctx ends.
 func (l *Line) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		runtime.Gosched() // those who were told last come back at once, as a rule, and may come along
 		if group := l.take(); len(group) > 0 {
+			began := time.Now()
 			l.publish(ctx, group)
+			l.gather(ctx, min(time.Since(began)/4, patience))
 			continue
 		}
 		select {
@@ -159,7 +166,31 @@ func (l *Line) Run(ctx context.Context) {
 	left := l.waiting
 	l.waiting, l.ended = nil, true
 	l.mu.Unlock()
-	tell(left, verdict{err: ErrLineEnded})
+	l.tellAll(left, verdict{err: ErrLineEnded})
+}
+
+// patience is how long a statement waits at most for those who were told last.
+const patience = time.Millisecond
+
+// gather waits until as many have come as were told last.
+func (l *Line) gather(ctx context.Context, most time.Duration) {
+	late := time.NewTimer(most)
+	defer late.Stop()
+	for l.missing() {
+		select {
+		case <-l.wake:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *Line) missing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.arrived < l.expected
 }
 
 // take returns what waits, as much as one statement holds.
@@ -188,14 +219,14 @@ func (l *Line) publish(ctx context.Context, group []*caller) {
 	response, index, err := l.tell(ctx, body)
 	switch {
 	case err != nil:
-		tell(group, verdict{err: err})
+		l.tellAll(group, verdict{err: err})
 	case response.Outcome != Refused:
-		tell(group, verdict{index: index})
+		l.tellAll(group, verdict{index: index})
 	case len(group) > 1 && response.Code.AboutContent():
 		l.publish(ctx, group[:len(group)/2])
 		l.publish(ctx, group[len(group)/2:])
 	default:
-		tell(group, verdict{err: &RefusedError{response}})
+		l.tellAll(group, verdict{err: &RefusedError{response}})
 	}
 }
 
@@ -245,7 +276,11 @@ func (l *Line) settle(ctx context.Context, signed federation.Signed) (Response, 
 	}
 }
 
-func tell(group []*caller, v verdict) {
+// tellAll tells a group, and expects it back.
+func (l *Line) tellAll(group []*caller, v verdict) {
+	l.mu.Lock()
+	l.expected = l.arrived + uint64(len(group))
+	l.mu.Unlock()
 	for _, w := range group {
 		w.done <- v
 	}
