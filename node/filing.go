@@ -246,6 +246,11 @@ func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.records.Subject(r.number) != r.old.Subject {
+		if err := n.theirsAfterMove(ctx, r.number, doc.Parts); err != nil {
+			return nil, err
+		}
+	}
 	added, err := n.refileUnsaid(ctx, r, doc)
 	if err != nil {
 		return nil, err
