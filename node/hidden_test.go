@@ -92,6 +92,15 @@ func sameAnswers(t *testing.T, before, after string) {
 	t.Fatalf("%d answers without what is hidden, %d with it", len(a), len(b))
 }
 
+func rowText(t *testing.T, d *admin.Located) string {
+	t.Helper()
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // takeHidden takes in documents that nobody of askers may know of, between the others and beside each other.
 func takeHidden(t *testing.T, n *Node) []federation.DocumentID {
 	t.Helper()
@@ -235,15 +244,30 @@ func TestADocumentDoesNotTellOfAHiddenOneThatReplacedIt(t *testing.T) {
 		return receipt.Document
 	}
 	all := func() string { return everyAnswer(t.Context(), n.Locate, 4) }
+	// described is a document as the portal asks for it by itself; it must be what the list says of it.
+	described := func(id federation.DocumentID) *admin.Located {
+		d, err := n.Describe(t.Context(), patientA, string(id), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
 	listed := func(id federation.DocumentID) *admin.Located {
 		reply, err := n.Locate(t.Context(), &admin.LocateRequest{Patient: patientA})
 		if err != nil {
 			t.Fatal(err)
 		}
+		alone := described(id)
 		for _, d := range reply.GetDocuments() {
 			if d.GetDocument() == string(id) {
+				if x, y := rowText(t, alone), rowText(t, d); x != y {
+					t.Errorf("by itself: %s, in the list: %s", x, y)
+				}
 				return d
 			}
+		}
+		if alone != nil {
+			t.Errorf("it is in no list, and described as %v", alone)
 		}
 		return nil
 	}
@@ -251,6 +275,9 @@ func TestADocumentDoesNotTellOfAHiddenOneThatReplacedIt(t *testing.T) {
 	before := all()
 	hidden := take("second", "V", first)
 	sameAnswers(t, before, all())
+	if d := listed(first); d.GetStatus() != "current" {
+		t.Errorf("it tells of what has replaced it: %v", d)
+	}
 	third := take("third", "N", hidden)
 	if d := listed(third); d.GetSupersedes() != "" || d.GetStatus() != "current" {
 		t.Errorf("it tells of what it has replaced: %v", d)

@@ -83,6 +83,10 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 	}
 	subject := n.records.Subject(number)
 	local := n.refusalsBefore(ctx, subject)
+	waiting, err := n.waiting(ctx, subject) // before the index, as in a list
+	if err != nil {
+		return nil, err
+	}
 	var out *admin.Located
 	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		p, withdrawn, found, err := index.Pointer(r, id)
@@ -104,10 +108,13 @@ func (n *Node) Describe(ctx context.Context, patient, document string, who *admi
 		if gone, err := n.gone(ctx, &p); err != nil || gone {
 			return cmp.Or(err, error(missing))
 		}
-		if n.sight(ctx, r, who, subject, saidBy(r, local, subject))(&p) {
-			out = located(p)
+		said := saidBy(r, local, subject)
+		l := listing{n: n, r: r, subject: subject, linked: subjects, may: n.sight(ctx, r, who, subject, said)}
+		if err := l.take(waiting); err != nil {
+			return err
 		}
-		return nil
+		out, err = l.one(ctx, p)
+		return err
 	})
 	return out, err
 }

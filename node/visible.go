@@ -221,6 +221,20 @@ func foreignCursor() error {
 	return admin.Errorf(admin.CodeBadInput, "the cursor is not one of this patient's listing: begin without one")
 }
 
+// one is a document as a list has it; nil when the user may not know of it. p is what the index says.
+func (l *listing) one(ctx context.Context, p federation.Pointer) (*admin.Located, error) {
+	if i := slices.IndexFunc(l.waiting, func(w federation.Pointer) bool { return w.Document == p.Document }); i >= 0 {
+		p = l.waiting[i]
+	} else if l.held[p.Document] || !l.may(&p) {
+		return nil, nil
+	}
+	pointers := []federation.Pointer{p}
+	if err := l.tidy(ctx, pointers); err != nil {
+		return nil, err
+	}
+	return located(pointers[0]), nil
+}
+
 // shown reports whether the user may know of a pointer of the index.
 func (l *listing) shown(ctx context.Context, p *federation.Pointer) (bool, error) {
 	if len(l.held) > 0 && l.held[p.Document] {
