@@ -97,7 +97,7 @@ func (d *delivery) open(ctx context.Context, s exchange.Selection, begin func(fe
 	}
 	if known {
 		d.node.looks(ctx, d.who, subject)
-		q.Vouch = d.node.vouch(ctx, subject, d.who.GetRelationship())
+		q.Vouch = d.node.vouch(ctx, subject, d.who)
 	}
 	asked := ctx
 	ctx, watch := d.node.watchCustodian(ctx, d.id.Custodian())
@@ -145,7 +145,7 @@ func (n *Node) mayKnow(ctx context.Context, who *admin.Asker, id federation.Docu
 	if err != nil {
 		return false
 	}
-	link := n.relationship(ctx, []federation.Subject{p.Subject}, who.GetRelationship())
+	link := n.relationship(ctx, []federation.Subject{p.Subject}, n.statedBy(who))
 	q := policy.Request{
 		User: policy.User{Trust: n.Trust(), ID: who.GetUser(), Role: who.GetRole()}, Action: policy.Open, Purpose: who.GetPurpose(),
 		Relationship: who.GetRelationship(), Link: link, Document: doc, BreakGlass: glass, Now: time.Now().UTC(),

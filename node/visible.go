@@ -349,7 +349,7 @@ type sight func(*federation.Pointer) bool
 // sight returns what a user may know of: in an emergency that they have declared, what they may open in one.
 func (n *Node) sight(ctx context.Context, r consensus.Reader, who *admin.Asker, subject federation.Subject, said words) sight {
 	_, glass := n.reviews.granted(n.Trust(), who.GetUser(), said.subjects, time.Now())
-	return n.sightWith(ctx, r, who, n.relationship(ctx, said.subjects, who.GetRelationship()), subject, said, glass)
+	return n.sightWith(ctx, r, who, n.relationship(ctx, said.subjects, n.statedBy(who)), subject, said, glass)
 }
 
 // sightWith is sight with the glass broken or whole. The facts about a custodian are gathered once.

@@ -45,7 +45,7 @@ func (n *Node) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, e
 		return nil, err
 	}
 	r.Document = doc
-	r.Link = n.relationship(ctx, []federation.Subject{doc.Subject}, r.Relationship)
+	r.Link = n.relationship(ctx, []federation.Subject{doc.Subject}, r)
 	if err := n.noteInquiry(ctx, q.GetBy(), doc, "asked why: "+requestText(r)); err != nil {
 		return nil, err
 	}

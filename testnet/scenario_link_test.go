@@ -53,6 +53,10 @@ func TestAgreementTellsVerifiedEvidenceFromStated(t *testing.T) {
 			s.must(err)
 			return taken.Document
 		}
+		hidden := s.item(ours, s.content(500)) // RYJ shares it with nobody: whoever guesses its reference is not told that it is there
+		hidden.Date, hidden.Reference, hidden.Confidentiality = time.Now(), "UBRN 0000 4983 9999", "R"
+		_, err := s.r.Take(s.ctx, ryj, hidden)
+		s.must(err)
 		const days = 24 * time.Hour
 		letter := written(ryj, ours, 20*days) // the custodian's own referral letter
 		received := written(ras, ours, 20*days)
@@ -74,6 +78,7 @@ func TestAgreementTellsVerifiedEvidenceFromStated(t *testing.T) {
 			{"stranger", "referral:" + string(another), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"late", "referral:" + string(stale), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"other", "appointment:" + string(received), admin.CodeNotFound, "appointment: RAS found the evidence", ""},
+			{"guesser", "referral:" + hidden.Reference, admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"lister", "referral:" + string(letter), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"self", "self-claimed:" + string(received), admin.CodeNotFound, "found in nobody's records", "vouches for no evidence"},
 			{"ada", "referral:" + string(received), "", "referral: RAS found the evidence in its records", "was found in the records of RAS"},

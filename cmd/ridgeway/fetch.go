@@ -52,9 +52,9 @@ rest. A file that --out names is replaced.
 
 An agreement may ask for a --relationship, and for evidence of it that somebody
 has verified: the id of a document of that patient, of the last year, that your
-own trust holds, as in referral:RAS-4K7QZ2M9X1B3C5D7; or its reference in the
-system that it came from, which the custodian may know too. What is only stated
-is audited as stated.
+own trust holds and you may know of, as in referral:RAS-4K7QZ2M9X1B3C5D7; or its
+reference in the system that it came from, which the custodian may know too.
+What is only stated is audited as stated.
 
 A file is for reading. --export says that the copy will be kept in a system of
 your own: the custodian's agreement must permit export, which it need not where

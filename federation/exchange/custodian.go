@@ -49,7 +49,9 @@ type Unpublished interface {
 // Evidenced is what Records may offer beyond: whether the custodian's own records know what a user names as evidence of their
 // relationship with a patient.
 type Evidenced interface {
-	Evidenced(ctx context.Context, subject federation.Subject, link policy.Relationship) (bool, error)
+	// Evidenced reports whether the evidence of q.Link is about q.Document.Subject and the user of q may know of it: what they may
+	// not know of must not change what they are answered.
+	Evidenced(ctx context.Context, q policy.Request) (bool, error)
 }
 
 // Chunks is the content.

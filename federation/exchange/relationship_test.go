@@ -23,8 +23,8 @@ type remembering struct {
 	err   error
 }
 
-func (r remembering) Evidenced(_ context.Context, s federation.Subject, link policy.Relationship) (bool, error) {
-	return s == patient && link.Evidence == r.known, r.err
+func (r remembering) Evidenced(_ context.Context, q policy.Request) (bool, error) {
+	return q.Document.Subject == patient && q.Link.Evidence == r.known && q.User == policy.User{Trust: "RAS", ID: "u1", Role: "doctor"} && q.Purpose == "TREAT", r.err
 }
 
 func TestEvidenceOfARelationshipCountsOnceSomebodyHasFoundIt(t *testing.T) {

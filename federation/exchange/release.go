@@ -258,7 +258,11 @@ func (r *release) relationship(ctx context.Context) (policy.Relationship, error)
 	if !r.assertion.Vouch.IsZero() {
 		link.Verified, link.By, link.At = true, r.assertion.Trust, r.assertion.Vouch.At
 	} else if records, ok := r.custodian.cfg.Records.(Evidenced); ok && link.Evidence != "" {
-		found, err := records.Evidenced(ctx, r.assertion.Subject, link)
+		a := r.assertion
+		found, err := records.Evidenced(ctx, policy.Request{
+			User: policy.User{Trust: a.Trust, ID: a.User, Role: a.Role}, Purpose: a.Purpose, Relationship: a.Relationship, Link: link,
+			Document: policy.Document{Subject: a.Subject}, Now: r.custodian.now(),
+		})
 		if found && err == nil {
 			link.Verified, link.By, link.At = true, r.custodian.cfg.Trust, r.custodian.now()
 		}
