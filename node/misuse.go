@@ -1,7 +1,6 @@
 package node
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -66,61 +65,6 @@ type person struct {
 
 // counted is a person as they are counted: ids that differ in case are one person's.
 func (p person) counted() person { return person{p.trust, strings.ToLower(p.user)} }
-
-// seenPatients are the patients whom somebody has looked at within the last hour or so, in the order of when that was last, so
-// that to look once more costs the same however many they are.
-type seenPatients struct {
-	at    map[federation.Subject]*list.Element
-	order *list.List // of lookedAt, longest ago first
-}
-
-type lookedAt struct {
-	subject federation.Subject
-	at      time.Time
-}
-
-// see notes a look at a patient, of now or of some time ago.
-func (s *seenPatients) see(subject federation.Subject, at time.Time) {
-	if s.at == nil {
-		s.at, s.order = make(map[federation.Subject]*list.Element), list.New()
-	}
-	old := s.at[subject]
-	if old != nil {
-		if !at.After(old.Value.(lookedAt).at) { //nolint:forcetypeassert // the list has no others
-			return
-		}
-		s.order.Remove(old)
-	}
-	// The log is read from the latest: what it tells is older than all that is known, again and again.
-	if first := s.order.Front(); first == nil || first.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
-		s.at[subject] = s.order.PushFront(lookedAt{subject, at})
-		return
-	}
-	after := s.order.Back()
-	for after.Value.(lookedAt).at.After(at) { //nolint:forcetypeassert // the list has no others
-		after = after.Prev()
-	}
-	s.at[subject] = s.order.InsertAfter(lookedAt{subject, at}, after)
-}
-
-// has reports whether the patient is among those that are counted.
-func (s *seenPatients) has(subject federation.Subject) bool { return s != nil && s.at[subject] != nil }
-
-// within counts the patients of the last hour, and forgets the others.
-func (s *seenPatients) within(now time.Time) int {
-	if s == nil || s.order == nil {
-		return 0
-	}
-	for first := s.order.Front(); first != nil; first = s.order.Front() {
-		look := first.Value.(lookedAt) //nolint:forcetypeassert // the list has no others
-		if now.Sub(look.at) < misuseHour {
-			break
-		}
-		s.order.Remove(first)
-		delete(s.at, look.subject)
-	}
-	return len(s.at)
-}
 
 // misuse watches what is done, at both ends. What it counts is in memory, and read back from the audit log.
 type misuse struct {

@@ -361,15 +361,22 @@ func (n *Node) sightWith(ctx context.Context, r consensus.Reader, who *admin.Ask
 	}
 	custodians := make(map[federation.TrustID]*policy.Sight)
 	names := newNaming(n, r, said)
+	var first *policy.Sight
 	var d policy.Document // one for all: the sight keeps none
 	return func(p *federation.Pointer) bool {
 		names.describe(ctx, p, &d)
 		s := custodians[d.Custodian]
 		if s == nil {
 			// What a user is shown is filtered by whatever copy there is: it says how old it is. Only bytes need a lease.
-			s = policy.NewSight(request, n.rules.factsWith(r, n.ledger.Roster(), said, factsQuery{
+			facts := n.rules.factsWith(r, n.ledger.Roster(), said, factsQuery{
 				requester: n.Trust(), custodian: d.Custodian, subject: subject, now: now, age: 0, limit: policy.MaxLease,
-			}))
+			})
+			if first == nil {
+				first = policy.NewSight(request, facts)
+				s = first
+			} else {
+				s = first.On(facts)
+			}
 			custodians[d.Custodian] = s
 		}
 		return s.Sees(&d)

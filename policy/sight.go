@@ -6,32 +6,37 @@ import "github.com/ridgeway-exchange/ridgeway/federation"
 // Decide does for Action See, and asks the agreement only once about documents that it cannot tell apart. It is for one
 // goroutine, and for as long as its facts hold.
 type Sight struct {
-	request Request // all but Document
+	request *Request // all but Document, which is the one that was asked about last; shared by the sights of one user
 	facts   Facts
-	// known is what the agreement was asked about; nil: what the patient has said looks at the document itself.
-	known map[documentKey]bool
+	// remembers is false where what the patient has said looks at the document itself.
+	remembers bool
 	// plain says that the agreement alone decides, because the patient has said nothing and nothing else refuses. What it has
 	// decided for others then counts as well.
 	plain bool
+	asked bool        // last and sees are set
 	last  documentKey // what most documents of one patient at one custodian are like
-	sees  bool        // last, if known has anything
+	sees  bool
+	known map[documentKey]bool // what the agreement was asked about, once that were two things
 }
 
 // NewSight returns the sight of the user of r, whose Document and Action are of no interest, on what f is about.
 func NewSight(r Request, f Facts) *Sight {
 	r.Action, r.consented = See, false // Decide finds out itself
-	s := &Sight{request: r, facts: f}
-	if f.Agreement != nil && !looks(f.Directives) && !looks(f.LocalRefusals) {
-		s.known = make(map[documentKey]bool)
-		s.plain = s.undisputed()
-	}
-	return s
+	return (&Sight{request: &r}).On(f)
+}
+
+// On returns the sight of the same user on what f is about, for the same goroutine.
+func (s *Sight) On(f Facts) *Sight {
+	on := &Sight{request: s.request, facts: f}
+	on.remembers = f.Agreement != nil && !looks(f.Directives) && !looks(f.LocalRefusals)
+	on.plain = on.remembers && on.undisputed()
+	return on
 }
 
 // undisputed reports whether Decide would come to the agreement, of a document that has no fault of its own.
 func (s *Sight) undisputed() bool {
 	f := &s.facts
-	if !f.Complete || len(f.Directives)+len(f.LocalRefusals) > 0 || s.request.BreakGlass || faultOfAsker(&s.request) != "" {
+	if !f.Complete || len(f.Directives)+len(f.LocalRefusals) > 0 || s.request.BreakGlass || faultOfAsker(s.request) != "" {
 		return false
 	}
 	return f.RegionActive && f.RequesterStanding == federation.Active && f.CustodianStanding == federation.Active
@@ -49,31 +54,43 @@ func looks(all []Directive) bool {
 
 // Sees reports whether the user may know of d. All documents that it is asked about must be of one patient and one custodian.
 func (s *Sight) Sees(d *Document) bool {
-	if s.known == nil {
+	if !s.remembers {
 		return s.decide(d)
 	}
 	if d.Restricted() || faultOf(d) != "" {
 		return false
 	}
 	key := s.facts.Agreement.documentKey(d)
-	if len(s.known) > 0 && key == s.last {
+	if s.asked && key == s.last {
 		return s.sees
 	}
 	sees, known := s.known[key]
 	if !known {
-		if s.request.Document = *d; s.plain {
-			sees, _ = s.facts.Agreement.evaluate(&s.request, actionSee, s.facts.AgreementVersion)
+		if s.plain {
+			s.request.Document = *d
+			sees, _ = s.facts.Agreement.evaluate(s.request, actionSee, s.facts.AgreementVersion)
 		} else {
 			sees = s.decide(d)
 		}
-		s.known[key] = sees
+		s.remember(key, sees)
 	}
-	s.last, s.sees = key, sees
+	s.asked, s.last, s.sees = true, key, sees
 	return sees
+}
+
+// remember notes an answer. The first needs no map, and at most custodians there is no other.
+func (s *Sight) remember(key documentKey, sees bool) {
+	if !s.asked {
+		return
+	}
+	if s.known == nil {
+		s.known = map[documentKey]bool{s.last: s.sees}
+	}
+	s.known[key] = sees
 }
 
 func (s *Sight) decide(d *Document) bool {
 	s.request.Document = *d
-	decision := Decide(s.request, s.facts)
+	decision := Decide(*s.request, s.facts)
 	return decision.Visible && decision.Permitted()
 }

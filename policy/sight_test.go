@@ -52,6 +52,11 @@ func TestASightAnswersAsDecideDoes(t *testing.T) {
 		}
 		first := drawWide(t)
 		s := NewSight(first, f)
+		var others *Sight // of the same user, asked in between about the same documents
+		if rapid.Bool().Draw(t, "another custodian") {
+			others = NewSight(first, drawWishFacts(t, named))
+			s = others.On(f)
+		}
 		for range rapid.IntRange(1, 12).Draw(t, "documents") {
 			r := first
 			r.Action = See
@@ -62,6 +67,9 @@ func TestASightAnswersAsDecideDoes(t *testing.T) {
 				r.Document.Confidentiality = 0
 			case 1:
 				r.Document.Subject = federation.Subject{}
+			}
+			if others != nil {
+				others.Sees(&r.Document)
 			}
 			d := Decide(r, f)
 			if got, want := s.Sees(&r.Document), d.Visible && d.Permitted(); got != want {
@@ -83,6 +91,23 @@ func TestASightAsksOnceAboutDocumentsThatAreAlike(t *testing.T) {
 	}
 	if len(s.known) != 2 {
 		t.Errorf("%d answers are known, want 2", len(s.known))
+	}
+}
+
+// What the agreement of one custodian has answered says nothing of another's, of documents that no rule tells apart.
+func TestSightsOfOneUserKnowNothingOfEachOther(t *testing.T) {
+	r, f := good(t)
+	f.Agreement = mustCompile(t, `permit (principal, action, resource);`)
+	one := NewSight(r, f)
+	if !one.Sees(&r.Document) {
+		t.Fatal("not seen where the agreement permits it")
+	}
+	f.Agreement = mustCompile(t, `forbid (principal, action, resource);`)
+	if one.On(f).Sees(&r.Document) {
+		t.Error("seen where the agreement forbids it")
+	}
+	if !one.Sees(&r.Document) {
+		t.Error("not seen any more")
 	}
 }
 
