@@ -38,6 +38,7 @@ func TestReadersOfOneRegion(t *testing.T) {
 		{"two PDFs side by side", (*story).readsTwoPDFsSideBySide},
 		{"with fingers", (*story).readsWithFingers},
 		{"a page that is still to come, on paper", (*story).printsAPageThatIsStillToCome},
+		{"a list of several sheets", (*story).printsAListOfSeveralSheets},
 		{"the timeline by keys", (*story).worksTheTimelineByKeys},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.acts(s.anew(t)) })

@@ -210,7 +210,7 @@ func (p *Portal) recordWish(w http.ResponseWriter, r *http.Request, s *session, 
 	case err != nil:
 		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Status: http.StatusUnprocessableEntity, Wrong: body.faults(err), Body: body})
 	default:
-		body.ReadBack, body.Against = paragraphs(reply.GetReadBack()), reply.GetConflicts()
+		body.ReadBack, body.Against = breaths(reply.GetReadBack()), reply.GetConflicts()
 		p.wishWith(w, r, s, askedForm[wishForm]{Of: of, Body: body})
 	}
 }
@@ -313,7 +313,7 @@ func (p *Portal) showReceipt(w http.ResponseWriter, r *http.Request, s *session,
 		looked = 0
 	}
 	body := receiptPage{
-		Path: "/wishes/" + of.Key, Self: "/wishes/" + of.Key + "/receipt/" + url.PathEscape(r.PathValue("directive")), Text: paragraphs(reply.GetText()), Recorded: moment(reply.GetRecorded()),
+		Path: "/wishes/" + of.Key, Self: "/wishes/" + of.Key + "/receipt/" + url.PathEscape(r.PathValue("directive")), Text: breaths(reply.GetText()), Recorded: moment(reply.GetRecorded()),
 		Agreed: reply.GetAgreed(), AgreedAt: moment(reply.GetCommitted()), Place: reply.GetIndex(), Complete: reply.GetComplete(), All: len(reply.GetSites()), ShowsHolders: s.user.Role != "records-staff",
 	}
 	for _, t := range reply.GetSites() {

@@ -40,10 +40,21 @@ func wording(a *assets) template.FuncMap {
 		"purposeLabel":      func(v string) string { return labelOf(purposes(), v) },
 		"relationshipLabel": func(v policy.RelationshipKind) string { return labelOf(relationships(), string(v)) },
 		"age":               Person.age,
+		"breaths":           breaths,
 		"add":               func(a, b int) int { return a + b },
 		"count":             countOf,
 		"typename":          typeName, "rolename": roleName, "size": sizeName, "digits": digitsOf,
 	}
+}
+
+// breaths breaks what a choice means into paragraphs: what it says, what it risks, and what an emergency is.
+func breaths(text string) []string {
+	text, risky := strings.CutSuffix(text, " "+policy.Risk)
+	out := paragraphs(text)
+	if at := strings.Index(policy.Risk, "In an emergency "); risky && at > 0 {
+		out = append(out, strings.TrimSpace(policy.Risk[:at]), policy.Risk[at:])
+	}
+	return out
 }
 
 func relationshipKind(text string) policy.RelationshipKind { return policy.RelationshipKind(text) }
