@@ -31,7 +31,7 @@ func Compile(text string) (*Agreement, error) {
 	}
 	list, err := cedar.NewPolicyListFromBytes("", []byte(text))
 	if err != nil {
-		return nil, &TextError{Faults: []Fault{parseFault(err)}}
+		return nil, &TextError{Faults: []Fault{parseFault(text, err)}}
 	}
 	if len(list) == 0 {
 		return nil, &TextError{Faults: []Fault{{1, 1, "the agreement has no rule"}}}
@@ -76,18 +76,60 @@ func (a *Agreement) name(list cedar.PolicyList) []Fault {
 	return faults
 }
 
-var parsePosition = regexp.MustCompile(`^parse error at (?:<input>|[^:"]*)?:?(\d+):(\d+) `)
+var (
+	parsePosition = regexp.MustCompile(`^parse error at (?:<input>|[^:"]*)?:?(\d+):(\d+) `)
+	parseExact    = regexp.MustCompile(`^"(?:[^"\\]|\\.)*": (exact )?got (.*) want (\S+)$`)
+)
 
-// parseFault takes line and column out of the parser's message.
-func parseFault(err error) Fault {
+// parseFault takes line and column out of the parser's message, and puts the message into words.
+func parseFault(text string, err error) Fault {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if m := parsePosition.FindStringSubmatch(e.Error()); m != nil {
 			line, _ := strconv.Atoi(m[1]) // digits by the pattern
 			column, _ := strconv.Atoi(m[2])
-			return Fault{line, column, strings.TrimPrefix(e.Error(), m[0])}
+			return parseWords(text, Fault{line, column, strings.TrimPrefix(e.Error(), m[0])})
 		}
 	}
 	return Fault{1, 1, err.Error()}
+}
+
+// parseWords says what stands in place of what. The parser has gone on by a word when it misses one, and its place is of that.
+func parseWords(text string, f Fault) Fault {
+	m := parseExact.FindStringSubmatch(f.Text)
+	switch {
+	case m == nil:
+		if said, early := strings.CutPrefix(f.Text, `"": `); early {
+			f.Text = "the text ends too early: " + said
+		}
+		return f
+	case m[2] == "":
+		f.Text = fmt.Sprintf("the text ends where %q must follow", m[3])
+		return f
+	}
+	f.Text = fmt.Sprintf("%s stands where %q must", m[2], m[3])
+	if m[1] != "" {
+		if i := strings.LastIndex(text[:offsetOf(text, f.Line, f.Column)], m[2]); i >= 0 {
+			f.Line, f.Column = lineColumn(text, i)
+		}
+	}
+	return f
+}
+
+// offsetOf is where a line and column are, which count from 1; the end of text where it has not so many.
+func offsetOf(text string, line, column int) int {
+	i := 0
+	for ; line > 1; line-- {
+		n := strings.IndexByte(text[i:], '\n')
+		if n < 0 {
+			return len(text)
+		}
+		i += n + 1
+	}
+	for ; column > 1 && i < len(text); column-- {
+		_, n := utf8.DecodeRuneInString(text[i:])
+		i += n
+	}
+	return i
 }
 
 // checkShape refuses text on which the recursive parser would take too much of the stack: rules are short and nesting is

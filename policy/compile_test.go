@@ -17,7 +17,12 @@ func TestTextIsRefusedWithItsPlace(t *testing.T) {
 		says         string
 	}{
 		{"empty", "", 1, 1, "no rule"},
-		{"syntax", "permit (principal, action, resource)\nwhen { true } }", 2, 16, ""},
+		{"syntax", "permit (principal, action, resource)\nwhen { true } }", 2, 15, `} stands where ";" must`},
+		{"a word too many", "permit (principal, action,\n  resource) whenever { true };", 2, 13, `whenever stands where ";" must`},
+		{"a word in another script", "// für\npermit (principal \"é\"); // \"é\"", 2, 19, `"é" stands where "," must`},
+		{"ends in the head", "permit (principal", 1, 18, `the text ends where "," must follow`},
+		{"ends in a condition", "permit (principal, action, resource) when {\n", 2, 1, "the text ends too early: invalid primary"},
+		{"no comma in a set", `permit (principal, action in [Action::"see" Action::"open"], resource);`, 1, 45, `Action stands where "," must`},
 		{"misspelt attribute", "\n permit (principal, action, resource) when { resource.kind == \"x\" };", 2, 2, "kind"},
 		{"unknown action", `permit (principal, action == Action::"read", resource);`, 1, 1, "read"},
 		{"unknown role", "permit (principal, action, resource) when {\n  principal in Role::\"docter\" };", 2, 16, "docter"},
