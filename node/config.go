@@ -233,10 +233,10 @@ func (s Settings) Check(data string) error {
 		add("advertise: %s listens on every address of this machine, so say by which one others reach it: --advertise host:port", s.Listen)
 	}
 	if d := time.Duration(s.Lease); d != 0 && (d < 2*time.Second || d > time.Minute) {
-		add("lease: %v is not within 2s and 60s", d)
+		add("lease: %v is not between 2s and 60s", d)
 	}
 	if d := time.Duration(s.Election); d != 0 && (d < 50*time.Millisecond || d > time.Minute) {
-		add("election: %v is not within 50ms and 60s", d)
+		add("election: %v is not between 50ms and 60s", d)
 	}
 	if s.Metrics != "" {
 		if err := checkAddress(s.Metrics); err != nil {

@@ -49,11 +49,11 @@ func (s Settings) checkReviews(data string) []string {
 		"watch: quota_user": s.Watch.QuotaUser, "watch: quota_trust": s.Watch.QuotaTrust,
 	} {
 		if v < 0 || v > 1_000_000 {
-			add("%s: %d is not within 1 and 1000000 (0: the default)", name, v)
+			add("%s: %d is not between 1 and 1000000 (0: the default)", name, v)
 		}
 	}
 	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Minute || d > 90*24*time.Hour) {
-		add("review: within: %v is not within 1m and 2160h", d)
+		add("review: within: %v is not between 1m and 2160h", d)
 	}
 	for _, rule := range s.Watch.Off {
 		if !slices.Contains(softRules, rule) {

@@ -40,7 +40,7 @@ func (n *Node) Invite(ctx context.Context, q *admin.InviteRequest) (*admin.Invit
 	const year = 365 * 24 * time.Hour
 	life := invitationLife
 	if s := q.GetValidSeconds(); s < 0 || s > int64(year/time.Second) {
-		return nil, admin.Errorf(admin.CodeBadInput, "--valid of %d seconds is not within one second and one year", s)
+		return nil, admin.Errorf(admin.CodeBadInput, "--valid of %d seconds is not between one second and one year", s)
 	} else if s > 0 {
 		life = time.Duration(s) * time.Second
 	}

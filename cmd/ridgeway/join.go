@@ -171,7 +171,7 @@ JSON: invitation, check_words, trust, expires; with --revoke: revoked.`,
 				return others
 			}
 			if cmd.Flag("valid").Changed && valid < time.Second {
-				return admin.Errorf(admin.CodeBadInput, "--valid %v is not within one second and one year, such as 48h", valid)
+				return admin.Errorf(admin.CodeBadInput, "--valid %v is not between one second and one year, such as 48h", valid)
 			}
 			return a.ask(cmd.Context(), func(c admin.AdminClient) error {
 				if revoke {

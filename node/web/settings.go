@@ -108,10 +108,10 @@ func (s Settings) Check(trial bool) []string {
 		}
 	}
 	if s.Idle < 0 || s.Idle > 60 {
-		add("idle_minutes: %d is not within 1 and 60", s.Idle)
+		add("idle_minutes: %d is not between 1 and 60", s.Idle)
 	}
 	if s.Session < 0 || s.Session > 12*60 {
-		add("session_minutes: %d is not within 1 and 720", s.Session)
+		add("session_minutes: %d is not between 1 and 720", s.Session)
 	}
 	if len(s.Personas)+len(s.PatientPersonas) > 0 {
 		return append(wrong, s.checkPersonas(trial)...)
