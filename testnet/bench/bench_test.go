@@ -5,11 +5,9 @@ import (
 	"errors"
 	"io"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -138,25 +136,14 @@ func TestUnknownBenchmarkIsRefused(t *testing.T) {
 }
 
 func TestRequestThatIsHeldUpCountsFromWhenItWasDue(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	const rate, held = 1000, 30 * time.Millisecond
-	var group sync.WaitGroup
-	group.Go(func() {
-		if err := errors.Join(send([]*os.File{w}, rate, 20*time.Millisecond), w.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	took, err := serveArrivals(r, 0, func(_, call int) error {
+	took, err := arriving(20*time.Millisecond, 1, rate, func(_, call int) error {
 		for began := monotonic(); call == 0 && monotonic()-began < held; {
 			runtime.Gosched()
 		}
 		return nil
 	})
-	group.Wait()
-	if err := errors.Join(err, r.Close()); err != nil || len(took) != 20 {
+	if err != nil || len(took) != 20 {
 		t.Fatalf("%d calls, %v", len(took), err)
 	}
 	// the others came meanwhile, the last of them 19 ms after the first
@@ -164,5 +151,35 @@ func TestRequestThatIsHeldUpCountsFromWhenItWasDue(t *testing.T) {
 		if least := milliseconds(held) - float64(i)*1000/rate; ms < least {
 			t.Errorf("call %d counts for %g ms, at least %g", i, ms, least)
 		}
+	}
+}
+
+// TestRequestsArriveEvenly: each client has its own, none is called before it is due, and all that were due are.
+func TestRequestsArriveEvenly(t *testing.T) {
+	const clients, rate = 4, 2000
+	var calls [clients]int
+	took, err := arriving(50*time.Millisecond, clients, rate, func(client, call int) error {
+		if call != calls[client] {
+			t.Errorf("client %d: call %d after %d", client, call, calls[client])
+		}
+		calls[client]++
+		return nil
+	})
+	if err != nil || len(took) != 100 || slices.Min(took) < 0 {
+		t.Errorf("%d calls, the first %g ms after it was due, %v", len(took), slices.Min(took), err)
+	}
+	for client, n := range calls {
+		if n != 25 {
+			t.Errorf("client %d: %d calls", client, n)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := arriving(50*time.Millisecond, clients, rate, func(client, _ int) error {
+		if client == 2 {
+			return broken
+		}
+		return nil
+	}); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -124,8 +124,6 @@ func runChild(ctx context.Context, args []string, in io.Reader, out, diag io.Wri
 			err = childFill(ctx, args[1], out)
 		case "wire":
 			err = childWire(ctx, args[1:], in, out)
-		case "arrivals":
-			err = childArrivals(args[1:])
 		}
 	}
 	if err != nil {

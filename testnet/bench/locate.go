@@ -156,8 +156,8 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	return append(rows, append(growth, e.publishing(small, large))...), err
 }
 
-// halfLoad measures the slowest calls at half of what can be served of requests that arrive from outside, which is less than clients
-// inside can call (inside, a second): whoever hands requests in and wakes who serves them runs on the same processors. Beside them
+// halfLoad measures the slowest calls at half of what can be served of requests that arrive, which is less than clients that never wait
+// can call (inside, a second): to wait for a request and be woken takes of the same processors. Beside them
 // stand calls that only compute for as long and calls that are answered at once: what the machine adds of itself, and of whatever else
 // runs on it, is in all three.
 func (e *env) halfLoad(ctx context.Context, s *searcher, inside float64) (row, error) {
@@ -199,7 +199,7 @@ func (e *env) halfLoad(ctx context.Context, s *searcher, inside float64) (row, e
 		taken = append(taken, processors().since(before).stolen())
 	}
 	r := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, computing, "calls that only compute", true)
-	r = r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread, from a process of their own; each counts from when it was due", thousands(int64(rate)))
+	r = r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread; each counts from when it was due", thousands(int64(rate)))
 	return r.noted("calls that are answered at once: %s; the host took %.1f %% of the processors", figure(nothing.median(), "ms"), taken.median()), nil
 }
 
