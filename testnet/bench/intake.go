@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -33,9 +32,7 @@ func benchIntake(ctx context.Context, e *env) ([]row, error) {
 		return nil, err
 	}
 	defer clean()
-	// Three nodes share this process. As three processes each would have the runtime's full number, and a write to a mapped
-	// file holds one for as long as the disk takes.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(nodes * runtime.NumCPU()))
+	defer asProcesses()()
 	n := e.few(5000, 200)
 	seed, published := uint64(0), series{}
 	ours := func(ctx context.Context) (float64, error) {

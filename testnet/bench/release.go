@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -50,6 +51,14 @@ func (e *env) region(ctx context.Context, network *testnet.Network) (*testnet.Re
 		_ = r.Close() // what was measured has been measured
 		_ = os.RemoveAll(dir)
 	}, nil
+}
+
+// asProcesses lets the runtime run as much Go at once as it would in a process for each node, until the function returned is called.
+// Where many write files at the same time, each write holds one of the runtime's places for as long as the disk takes; the nodes,
+// which have as many as there are processors each in life, would share those of one here, and with whoever stores what was received.
+func asProcesses() func() {
+	before := runtime.GOMAXPROCS(nodes * runtime.NumCPU())
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // tireless are bounds for a reader who asks for more within a minute than people do in a year: it is not to be refused, nor

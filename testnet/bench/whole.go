@@ -27,6 +27,7 @@ func benchThousand(ctx context.Context, e *env) ([]row, error) {
 		return nil, err
 	}
 	defer clean()
+	defer asProcesses()()
 	n := e.few(1000, 64)
 	ids, err := keepAll(ctx, r, n, 100_000, 4)
 	if err != nil {
