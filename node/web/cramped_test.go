@@ -1,8 +1,8 @@
 package web_test
 
 // cramped finds what does not fit where it stands: a choice that runs under the arrow of its list, a line of text that goes beyond its
-// box, a note that is narrower than its place, tools in more rows than two where there is room, and headings of numbers that do not
-// stand over them.
+// box, a note that is narrower than its place, tools in more rows than two where there is room, headings of numbers that do not
+// stand over them, and a menu that is out of line.
 const cramped = `(() => {
 	const out = [], pen = document.createElement('canvas').getContext('2d')
 	const seen = e => e.getClientRects().length > 0
@@ -20,6 +20,8 @@ const cramped = `(() => {
 		const rows = new Set([...bar.querySelectorAll('.rw-tool')].filter(e => seen(e) && e.offsetHeight > 20).map(e => Math.round(e.getBoundingClientRect().top / 12)))
 		if (rows.size > 2) out.push(rows.size + ' rows of tools')
 	}
+	const menu = document.querySelector('.nhsuk-header__navigation-link'), name = document.querySelector('.nhsuk-header__service-name')
+	if (menu && innerWidth >= 820 && Math.abs(menu.getBoundingClientRect().left - name.getBoundingClientRect().left) > 4) out.push('the menu is out of line')
 	for (const h of [...document.querySelectorAll('th.rw-right')].filter(e => seen(e) && e.offsetWidth > 1)) if (getComputedStyle(h).textAlign !== 'right') out.push('heading ' + h.textContent + ' stands beside its numbers')
 	return out
 })()`
