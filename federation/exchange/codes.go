@@ -61,7 +61,11 @@ func refusalOfReset(err error) (*Refusal, bool) {
 	}
 	for _, c := range codes {
 		if c.reset == reset.Code {
-			return refuse(c.outcome, nil), true
+			r := refuse(c.outcome, nil)
+			if r.Outcome == policy.Denied {
+				r.Text = cutOff
+			}
+			return r, true
 		}
 	}
 	return nil, false

@@ -39,6 +39,9 @@ var (
 // EmergencyOver is what a user is told of a document that only an emergency has opened, once its time has run out.
 const EmergencyOver = "The emergency that was declared is over."
 
+// cutOff is the text of a refusal that ends a release under way: the custodian says no more than the outcome then.
+const cutOff = "The trust that holds this document stopped sending it, because it is no longer shared with you. Ask for it again to be told why."
+
 // errUnproven is that this node's copy of the agreed state was never proven to be recent.
 var errUnproven = errors.New("the copy of the agreed state was not proven to be whole since it was opened")
 

@@ -137,6 +137,9 @@ func TestCodesAreMappedBothWays(t *testing.T) {
 		if !ok || r.Outcome != o || !errors.Is(r, sentinel(o)) {
 			t.Errorf("reset of %s comes back as %v", o, r)
 		}
+		if want := map[bool]string{true: cutOff, false: o.Safe()}[o == policy.Denied]; r.Text != want {
+			t.Errorf("reset of %s is told as %q, want %q", o, r.Text, want)
+		}
 		if code := fmt.Sprint(wireCode(o), resetCode(o)); seen[code] {
 			t.Errorf("%s shares its codes", o)
 		} else {
