@@ -59,6 +59,7 @@ func benchRegister(ctx context.Context, e *env) ([]row, error) {
 // its trust is not written; intake measures that.
 func benchSingle(ctx context.Context, e *env) ([]row, error) {
 	const clients = 64
+	defer asProcesses()()
 	r, clean, err := e.group(ctx, 3, 0)
 	if err != nil {
 		return nil, err
