@@ -164,6 +164,7 @@ func (d *DB) commitGroup(group []*Pending) {
 				err = d.fail(err)
 			}
 			d.finish(group[:limit], err)
+			d.letGo()
 			group, limit = group[limit:], len(group)-limit
 		case bad < 0:
 			txn.Discard()

@@ -36,6 +36,7 @@ type guard struct {
 
 	mems     []*openLog // ascending; Badger appends to the last
 	values   *openLog   // the value log file that Badger appends to
+	written  written    // of the value log
 	sealed   *sealedList
 	resealed bool // sealed differs from the list on the disk
 
@@ -87,7 +88,7 @@ func (g *guard) followValues() error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		state, werr := walkLog(g.values.f, g.values.logState, 0, func(*logEntry) error { return nil })
+		state, werr := walkLog(g.values.f, g.values.logState, 0, func(e *logEntry) error { return g.written.note(g.values.logName, e) })
 		if werr != nil {
 			return werr
 		}

@@ -26,10 +26,13 @@ func TestHintsChangeNothing(t *testing.T) {
 	defer func() { _ = unix.Munmap(mapped) }()
 	for _, at := range []int{0, 1, 4095, 4096, 60 << 10, 64 << 10, 1<<20 - 1, 1 << 20} {
 		ReadAhead(mapped[:at], 256<<10)
+		LetGo(mapped[at:], 256<<10)
 	}
 	heap := make([]byte, 10, 20<<10)
 	ReadAhead(heap, 1<<20)
 	ReadAhead(nil, 1<<20)
+	LetGo(heap, 1<<20)
+	LetGo(nil, 1<<20)
 	WriteBack(f, 0, 1<<30)
 	for i, b := range mapped[:64<<10] {
 		if b != 0 {
