@@ -50,6 +50,9 @@ func encodeEntries(rows []row) []byte {
 // splitEntries returns the entries of a block, which lie in b; nil when it is not one.
 func splitEntries(_ uint64, b []byte) [][]byte {
 	count := blockCount(b, 4)
+	if count == 0 {
+		return nil
+	}
 	ends, sealed := b[4:4+4*count], b[4+4*count:]
 	out := make([][]byte, count)
 	begin := uint32(0)
@@ -69,7 +72,7 @@ func splitEntries(_ uint64, b []byte) [][]byte {
 // splitHashes returns the hashes of each entry of a block, which lie in b; nil when it is not one.
 func splitHashes(last uint64, b []byte) [][]byte {
 	count := blockCount(b, hashSize)
-	if uint64(count) > last+1 {
+	if count == 0 || uint64(count) > last+1 {
 		return nil
 	}
 	rest := b[4:]

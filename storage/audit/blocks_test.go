@@ -261,6 +261,7 @@ func FuzzSplitBlock(f *testing.F) {
 	f.Add(uint64(11), encodeEntries(rows))
 	f.Add(uint64(11), fr.addAll([]byte{0, 0, 0, 5}, rows))
 	f.Add(uint64(0), []byte{0, 0, 0, 1, 0, 0, 0, 0})
+	f.Add(uint64(72), []byte{0})
 	f.Add(uint64(1<<40), []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, last uint64, b []byte) {
 		last %= maxCount
