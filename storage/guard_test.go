@@ -385,7 +385,7 @@ func FuzzWalkLogNeverFailsOrRunsOver(f *testing.F) {
 		if err != nil || st.end > int64(len(b)) {
 			t.Fatalf("%v, %v", st, err)
 		}
-		if _, err := survey(bytes.NewReader(b), "x", logHeaderSize, int64(len(b))); err != nil {
+		if _, _, err := survey(bytes.NewReader(b), "x", logHeaderSize, int64(len(b))); err != nil {
 			t.Fatal(err)
 		}
 	})

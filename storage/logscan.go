@@ -213,10 +213,10 @@ func walkLog(r io.ReaderAt, state logState, limit int64, visit func(e *logEntry)
 
 // survey lists the damage in a log between off, where an entry is bad, and end, and the keys that it touches as far
 // as the entries' heads still tell them. It finds the next good entry by the length that the bad one claims or, where
-// that leads nowhere, by trying every offset.
-func survey(r io.ReaderAt, name string, off, end int64) ([]Damage, error) {
+// that leads nowhere, by trying every offset. It returns where it has come to as well: behind end where a good entry
+// goes on there.
+func survey(r io.ReaderAt, name string, off, end int64) (found []Damage, upTo int64, err error) {
 	l := newLogReader(r)
-	var found []Damage
 	for off < end {
 		e, _, err := l.entry(off)
 		if err == nil {
@@ -224,12 +224,12 @@ func survey(r io.ReaderAt, name string, off, end int64) ([]Damage, error) {
 			continue
 		}
 		if !errors.Is(err, errBadEntry) {
-			return nil, err
+			return nil, 0, err
 		}
 		d := Damage{File: name, Offset: off, Reason: "entry does not match its checksum"}
 		next, key, err := resync(l, off, end)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if key != nil {
 			d.Keys = [][]byte{key}
@@ -240,7 +240,7 @@ func survey(r io.ReaderAt, name string, off, end int64) ([]Damage, error) {
 		found = append(found, d)
 		off = next
 	}
-	return found, nil
+	return found, off, nil
 }
 
 // resync returns where after the bad entry at off the next good one starts, end when there is none, and the bad

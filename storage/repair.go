@@ -220,7 +220,8 @@ func repairValues(path, keep string) (logState, error) {
 	if err != nil {
 		return logState{}, err
 	}
-	gaps, err := survey(f, filepath.Base(path), state.end, end)
+	// The checksum of the last entry may end in zeros, which are part of it.
+	gaps, end, err := survey(f, filepath.Base(path), state.end, end)
 	if err != nil {
 		return logState{}, err
 	}

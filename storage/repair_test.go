@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -98,6 +99,40 @@ func TestFillerEntriesFitEveryGap(t *testing.T) {
 		if err != nil || e.size != n || e.meta != metaDelete {
 			t.Fatalf("%d: %+v, %v", n, e, err)
 		}
+	}
+}
+
+// TestRepairKeepsALastEntryThatEndsInZero: what follows the last entry of a log are zeros as well, and one checksum in 256 ends in one.
+func TestRepairKeepsALastEntryThatEndsInZero(t *testing.T) {
+	entryOf := func(n int64) []byte {
+		b, err := fillerEntry(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	last := entryOf(200)
+	for n := int64(201); last[len(last)-1] != 0; n++ {
+		last = entryOf(n)
+	}
+	bad := entryOf(100)
+	bad[50] ^= 1
+	log := slices.Concat(make([]byte, logHeaderSize), entryOf(300), bad, last)
+	for name, behind := range map[string]int{"ended": 0, "not ended": 5000} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "000001.vlog")
+			if err := os.WriteFile(path, slices.Concat(log, make([]byte, behind)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			state, err := repairValues(path, t.TempDir())
+			if err != nil || state.end != int64(len(log)) {
+				t.Fatalf("good up to %d of %d bytes, %v", state.end, len(log), err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil || len(b) != len(log) || !bytes.Equal(b[len(b)-len(last):], last) {
+				t.Errorf("%d bytes are left of %d, %v", len(b), len(log), err)
+			}
+		})
 	}
 }
 

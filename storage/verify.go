@@ -68,7 +68,7 @@ func verifyLog(dir string, name logName, want logState) ([]Damage, error) {
 	if state == want {
 		return nil, nil
 	}
-	found, err := survey(f, name.String(), min(max(state.end, logHeaderSize), want.end), want.end)
+	found, _, err := survey(f, name.String(), min(max(state.end, logHeaderSize), want.end), want.end)
 	if err != nil {
 		return nil, err
 	}
