@@ -60,7 +60,7 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 	case !a.Vouch.IsZero() && !a.Vouch.covers(a):
 		return Assertion{}, denied("vouches for another relationship, or at another time")
 	case skew > maxSkew || skew < -maxSkew:
-		return Assertion{}, denied("assertion is %s off this node's clock", skew.Round(time.Second))
+		return a, apart(skew) // all else about it was believed: who asks is told, and stands in the log
 	}
 	first, err := c.replays.first(a, now)
 	if err != nil {
@@ -70,6 +70,19 @@ func (c *Custodian) believe(from caller, signed []byte) (Assertion, *Refusal) {
 		return a, denied("assertion was used before on this connection")
 	}
 	return a, nil
+}
+
+// apart is the refusal of what was asserted by a clock that is skew ahead of this node's. It says nothing of the document, which was
+// not looked for; without it users would be told of rules, and nobody would look at the clocks.
+func apart(skew time.Duration) *Refusal {
+	way := "ahead of"
+	if skew < 0 {
+		way = "behind"
+	}
+	refusal := refuse(policy.Denied, fmt.Errorf("assertion is %s off this node's clock", skew.Round(time.Second)))
+	refusal.Text = fmt.Sprintf("The clock of the trust that asks is %s %s the clock of the trust that holds the document, and nothing is believed over more than %s. "+
+		"No rule has refused. Have IT of both trusts put the clocks of these two machines right, then ask again.", skew.Abs().Round(time.Second), way, maxSkew)
+	return refusal
 }
 
 // undecided is the answer of a node whose copy of the agreed state was not proven to be whole since it was opened: what is not in

@@ -145,12 +145,18 @@ func TestAssertionThatIsNotToBeBelievedIsRefused(t *testing.T) {
 			w.prove()
 			q := requestFor(w.publish([]byte("secret")))
 			tt.set(w)
-			if _, err := w.client.Fetch(context.Background(), q, noSink(t)); !errors.Is(err, tt.want) {
+			_, err := w.client.Fetch(context.Background(), q, noSink(t))
+			if !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
 			w.wg.Wait()
-			if e := w.audit.last(); e.Kind != Refused || !strings.Contains(e.Detail, tt.detail) {
+			e := w.audit.last()
+			if e.Kind != Refused || !strings.Contains(e.Detail, tt.detail) {
 				t.Errorf("entry %s %q, want %q", e.Kind, e.Detail, tt.detail)
+			}
+			r, _ := errors.AsType[*Refusal](err)
+			if aboutClocks := strings.HasSuffix(tt.detail, "clock"); r == nil || strings.Contains(r.Text, "31s") != aboutClocks || aboutClocks && e.User != q.User {
+				t.Errorf("%q is told, and the entry is of %q: of clocks the user hears, and of nothing else", r, e.User)
 			}
 		})
 	}
