@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,49 @@ func TestEmergencyIsBelievedWithinItsTimeOnly(t *testing.T) {
 		t.Errorf("%v, %v, %v", end, err, got)
 	}
 	ownTransferEndsWithTheEmergency(t, n)
+}
+
+// A quota holds nobody up who has declared an emergency for the patient, also for documents that the rules permit anyway; it holds
+// up exports, other patients and whoever says that an emergency which is over still counts.
+func TestAQuotaHoldsNoEmergencyUp(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, func(o *Options) { o.Settings.Watch.QuotaUser = 1 })
+	admit := func(patient byte, until time.Duration, export bool) error {
+		a := exchange.Assertion{
+			Trust: "RAS", User: "ada", Role: "doctor", Export: export,
+			Subject: federation.Subject{patient}, Document: federation.NewDocumentID(n.Trust(), federation.DocumentKey{patient}),
+		}
+		if until != 0 {
+			a.Emergency = emergencyText(&review{Until: time.Now().Add(until).UTC().Truncate(time.Microsecond), Reason: "unconscious in resus, no history"})
+		}
+		return n.misuse.admit(t.Context(), a, false)
+	}
+	for _, tt := range []struct {
+		name    string
+		patient byte
+		until   time.Duration
+		export  bool
+		refused bool
+	}{
+		{name: "the first", patient: 1},
+		{name: "one too many", patient: 2, refused: true},
+		{name: "in an emergency that is over", patient: 2, until: -time.Second, refused: true},
+		{name: "to be kept in another system", patient: 2, until: time.Minute, export: true, refused: true},
+		{name: "in an emergency", patient: 2, until: time.Minute},
+		{name: "another, without one", patient: 3, refused: true},
+	} {
+		err := admit(tt.patient, tt.until, tt.export)
+		refusal, _ := errors.AsType[*exchange.Refusal](err)
+		if (err != nil) != tt.refused || tt.refused && (refusal == nil || refusal.Outcome != policy.TooMany || !strings.Contains(refusal.Text, "In an emergency declare one for this patient")) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if tt.refused != (refusal != nil && strings.Contains(refusal.Text, "to this user within an hour as one user may have")) {
+			t.Errorf("%s: it does not say whose quota it is: %v", tt.name, refusal)
+		}
+	}
+	if !slices.ContainsFunc(n.reviews.list(false), func(r *review) bool { return r.Kind == glassKind && r.Subject == federation.Subject{2} }) {
+		t.Error("nobody is to review the emergency that passed the quota")
+	}
 }
 
 // ownTransferEndsWithTheEmergency: whoever asks holds itself to the end of what it declared, whatever the custodian does.

@@ -52,10 +52,19 @@ const (
 	quotaUser      = 100
 	quotaTrust     = 1000
 
+	quotaEnds = " Those that were released already can be opened again, others once an hour has passed since the earlier ones. " +
+		"In an emergency declare one for this patient; otherwise ask the privacy officer of the trust that holds the document."
+
 	misuseHour = time.Hour
 	// misuseRecall is how many audit entries are read at the start to know what was released within the last hour.
 	misuseRecall = 200_000
 )
+
+// quotaWords are what a user is told of a quota; how high it is, is told where it is reviewed.
+var quotaWords = map[string]string{
+	ruleUserQuota:  "Documents of as many patients were released to this user within an hour as one user may have." + quotaEnds,
+	ruleTrustQuota: "Documents of as many patients were released to this user's trust within an hour as one trust may have." + quotaEnds,
+}
 
 // person is a member of staff; without a user it is the whole trust.
 type person struct {
@@ -179,13 +188,19 @@ func (m *misuse) count(in map[person]*seenPatients, who person, s federation.Sub
 func (m *misuse) admit(ctx context.Context, a exchange.Assertion, glass bool) error {
 	now := time.Now()
 	rule, text := m.quota(a, glass, now)
+	if rule != "" && a.Emergency != "" && !a.Export {
+		// The ordinary rules permit it, so that the glass was not broken for it; whoever has declared an emergency waits for no quota.
+		if _, err := m.node.onEmergency(ctx, a); err == nil {
+			rule, text = m.quota(a, true, now)
+		}
+	}
 	if rule != "" {
 		who := person{a.Trust, a.User}
 		if rule == ruleTrustQuota {
 			who.user = ""
 		}
 		m.suspect(ctx, rule, who, federation.Subject{}, now.Truncate(misuseHour), "%s", text)
-		return &exchange.Refusal{Outcome: policy.TooMany, Text: policy.TooMany.Safe(), Cause: errors.New(text)}
+		return &exchange.Refusal{Outcome: policy.TooMany, Text: quotaWords[rule], Cause: errors.New(text)}
 	}
 	m.lookFor(ctx, person{a.Trust, a.User}, a.Subject, a.Relationship, fetching{a.Transfer, a.Document})
 	return nil
