@@ -81,7 +81,7 @@ func newMailer(s SMTPSettings) (*mailer, error) {
 func (m *mailer) send(ctx context.Context, t Notice) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.settings.Server)
 	if err != nil {
-		return fmt.Errorf("reach the mail server: %w", err)
+		return fmt.Errorf("the mail server %s cannot be reached: check that it runs and that notify: smtp: server names it (%w)", m.settings.Server, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whoever waits on it hears of it
 	defer stop()
@@ -107,22 +107,22 @@ func (m *mailer) talk(c *smtp.Client, t Notice) error {
 	switch {
 	case secured:
 		if err := c.StartTLS(&tls.Config{ServerName: m.host, RootCAs: m.roots, MinVersion: tls.VersionTLS12}); err != nil {
-			return fmt.Errorf("TLS with the mail server: %w", err)
+			return m.certificateProblem(err)
 		}
 	case !m.settings.AllowPlain:
-		return errors.New("the mail server offers no TLS, and allow_plain is not set")
+		return errors.New("the mail server offers no TLS, so that nothing is sent to it: have it offer STARTTLS, or set notify: smtp: allow_plain where it is on this machine")
 	}
 	if m.settings.User != "" {
 		if err := c.Auth(smtp.PlainAuth("", m.settings.User, m.password, m.host)); err != nil {
-			return fmt.Errorf("sign in at the mail server: %w", err)
+			return fmt.Errorf("the mail server does not let this node sign in: check notify: smtp: user and password_file (%w)", err)
 		}
 	}
 	if err := c.Mail(m.settings.From); err != nil {
-		return fmt.Errorf("sender: %w", err)
+		return m.unwilling("sender "+m.settings.From, err)
 	}
 	for _, to := range m.settings.To {
 		if err := c.Rcpt(to); err != nil {
-			return fmt.Errorf("recipient: %w", err)
+			return m.unwilling("recipient "+to, err)
 		}
 	}
 	w, err := c.Data()
@@ -136,6 +136,35 @@ func (m *mailer) talk(c *smtp.Client, t Notice) error {
 		return fmt.Errorf("the mail server did not take it: %w", err)
 	}
 	return nil
+}
+
+// certificateProblem says what of the mail server's certificate is not right, and who can put it right.
+func (m *mailer) certificateProblem(err error) error {
+	signer := "its issuer's certificate is not among those that this machine trusts: name a file that has it in notify: smtp: ca_file"
+	if m.settings.CAFile != "" {
+		signer = "none of the certificates in notify: smtp: ca_file has signed it: put its issuer's certificate there"
+	}
+	wrong := ""
+	if named, ok := errors.AsType[x509.HostnameError](err); ok {
+		wrong = "it is not for " + oneLine(named.Host, maxHeader) + ": let notify: smtp: server name the server as its certificate does, or give the server one for this name"
+	} else if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		wrong = signer
+	} else if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		wrong = "it has run out, or is not valid yet: have it renewed, and check this machine's clock"
+	}
+	if wrong == "" {
+		return fmt.Errorf("TLS with the mail server: %w", err)
+	}
+	return fmt.Errorf("the mail server's certificate is refused, and nothing was sent: %s (%w)", wrong, err)
+}
+
+// unwilling says that the mail server does not take a mail from, or for, somebody.
+func (m *mailer) unwilling(who string, err error) error {
+	next := "check the address in notify: smtp, and what the server lets this node send"
+	if m.settings.User == "" {
+		next += "; it may ask for user and password_file"
+	}
+	return fmt.Errorf("the mail server does not accept the %s: %s (%w)", who, next, err)
 }
 
 // message is the mail (RFC 5322). Whatever a notice may come to say, it is one line of a header, and what it is in the text.
