@@ -68,7 +68,7 @@ func (w words) gist(d *Directive) string {
 }
 
 func (w words) objection(d federation.Directive) []string {
-	out := []string{w.nobody(d.Scope) + " may see " + w.what(d.Scope) + why(d.Scope) + "."}
+	out := append([]string{w.nobody(d.Scope) + " may see " + w.what(d.Scope) + why(d.Scope) + "."}, doubtful(d.Scope)...)
 	for _, e := range d.Except {
 		both := narrowed(d.Scope, e)
 		if !aboutDocument(&e, nil) && e.Purpose == "" {
@@ -94,9 +94,28 @@ func (w words) consent(d federation.Directive) []string {
 		if aboutDocument(&e, nil) {
 			what = w.what(both)
 		}
-		out = append(out, "But "+uncapital(w.nobody(both))+" may see "+what+why(both)+".")
+		out = append(append(out, "But "+uncapital(w.nobody(both))+" may see "+what+why(both)+"."), doubtful(e)...)
 	}
 	return append(out, "The trust that holds a record must allow it too.", "If another choice of yours says no to more than this, that no still counts.")
+}
+
+// doubtful says what is refused because nothing says that it is not meant.
+func doubtful(s federation.Scope) []string {
+	var lacks []string
+	if s.Category != "" {
+		lacks = append(lacks, "say what it is filed under")
+	}
+	if !s.From.IsZero() || !s.To.IsZero() {
+		lacks = append(lacks, "have a date")
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	lack := strings.Join(lacks, " or does not ")
+	if s.Document != "" {
+		return []string{"Where this document does not " + lack + ", it is kept back too."}
+	}
+	return []string{"A record that does not " + lack + " is kept back too, because it may be one of these."}
 }
 
 // narrowed returns what an exception leaves out of a scope: both hold there.
