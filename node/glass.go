@@ -59,7 +59,7 @@ func (n *Node) BreakGlass(ctx context.Context, q *admin.BreakGlassRequest) (*adm
 		return nil, err
 	}
 	if r, found := n.reviews.granted(n.Trust(), who.GetUser(), subjects, now); found && r.open() { // said twice; what was judged is not the review of another
-		return &admin.BreakGlassReply{Id: r.ID, Until: r.Until.UnixMicro(), Told: []string{string(n.Trust())}}, nil
+		return n.declared(r), nil
 	}
 	r := &review{
 		Kind: glassKind, User: who.GetUser(), Trust: n.Trust(), Role: who.GetRole(), Subject: subject, Reason: reason, At: now, Until: now.Add(glassTime),
@@ -80,14 +80,12 @@ func (n *Node) declare(ctx context.Context, r *review, who *admin.Asker, custodi
 	if err := n.noteGlass(ctx, r, who, policy.Permit, "emergency "+r.ID+" until "+r.Until.Format(time.RFC3339)+": "+r.Reason); err != nil {
 		return nil, err
 	}
+	r.Told = custodians
 	if _, err := n.reviews.begin(ctx, r); err != nil {
 		return nil, n.reviewProblem(err)
 	}
-	reply := &admin.BreakGlassReply{Id: r.ID, Until: r.Until.UnixMicro(), Told: []string{string(n.Trust())}}
 	for _, t := range custodians {
-		if t != n.Trust() {
-			reply.Told = append(reply.Told, string(t))
-		} else if len(custodians) > 1 {
+		if t == n.Trust() && len(custodians) > 1 {
 			continue // the region hears of it with the others
 		}
 		body := federation.BreakGlass{Subject: r.Subject, Custodian: t, User: r.User, Reason: r.Reason, Until: r.Until}
@@ -103,7 +101,18 @@ func (n *Node) declare(ctx context.Context, r *review, who *admin.Asker, custodi
 	if err != nil {
 		return nil, n.reviewProblem(err)
 	}
-	return reply, nil
+	return n.declared(r), nil
+}
+
+// declared is the answer about an emergency that is in force, the same whenever it is asked for.
+func (n *Node) declared(r *review) *admin.BreakGlassReply {
+	reply := &admin.BreakGlassReply{Id: r.ID, Until: r.Until.UnixMicro(), Told: []string{string(n.Trust())}}
+	for _, t := range r.Told {
+		if t != n.Trust() {
+			reply.Told = append(reply.Told, string(t))
+		}
+	}
+	return reply
 }
 
 // reasonFault says what is wrong with a reason; nothing when it is one.

@@ -54,6 +54,7 @@ type review struct {
 	Until     time.Time `json:",omitzero"` // of an emergency
 	Due       time.Time
 	Granted   bool                    `json:",omitempty"` // an emergency of this trust's staff that is written down wherever it must be
+	Told      []federation.TrustID    `json:",omitempty"` // with Granted: whose privacy officers hear of it, the own trust first
 	Documents []federation.DocumentID `json:",omitempty"`
 	Overdue   bool                    `json:",omitempty"` // it has been said
 
@@ -81,7 +82,7 @@ func (r *review) state(now time.Time) string {
 
 func (r *review) clone() *review {
 	out := *r
-	out.Documents = slices.Clone(r.Documents)
+	out.Told, out.Documents = slices.Clone(r.Told), slices.Clone(r.Documents)
 	out.Untold = make(map[string][]string, len(r.Untold))
 	for channel, events := range r.Untold {
 		out.Untold[channel] = slices.Clone(events)
