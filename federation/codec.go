@@ -89,6 +89,8 @@ type Decoder struct {
 	what string
 	err  error
 	all  string // the end of the input, from before its first text on, when all texts share one copy; else each has its own
+	// texts keeps them with those of other values; nil when there are none.
+	texts *Texts
 }
 
 // NewDecoder reads b; what names the thing being read, for messages.
@@ -170,9 +172,12 @@ func (d *Decoder) Blob(limit int) []byte { return d.Fixed(int(d.Uvarint(uint64(l
 func (d *Decoder) Text(limit int) string {
 	b := d.Blob(limit)
 	var s string
-	if end := len(d.all) - len(d.buf); len(d.all) > 0 && d.err == nil {
+	switch end := len(d.all) - len(d.buf); {
+	case d.texts != nil:
+		s = d.texts.keep(b)
+	case len(d.all) > 0 && d.err == nil:
 		s = d.all[end-len(b) : end]
-	} else {
+	default:
 		s = string(b)
 	}
 	if err := checkText(s, limit); err != "" {

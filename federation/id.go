@@ -123,9 +123,13 @@ type DocumentID string
 
 // NewDocumentID returns the id of a custodian's document.
 func NewDocumentID(custodian TrustID, key DocumentKey) DocumentID {
-	b := make([]byte, 0, 12+1+16) // the longest there is
-	b = append(append(b, custodian...), '-')
-	return DocumentID(crockford.AppendEncode(b, key[:]))
+	return DocumentID(appendDocumentID(make([]byte, 0, maxDocumentID), custodian, key))
+}
+
+const maxDocumentID = 12 + 1 + 16 // bytes
+
+func appendDocumentID(b []byte, custodian TrustID, key DocumentKey) []byte {
+	return crockford.AppendEncode(append(append(b, custodian...), '-'), key[:])
 }
 
 // ParseDocumentID reads an id as people write it: any case, O for 0, I and L for 1. It fails with ErrDocumentID.

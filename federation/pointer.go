@@ -175,13 +175,13 @@ func (d *Decoder) pointer(custodian TrustID) Pointer {
 	var key DocumentKey
 	d.Into(p.Subject[:])
 	d.Into(key[:])
-	p.Document = NewDocumentID(custodian, key)
+	p.Document = d.document(custodian, key)
 	flags := d.U8()
 	p.Confidentiality = Confidentiality(d.U8())
 	d.Into(p.Manifest[:])
 	if flags&flagSupersedes != 0 {
 		d.Into(key[:])
-		p.Supersedes = NewDocumentID(custodian, key)
+		p.Supersedes = d.document(custodian, key)
 	}
 	if d.Err() == nil && (flags > 3 || p.Confidentiality < Unrestricted || p.Confidentiality > VeryRestricted || p.Sealed() != (flags&flagSealed != 0)) {
 		d.Fail("flags %d with confidentiality %d", flags, p.Confidentiality)

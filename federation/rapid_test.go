@@ -65,6 +65,18 @@ func TestAnyPublicationReadsBack(t *testing.T) {
 		if diff := cmp.Diff(b.Pointers[0], row); err != nil || diff != "" {
 			t.Fatalf("row: %v (-want +got):\n%s", err, diff)
 		}
+		var texts Texts
+		rows := make([]Pointer, len(b.Pointers))
+		for i, p := range b.Pointers {
+			encoded := EncodePointer(p)
+			if rows[i], err = texts.Pointer("RYJ", encoded); err != nil {
+				t.Fatal(err)
+			}
+			clear(encoded)
+		}
+		if diff := cmp.Diff(b.Pointers, rows); diff != "" {
+			t.Fatalf("rows whose texts are kept together (-want +got):\n%s", diff)
+		}
 		raw, err := DecodeRawPointers(s)
 		if err != nil || len(raw) != len(b.Pointers) {
 			t.Fatalf("%d raw pointers, %v", len(raw), err)

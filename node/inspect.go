@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -12,6 +13,16 @@ import (
 // come from here.
 func (n *Node) Agreed(ctx context.Context, c consensus.Consistency, fn func(consensus.Reader) error) error {
 	return n.replica.View(ctx, c, fn)
+}
+
+// Filtered answers as Locate does, and neither watches over who asks nor writes the search down. It is for measuring what the decisions
+// cost: no answer to a user may come from here either.
+func (n *Node) Filtered(ctx context.Context, q *admin.LocateRequest) (*admin.LocateReply, error) {
+	number, err := n.patient(q.GetPatient())
+	if err != nil {
+		return nil, err
+	}
+	return n.listing(ctx, search{who: asker(q.GetAsker()), subject: n.records.Subject(number), cursor: q.GetCursor(), limit: locateLimit})
 }
 
 // Consensus returns what this node's replica knows of the consensus group.

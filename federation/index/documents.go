@@ -66,7 +66,7 @@ func (c *call) supersede(key federation.DocumentKey) error {
 	if !found {
 		return corrupt(at, errMissing)
 	}
-	p, _, err := decodePointerRow(nil, at, value)
+	p, err := decodePointerRow(at, value)
 	if err != nil {
 		return err
 	}

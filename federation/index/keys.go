@@ -118,12 +118,11 @@ func pointerKey(s federation.Subject, at place, t federation.TrustID, key federa
 }
 
 // splitPlace reads what appendPlace wrote.
-func splitPlace(b []byte) (federation.TrustID, federation.DocumentKey, bool) {
-	var key federation.DocumentKey
+func splitPlace(b []byte) (trust []byte, key federation.DocumentKey, ok bool) {
 	if len(b) < 5 || len(b) != 5+int(b[4])+len(key) {
-		return "", key, false
+		return nil, key, false
 	}
-	t := federation.TrustID(b[5 : 5+int(b[4])])
-	copy(key[:], b[5+len(t):])
-	return t, key, t.Valid()
+	trust = b[5 : 5+int(b[4])]
+	copy(key[:], b[5+len(trust):])
+	return trust, key, federation.TrustID(trust).Valid()
 }

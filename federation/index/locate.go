@@ -85,17 +85,16 @@ func locate(r Reader, s federation.Subject, after []byte, out []federation.Point
 		// No key is a prefix of another, so a zero byte more makes the next key at the earliest.
 		from = append(slices.Concat(prefix, after), 0)
 	}
-	var scratch []byte
+	var rows pointerRows
 	if cap(out) == 0 {
 		out = make([]federation.Pointer, 0, min(limit, usualPage))
 	}
 	n := 0
 	err := r.Scan(prefix, from, func(key, value []byte) (bool, error) {
-		p, used, err := decodePointerRow(scratch, key, value)
+		p, err := rows.decode(key, value)
 		if err != nil {
 			return false, err
 		}
-		scratch = used
 		out = append(out, p)
 		n++
 		return n < limit, nil

@@ -31,7 +31,7 @@ func Pointer(r Reader, id federation.DocumentID) (p federation.Pointer, withdraw
 	if !found {
 		return federation.Pointer{}, false, false, corrupt(key, errMissing)
 	}
-	p, _, err = decodePointerRow(nil, key, value)
+	p, err = decodePointerRow(key, value)
 	return p, false, err == nil, err
 }
 

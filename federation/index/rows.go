@@ -115,24 +115,40 @@ const pointerSkip = len(federation.Subject{}) + len(federation.DocumentKey{})
 // pointerRow returns the row's value for p.
 func pointerRow(p federation.Pointer) []byte { return federation.EncodePointer(p)[pointerSkip:] }
 
-// decodePointerRow returns the pointer under key. scratch is used and returned for the next row.
-func decodePointerRow(scratch, key, value []byte) (federation.Pointer, []byte, error) {
+// pointerRows decodes pointers' rows, one after another. The zero pointerRows is ready to use.
+type pointerRows struct {
+	texts federation.Texts
+	whole []byte
+	trust federation.TrustID // of the row before
+}
+
+// decode returns the pointer under key.
+func (d *pointerRows) decode(key, value []byte) (federation.Pointer, error) {
 	const subjectEnd = 1 + len(federation.Subject{})
 	if len(key) < subjectEnd {
-		return federation.Pointer{}, scratch, corrupt(key, federation.ErrMalformed)
+		return federation.Pointer{}, corrupt(key, federation.ErrMalformed)
 	}
-	t, document, ok := splitPlace(key[subjectEnd:])
+	trust, document, ok := splitPlace(key[subjectEnd:])
 	if !ok {
-		return federation.Pointer{}, scratch, corrupt(key, federation.ErrMalformed)
+		return federation.Pointer{}, corrupt(key, federation.ErrMalformed)
 	}
-	scratch = append(scratch[:0], key[1:subjectEnd]...)
-	scratch = append(scratch, document[:]...)
-	scratch = append(scratch, value...)
-	p, err := federation.DecodePointer(t, scratch)
+	if string(trust) != string(d.trust) {
+		d.trust = federation.TrustID(trust)
+	}
+	d.whole = append(d.whole[:0], key[1:subjectEnd]...)
+	d.whole = append(d.whole, document[:]...)
+	d.whole = append(d.whole, value...)
+	p, err := d.texts.Pointer(d.trust, d.whole)
 	if err != nil {
-		return federation.Pointer{}, scratch, corrupt(key, err)
+		return federation.Pointer{}, corrupt(key, err)
 	}
-	return p, scratch, nil
+	return p, nil
+}
+
+// decodePointerRow returns the pointer under key.
+func decodePointerRow(key, value []byte) (federation.Pointer, error) {
+	var rows pointerRows
+	return rows.decode(key, value)
 }
 
 func encodeTrust(t federation.Trust) []byte {
