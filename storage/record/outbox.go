@@ -61,26 +61,51 @@ func (s *Store) PendingAfter(ctx context.Context, after EntryID, limit int) ([]O
 		if err != nil {
 			return err
 		}
-		from := []byte{rowOutbox}
-		if after != 0 {
-			from = append(entryKey(rowOutbox, after), 0)
-		}
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{rowOutbox}})
-		defer it.Close()
-		for it.Seek(from); it.Valid() && len(out) < limit; it.Next() {
-			id := EntryID(lastUint64(it.Item().Key()))
-			if covered[id] {
-				continue
-			}
-			e, err := s.pending(txn, id)
-			if err = errors.Join(err, ctx.Err()); err != nil {
+		for priority := after >> priorityShift; priority <= priorityPublish; priority++ {
+			err := s.outboxFrom(txn, priority, after+1, func(id EntryID) (more bool, err error) {
+				if len(out) >= limit || covered[id] {
+					return len(out) < limit, nil
+				}
+				e, err := s.pending(txn, id)
+				out = append(out, e)
+				return true, errors.Join(err, ctx.Err())
+			})
+			if err != nil {
 				return err
 			}
-			out = append(out, e)
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// outboxFrom calls fn with each entry of a priority, from one on, while it returns true. Of a million that have been published the
+// deleted rows are still there, for Badger to step over: reading begins where the first one was last. What is queued after that comes
+// behind it.
+func (s *Store) outboxFrom(txn *badger.Txn, priority, from EntryID, fn func(id EntryID) (more bool, err error)) error {
+	lowest := priority << priorityShift
+	first := max(lowest, EntryID(s.published.Load()))
+	from = max(from, lowest)
+	begins := priority == priorityPublish && from <= first
+	if begins {
+		from = first
+	}
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{rowOutbox, byte(priority)}})
+	defer it.Close()
+	for it.Seek(entryKey(rowOutbox, from)); it.Valid(); it.Next() {
+		id := EntryID(lastUint64(it.Item().Key()))
+		if begins {
+			s.published.Store(uint64(id))
+			begins = false
+		}
+		if more, err := fn(id); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // pending reads an outbox entry as PendingAfter gives it.

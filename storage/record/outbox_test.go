@@ -99,6 +99,33 @@ func TestOutboxIsReadByPages(t *testing.T) {
 	}
 }
 
+// TestOutboxIsReadFromTheFirstThatWaits: what was published leaves deleted rows behind, which are not stepped over again and again.
+func TestOutboxIsReadFromTheFirstThatWaits(t *testing.T) {
+	s := fresh(t)
+	for n := range 5 {
+		add(t, s, patient, letter(2*n))
+		add(t, s, patient, letter(2*n+1))
+		all, err := s.Pending(ctx, 10)
+		if err != nil || len(all) != 2 {
+			t.Fatalf("%d entries, %v", len(all), err)
+		}
+		if got := EntryID(s.published.Load()); got != all[0].ID {
+			t.Errorf("reading begins at %x, the first that waits is %x", got, all[0].ID)
+		}
+		behind, err := s.PendingAfter(ctx, all[0].ID, 10)
+		if err != nil || len(behind) != 1 || behind[0].ID != all[1].ID || EntryID(s.published.Load()) != all[0].ID {
+			t.Errorf("behind the first: %v, %v; reading begins at %x", behind, err, s.published.Load())
+		}
+		settle(t, s, uint64(n)+2, federation.KindPublish)
+		wantKinds(t, s)
+	}
+	if _, err := s.Enqueue(ctx, federation.Approve{}); err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, s, federation.KindApprove)
+	clean(t, s)
+}
+
 func TestStatementInFlightSurvivesACrash(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, testOptions(dir))

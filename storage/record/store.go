@@ -48,6 +48,7 @@ type Store struct {
 
 	objectors objectors
 	changes   changes
+	published atomic.Uint64 // no entry of the outbox before this one publishes a document
 	idle      atomic.Uint64 // one more than the number of changes at which nothing waited; 0 when that is not known
 
 	sealedTypes, sealedSpecialties []string
