@@ -101,7 +101,8 @@ func (n *Node) keep(ctx context.Context, number record.NHSNumber, item ingest.It
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	signal(n.speaker.wake)
+	n.speaker.taken.Add(1)
+	signal(n.speaker.came)
 	if err := n.takings.wait(ctx, added.ID, n.records.Subject(number), added.Held); err != nil {
 		return ingest.Receipt{}, err
 	}

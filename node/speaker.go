@@ -25,6 +25,11 @@ const (
 	keptOutcomes = 4096
 	// sayTimeout is how long somebody who waits is kept waiting for the region before they are told that it cannot agree now.
 	sayTimeout = 5 * time.Second
+	// manyTold is how many documents a statement publishes of which the speaker takes it that they come by the thousand: more than wait
+	// for one another anywhere else.
+	manyTold = 100
+	// restMost is how long after such a statement was begun the next one is, and restStep how long none may come for it to be begun at once.
+	restMost, restStep = 200 * time.Millisecond, 50 * time.Millisecond
 )
 
 // outcome is what became of an outbox entry.
@@ -44,6 +49,8 @@ type speaker struct {
 	line    *index.Line
 	logger  *slog.Logger
 	wake    chan struct{} // capacity 1
+	came    chan struct{} // capacity 1: documents were taken in
+	taken   atomic.Uint64 // documents that were taken in
 
 	// behind is told when the region has heard more of this trust than this node has said.
 	behind func(ctx context.Context, said, heard uint64) error
@@ -53,6 +60,7 @@ type speaker struct {
 
 	complained map[record.EntryID]bool // of run only
 	apart      map[record.EntryID]int  // of run only: how many may share a statement with an entry, where that is not as many as fit
+	last       statementSaid           // of run only
 	page       int                     // how many entries of the outbox are read at once
 	passed     record.EntryID          // of run only: up to here nothing behind the first page can be told
 	lookBack   time.Time               // of run only: when passed is forgotten
@@ -63,6 +71,13 @@ type speaker struct {
 	order   []record.EntryID                    // of settled and moved, oldest first
 	held    map[federation.DocumentID]time.Time // that are not told, until when that is looked at again
 	changed chan struct{}                       // closed and replaced when statements have been settled
+}
+
+// statementSaid is what is known of the statement that was said last.
+type statementSaid struct {
+	began     time.Time
+	taken     uint64 // documents that had been taken in then
+	documents int    // that it published
 }
 
 // errNotHeard is returned for a statement that the region does not accept for now, whatever it says.
@@ -76,7 +91,7 @@ func newSpeaker(n *Node) *speaker {
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
 		},
-		wake: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
+		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), settled: make(map[record.EntryID]outcome), moved: make(map[record.EntryID]record.EntryID),
 		changed: make(chan struct{}), complained: make(map[record.EntryID]bool), apart: make(map[record.EntryID]int),
 		held: make(map[federation.DocumentID]time.Time), page: federation.MaxPointers,
 	}
@@ -99,6 +114,7 @@ func (s *speaker) run(ctx context.Context) {
 			s.logger.Debug("statement waits", slog.Any("error", err))
 		}
 		if busy && err == nil {
+			s.rest(ctx)
 			continue
 		}
 		pause := time.Second
@@ -112,14 +128,40 @@ func (s *speaker) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-s.wake:
+		case <-s.came:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
+// rest lets documents that are taken in by the thousand gather for the next statement: whatever one holds, every replica signs, writes
+// or checks it once. Nobody waits for these. Something else to tell is told at once, and so are the last of them.
+func (s *speaker) rest(ctx context.Context) {
+	if s.last.documents < manyTold || s.last.documents >= federation.MaxPointers { // as much as that waits as well
+		return
+	}
+	steps := time.NewTicker(restStep)
+	defer steps.Stop()
+	for before := s.taken.Load(); time.Since(s.last.began) < restMost; {
+		select {
+		case <-steps.C:
+		case <-s.wake:
+			return
+		case <-ctx.Done():
+			return
+		}
+		now := s.taken.Load()
+		if now == before || now-s.last.taken >= federation.MaxPointers {
+			return
+		}
+		before = now
+	}
+}
+
 // step submits the statement in flight, or the next one. busy says that there was one.
 func (s *speaker) step(ctx context.Context) (busy bool, err error) {
+	s.last = statementSaid{began: time.Now(), taken: s.taken.Load()}
 	flight, found, err := s.records.InFlight(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read the statement in flight: %w", err)
@@ -156,6 +198,9 @@ func (s *speaker) step(ctx context.Context) (busy bool, err error) {
 		if err := s.replica.Sync(); err != nil {
 			return true, fmt.Errorf("keep %s: %w", statement.Kind, err)
 		}
+	}
+	if statement.Kind == federation.KindPublish && response.Outcome != index.Refused {
+		s.last.documents = len(flight.Entries)
 	}
 	return true, s.settle(ctx, flight, record.Outcome{Statement: signed.ID(), Seq: statement.Seq, Refused: refusalText(response, len(flight.Entries))}, at, response.Code)
 }
