@@ -154,7 +154,7 @@ func (n *Node) Correct(ctx context.Context, q *web.Correction) (*web.Filed, erro
 	case was == "":
 		return nil, admin.Errorf(admin.CodeBadInput, "nothing is different: nothing was changed")
 	case item.Type != old.Type:
-		return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotCorrected, public: wrongType, what: "corrected (" + was + ")", by: q.By, reason: q.Reason})
+		return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotCorrected, public: wrongType, what: "corrected (" + was + ")", came: "corrected (" + was + ")", by: q.By, reason: q.Reason})
 	case item.Title != old.Title || !item.Date.Equal(old.Date):
 		return n.replace(ctx, &old, number, item, was, q)
 	}
@@ -226,7 +226,7 @@ func (n *Node) Move(ctx context.Context, q *web.Moving) (*web.Filed, error) {
 		Type: old.Type, Title: old.Title, Date: old.Date, Category: old.Category, Specialty: old.Specialty, Author: old.Author, Language: old.Language,
 		Confidentiality: old.Confidentiality.String(), Sensitivity: old.Labels, Legal: old.Legal, Reference: old.SourceID,
 	}
-	return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotMoved, public: wrongPlace, what: "moved to another patient", by: q.By, reason: q.Reason})
+	return n.refile(ctx, refiling{old: old, number: number, item: item, named: namedNotMoved, public: wrongPlace, what: "moved to another patient", came: "moved here from another patient", by: q.By, reason: q.Reason})
 }
 
 // refiling is a document that takes the place of another.
@@ -236,7 +236,8 @@ type refiling struct {
 	item   ingest.Item
 	named  string // why it may not be, where a patient has named the old one
 	public string // why the old one is withdrawn, as the region is told: it names neither patient
-	what   string
+	what   string // as the old one's history says it
+	came   string // as the new one's does
 	by     *admin.Asker
 	reason string
 }
@@ -259,7 +260,7 @@ func (n *Node) refile(ctx context.Context, r refiling) (*web.Filed, error) {
 	signal(n.speaker.wake)
 	doc.ID, doc.Subject = added.ID, n.records.Subject(r.number)
 	if err := errors.Join(
-		n.noteFiling(ctx, r.by, &doc, fmt.Sprintf("was %s before, %s: %s", r.old.ID, r.what, r.reason)),
+		n.noteFiling(ctx, r.by, &doc, fmt.Sprintf("%s, was %s until then: %s", r.came, r.old.ID, r.reason)),
 		n.noteFiling(ctx, r.by, &r.old, fmt.Sprintf("%s, is %s there: %s", r.what, added.ID, r.reason)),
 	); err != nil {
 		return nil, err

@@ -214,8 +214,8 @@ func (p *Portal) typedAudit(r *http.Request, s *session) (auditPage, []fault) {
 
 func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 	out := auditEntry{
-		Index: e.GetIndex(), Link: "/audit/entries/" + strconv.FormatUint(e.GetIndex(), 10), At: moment(e.GetAt()), Kind: entryKind(e.GetKind()), User: e.GetUser(), Role: roleName(e.GetRole()),
-		Purpose: purposeName(e.GetPurpose()), Relationship: e.GetRelationship(), Document: e.GetDocument(), Patient: e.GetPatient(), Glass: e.GetBreakGlass(), Detail: e.GetDetail(), Chain: e.GetChain(),
+		Index: e.GetIndex(), Link: "/audit/entries/" + strconv.FormatUint(e.GetIndex(), 10), At: moment(e.GetAt()), Kind: p.entryKind(e), User: e.GetUser(), Role: roleName(e.GetRole()),
+		Purpose: purposeName(e.GetPurpose()), Relationship: relationshipName(e.GetRelationship()), Document: e.GetDocument(), Patient: e.GetPatient(), Glass: e.GetBreakGlass(), Detail: britishClock(e.GetDetail()), Chain: p.allInWords(e.GetChain()),
 		Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(), State: e.GetState(), CompletesIndex: -1,
 	}
 	out.Outcome, out.Colour = outcomeWords(e.GetOutcome())
@@ -258,7 +258,12 @@ func outcomeWords(code string) (words, colour string) {
 	}
 }
 
-func entryKind(kind string) string {
+// entryKind says what an entry is. An intent about what another trust holds was written where the document was asked for.
+func (p *Portal) entryKind(e *admin.AuditEntry) string {
+	kind := e.GetKind()
+	if id := federation.DocumentID(e.GetDocument()); kind == "intent" && id != "" && id.Custodian() != p.config.Trust {
+		return "About to be asked for"
+	}
 	names := map[string]string{
 		"intent": "About to be sent", "completion": "Sent", "receipt": "Received", "refusal": "Refused", "search": "Looked up", "view": "Looked at", "break-glass": "Emergency", "break_glass": "Emergency",
 		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "sign-on": "Sign-on", "sign-out": "Sign-out",

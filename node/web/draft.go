@@ -170,7 +170,7 @@ func (p *Portal) checked(r *http.Request, d draft) (draftPage, error) {
 	body.Checked, body.Cedar = true, reply.GetCedar()
 	lines := strings.Split(d.text, "\n")
 	for _, f := range reply.GetFindings() {
-		x := finding{Line: f.GetLine(), Column: f.GetColumn(), Error: f.GetSeverity() == "error", Code: f.GetCode(), Text: f.GetText()}
+		x := finding{Line: f.GetLine(), Column: f.GetColumn(), Error: f.GetSeverity() == "error", Code: f.GetCode(), Text: p.inWords(f.GetText())}
 		if n := int(x.Line); n >= 1 && n <= len(lines) {
 			line := []rune(lines[n-1])
 			at := min(max(int(x.Column)-1, 0), len(line))

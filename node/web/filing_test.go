@@ -126,7 +126,7 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 	if err != nil || back.Document != typed.Document {
 		t.Errorf("moved back: %+v, %v", back, err)
 	}
-	wantChanges(t, n, typed.Document, staff, "moved to another patient, is "+moved.Document, "two patients of one name", "was "+filed.Document+" before", "is being moved")
+	wantChanges(t, n, typed.Document, staff, "moved to another patient, is "+moved.Document, "two patients of one name", "was "+filed.Document+" until then", "is being moved")
 	wantChanges(t, n, got.Document, staff, "took it in by hand", "taken in", "is being corrected (title was")
 	wantHealth(t, n)
 	myself(t, r, wrong)

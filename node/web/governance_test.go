@@ -288,12 +288,33 @@ func TestAuditIsSearchedProvenAndExported(t *testing.T) {
 	b.post("/audit/checks", url.Values{"token": {token}, "do": {"reconcile"}, "days": {"7"}}).wants(t, 200, "1 read was found at one end only", "the other end has no entry")
 }
 
+// An emergency is named once, its end is told by British clocks, and what was asked of another trust is not called sent.
+func TestAuditEntriesAreInWords(t *testing.T) {
+	g := governed(t)
+	const id = "RYJ-0400000000000001"
+	g.region.entries = []*admin.AuditEntry{
+		{Index: 7, At: 1, Kind: "break_glass", BreakGlass: true, Trust: "RAS", User: "a.okafor", Role: "doctor", Relationship: "appointment:A-7", Outcome: "PERMIT", Detail: "emergency RAS-1 until 2026-07-01T13:11:54Z: shock", Leaf: "1eaf", Of: -1},
+		{Index: 8, At: 1, Kind: "intent", Trust: "RAS", User: "a.okafor", Role: "doctor", Document: id, Custodian: "RYJ", Outcome: "PERMIT", Chain: []string{"The agreement of RYJ permits TREAT."}, Leaf: "2eaf", Of: -1},
+		{Index: 9, At: 1, Kind: "intent", Trust: "RYJ", User: "x", Role: "doctor", Document: "RAS-0400000000000001", Custodian: "RAS", Outcome: "PERMIT", Leaf: "3eaf", Of: -1},
+	}
+	b := g.browser()
+	b.signOn("p.osei")
+	list := b.get("/audit?search=1")
+	list.wants(t, 200, "until 1 July 2026 at 14:11: shock", "About to be asked for", "About to be sent")
+	if strings.Contains(list.body, `Emergency <strong`) {
+		t.Error("an emergency is named twice")
+	}
+	b.get("/audit/entries/7").wants(t, 200, "The patient has an appointment there (A-7)")
+	b.get("/audit/entries/8").wants(t, 200, "The agreement of Imperial College Healthcare (RYJ) permits Treatment (TREAT).")
+}
+
 func TestWhyAndWho(t *testing.T) {
 	g := governed(t)
 	b := g.browser()
 	id := g.region.add(numberA, "RYJ", 1, &admin.Located{Title: "A letter", ContentType: "text/plain"}, []byte("text"))
 	b.signOn("s.lindqvist")
-	b.get("/why?ask=1&document="+id+"&role=nurse&trust=RYJ").wants(t, 200, "Refused", "Nurse of Imperial College Healthcare (RYJ), for: Treatment. Open it: "+id, "nurse of RYJ opens it", "They are told")
+	b.get("/why?ask=1&document="+id+"&role=nurse&trust=RYJ").wants(t, 200, "Refused", "Nurse of Imperial College Healthcare (RYJ), for: Treatment. Open it: "+id, "nurse of Imperial College Healthcare (RYJ) opens it for Healthcare research (HRESCH)", "The sharing agreement of Imperial College Healthcare (RYJ), version 2: RYJ-0400000000000001 (RYJ)", "They are told")
+	b.get("/why?ask=1&document=").wants(t, 422, "Enter the document&#39;s number")
 	q := g.region.whys[0]
 	if q.GetAsker().GetRole() != "nurse" || q.GetTrust() != "RYJ" || q.GetBy().GetUser() != "s.lindqvist" || q.GetBy().GetRole() != "records-staff" {
 		t.Errorf("asked %v", q)

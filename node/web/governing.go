@@ -237,11 +237,7 @@ func london(day, clock string) (time.Time, error) {
 	if strings.TrimSpace(clock) == "" {
 		clock = "00:00"
 	}
-	zone, err := time.LoadLocation("Europe/London")
-	if err != nil {
-		zone = time.UTC
-	}
-	return time.ParseInLocation("2006-01-02 15:04", strings.TrimSpace(day)+" "+strings.TrimSpace(clock), zone)
+	return time.ParseInLocation("2006-01-02 15:04", strings.TrimSpace(day)+" "+strings.TrimSpace(clock), britain())
 }
 
 func micros(t time.Time) int64 {

@@ -302,7 +302,7 @@ func (f *fakeGoverning) Why(_ context.Context, q *admin.WhyRequest) (*admin.WhyR
 	f.govern.Lock()
 	defer f.govern.Unlock()
 	f.whys = append(f.whys, q)
-	return &admin.WhyReply{Outcome: "DENIED", Chain: []string{"the patient <script>objects</script>"}, Told: "not shared", Agreement: 1, Question: "nurse of RYJ opens it"}, f.asked(q.GetBy())
+	return &admin.WhyReply{Outcome: "DENIED", Chain: []string{"the patient <script>objects</script>", "The sharing agreement of RYJ, version 2: RYJ-0400000000000001 (RYJ)"}, Told: "not shared", Agreement: 1, Question: "nurse of RYJ opens it for HRESCH"}, f.asked(q.GetBy())
 }
 
 func (f *fakeGoverning) Who(_ context.Context, q *admin.WhoRequest) (*admin.WhoReply, error) {

@@ -120,13 +120,14 @@ func (p *Portal) ofOwn(next ownHandler) http.HandlerFunc {
 // ownDocumentView is one document with what became of it.
 type ownDocumentView struct {
 	ownRow
-	Changes  []Change
-	Done     string
-	Back     string
-	TypeName string
-	ReadLink string
-	Newer    string
-	Older    string
+	Changes       []Change
+	Done          string
+	Back          string
+	TypeName      string
+	SpecialtyName string
+	ReadLink      string
+	Newer         string
+	Older         string
 }
 
 func (p *Portal) showOwnDocument(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
@@ -135,7 +136,10 @@ func (p *Portal) showOwnDocument(w http.ResponseWriter, r *http.Request, s *sess
 		p.showFilingFault(w, r, s, of, err)
 		return
 	}
-	v := ownDocumentView{ownRow: rowOf(of, d), Changes: changes, Done: doneText(r), Back: ownAddress(of), TypeName: typeName(d.Type), ReadLink: documentPath(of, d.ID)}
+	for i := range changes {
+		changes[i].Text = p.changeWords(changes[i].Text)
+	}
+	v := ownDocumentView{ownRow: rowOf(of, d), Changes: changes, Done: doneText(r), Back: ownAddress(of), TypeName: typeName(d.Type), SpecialtyName: p.specialtyName(d.Specialty), ReadLink: documentPath(of, d.ID)}
 	if d.ReplacedBy != "" {
 		v.Newer = ownAddress(of) + "/" + url.PathEscape(d.ReplacedBy)
 	}
@@ -189,7 +193,7 @@ func labelName(code string) string { return labelOf(sensitivities(), code) }
 func sensitivities() []choice {
 	var out []choice
 	for _, x := range policy.Sensitivities() {
-		out = append(out, choice{x.Code, x.Description, ""})
+		out = append(out, choice{x.Code, capital(x.Description), ""})
 	}
 	return out
 }

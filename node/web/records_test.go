@@ -40,7 +40,7 @@ func (f *fakeFiling) OwnDocuments(_ context.Context, patient string, by *admin.A
 }
 
 func (f *fakeFiling) Changes(context.Context, string, *admin.Asker) ([]Change, error) {
-	return []Change{{At: time.Now(), User: "s.lindqvist", Role: "records-staff", Text: "taken in <b>here</b>"}}, nil
+	return []Change{{At: time.Now(), User: "s.lindqvist", Role: "records-staff", Text: "taken in <b>here</b>"}, {Text: `labels R HIV MH, were N: asked, were R HIV`}, {Text: `corrected (type was "373942005"; specialty was "300"), was RAS-1 until then: a letter`}}, nil
 }
 
 func (f *fakeFiling) TakeUpload(_ context.Context, q *Upload, content io.Reader) (*Taken, error) {
@@ -314,12 +314,13 @@ func TestAnUploadEndsWhereItIsTooLarge(t *testing.T) {
 func TestDocumentsArePutRight(t *testing.T) {
 	g := newRig(t)
 	g.region.own = map[string][]OwnDocument{numberA: {
-		{ID: "RAS:a", Type: "373942005", Title: "Letter <script>alert(1)</script>", Date: g.clock.now(), Confidentiality: "R", Labels: []string{"HIV"}, Sealed: true, State: OwnShared, Taken: g.clock.now()},
+		{ID: "RAS:a", Type: "373942005", Title: "Letter <script>alert(1)</script>", Date: g.clock.now(), Confidentiality: "R", Specialty: "110", Labels: []string{"HIV"}, Sealed: true, State: OwnShared, Taken: g.clock.now()},
 		{ID: "RAS:w", Type: "373942005", Title: "Gone", Date: g.clock.now(), Confidentiality: "N", State: OwnWithdrawn, Reason: "wrong <i>file</i>", Taken: g.clock.now()},
 	}, numberB: {{ID: "RAS:b", Title: "Other"}}}
 	b, path, token := g.filer()
 	b.get(path).wants(t, 200, "Letter &lt;script&gt;", "Withdrawn", "Restricted")
-	b.get(path+"/RAS:a").wants(t, 200, "taken in &lt;b&gt;here", "Change labels", "no more.")
+	b.get(path+"/RAS:a").wants(t, 200, "taken in &lt;b&gt;here", "Change labels", "no more.", "Trauma and orthopaedics (110)",
+		"labels changed from Normal to Restricted, HIV, Mental health: asked, were R HIV", "corrected (type was Discharge summary; specialty was General internal medicine)")
 	b.get(path+"/RAS:b").wants(t, 404, "no such document") // it is another patient's
 	form := func(kv ...string) map[string][]string {
 		out := map[string][]string{"token": {token}, "reason": {"a digit was wrong"}}
@@ -345,7 +346,7 @@ func TestDocumentsArePutRight(t *testing.T) {
 		"moved to another than met": {"/RAS:a/move", form("number", numberB, "confirm", numberA), 200, "", "Move it to"},
 		"moved to itself":           {"/RAS:a/move", form("number", numberA), 422, "", "is under now"},
 		"moved to no number":        {"/RAS:a/move", form("number", "9990000027"), 422, "", "not a valid NHS number"},
-		"labels, first asked":       {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "HIV", "sensitivity", "MH"), 200, "relabel V [MH] confirm=false", "no longer told what it is"},
+		"labels, first asked":       {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "HIV", "sensitivity", "MH"), 200, "relabel V [MH] confirm=false", "<dd>Restricted, HIV</dd></div><div><dt>Labels then</dt><dd>Very restricted, HIV, Mental health</dd>"},
 		"labels, of one of two":     {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "MH"), 200, "relabel V [MH] confirm=false", "Withdraw the earlier one if nobody should act on it"},
 		"labels, confirmed":         {"/RAS:a/labels", form("confidentiality", "V", "sensitivity", "HIV", "sensitivity", "MH", "plan", "plan-1"), 303, "relabel V [MH] confirm=true", ""},
 		"of another patient":        {"/RAS:b/withdraw", form(), 404, "", "no such document"},

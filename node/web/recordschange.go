@@ -33,6 +33,7 @@ type changeView struct {
 
 // labelPreview says what a change of labels comes to.
 type labelPreview struct {
+	Was, Will    string // labels, in words
 	Plan         string
 	Words        []string
 	Gained, Lost int
@@ -233,6 +234,8 @@ func (p *Portal) relabelOwn(w http.ResponseWriter, r *http.Request, s *session, 
 		p.ask(w, r, s, v, fault{"confidentiality", "The document has these labels already. Nothing was changed"})
 	case !reply.GetDone():
 		v.Preview = previewOf(reply)
+		v.Preview.Was = marksWords(d.Confidentiality + " " + strings.Join(d.Labels, " "))
+		v.Preview.Will = marksWords(v.Form.Confidentiality + " " + strings.Join(wanted, " "))
 		p.ask(w, r, s, v)
 	default:
 		p.changed(w, r, of, d.ID, doneOr(reply.GetCommitted(), "labelled", "labelling"))

@@ -188,7 +188,7 @@ func (p *Portal) factsOf(h *Health) []fact {
 		{"State of the index", clip(s.GetRoot(), 16), false},
 	}
 	if at := s.GetStarted(); at > 0 {
-		out = append(out, fact{"Running since", time.UnixMicro(at).Format("2 January 2006 15:04 UTC"), false})
+		out = append(out, fact{"Running since", time.UnixMicro(at).In(britain()).Format("2 January 2006 at 15:04"), false})
 	}
 	return out
 }

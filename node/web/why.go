@@ -76,7 +76,10 @@ func (p *Portal) showWhy(w http.ResponseWriter, r *http.Request, s *session) {
 		}
 	}
 	var wrong []fault
-	if in["document"] != "" && (q.Get("ask") != "" || q.Get("who") != "") {
+	switch asked := q.Get("ask") != "" || q.Get("who") != ""; {
+	case asked && in["document"] == "":
+		wrong = []fault{{"document", "Enter the document's number, or find the document by its patient"}}
+	case asked:
 		wrong = p.answerWhy(r, s, &body)
 	}
 	status := http.StatusOK
@@ -91,7 +94,7 @@ func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
 	if r.URL.Query().Get("who") != "" {
 		reply, err := p.config.Region.Who(r.Context(), &admin.WhoRequest{Document: in["document"], By: s.governor(ownDuties)})
 		if err != nil {
-			return []fault{{"document", plainWords(err)}}
+			return []fault{{"document", p.inWords(plainWords(err))}}
 		}
 		body.WhoAsked, body.Who = true, p.accessRows(reply.GetAccess())
 		return nil
@@ -101,10 +104,11 @@ func (p *Portal) answerWhy(r *http.Request, s *session, body *whyPage) []fault {
 		Asker: &admin.Asker{User: in["user"], Role: in["role"], Purpose: in["purpose"], Relationship: in["relationship"]},
 	})
 	if err != nil {
-		return []fault{{"document", plainWords(err)}}
+		return []fault{{"document", p.inWords(plainWords(err))}}
 	}
 	body.Asked, body.Told, body.Exactly, body.Agreement = true, reply.GetTold(), reply.GetQuestion(), reply.GetAgreement()
-	body.Chain, body.Question = rulesAlone(reply.GetChain()), p.questionWords(in)
+	body.Exactly = p.inWords(body.Exactly)
+	body.Chain, body.Question = p.allInWords(rulesAlone(reply.GetChain())), p.questionWords(in)
 	body.Outcome, body.Colour = outcomeWords(reply.GetOutcome())
 	return nil
 }

@@ -17,10 +17,7 @@ import (
 
 // wording are the functions that templates use.
 func wording(a *assets) template.FuncMap {
-	london, err := time.LoadLocation("Europe/London")
-	if err != nil { // cannot be: the zones are in the program
-		london = time.UTC
-	}
+	london := britain()
 	at := func(layout string) func(time.Time) string {
 		return func(t time.Time) string {
 			if t.IsZero() {
