@@ -146,7 +146,7 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	size := thousands(int64(e.pointers())) + " pointers"
 	plain := row{Operation: opLocate, Unit: "/s"}.compared(mine, their, "PostgreSQL", false).atLeast(2, 0, ">= 2 x PostgreSQL").noted("%s, local copy, in process", size).noted("%s", reason(why))
 	rows := []row{plain}
-	half, err := e.halfLoad(ctx, s, plain.Ours)
+	half, err := e.halfLoad(ctx, s, plain.Ours, plain.Theirs)
 	if err != nil {
 		return rows, err
 	}
@@ -174,9 +174,9 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 // halfLoad measures the slowest calls at half of what can be served of requests that arrive, which is less than clients that never wait
 // can call (inside, a second): to wait for a request and be woken takes of the same processors. Beside them
 // stand calls that only compute for as long and calls that are answered at once: what the machine adds of itself, and of whatever else
-// runs on it, is in all three.
-func (e *env) halfLoad(ctx context.Context, s *searcher, inside float64) (row, error) {
-	var tail, computing, nothing, taken series
+// runs on it, is in all three. Where there is a peer the slowest calls are measured at its whole rate too.
+func (e *env) halfLoad(ctx context.Context, s *searcher, inside, peer float64) (row, error) {
+	var tail, computing, nothing, taken, calm series
 	busy := time.Duration(0)
 	turns := []struct {
 		to *series
@@ -212,9 +212,19 @@ func (e *env) halfLoad(ctx context.Context, s *searcher, inside float64) (row, e
 			*t.to = append(*t.to, took.quantile(0.99))
 		}
 		taken = append(taken, processors().since(before).stolen())
+		if peer > 0 {
+			took, err := arriving(e.last(), locators, peer, turns[0].fn)
+			if err != nil {
+				return row{}, fmt.Errorf("run %d: %w", i, err)
+			}
+			calm = append(calm, took.quantile(0.99))
+		}
 	}
 	r := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, computing, "calls that only compute", true)
 	r = r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread; each counts from when it was due", thousands(int64(rate)))
+	if peer > 0 {
+		r = r.noted("%s at the %s a second that PostgreSQL does at most", figure(calm.median(), "ms"), thousands(int64(peer)))
+	}
 	return r.noted("calls that are answered at once: %s; the host took %.1f %% of the processors", figure(nothing.median(), "ms"), taken.median()), nil
 }
 
