@@ -112,8 +112,8 @@ func (n *Node) KeepViews(ctx context.Context, user string, views []web.View) err
 	return n.keepFor(ctx, n.deskName(viewsPrefix, user), views)
 }
 
-// Person returns what this trust was told of who a patient is; the zero Person when nothing.
-func (n *Node) Person(ctx context.Context, patient string) (web.Person, error) {
+// Person returns what this trust was told of who a patient is; the zero Person when nothing, or nothing that by may know of.
+func (n *Node) Person(ctx context.Context, patient string, by *admin.Asker) (web.Person, error) {
 	number, err := n.patient(patient)
 	if err != nil {
 		return web.Person{}, err
@@ -122,7 +122,40 @@ func (n *Node) Person(ctx context.Context, patient string) (web.Person, error) {
 	if err != nil {
 		return web.Person{}, n.storeProblem(err)
 	}
+	if p.IsZero() {
+		return web.Person{}, nil
+	}
+	if may, err := n.mayKnowPerson(ctx, by, n.records.Subject(number)); err != nil || !may {
+		return web.Person{}, err
+	}
 	return personOf(number, p), nil
+}
+
+// mayKnowPerson reports whether somebody may be told who a patient is. All that this trust knows of people came with documents, and
+// would tell of one that is kept from them: so it takes a document of this trust that they may know of, or a role that may read in the
+// log what there is about the patient.
+func (n *Node) mayKnowPerson(ctx context.Context, by *admin.Asker, subject federation.Subject) (bool, error) {
+	who := asker(by)
+	if slices.Contains(evidenceRoles(), who.GetRole()) {
+		return true, nil
+	}
+	if err := n.mayAnswer(); err != nil {
+		return false, err
+	}
+	room := n.borrowRoom()
+	defer n.returnRoom(room)
+	for q := (search{who: who, subject: subject, limit: locateLimit}); ; {
+		page, err := n.page(ctx, q, room)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(page.pointers, func(p federation.Pointer) bool { return p.Custodian() == n.Trust() }) {
+			return true, nil
+		}
+		if q.cursor = page.next; q.cursor == "" {
+			return false, nil
+		}
+	}
 }
 
 func personOf(number record.NHSNumber, p record.Person) web.Person {
@@ -133,7 +166,7 @@ func personOf(number record.NHSNumber, p record.Person) web.Person {
 }
 
 // FindPersons returns this trust's own patients of a family name who were born on a day; those only whose given name begins
-// like the one asked for, where one is. That somebody searched is written down before they are told; the name is not.
+// like the one asked for, where one is, and of whom by may know. That somebody searched is written down before they are told; the name is not.
 func (n *Node) FindPersons(ctx context.Context, q web.Person, by *admin.Asker) ([]web.Person, error) {
 	if err := n.admitUser(ctx, by); err != nil {
 		return nil, err
@@ -147,7 +180,14 @@ func (n *Node) FindPersons(ctx context.Context, q web.Person, by *admin.Asker) (
 	}
 	var out []web.Person
 	for _, p := range found {
-		if strings.HasPrefix(record.FoldName(p.Given), record.FoldName(q.Given)) {
+		if !strings.HasPrefix(record.FoldName(p.Given), record.FoldName(q.Given)) {
+			continue
+		}
+		may, err := n.mayKnowPerson(ctx, by, n.records.Subject(p.Number))
+		if err != nil {
+			return nil, err
+		}
+		if may {
 			out = append(out, personOf(p.Number, p.Person))
 		}
 	}

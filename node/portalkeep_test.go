@@ -17,7 +17,7 @@ import (
 // TestWhatTheNodeKeepsForThePortal shares one node: visits, views, and who patients are.
 func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, nil)
+	n := settledNode(t, nil)
 	const patient = "9434765919"
 	doctor := &admin.Asker{User: "a.okafor", Role: "doctor"}
 	t.Run("intake tells who a patient is", func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
 		if r, err := n.Take(t.Context(), other); err != nil || !strings.Contains(r.Note, "family name was O'Brien and is now Jones") {
 			t.Errorf("a new name: %+v, %v", r, err)
 		}
-		if p, err := n.Person(t.Context(), patient); err != nil || p.Family != "Jones" || p.Sex != "female" {
+		if p, err := n.Person(t.Context(), patient, doctor); err != nil || p.Family != "Jones" || p.Sex != "female" {
 			t.Errorf("the patient is %+v, %v", p, err)
 		}
 	})
@@ -92,7 +92,7 @@ func TestWhatTheNodeKeepsForThePortal(t *testing.T) {
 
 func TestASearchByNameIsWrittenDownFirst(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, nil)
+	n := settledNode(t, nil)
 	item := textItem("One", "a letter")
 	item.Person = ingest.Person{Family: "O'Brien", Given: "Siân", Born: "1950-02-28"}
 	if _, err := n.Take(t.Context(), item); err != nil {
@@ -127,6 +127,55 @@ func TestASearchByNameIsWrittenDownFirst(t *testing.T) {
 	if found, err := find("", "j.price"); admin.CodeOf(err) != admin.CodeUnavailable || found != nil {
 		t.Errorf("without a log %v are found, %v", found, err)
 	}
+}
+
+// Who a patient is came with documents. Whoever may know of none of them is told of no such patient, by name or by number, in the
+// words for one of whom there is nothing; whoever may know of one is, and so are the roles that may read in the log what there is.
+func TestAPatientIsNotFoundByADocumentThatIsHidden(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	known := ingest.Person{Family: "O'Brien", Given: "Siân", Born: "1950-02-28"}
+	take := func(title, confidentiality string) {
+		t.Helper()
+		item := textItem(title, "the text of "+title)
+		item.Person, item.Confidentiality = known, confidentiality
+		if _, err := n.Take(t.Context(), item); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number := textItem("", "").Patient
+	nurse := &admin.Asker{User: "rn1", Role: "nurse"}
+	found := func(who *admin.Asker) (byName, byNumber int) {
+		t.Helper()
+		all, err := n.FindPersons(t.Context(), web.Person{Family: known.Family, Born: known.Born}, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := n.Person(t.Context(), number, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p != (web.Person{}) {
+			byNumber = 1
+		}
+		return len(all), byNumber
+	}
+	check := func(when string, who *admin.Asker, want int) {
+		t.Helper()
+		if byName, byNumber := found(who); byName != want || byNumber != want {
+			t.Errorf("%s, a %s finds %d by name and %d by number, want %d", when, who.Role, byName, byNumber, want)
+		}
+	}
+	check("with nothing", nurse, 0)
+	take("Hidden", "V")
+	check("with a hidden document", nurse, 0)
+	check("with a hidden document", &admin.Asker{User: "r.staff", Role: "records-staff", Purpose: "PATADMIN"}, 1)
+	page, err := n.audit.Search(t.Context(), audit.Filter{Kinds: []audit.Kind{audit.Search}, Newest: true}, 0, 10)
+	if err != nil || len(page.Records) == 0 || !strings.HasSuffix(page.Records[1].Entry.Detail, ", 0 found") {
+		t.Errorf("what the nurse was told, as the log has it: %+v, %v", page.Records, err)
+	}
+	take("Open", "N")
+	check("with an open one beside it", nurse, 1)
 }
 
 func TestVisitsOfAUserAreBounded(t *testing.T) {

@@ -270,7 +270,7 @@ func (p *Portal) fetchPage(ctx context.Context, x reading, told func(came, of in
 // crossCheck fails with a mismatchError for a document that says it is about somebody else than the patient. It returns what
 // was compared, in words; empty when the document does not say enough to tell.
 func (p *Portal) crossCheck(ctx context.Context, x reading, said subject) (agrees string, err error) {
-	known, err := p.config.Region.Person(ctx, x.number)
+	known, err := p.config.Region.Person(ctx, x.number, x.asker)
 	if err != nil {
 		return "", err
 	}

@@ -51,7 +51,7 @@ func (p *Portal) byName(next sessionHandler) sessionHandler {
 // opened makes a patient one of the session's, with who they are as far as this trust knows, so that the banner says it.
 func (p *Portal) opened(r *http.Request, s *session, number string) *patient {
 	of := s.open(number, p.now())
-	s.recognise(of.Key, p.known(r, of))
+	s.recognise(of.Key, p.known(r, s, of))
 	return of
 }
 

@@ -52,7 +52,7 @@ func (f *fakeKeeping) KeepViews(_ context.Context, user string, views []View) er
 	return f.keepErr
 }
 
-func (f *fakeKeeping) Person(_ context.Context, patient string) (Person, error) {
+func (f *fakeKeeping) Person(_ context.Context, patient string, _ *admin.Asker) (Person, error) {
 	f.keepMu.Lock()
 	defer f.keepMu.Unlock()
 	return f.people[patient], f.keepErr

@@ -21,10 +21,10 @@ type Keeping interface {
 	Views(ctx context.Context, user string) ([]View, error)
 	// KeepViews keeps a user's views in place of those before.
 	KeepViews(ctx context.Context, user string, views []View) error
-	// Person returns what this trust was told of who a patient is; the zero Person when nothing.
-	Person(ctx context.Context, patient string) (Person, error)
+	// Person returns what this trust was told of who a patient is; the zero Person when nothing, or nothing that by may know of.
+	Person(ctx context.Context, patient string, by *admin.Asker) (Person, error)
 	// FindPersons returns this trust's own patients of a family name who were born on a day, and what is like the given name
-	// where there is one. That it was asked by somebody is written down first.
+	// where there is one, as far as by may know of them. That it was asked by somebody is written down first.
 	FindPersons(ctx context.Context, q Person, by *admin.Asker) ([]Person, error)
 }
 

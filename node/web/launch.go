@@ -132,7 +132,7 @@ func (p *Portal) openLaunched(r *http.Request, id string, x *launched) (string, 
 		return "", errors.New("the record system named no patient that can be opened")
 	}
 	of := s.open(number, p.now())
-	s.recognise(of.Key, p.known(r, of))
+	s.recognise(of.Key, p.known(r, s, of))
 	s.explain(of.Key, x.purpose, x.relationship.Kind, x.relationship.Evidence)
 	p.logger.Info("a record system has opened the portal", slog.String("role", s.user.Role))
 	return "/patients/" + of.Key, nil

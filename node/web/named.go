@@ -33,8 +33,8 @@ func (q namedSearch) BornField(faults []fault) formField {
 }
 
 // known puts who the patient is into a session's patient. When that cannot be told, the banner has the NHS number only.
-func (p *Portal) known(r *http.Request, of *patient) Person {
-	who, err := p.config.Region.Person(r.Context(), of.Number)
+func (p *Portal) known(r *http.Request, s *session, of *patient) Person {
+	who, err := p.config.Region.Person(r.Context(), of.Number, s.asker(of))
 	if err != nil {
 		return Person{}
 	}

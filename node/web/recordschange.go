@@ -179,7 +179,7 @@ func (p *Portal) moveOwn(w http.ResponseWriter, r *http.Request, s *session, of 
 	if len(wrong) > 0 || r.PostFormValue("confirm") != number {
 		if len(wrong) == 0 {
 			right := &patient{Number: number}
-			v.Right, v.Whose = right.Spaced(), p.known(r, right)
+			v.Right, v.Whose = right.Spaced(), p.known(r, s, right)
 		}
 		p.ask(w, r, s, v, wrong...)
 		return

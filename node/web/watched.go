@@ -50,7 +50,7 @@ func (p *Portal) watchedWith(w http.ResponseWriter, r *http.Request, s *session,
 		x := watchedMark{Number: m.GetPatient(), Kind: m.GetKind(), Words: labelOf(watchedKinds(), m.GetKind()), Staff: m.GetStaff(), Reason: m.GetReason(), By: m.GetBy(), At: moment(m.GetAt())}
 		if number, wrong := p.readNumber(m.GetPatient()); wrong == "" {
 			of := &patient{Number: number}
-			x.Known, x.Number, x.Who = true, of.Spaced(), p.known(r, of)
+			x.Known, x.Number, x.Who = true, of.Spaced(), p.known(r, s, of)
 		}
 		body.Marks = append(body.Marks, x)
 	}
