@@ -30,6 +30,30 @@ func structured(text, patient string) func(*ingest.Item) {
 	}
 }
 
+// A structured document that is larger than what is read of it, that breaks off behind its beginning, or holds more than anybody would
+// show, still says whose it is; one that breaks off before it has said so does not.
+func TestTheBeginningOfAFileSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	whole := saysItself(patientA, "Ann", "Hart")
+	said := strings.Index(whole, "</recordTarget>") + len("</recordTarget>")
+	for _, tt := range []struct {
+		name, head string
+		size       int64
+		refused    bool
+	}{
+		{"whole", whole, int64(len(whole)), true},
+		{"larger than what is read", whole[:said+20], ingest.OwnWords + 1, true},
+		{"broken behind it", whole[:said] + "<component></title>", int64(said) + 20, true},
+		{"too much to show", whole[:said] + strings.Repeat("<a/>", 300_000) + "</ClinicalDocument>", int64(said), true},
+		{"breaks off in it", whole[:said-len("</family></name></patient></patientRole></recordTarget>")], ingest.OwnWords + 1, false},
+	} {
+		what := Contradicts(media.FormatCDA, []byte(tt.head), tt.size, patientB, ingest.Person{Family: "Reed", Given: "Tom"})
+		if (what != "") != tt.refused || tt.refused && !strings.Contains(what, "943 476 5919") {
+			t.Errorf("%s: %q", tt.name, what)
+		}
+	}
+}
+
 // TestAMoveLooksWhoseAFileSaysItIs moves a file that names a number, and one that names a person:
 //
 //	A: "of A"        -> B  refused

@@ -7,7 +7,8 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/node/media"
 )
 
-// OwnWords is up to how many bytes of a file are read to see whom it says that it is about.
+// OwnWords is up to how many bytes of a file are read to see whom it says that it is about. Both formats that say it do so in front of
+// what they hold.
 const OwnWords = 64 << 20
 
 // SaysWhose reports whether files of a format say themselves whom they are about.

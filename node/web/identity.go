@@ -57,12 +57,12 @@ type Beginning struct {
 }
 
 // Contradiction says in what a structured document or an image contradicts the patient for whom it is to be filed; empty where it does
-// not, or does not say. Nobody could read it: what is about somebody else is not shown. Of an image its beginning suffices.
+// not, or does not say. Nobody could read it: what is about somebody else is not shown. Its beginning suffices, up to where it says so.
 func Contradiction(format media.Format, file Beginning, number string, known Person) string {
 	var said subject
 	switch format {
 	case media.FormatCDA:
-		root, err := parse(file.Head)
+		root, err := parseTo(file.Head, "recordTarget")
 		if err != nil {
 			return ""
 		}

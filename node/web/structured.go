@@ -74,7 +74,11 @@ func readStructured(data []byte) (*structured, error) {
 	return out, nil
 }
 
-func parse(data []byte) (*node, error) {
+func parse(data []byte) (*node, error) { return parseTo(data, "") }
+
+// parseTo is parse for who needs no more than the beginning: it ends with the first child of the document that bears this name, whatever
+// comes after it. Where there is none it reads all.
+func parseTo(data []byte, last string) (*node, error) {
 	dec := xml.NewDecoder(bytes.NewReader(data))
 	dec.CharsetReader = func(charset string, in io.Reader) (io.Reader, error) {
 		if strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii") {
@@ -102,6 +106,9 @@ func parse(data []byte) (*node, error) {
 			stack = append(stack, child)
 		case xml.EndElement:
 			stack = stack[:len(stack)-1]
+			if len(stack) == 2 && top.name.Local == last {
+				return stack[1], nil
+			}
 		case xml.CharData:
 			top.kids = append(top.kids, &node{text: string(t)})
 		default: // comments, instructions and declarations say nothing to people
