@@ -270,6 +270,12 @@ func TestSimulationWhyAndWhoTellWhatWillBe(t *testing.T) {
 		}
 		if x := closed.GetMatrix(); x.GetLost() == 0 || x.GetDecided() < 1000 {
 			s.Errorf("matrix: %v", x)
+		} else {
+			for _, e := range x.GetExamples() { // of kinds of document: a number would be looked up, and found nowhere
+				if request := e.GetRequest(); strings.Contains(request, "RYJ-") || !strings.Contains(request, " a document for ") {
+					s.Errorf("an example of what could be asked for names a document: %q", request)
+				}
+			}
 		}
 		if x := try(withEverybody, 1).GetAudited(); x.GetDecided() != 2 || x.GetLost() != 0 {
 			s.Errorf("audited requests under the same rules: %v", x)
