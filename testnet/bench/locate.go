@@ -15,7 +15,8 @@ import (
 
 const (
 	opLocate       = "locate 40 documents of a patient, 16 clients"
-	opLocateHalf   = "locate, 99 of 100 at half that load"
+	opLocateHalf   = "locate at half that load, 99 of 100 calls"
+	opLocateDue    = "the same, from when each was due to when it was answered"
 	opLocateMay    = "the same, filtered by policy"
 	opLocateNoted  = "the same, filtered, and the search audited and synced first"
 	opLocateMany   = "locate 100 documents of a patient, filtered by policy, audited and synced, one client"
@@ -146,11 +147,11 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	size := thousands(int64(e.pointers())) + " pointers"
 	plain := row{Operation: opLocate, Unit: "/s"}.compared(mine, their, "PostgreSQL", false).atLeast(2, 0, ">= 2 x PostgreSQL").noted("%s, local copy, in process", size).noted("%s", reason(why))
 	rows := []row{plain}
-	half, err := e.halfLoad(ctx, s, plain.Ours, plain.Theirs)
+	half, err := e.halfLoad(func(client, call int) error { return s.plain(ctx, client, call) }, plain.Ours, plain.Theirs)
 	if err != nil {
 		return rows, err
 	}
-	rows = append(rows, half)
+	rows = append(rows, half...)
 	may, again, err := e.alternate(ctx, e.measure(s.filtered), e.measure(s.plain))
 	if err != nil {
 		return rows, err
@@ -169,63 +170,6 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	rows = append(rows, many)
 	growth, err := e.growth(ctx, small, s)
 	return append(rows, append(growth, e.publishing(small, large))...), err
-}
-
-// halfLoad measures the slowest calls at half of what can be served of requests that arrive, which is less than clients that never wait
-// can call (inside, a second): to wait for a request and be woken takes of the same processors. Beside them
-// stand calls that only compute for as long and calls that are answered at once: what the machine adds of itself, and of whatever else
-// runs on it, is in all three. Where there is a peer the slowest calls are measured at its whole rate too.
-func (e *env) halfLoad(ctx context.Context, s *searcher, inside, peer float64) (row, error) {
-	var tail, computing, nothing, taken, calm series
-	busy := time.Duration(0)
-	turns := []struct {
-		to *series
-		fn func(client, call int) error
-	}{
-		{&tail, func(client, call int) error { return s.plain(ctx, client, call) }},
-		{&computing, func(int, int) error {
-			for began := time.Now(); time.Since(began) < busy; {
-			}
-			return nil
-		}},
-		{&nothing, func(int, int) error { return nil }},
-	}
-	_, alone, err := during(e.last()/3, 1, turns[0].fn)
-	if err != nil {
-		return row{}, err
-	}
-	busy = time.Duration(alone.median() * float64(time.Millisecond))
-	began := time.Now()
-	served, err := arriving(e.last()/3, locators, inside, turns[0].fn)
-	if err != nil {
-		return row{}, err
-	}
-	rate := float64(len(served)) / (time.Since(began) - lead).Seconds() / 2
-	for i := range e.runs {
-		before := processors()
-		for k := range turns {
-			t := turns[(i+k)%len(turns)]
-			took, err := arriving(e.last(), locators, rate, t.fn)
-			if err != nil {
-				return row{}, fmt.Errorf("run %d: %w", i, err)
-			}
-			*t.to = append(*t.to, took.quantile(0.99))
-		}
-		taken = append(taken, processors().since(before).stolen())
-		if peer > 0 {
-			took, err := arriving(e.last(), locators, peer, turns[0].fn)
-			if err != nil {
-				return row{}, fmt.Errorf("run %d: %w", i, err)
-			}
-			calm = append(calm, took.quantile(0.99))
-		}
-	}
-	r := row{Operation: opLocateHalf, Unit: "ms"}.compared(tail, computing, "calls that only compute", true)
-	r = r.judged("<= 1 ms", r.Ours <= 1).noted("%s a second, evenly spread; each counts from when it was due", thousands(int64(rate)))
-	if peer > 0 {
-		r = r.noted("%s at the %s a second that PostgreSQL does at most", figure(calm.median(), "ms"), thousands(int64(peer)))
-	}
-	return r.noted("calls that are answered at once: %s; the host took %.1f %% of the processors", figure(nothing.median(), "ms"), taken.median()), nil
 }
 
 // manyDocuments measures a single user's search for a patient with many documents.
