@@ -47,9 +47,9 @@ func encodeEntries(rows []row) []byte {
 	return b
 }
 
-// splitEntries returns the entries of a block, which lie in b; nil when it is not one.
-func splitEntries(_ uint64, b []byte) [][]byte {
-	count := blockCount(b, 4)
+// splitEntries returns the entries of the block that ends with entry last, which lie in b; nil when it is not one.
+func splitEntries(last uint64, b []byte) [][]byte {
+	count := blockCount(last, b, 4)
 	if count == 0 {
 		return nil
 	}
@@ -69,10 +69,10 @@ func splitEntries(_ uint64, b []byte) [][]byte {
 	return out
 }
 
-// splitHashes returns the hashes of each entry of a block, which lie in b; nil when it is not one.
+// splitHashes returns the hashes of each entry of the block that ends with entry last, which lie in b; nil when it is not one.
 func splitHashes(last uint64, b []byte) [][]byte {
-	count := blockCount(b, hashSize)
-	if count == 0 || uint64(count) > last+1 {
+	count := blockCount(last, b, hashSize)
+	if count == 0 {
 		return nil
 	}
 	rest := b[4:]
@@ -90,12 +90,13 @@ func splitHashes(last uint64, b []byte) [][]byte {
 	return out
 }
 
-// blockCount returns how many entries a block says it has, of which each takes at least so many bytes; 0 when it cannot have them.
-func blockCount(b []byte, each int) int {
+// blockCount returns how many entries the block that ends with entry last says it has, of which each takes at least so many bytes; 0
+// when it cannot have them, or when there are not as many up to last.
+func blockCount(last uint64, b []byte, each int) int {
 	if len(b) < 4 {
 		return 0
 	}
-	if n := int64(binary.BigEndian.Uint32(b)); n*int64(each) <= int64(len(b)-4) {
+	if n := binary.BigEndian.Uint32(b); int64(n)*int64(each) <= int64(len(b)-4) && uint64(n) <= last+1 {
 		return int(n)
 	}
 	return 0
@@ -193,7 +194,7 @@ func (r *rack) seek(index uint64) error {
 		return fmt.Errorf("audit row %q: %w: %w", r.block, storage.ErrIntegrity, err)
 	}
 	parts := r.split(last, r.buf)
-	if len(parts) == 0 || uint64(len(parts)) > last+1 {
+	if len(parts) == 0 {
 		return fmt.Errorf("audit row %q is not a block: %w", r.block, storage.ErrIntegrity)
 	}
 	first := last + 1 - uint64(len(parts))

@@ -252,6 +252,28 @@ func TestBlocksAtTheEndAreCheckedWhenTheLogIsOpened(t *testing.T) {
 	}
 }
 
+// A block that ends with an entry has none of before the log began, whatever it says.
+func TestBlockBeginsWithTheFirstEntryAtTheEarliest(t *testing.T) {
+	const count = 3
+	entries := encodeEntries(make([]row, count))
+	for last := range uint64(2 * count) {
+		want := count
+		if last < count-1 {
+			want = 0
+		}
+		if got := splitEntries(last, entries); len(got) != want {
+			t.Errorf("a block up to entry %d has %d entries, want %d", last, len(got), want)
+		}
+		hashes := 0
+		for i := range uint64(count) {
+			hashes += completed(last + 1 - count + i)
+		}
+		if got := splitHashes(last, append([]byte{0, 0, 0, count}, make([]byte, hashes*hashSize)...)); len(got) != want {
+			t.Errorf("a block up to entry %d has the hashes of %d entries, want %d", last, len(got), want)
+		}
+	}
+}
+
 func FuzzSplitBlock(f *testing.F) {
 	rows := make([]row, 5)
 	for i := range rows {
