@@ -110,7 +110,7 @@ func TestRefusedSignOnsAreWrittenDown(t *testing.T) {
 	wrote(t, g, "refused j.price//: refused: your role is not one that may use this portal")
 	g.portal.signOn.settings.Assurance = []string{"aal3"}
 	b.signOn("a.okafor") // a step-up that the provider did not do
-	wrote(t, g, "refused a.okafor//: refused: this portal asks for a stricter sign-on than you used, such as with a smartcard or a second step")
+	wrote(t, g, "refused a.okafor//: refused: this service asks for a stricter sign-on than you used, such as with a smartcard or a second step")
 	g.portal.signOn.settings.Assurance = nil
 
 	b.signOn("a.okafor")

@@ -24,10 +24,10 @@ func (o SignOn) identify(claims map[string]any, trust federation.TrustID) (perso
 	}
 	who := person{ID: id}
 	if len(o.Assurance) > 0 && !overlap(o.Assurance, values(claims, "acr")) {
-		return who, fmt.Errorf("%w: this portal asks for a stricter sign-on than you used, such as with a smartcard or a second step", ErrSignOn)
+		return who, fmt.Errorf("%w: this service asks for a stricter sign-on than you used, such as with a smartcard or a second step", ErrSignOn)
 	}
 	if names.Organisation != noOrganisation && !slices.Contains(values(claims, names.Organisation), string(trust)) {
-		return who, fmt.Errorf("%w: you are not signed on as staff of %s", ErrSignOn, trust)
+		return who, fmt.Errorf("%w: your account is not that of staff of %s", ErrSignOn, trust)
 	}
 	if id == "" {
 		return who, fmt.Errorf("%w: the provider did not say which member of staff you are", ErrSignOn)

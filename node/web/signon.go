@@ -51,6 +51,7 @@ type signOn struct {
 
 	mu       sync.Mutex
 	provider *oidc.Provider // nil until it was reached
+	reached  time.Time      // when it was last
 	attempts map[sessionKey]attempt
 }
 
@@ -81,33 +82,6 @@ func (o SignOn) secret() (string, error) {
 	return string(bytes.TrimSpace(b)), nil
 }
 
-// discover returns the provider's addresses and keys, which are asked for once they are needed: a portal starts while its
-// provider is away.
-func (s *signOn) discover(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
-	s.mu.Lock()
-	p := s.provider
-	s.mu.Unlock()
-	if p == nil {
-		// The provider keeps the context to fetch keys later.
-		var err error
-		p, err = oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), s.client), s.settings.Issuer)
-		if err != nil {
-			return nil, nil, fmt.Errorf("reach the identity provider: %w", err)
-		}
-		s.mu.Lock()
-		s.provider = p
-		s.mu.Unlock()
-	}
-	password, err := s.settings.secret()
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, &oauth2.Config{
-		ClientID: s.settings.ClientID, ClientSecret: password, Endpoint: p.Endpoint(), RedirectURL: s.origin() + s.callback(),
-		Scopes: append([]string{oidc.ScopeOpenID}, s.settings.Scopes...),
-	}, nil
-}
-
 // start returns where to send the browser, and the id of the attempt for its cookie.
 func (s *signOn) start(ctx context.Context, again bool) (id, to string, err error) {
 	return s.startFor(ctx, again, launchRequest{})
@@ -115,7 +89,7 @@ func (s *signOn) start(ctx context.Context, again bool) (id, to string, err erro
 
 // startFor is start for a record system that has opened the portal at a patient.
 func (s *signOn) startFor(ctx context.Context, again bool, x launchRequest) (id, to string, err error) {
-	_, client, err := s.discover(ctx)
+	_, client, err := s.discover(ctx, providerFresh)
 	if err != nil {
 		return "", "", err
 	}
@@ -177,11 +151,13 @@ func (s *signOn) complete(r *http.Request, a attempt) (arrival, error) {
 	switch {
 	case query.Get("state") != a.state:
 		return out, fmt.Errorf("%w: the answer is to another question", ErrSignOn)
+	case query.Has("iss") && query.Get("iss") != s.settings.Issuer: // RFC 9207
+		return out, fmt.Errorf("%w: the answer is of another identity provider", ErrSignOn)
 	case query.Get("error") != "":
 		return out, fmt.Errorf("%w: the identity provider did not sign you on", ErrSignOn)
 	}
 	ctx := oidc.ClientContext(r.Context(), s.client)
-	provider, client, err := s.discover(ctx)
+	provider, client, err := s.discover(ctx, always)
 	if err != nil {
 		return out, err
 	}
@@ -208,11 +184,12 @@ func (s *signOn) complete(r *http.Request, a attempt) (arrival, error) {
 	if err := verified.Claims(&payload); err != nil {
 		return out, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
 	}
-	claims := map[string]any{}
-	dec := json.NewDecoder(bytes.NewReader(payload))
-	dec.UseNumber()
-	if err := dec.Decode(&claims); err != nil {
+	claims, err := claimsOf(payload)
+	if err != nil {
 		return out, fmt.Errorf("%w: the ID token cannot be read", ErrSignOn)
+	}
+	if err := s.complement(ctx, provider, token, claims); err != nil {
+		return out, err
 	}
 	out.person, err = s.identify(claims)
 	out.level = levelOf(claims, s.levelClaim())

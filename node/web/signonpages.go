@@ -38,7 +38,8 @@ func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, _ := p.sessions.of(r, "")
-	id, to, err := p.signOn.start(r.Context(), s != nil)
+	// After a refusal the provider is to ask again: it would else send the same person back, checked no better.
+	id, to, err := p.signOn.start(r.Context(), s != nil || r.URL.Query().Has("again"))
 	if err != nil {
 		p.noProvider(w, r, err)
 		return
@@ -80,10 +81,10 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		}
 		why := "The service that checks who you are does not answer. Try again in a few minutes."
 		if errors.Is(err, ErrSignOn) {
-			why = "You were not signed on: " + plainSignOn(err) + "."
+			why = "You were not signed on: " + p.inWords(plainSignOn(err)) + "."
 		}
 		p.show(w, r, nil, http.StatusForbidden, view{Name: "message", Title: "You are not signed on", Body: message{
-			Text: []string{why, "If you think that you should be able to use this service, ask your IT service desk."}, Link: "/sign-on", LinkText: "Sign on again",
+			Text: []string{why, "If you think that you should be able to use this service, ask your IT service desk."}, Link: "/sign-on/start?again=1", LinkText: "Sign on again",
 		}})
 		return
 	}
