@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -85,6 +86,38 @@ func TestLettingGoOutlivesWhatIsDeleted(t *testing.T) {
 	}
 }
 
+// What is in memory because the file was read, and is mapped by nobody, leaves as well.
+func TestWhatIsNotMappedLeavesMemory(t *testing.T) {
+	dir := t.TempDir()
+	opt := Options{Dir: dir, Profile: Chunks, Small: true}
+	db, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 64 {
+		put(t, db, fmt.Sprint("key", i), string(make([]byte, 256*kib)))
+	}
+	if err := db.Close(); err != nil { // of its maps none is left
+		t.Fatal(err)
+	}
+	if db, err = Open(opt); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name := logName{'v', 1}
+	path := filepath.Join(dir, name.String())
+	if _, err := os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	before, whole := resident(t, path)
+	requireDropped(t, before, whole)
+	db.guard.written = written{spans: []span{{file: name, key: []byte("none"), bytes: whole}}, bytes: whole}
+	db.letGo() // by nobody else: nothing is written
+	if got, _ := resident(t, path); got > whole/2 {
+		t.Errorf("%d of %d MiB are in memory", got/mib, whole/mib)
+	}
+}
+
 // requirePageOut skips where the kernel or the file system does not take back the pages of mapped files.
 func requirePageOut(t *testing.T) {
 	t.Helper()
@@ -113,6 +146,26 @@ func requirePageOut(t *testing.T) {
 	LetGo(m[:1], len(m))
 	if got, whole := resident(t, path); got > whole/2 {
 		t.Skip("this kernel keeps the pages of a mapped file here, so that nothing can be told")
+	}
+}
+
+// requireDropped skips where a file that was just read is not in memory, or does not leave it when it may.
+func requireDropped(t *testing.T, inMemory, of int64) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 4*mib), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 4*mib, unix.FADV_DONTNEED)); err != nil {
+		t.Fatal(err)
+	}
+	if got, whole := resident(t, path); got > whole/2 || inMemory < of/2 {
+		t.Skip("memory follows no hints here, so that nothing can be told")
 	}
 }
 
