@@ -35,7 +35,7 @@ func (n *Node) openStores(ctx context.Context) error {
 		Dir: n.folder.Path("audit"), Sealer: n.folder.Sealer("audit"), Key: n.keys.audit, Logger: n.logger, Metrics: o.Metrics, Space: n.space, Small: o.Small,
 	})
 	if err != nil {
-		return n.storeOpenProblem("audit log", err)
+		return n.storeOpenProblem(auditLog, err)
 	}
 	n.onClose(func(context.Context) error { return n.audit.Close() })
 	n.blobs, err = blob.Open(blob.Options{Dir: n.folder.Path("chunks"), Sealer: n.folder.Sealer("chunks"), Logger: n.logger, Space: n.space, Small: o.Small})
@@ -63,6 +63,9 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 	case errors.Is(err, storage.ErrDiskFull):
 		return folderProblem(data, err)
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIntegrity), errors.Is(err, audit.ErrRolledBack):
+		if what == auditLog {
+			return n.foreignLog(err)
+		}
 		return admin.Errorf(admin.CodeIntegrity, "the %s of %s is damaged: %v\nNothing was changed. 'ridgeway repair --data %s' says which documents it touches, and what can be saved", what, data, err, admin.Arg(data))
 	case errors.Is(err, storage.ErrInUse):
 		return folderProblem(data, err)
@@ -72,6 +75,17 @@ func (n *Node) storeOpenProblem(what string, err error) error {
 		}
 		return fmt.Errorf("open the %s: %w", what, err)
 	}
+}
+
+// auditLog is what the audit log is called among the stores.
+const auditLog = "audit log"
+
+// foreignLog says that the audit log cannot be opened as the one that this node has written.
+func (n *Node) foreignLog(err error) error {
+	return admin.Errorf(admin.CodeIntegrity, "the audit log of %s is damaged, or is not the one that this node wrote: %v\n"+
+		"Nothing was changed. Keep the folder %s as it is and tell your information governance lead: it is evidence. If an older copy, or that of another node, was put there, put this node's own back. "+
+		"Otherwise 'ridgeway repair --data %s' says what is wrong, and with --yes saves what is provably this node's own log",
+		n.options.Data, err, n.folder.Path("audit"), admin.Arg(n.options.Data))
 }
 
 func (n *Node) openExchange(ctx context.Context) error {
@@ -86,7 +100,7 @@ func (n *Node) openExchange(ctx context.Context) error {
 	}
 	n.onClose(func(context.Context) error { return n.lease.Close() })
 	if err := n.misuse.recall(ctx); err != nil {
-		return n.storeOpenProblem("audit log", err)
+		return n.storeOpenProblem(auditLog, err)
 	}
 	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
 		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,

@@ -182,6 +182,14 @@ func TestLogThatIsNotTheNodesOwnIsRefused(t *testing.T) {
 		if e.status == 0 || !strings.Contains(e.out, string(admin.CodeIntegrity)) {
 			t.Errorf("%s: %v, want it refused with %s", name, e, admin.CodeIntegrity)
 		}
+		for _, want := range []string{"is not the one that this node wrote", "it is evidence", "put this node's own back", "ridgeway repair --data"} {
+			if !strings.Contains(e.out, want) {
+				t.Errorf("%s: the refusal lacks %q: %v", name, want, e)
+			}
+		}
+		if e := p.run(t, "repair", "--data", "d1", dev); name == "swapped" && (e.status != exitStatus[admin.CodeIntegrity] || !strings.Contains(strings.Join(strings.Fields(e.out), " "), "something was put in their place")) {
+			t.Errorf("%s: what repair would do: %v", name, e)
+		}
 		copyTo("own", "d1/audit")
 	}
 	p.serve(t, "d1")

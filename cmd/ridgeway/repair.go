@@ -86,7 +86,7 @@ func (a *app) sayRepair(r node.RepairReport) {
 	}
 	switch {
 	case !r.Changed:
-		a.say("Nothing was changed. With --yes it is repaired: what cannot be read is given up, the files as they were are kept.")
+		a.say("Nothing was changed. With --yes it is repaired where that can be done: what cannot be read is given up, the files as they were are kept.")
 	case r.Lost():
 		a.say("Repaired, and something is lost. Take the documents named here in again; then run 'ridgeway scrub'.")
 	default:
