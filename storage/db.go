@@ -28,6 +28,8 @@ type DB struct {
 	failed   atomic.Pointer[error]
 	faulted  atomic.Bool // a read of a mapped file failed
 
+	collecting atomic.Bool // Badger moves values by itself
+
 	rewriting atomic.Uint32 // number of the file that a garbage collection has picked, 0 for none
 
 	sending sync.RWMutex // held for reading while something is handed in
@@ -61,7 +63,7 @@ func Open(opt Options) (*DB, error) {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
 	d := &DB{opt: opt, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
-	bdg, err := badger.Open(opt.badgerOptions(badgerLogger{rewriting: &d.rewriting, fail: func(err error) { _ = d.fail(err) }}))
+	bdg, err := badger.Open(opt.badgerOptions(badgerLogger{rewriting: &d.rewriting, keys: d.beforeKeys, fail: func(err error) { _ = d.fail(err) }}))
 	if err != nil {
 		g.close()
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err))
@@ -71,6 +73,9 @@ func Open(opt Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), bdg.Close())
 	}
 	d.bdg = bdg
+	if opt.Profile == Chunks { // elsewhere values are in the tree
+		g.letGo = d.unmapNew
+	}
 	go d.commitLoop()
 	return d, nil
 }

@@ -80,7 +80,9 @@ func (d *DB) collect(ratio float64) (bool, error) {
 		txn.Discard()
 	}
 	d.rewriting.Store(0)
+	d.collecting.Store(true)
 	err := d.bdg.RunValueLogGC(ratio)
+	d.collecting.Store(false)
 	none := errors.Is(err, badger.ErrNoRewrite)
 	if err == nil {
 		err = d.checkRewritten()
@@ -101,6 +103,18 @@ func (d *DB) collect(ratio float64) (bool, error) {
 		}
 	}
 	return !none, nil
+}
+
+// beforeKeys is called on a goroutine of Badger's. Where the committer writes, keys may lie on the disk before their values: neither is
+// under the mark yet, such keys are cut off when the store is opened, and Badger makes tables of what is under the mark only. What it
+// moves by itself it can put into a table at any moment: then no key may be written whose value is not durable.
+func (d *DB) beforeKeys() {
+	if !d.collecting.Load() {
+		return
+	}
+	if err := d.guard.syncValues(); err != nil {
+		_ = d.fail(fmt.Errorf("sync what is moved: %w", err)) // the collection sees it before it gives the old file up
+	}
 }
 
 // checkRewritten returns nil when the file that Badger has written anew is whole.

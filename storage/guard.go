@@ -29,7 +29,8 @@ type guard struct {
 
 	allocate func(f *os.File, from, n int64) error // a test's, or that of the operating system
 
-	memsSynced bool // Badger syncs memtable logs itself, and returns the error
+	letGo    func(first *logHead, n int64) // has what was just written to the value log unmapped; nil: it stays
+	expected int64                         // how many bytes a transaction writes to the value log at most
 
 	file *os.File // the marks; holds the lock of the folder
 	mark mark     // as written last
@@ -72,47 +73,15 @@ func (g *guard) nextSeq() []byte {
 // advance is called after a group is committed. When it returns nil the group is durable and marked.
 func (g *guard) advance() error {
 	g.mark.seq++
-	if err := g.followValues(); err != nil {
+	durable, err := g.followValues()
+	merr := g.followMems() // while the values are on their way to the disk
+	if err = errors.Join(err, durable()); err != nil {
 		return fmt.Errorf("guard value log: %w", err)
 	}
-	if err := g.followMems(); err != nil {
-		return fmt.Errorf("guard memtable log: %w", err)
+	if merr != nil {
+		return fmt.Errorf("guard memtable log: %w", merr)
 	}
 	return g.writeMark(g.mark.flags &^ flagClean)
-}
-
-// followValues takes in what Badger has appended to its value log, over the end of files where there is one.
-func (g *guard) followValues() error {
-	for {
-		next, err := openLogFile(g.dir, logName{'v', g.values.fid + 1}, logState{})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		state, werr := walkLog(g.values.f, g.values.logState, 0, func(e *logEntry) error { return g.written.note(g.values.logName, e) })
-		if werr != nil {
-			return werr
-		}
-		if state.end != g.values.end || next != nil {
-			if err := g.sync(g.values.f); err != nil {
-				return err
-			}
-		}
-		g.values.logState = state
-		if next == nil {
-			return nil
-		}
-		info, err := g.values.f.Stat()
-		if err != nil {
-			return err
-		}
-		if info.Size() != state.end {
-			return fmt.Errorf("%s ended at %d bytes, %d are good: %w", g.values.logName, info.Size(), state.end, ErrIntegrity)
-		}
-		g.sealed.files[g.values.fid] = state
-		g.resealed = true
-		_ = g.values.f.Close() // read only
-		g.values = next
-	}
 }
 
 // followMems takes in what Badger has appended to its memtable logs, makes it durable, and makes sure that the latest
@@ -124,7 +93,7 @@ func (g *guard) followMems() error {
 		for _, l := range g.mems[from:] {
 			was := l.end
 			ok, err := l.takeIn(g.mark.seq)
-			if err == nil && l.end != was && !g.memsSynced {
+			if err == nil && l.end != was {
 				err = g.sync(l.f)
 			}
 			if err != nil {
@@ -275,7 +244,8 @@ func (g *guard) writeMark(flags byte) error {
 
 // finish writes the mark of a store that has been closed in order.
 func (g *guard) finish() error {
-	if err := g.followValues(); err != nil {
+	durable, err := g.followValues()
+	if err = errors.Join(err, durable()); err != nil {
 		return fmt.Errorf("guard value log: %w", err)
 	}
 	names, err := listLogs(g.dir, 'm')

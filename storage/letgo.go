@@ -82,6 +82,35 @@ func (d *DB) unmap(s span) {
 	})
 }
 
+// unmapNew takes the pages of what was just written to the value log, n bytes at most that begin with the entry first, out of this
+// process's memory; they stay in the kernel's, to be synced. Cleaning pages that are mapped interrupts the other processors for each.
+func (d *DB) unmapNew(first *logHead, n int64) {
+	_ = d.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(first.key[:len(first.key)-versionSize])
+		if err != nil || item.Version() != first.version() {
+			return err
+		}
+		return item.Value(func(v []byte) error {
+			if int64(len(v)) == first.valueSize && len(v) >= chunkThreshold {
+				dropPages(v, first.valueAt, n)
+			}
+			return nil
+		})
+	})
+}
+
+// dropPages unmaps the pages of a mapped file in which the n bytes lie that begin some bytes ahead of v. They are read anew when they
+// are asked for. In memory that is not of a file all would be lost: v must be what Badger reads from its value log.
+func dropPages(v []byte, ahead, n int64) {
+	page := uintptr(os.Getpagesize())
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(v)))
+	from := (at - uintptr(ahead)) &^ (page - 1)
+	to := (at + min(uintptr(n), uintptr(cap(v)))) &^ (page - 1) // what lies behind is not of the file
+	if from < to {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // a hint that fails costs time only
+	}
+}
+
 // LetGo tells the operating system that the n bytes that begin with b, in the file that b is a mapped part of, will not be read
 // soon: their memory serves for others. It is a hint: what is not on the disk yet stays, and nothing changes when b is not mapped.
 func LetGo(b []byte, n int) {

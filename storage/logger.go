@@ -14,12 +14,17 @@ type badgerLogger struct {
 	// rewriting is set to the number of the value log file that a garbage collection has picked. Badger tells it
 	// nowhere else.
 	rewriting *atomic.Uint32
+	// keys is called after Badger has written the values of a transaction to the value log, and before it writes the keys.
+	keys func()
 	// fail is told of write errors that Badger logs and goes on after.
 	fail func(error)
 }
 
 // rewritingFormat is what Badger logs when garbage collection has picked a file. A test fails when that changes.
 const rewritingFormat = "Rewriting fid: %d"
+
+// keysFormat is what Badger logs between the values of a transaction and its keys. A test fails when that changes.
+const keysFormat = "Writing to memtable"
 
 // swallowed are the beginnings of what Badger logs when it acknowledges a write whose sync has failed, or tries for
 // ever to write a table.
@@ -48,7 +53,11 @@ func (l badgerLogger) Infof(format string, args ...any) {
 	}
 }
 
-func (badgerLogger) Debugf(string, ...any) {}
+func (l badgerLogger) Debugf(format string, _ ...any) {
+	if format == keysFormat && l.keys != nil {
+		l.keys()
+	}
+}
 
 func detail(format string, args []any) string {
 	return strings.TrimSpace(fmt.Sprintf(format, args...))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // Badger's memtable logs (.mem) and value logs (.vlog) share one layout, read here without Badger so that it can
@@ -139,6 +140,33 @@ func (l *logReader) entry(off int64) (e logEntry, raw []byte, err error) {
 		return logEntry{}, nil, errBadEntry
 	}
 	return logEntry{off: off, size: int64(len(raw)), meta: meta, key: raw[keyAt : keyAt+int(klen)], value: raw[keyAt+int(klen) : body]}, raw, nil
+}
+
+// A logHead is the head of an entry, of which nothing else has been read.
+type logHead struct {
+	key       []byte // with its version
+	valueAt   int64  // behind the beginning of the entry
+	valueSize int64
+}
+
+func (h *logHead) version() uint64 {
+	return math.MaxUint64 - binary.BigEndian.Uint64(h.key[len(h.key)-versionSize:])
+}
+
+// first returns the head of what seems to be an entry at off, nil when nothing does.
+func (l *logReader) first(off int64) (*logHead, error) {
+	_, keyAt, klen, vlen, err := l.head(off)
+	if errors.Is(err, errBadEntry) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := l.peek(off, keyAt+int(klen))
+	if err != nil || len(b) < keyAt+int(klen) {
+		return nil, err
+	}
+	return &logHead{key: b[keyAt:], valueAt: int64(len(b)), valueSize: int64(vlen)}, nil
 }
 
 // plausible reports whether an entry of ours could begin at off: no user meta, no expiry, known flags. It spares

@@ -111,10 +111,6 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// syncWrites reports whether Badger syncs its logs itself. The guard does so in any case, before a write is acknowledged; but
-// where values lie in the value log no key may be durable before its value, also while garbage is collected.
-func (o *Options) syncWrites() bool { return o.Profile == Chunks }
-
 // badgerOptions is the one place where Badger's settings are chosen.
 func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	threshold := min(int64(treeThreshold), o.MemTable*txnPercent/100) // Badger refuses a greater one
@@ -124,7 +120,7 @@ func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	log.log = o.Logger.With(slog.String("store", o.Profile.String()))
 	opt := badger.DefaultOptions(o.Dir).
 		WithLogger(log).
-		WithSyncWrites(o.syncWrites()).
+		WithSyncWrites(false).         // the guard does, before a write is acknowledged
 		WithDetectConflicts(false).    // one goroutine writes
 		WithNumVersionsToKeep(1).      // history is kept by the stores above
 		WithCompression(options.None). // sealed values do not compress; nor is a block cache needed

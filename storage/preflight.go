@@ -50,7 +50,7 @@ func openGuard(opt *Options) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{written: written{keep: keepWritten}, dir: opt.Dir, sync: opt.Sync, allocate: allocate, file: file, memsSynced: opt.syncWrites()}
+	g := &guard{written: written{keep: keepWritten}, dir: opt.Dir, sync: opt.Sync, allocate: allocate, file: file}
 	if err := g.prepare(opt); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}

@@ -15,6 +15,7 @@ import (
 // process has taken the last block, the kernel has no answer to that but to end this one (SIGBUS). ErrDiskFull says it while
 // nothing has been written yet.
 func (g *guard) makeRoom(keys, values int64) error {
+	g.expected = values
 	if err := g.mems[len(g.mems)-1].makeRoom(keys, g.allocate); err != nil || values == 0 {
 		return err
 	}
