@@ -82,7 +82,7 @@ func TestDamagedOutboxEntriesDoNotHoldUpTheRest(t *testing.T) {
 		t.Errorf("status: %d, %q, %v", st.GetRejected(), st.GetWarnings(), err)
 	}
 	list, err := n.Rejected(t.Context(), &admin.RejectedRequest{})
-	if err != nil || len(list.GetRejections()) != 1 || !strings.Contains(list.GetRejections()[0].GetReason(), "have it recorded again, then dismiss this") || list.GetRejections()[0].GetEffect() != "the region has not been told of it" {
+	if err != nil || len(list.GetRejections()) != 1 || !strings.Contains(list.GetRejections()[0].GetReason(), "have it recorded again, then dismiss this") || list.GetRejections()[0].GetEffect() != "the region has not been told of it" || !list.GetRejections()[0].GetSetAside() {
 		t.Fatalf("rejected: %v, %v", list, err)
 	}
 	id := list.GetRejections()[0].GetId()

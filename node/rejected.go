@@ -36,7 +36,7 @@ func (n *Node) Rejected(ctx context.Context, q *admin.RejectedRequest) (*admin.R
 	for _, r := range rejected {
 		reply.Rejections = append(reply.Rejections, &admin.Rejection{
 			Id: entryText(r.Entry.ID), Kind: r.Entry.Kind.String(), Document: string(r.Entry.Document), Reason: r.Reason,
-			Queued: r.Entry.Queued.UnixMicro(), Effect: rejectedEffect(r),
+			Queued: r.Entry.Queued.UnixMicro(), Effect: rejectedEffect(r), SetAside: r.Lost,
 		})
 	}
 	return reply, nil

@@ -26,7 +26,7 @@ region's reason and what it means that the region does not have it, and entries
 that were damaged here before they were told. An entry stays until it is retried
 or dismissed.
 
-JSON: rejected (id, kind, document, reason, effect, queued), total.`,
+JSON: rejected (id, kind, document, reason, effect, queued, set_aside), total.`,
 		Example: `  ridgeway rejected list --data d1`,
 		Args:    argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,23 +49,28 @@ type rejection struct {
 	Reason   string `json:"reason"`
 	Effect   string `json:"effect"`
 	Queued   string `json:"queued"`
+	SetAside bool   `json:"set_aside"` // damaged here before the region was told, not refused
 }
 
 func (a *app) showRejected(r *admin.RejectedReply) error {
 	if a.json {
 		list := make([]rejection, 0, len(r.GetRejections()))
 		for _, x := range r.GetRejections() {
-			list = append(list, rejection{ID: x.GetId(), Kind: x.GetKind(), Document: x.GetDocument(), Reason: x.GetReason(), Effect: x.GetEffect(), Queued: stamp(x.GetQueued())})
+			list = append(list, rejection{ID: x.GetId(), Kind: x.GetKind(), Document: x.GetDocument(), Reason: x.GetReason(), Effect: x.GetEffect(), Queued: stamp(x.GetQueued()), SetAside: x.GetSetAside()})
 		}
 		return a.emit(map[string]any{"rejected": list, "total": r.GetTotal()})
 	}
 	if len(r.GetRejections()) == 0 {
-		a.say("The region has refused nothing that waits to be dealt with.")
+		a.say("The region has refused nothing that waits to be dealt with, and nothing was set aside.")
 		return nil
 	}
 	for _, x := range r.GetRejections() {
 		a.say("%s  %s %s", x.GetId(), x.GetKind(), x.GetDocument())
-		a.say("  refused: %s", x.GetReason())
+		if x.GetSetAside() {
+			a.say("  set aside here: %s", x.GetReason())
+		} else {
+			a.say("  refused by the region: %s", x.GetReason())
+		}
 		a.say("  so %s", x.GetEffect())
 	}
 	if more := r.GetTotal() - uint64(len(r.GetRejections())); more > 0 {

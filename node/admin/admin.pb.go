@@ -3248,7 +3248,8 @@ type Rejection struct {
 	Document      string                 `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"` // where it is about one
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`     // the region's
 	Queued        int64                  `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
-	Effect        string                 `protobuf:"bytes,6,opt,name=effect,proto3" json:"effect,omitempty"` // what it means that the region does not have it
+	Effect        string                 `protobuf:"bytes,6,opt,name=effect,proto3" json:"effect,omitempty"`                      // what it means that the region does not have it
+	SetAside      bool                   `protobuf:"varint,7,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"` // damaged here before the region was told; the region has not refused it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3323,6 +3324,13 @@ func (x *Rejection) GetEffect() string {
 		return x.Effect
 	}
 	return ""
+}
+
+func (x *Rejection) GetSetAside() bool {
+	if x != nil {
+		return x.SetAside
+	}
+	return false
 }
 
 type SettleRequest struct {
@@ -9007,14 +9015,15 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\n" +
 	"rejections\x18\x01 \x03(\v2\x1c.ridgeway.admin.v1.RejectionR\n" +
 	"rejections\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x04R\x05total\"\x93\x01\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\"\xb0\x01\n" +
 	"\tRejection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
 	"\bdocument\x18\x03 \x01(\tR\bdocument\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06queued\x18\x05 \x01(\x03R\x06queued\x12\x16\n" +
-	"\x06effect\x18\x06 \x01(\tR\x06effect\"I\n" +
+	"\x06effect\x18\x06 \x01(\tR\x06effect\x12\x1b\n" +
+	"\tset_aside\x18\a \x01(\bR\bsetAside\"I\n" +
 	"\rSettleRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x14\n" +

@@ -131,7 +131,7 @@ func TestPatientsStandInTheLogOnceTheyAreProved(t *testing.T) {
 	wrote(t, g, "out //"+numberA+": signed out")
 	g.portal.patients.personas.people[0].claims["identity_proofing_level"] = "P5"
 	b.signOnAsPatient(numberA).wants(t, http.StatusForbidden, "You are not signed in")
-	wrote(t, g, "refused //: refused: you have not yet proved who you are with your papers")
+	wrote(t, g, "refused //: refused: you have not yet proved who you are with your papers, such as a passport. Do this in your NHS login, then come back")
 	g.region.coming.Lock()
 	defer g.region.coming.Unlock()
 	if strings.Contains(g.log.String(), numberA) {

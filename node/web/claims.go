@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -34,7 +35,7 @@ func (o SignOn) identify(claims map[string]any, trust federation.TrustID) (perso
 	}
 	for _, theirs := range values(claims, names.Role) {
 		if ours, known := o.Roles[theirs]; known {
-			return person{ID: id, Name: clip(first(values(claims, names.Name)), maxName), Role: ours}, nil
+			return person{ID: id, Name: clip(cmp.Or(first(values(claims, names.Name)), id), maxName), Role: ours}, nil
 		}
 	}
 	return who, fmt.Errorf("%w: your role is not one that may use this portal", ErrSignOn)

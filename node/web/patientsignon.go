@@ -150,7 +150,7 @@ func readKey(name string) (*rsa.PrivateKey, error) {
 // identify reads which patient signed on. A number that was not proved with papers refuses: whoever guesses one must not see a record.
 func (o *patientSignOn) identify(claims map[string]any) (person, error) {
 	if level := values(claims, "identity_proofing_level"); len(level) != 1 || level[0] != provenLevel {
-		return person{}, fmt.Errorf("%w: you have not yet proved who you are with your papers", ErrSignOn)
+		return person{}, fmt.Errorf("%w: you have not yet proved who you are with your papers, such as a passport. Do this in your NHS login, then come back", ErrSignOn)
 	}
 	if vot := values(claims, "vot"); len(vot) != 1 || !slices.Contains(o.settings.vectors(), vot[0]) {
 		return person{}, fmt.Errorf("%w: you have not signed on as safely as this service needs", ErrSignOn)

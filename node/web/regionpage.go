@@ -179,7 +179,7 @@ func (p *Portal) factsOf(h *Health) []fact {
 		{"Region's index", fmt.Sprintf("%s, entry %s of %s", numberOf(int(s.GetPointers()), "document"), countOf(int(s.GetApplied())), countOf(int(s.GetCommitted()))), lag > fewBehind},
 		{"Held here", numberOf(int(s.GetDocuments()), "document") + " of " + numberOf(int(s.GetPatients()), "patient"), false},
 		{"Waiting to be published", countOf(int(s.GetOutbox())), false},
-		{"Refused by the region", countOf(int(s.GetRejected())), s.GetRejected() > 0},
+		{"Refused by the region, or damaged here", countOf(int(s.GetRejected())), s.GetRejected() > 0},
 		{"Audit log", countOf(int(s.GetAuditEntries())) + " entries", false},
 		{"Disk", diskText(s), s.GetDisk() != "ok"},
 		scrubFact(h.Scrub, p.now()),

@@ -53,19 +53,30 @@ func (s *story) swiped(across float64) {
 	s.touched(steps...)
 }
 
+// fingersHit wants everything that is pressed to be at least 24 pixels wide and high, where a finger points.
+func (s *story) fingersHit(where string) {
+	s.t.Helper()
+	small := js[[]string](s, `[...document.querySelectorAll('a, button, input, select, summary')].filter((e) => e.checkVisibility()).map((e) => [e, e.getBoundingClientRect()])
+		.filter(([, r]) => r.width > 1 && r.height > 1 && (r.width < 24 || r.height < 24)).map(([e, r]) => e.outerHTML.slice(0, 80) + ' ' + r.width + ' x ' + r.height)`)
+	if len(small) > 0 {
+		s.t.Errorf("%s, too small for a finger: %q", where, small)
+	}
+}
+
 // On a tablet, two fingers make the pages larger and smaller, and one that goes across turns them.
 func (s *story) readsWithFingers() {
 	report := s.takenPDF()
 	s.settled()
-	if err := chromedp.Do(s.ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(820, 1180, chromedp.EmulateMobile, chromedp.EmulateTouch), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true, MaxTouchPoints: 2})
 		return err
-	}), chromedp.EmulateViewport(820, 1180)); err != nil {
+	})); err != nil {
 		s.t.Fatal(err)
 	}
 	s.signOn("Dr Amara Okafor")
 	s.find(s.patient.NHSNumber)
 	list := js[string](s, "location.href")
+	s.fingersHit("the list")
 	const width = "Math.round(document.getElementById('picture').getBoundingClientRect().width)"
 	for _, d := range []struct {
 		path, kind string
@@ -73,6 +84,7 @@ func (s *story) readsWithFingers() {
 	}{{string(s.note), "scan", shown}, {string(report), "pdf", pdfShown}} {
 		s.goTo(list + "/documents/" + d.path)
 		s.until(d.shown(1))
+		s.fingersHit("a " + d.kind)
 		s.swiped(-200)
 		s.until(d.shown(2))
 		s.swiped(-200)
