@@ -93,6 +93,9 @@ func myAccessWords(a *admin.ReportAccess) string {
 		s = who + " asked who has seen your documents" + why + "."
 	case "emergency":
 		s = who + " said that there was an emergency, and could open your records."
+		if a.GetOutcome() != policy.Permit.String() {
+			s = who + " said that there was an emergency, and asked to open your records. The answer was no."
+		}
 	case "refused":
 		s = who + " asked for " + what + why + ". The answer was no. Nothing was shown."
 	case "attempted":

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/federation/wire"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
 // What a patient reads of who looked must need no training: no word of the agreements, and nothing that is not known put as if it were.
@@ -36,6 +38,31 @@ func TestAPatientReadsWhoLookedInPlainWords(t *testing.T) {
 			if strings.Contains(words, bad) {
 				t.Errorf("%s is %q to a patient: %q needs training", r.Code, words, bad)
 			}
+		}
+	}
+}
+
+// Whoever declares an emergency has opened nothing by that, and who may not declare one opens nothing by it.
+func TestReportsTellOfAnEmergencyThatWasRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		outcome      policy.Outcome
+		mine, report string
+	}{
+		{policy.Permit, "A doctor at Hillingdon said that there was an emergency, and could open your records.", "dr.a (doctor) at Hillingdon said that there was an emergency, and could open your record, to treat you."},
+		{policy.Denied, "A doctor at Hillingdon said that there was an emergency, and asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
+		{policy.TooMany, "A doctor at Hillingdon said that there was an emergency, and asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
+	} {
+		e := logged{log: "RAS", Access: &wire.Access{
+			Kind: audit.BreakGlass.String(), Outcome: c.outcome.String(), Trust: "RAS", User: "dr.a", Role: "doctor", Purpose: "TREAT", BreakGlass: true,
+		}}
+		a := event{e}.summary(nil)
+		a.TrustName = "Hillingdon"
+		if got := myAccessWords(a); got != c.mine {
+			t.Errorf("%s: %q, want %q", c.outcome, got, c.mine)
+		}
+		if got := accessWords(a); got != c.report {
+			t.Errorf("%s: %q, want %q", c.outcome, got, c.report)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func accessWords(a *admin.ReportAccess) string {
 	if a.GetRelationship() != "" {
 		why += ". The reason given: " + linkWords(a.GetRelationship())
 	}
-	if a.GetBreakGlass() {
+	if a.GetBreakGlass() && a.GetKind() != "emergency" {
 		why += ". They said that it was an emergency"
 	}
 	var s string
@@ -152,7 +152,10 @@ func accessWords(a *admin.ReportAccess) string {
 		}
 		s = who + " asked who has seen your documents" + why + "."
 	case "emergency":
-		s = who + " opened your record in an emergency" + why + "."
+		s = who + " said that there was an emergency, and could open your record" + why + "."
+		if a.GetOutcome() != policy.Permit.String() {
+			s = who + " said that there was an emergency, and asked to open your record" + why + ". It was refused."
+		}
 	case "refused":
 		s = who + " asked for " + what + why + ". It was refused, and nothing was shown."
 	case "attempted":
