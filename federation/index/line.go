@@ -34,7 +34,7 @@ type Region interface {
 	View(ctx context.Context, c consensus.Consistency, fn func(consensus.Reader) error) error
 }
 
-// LineConfig says whose a Line is. Keep may be nil, the others are required.
+// LineConfig says whose a Line is. Trust, Region and Now are required; Publish and Run need Sign besides. Keep may be nil.
 type LineConfig struct {
 	Trust  federation.TrustID
 	Region Region
