@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
@@ -44,3 +45,32 @@ func clockAfter(charter []byte, now time.Time) error {
 	}
 	return nil
 }
+
+// clocksApart says which trusts have signed, for the region, that they reached a time which this machine's clock is yet to reach: one of
+// the two clocks is wrong. A clock that is behind ours is seen by them, not by us: what comes late looks the same.
+func (n *Node) clocksApart(ctx context.Context) (out []string) {
+	now := time.Now().Round(0).UTC()
+	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+		for _, t := range n.ledger.Roster().Trusts() {
+			for _, node := range t.Nodes {
+				c, found, err := index.CheckpointOf(r, node.ID)
+				if err != nil {
+					return err
+				}
+				if ahead := c.At.Sub(now); found && t.ID != n.Trust() && ahead > glassSkew {
+					out = append(out, fmt.Sprintf("THE CLOCKS OF THIS MACHINE AND OF %s (%s) ARE APART, by %s or more: it has signed something at %s, and it is %s here. Over %s neither believes what the other asks for. Have the time of both machines looked at",
+						t.ID, t.Name, ahead.Round(time.Second), c.At.UTC().Format(clockForm), now.Format(clockForm), glassSkew))
+					break
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return []string{fmt.Sprintf("the clocks of the region cannot be compared: %v", err)}
+	}
+	return out
+}
+
+// clockForm shows a moment where two clocks are compared.
+const clockForm = "2 January 2006 15:04:05 MST"

@@ -139,7 +139,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	if text := n.speaker.heldText(); text != "" {
 		add("%s", text)
 	}
-	for _, text := range n.agreementWarnings(ctx) {
+	for _, text := range append(n.clocksApart(ctx), n.agreementWarnings(ctx)...) {
 		add("%s", text)
 	}
 	if text := n.hollow(ctx, held.Documents-held.Phases[record.Erased]); text != "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,10 +63,12 @@ func TestClocksOfTwoProcessesApart(t *testing.T) {
 	}
 	requester.off(t, 40*time.Second)
 	apart("The clock of the trust that asks is ", "s ahead of the clock")
-	requester.off(t, -40*time.Second)
+	requester.off(t, -2*time.Minute)
 	apart("The clock of the trust that asks is ", "s behind the clock")
+	p.until(t, "d2", "it says of its own clock that it is behind", apartFrom("RYJ", true))
 	requester.off(t, 0)
 	opens("after")
+	p.until(t, "d2", "it says so no more", apartFrom("RYJ", false))
 	custodian.off(t, time.Hour)
 	apart("1h0m", "behind the clock")
 	custodian.off(t, 0)
@@ -78,6 +81,15 @@ func TestClocksOfTwoProcessesApart(t *testing.T) {
 	}
 	if named < 3 {
 		t.Errorf("%d of 3 refusals stand in the custodian's log with who asked", named)
+	}
+}
+
+// apartFrom looks for the warning that the clock of a trust is ahead.
+func apartFrom(trust string, wanted bool) func(object) bool {
+	return func(o object) bool {
+		return wanted == slices.ContainsFunc(texts(o["warnings"]), func(w string) bool {
+			return strings.HasPrefix(w, "THE CLOCKS OF THIS MACHINE AND OF "+trust+" (") && strings.Contains(w, "Have the time of both machines looked at")
+		})
 	}
 }
 
