@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,6 +183,36 @@ func TestTheStreamFollowsAndEndsWithTheSession(t *testing.T) {
 		}
 	}
 	b.get("/region").wants(t, 303)
+}
+
+// TestThePageHearsThatTheNodeAnswersAgain: until then it says that nothing is known, also when all is as it was before.
+func TestThePageHearsThatTheNodeAnswersAgain(t *testing.T) {
+	g := newRig(t)
+	h := healthOf(g.clock.now(), true)
+	g.region.set(h)
+	g.portal.lately.mu.Lock()
+	g.portal.lately.tick = 40 * time.Millisecond
+	g.portal.lately.mu.Unlock()
+	b := g.browser()
+	b.signOn("t.hughes")
+	next, _, end := b.stream()
+	defer end()
+	follow := func(want string, passed ...string) {
+		t.Helper()
+		name, _ := next()
+		for slices.Contains(passed, name) {
+			name, _ = next()
+		}
+		if name != want {
+			t.Fatalf("then comes %q, not %q", name, want)
+		}
+	}
+	follow("region")
+	g.region.set(nil)
+	follow("silent", "same")
+	g.region.set(h)
+	follow("region", "silent")
+	follow("same")
 }
 
 func TestStreamsAreBounded(t *testing.T) {

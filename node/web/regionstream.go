@@ -99,6 +99,7 @@ func (p *Portal) feed(r *http.Request, out eventStream) error {
 		switch {
 		case err != nil:
 			err = out.send("silent", nil)
+			last = nil // the page says that nothing is known: when it is again, it must hear so, also where nothing has changed
 		case bytes.Equal(part, last):
 			err = out.send("same", nil)
 		default:

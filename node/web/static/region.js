@@ -11,7 +11,6 @@ if (live && region && 'EventSource' in window) {
     region.innerHTML = e.data
     says(`Live. Changed at ${clock()}`)
   })
-  source.addEventListener('same', () => { live.dataset.rwBeat = clock() })
   source.addEventListener('silent', () => says(`This trust's node does not say how it is, since ${clock()}`))
   source.addEventListener('gone', (e) => {
     source.close()
