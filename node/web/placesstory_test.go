@@ -45,11 +45,23 @@ func TestRecordsStaffTakeDocumentsInAndPutThemRight(t *testing.T) {
 	s.click("a[href$='/take']", "For the patient with the NHS number")
 	s.click("#send", "Select what kind of document it is")
 	s.check("32-take-faults")
-	js[bool](s, `(() => { const dt = new DataTransfer(); dt.items.add(new File(['Dropped too early.'], 'early.txt'))
-		document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: dt, bubbles: true, cancelable: true})); return true })()`)
+	early := `(() => { const dt = new DataTransfer(); dt.items.add(new File(['Dropped too early.'], 'early.txt'))
+		document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: dt, bubbles: true, cancelable: true})); return true })()`
+	js[bool](s, early)
 	s.until("document.getElementById('ready').textContent.startsWith('The file is ready.') && document.activeElement.id === 'type'")
-	s.until("(r => r.top >= 0 && r.bottom <= innerHeight)(document.getElementById('ready').getBoundingClientRect())")
+	s.until("(r => r.height > 0 && r.top >= 0 && r.bottom <= innerHeight)(document.getElementById('ready').getBoundingClientRect())")
 	s.check("32-dropped-early")
+	s.set("type", "373942005")
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(820, 200)); err != nil { // so low that who is led to the day does not see the note above
+		t.Fatal(err)
+	}
+	js[bool](s, early)
+	s.until("document.activeElement.id === 'date'")
+	s.until("(r => r.height > 0 && r.top >= 0 && r.bottom <= innerHeight)(document.getElementById('ready').getBoundingClientRect())")
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(1920, 1080)); err != nil {
+		t.Fatal(err)
+	}
+	s.goTo(js[string](s, "location.pathname"))
 	s.set("type", "373942005")
 	s.set("date", "2026-03-01")
 	dir := t.TempDir()
