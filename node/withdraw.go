@@ -39,8 +39,12 @@ func (n *Node) withdraw(ctx context.Context, id federation.DocumentID, q *admin.
 			return nil, err
 		}
 	}
+	var whose federation.Subject // nobody, where that cannot be read: the document is withdrawn all the same
+	if held, err := n.records.Document(ctx, id); err == nil {
+		whose = held.Subject
+	}
 	if err := n.note(ctx, audit.Entry{
-		Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Document: id,
+		Time: time.Now().UTC(), Kind: kind, Trust: n.Trust(), Node: n.ID(), User: q.GetBy().GetUser(), Role: q.GetBy().GetRole(), Subject: whose, Document: id,
 		Detail: clipText(detail, audit.MaxDetail),
 	}); err != nil {
 		return nil, err

@@ -52,3 +52,24 @@ func TestErasingDestroysWhatWasWithdrawnOnly(t *testing.T) {
 		t.Errorf("the audit log says %+v", last)
 	}
 }
+
+// Who looks in the log for what became of a patient's documents finds that one was withdrawn, and that it was shared again.
+func TestWithdrawingIsFoundInTheLogByItsPatient(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	id := takeLetters(t, n, 0, 1)[0]
+	lead := &admin.Asker{User: "n.ferreira", Role: "governance-lead"}
+	for _, undo := range []bool{false, true} {
+		if _, err := n.Withdraw(t.Context(), &admin.WithdrawRequest{Document: string(id), Reason: "looked at again", Undo: undo, By: lead}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doc, err := n.records.Document(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := n.audit.Search(t.Context(), audit.Filter{Subject: doc.Subject, Document: id, Kinds: []audit.Kind{audit.Withdrawal, audit.Admin}}, 0, 10)
+	if err != nil || len(page.Records) != 2 {
+		t.Errorf("of the patient the log has %d entries about it, %v", len(page.Records), err)
+	}
+}
