@@ -86,6 +86,9 @@ func myAccessWords(a *admin.ReportAccess) string {
 	switch a.GetKind() {
 	case "looked_up":
 		s = who + " looked at the list of your documents" + why + "."
+		if a.GetOutcome() == policy.Denied.String() {
+			s = who + " asked to look at what is kept about you" + why + ". The answer was no. Nothing was shown."
+		}
 	case "reviewed":
 		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
 			return who + " checked whether it was right to open your records in an emergency."

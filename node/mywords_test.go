@@ -67,6 +67,21 @@ func TestReportsTellOfAnEmergencyThatWasRefused(t *testing.T) {
 	}
 }
 
+// Who was refused has looked at nothing.
+func TestReportsTellOfALookThatWasRefused(t *testing.T) {
+	t.Parallel()
+	a := event{{log: "RAS", Access: &wire.Access{
+		Kind: audit.Search.String(), Outcome: policy.Denied.String(), Trust: "RAS", User: "dr.a", Role: "doctor", Purpose: "TREAT",
+	}}}.summary(nil)
+	a.TrustName = "Hillingdon"
+	if got, want := myAccessWords(a), "A doctor at Hillingdon asked to look at what is kept about you, to treat you. The answer was no. Nothing was shown."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := accessWords(a), "dr.a (doctor) at Hillingdon asked to look at what is kept about you, to treat you. It was refused, and nothing was shown."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Trusts of which the same is to be said stand in one sentence: a patient does not read a list of places to learn one thing.
 func TestAPatientReadsInOneSentenceWhoHasNotCheckedAnEmergency(t *testing.T) {
 	t.Parallel()

@@ -146,6 +146,9 @@ func accessWords(a *admin.ReportAccess) string {
 	switch a.GetKind() {
 	case "looked_up":
 		s = who + " looked up which documents there are about you" + why + "."
+		if a.GetOutcome() == policy.Denied.String() {
+			s = who + " asked to look at what is kept about you" + why + ". It was refused, and nothing was shown."
+		}
 	case "reviewed":
 		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
 			return who + " judged whether it was right to open your record in an emergency."
