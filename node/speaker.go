@@ -87,7 +87,7 @@ func newSpeaker(n *Node) *speaker {
 	return &speaker{
 		behind: n.foundBehind, crossed: n.crossed,
 		trust: n.Trust(), records: n.records, replica: n.replica, logger: n.logger,
-		line: index.NewLine(index.LineConfig{Trust: n.Trust(), Region: n.replica, Now: time.Now}),
+		line: &index.Line{Trust: n.Trust(), Region: n.replica, Now: time.Now},
 		sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
 			return federation.Compose(place, body, n.keys.statement)
 		},

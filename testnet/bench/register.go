@@ -65,11 +65,11 @@ func benchSingle(ctx context.Context, e *env) ([]row, error) {
 		return nil, err
 	}
 	defer clean()
-	lines, hangUp, err := e.lines(ctx, r)
+	counters, shut, err := e.counters(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	defer hangUp()
+	defer shut()
 	peer, stop, why := e.etcd(ctx)
 	defer stop()
 	next := 0
@@ -78,10 +78,8 @@ func benchSingle(ctx context.Context, e *env) ([]row, error) {
 		base, before := next, r.statements(ctx)
 		next += 1 << 20
 		rate, calls, err := during(e.last(), clients, func(client, call int) error {
-			at := client % len(lines)
-			p := pointerOf(r.trusts[at].id, subjectOf(base+client), base+call*clients+client)
-			_, err := lines[at].Publish(ctx, p)
-			return err
+			at := counters[client%len(counters)]
+			return at.publish(ctx, pointerOf(at.trust.id, subjectOf(base+client), base+call*clients+client))
 		})
 		took, statements = append(took, calls...), append(statements, float64(len(calls))/max(r.statements(ctx)-before, 1))
 		return rate, errors.Join(err, r.settled(ctx))
@@ -96,44 +94,29 @@ func benchSingle(ctx context.Context, e *env) ([]row, error) {
 	return []row{line.noted("99 of 100 within %s", figure(max(took.quantile(0.99), 0.01), "ms")).noted("%s", reason(why))}, err
 }
 
-// lines opens the line of each voter's trust. The function returned ends them.
-func (e *env) lines(ctx context.Context, r *rig) ([]*index.Line, func(), error) {
-	dir, err := e.temp("lines")
+// counters opens a counter at each voter's trust. The function returned closes them.
+func (e *env) counters(ctx context.Context, r *rig) (all []*counter, shut func(), err error) {
+	dir, err := e.temp("counters")
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	hangUp := func() {
+	shut = func() {
 		cancel()
 		running.Wait()
 		_ = os.RemoveAll(dir)
 	}
-	var lines []*index.Line
 	for i, m := range r.replicas {
-		trust := r.trusts[i]
-		kept, err := os.Create(filepath.Join(dir, string(trust.id)))
+		c, err := newCounter(r.trusts[i], m.Replica, filepath.Join(dir, string(r.trusts[i].id)))
 		if err != nil {
-			hangUp()
+			shut()
 			return nil, nil, err
 		}
-		line := index.NewLine(index.LineConfig{
-			Trust: trust.id, Region: m.Replica, Now: time.Now,
-			Sign: func(place federation.Place, body federation.Body) (federation.Signed, error) {
-				return federation.Compose(place, body, trust.statement)
-			},
-			Keep: func(_ context.Context, signed federation.Signed) error {
-				_, err := kept.WriteAt(signed.Encode(), 0) // in place of the one before, which is settled
-				return errors.Join(err, datasync(kept))
-			},
-		})
-		lines = append(lines, line)
-		running.Go(func() {
-			line.Run(ctx)
-			_ = kept.Close() // it is removed
-		})
+		all = append(all, c)
+		running.Go(func() { _ = c.run(ctx) }) // its file is removed
 	}
-	return lines, hangUp, nil
+	return all, shut, nil
 }
 
 // statements returns how many statements the region has accepted.
