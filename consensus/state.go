@@ -232,6 +232,7 @@ func (s *stateDB) commit(tx *Tx, at position, members *membership) error {
 	if s.room.used >= int(s.size.MemTable) {
 		if err := s.freeze(); err != nil {
 			s.fault = err
+			s.moved.Broadcast()
 			return fmt.Errorf("commit state at %d: %w", at.index, err)
 		}
 	}

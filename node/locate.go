@@ -58,14 +58,24 @@ func (n *Node) Locate(ctx context.Context, q *admin.LocateRequest) (*admin.Locat
 	}
 	subject := n.records.Subject(number)
 	n.misuse.look(ctx, person{n.Trust(), who.GetUser()}, subject, who.GetRelationship())
+	outcome, unable := policy.Permit, n.mayAnswer()
+	if unable != nil {
+		outcome = policy.StalePolicy
+	}
 	// The entry of the search is written while the answer is made, and is on the disk before the answer is given. One whose
 	// answer failed stands in the log as well: somebody has asked.
 	entry, err := n.beginNote(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Search, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(),
-		Relationship: who.GetRelationship(), Subject: subject, Outcome: policy.Permit.String(),
+		Relationship: who.GetRelationship(), Subject: subject, Outcome: outcome.String(),
 	})
 	if err != nil {
 		return nil, undone(err, "no search was made")
+	}
+	if unable != nil {
+		if err := n.noted(entry); err != nil {
+			return nil, undone(err, "no search was made")
+		}
+		return nil, unable
 	}
 	reply, err := n.listing(ctx, search{who: who, subject: subject, cursor: q.GetCursor(), limit: limit})
 	if failed := n.noted(entry); failed != nil {

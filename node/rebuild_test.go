@@ -9,6 +9,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/node/ingest"
+	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 )
 
@@ -151,6 +152,10 @@ func TestNewcomerWithoutTheStateDoesNotAnswer(t *testing.T) {
 	}
 	if err := locate(); admin.CodeOf(err) != admin.CodeStale {
 		t.Errorf("before the state has come: %v, want STALE_POLICY", err)
+	}
+	looks, err := second.Audited(t.Context(), audit.Filter{Kinds: []audit.Kind{audit.Search}})
+	if err != nil || len(looks) != 1 || looks[0].Outcome != policy.StalePolicy.String() {
+		t.Errorf("the log says of it: %+v, %v", looks, err)
 	}
 	arrive()
 	eventually(t, "the state", func() bool { return locate() == nil })

@@ -88,10 +88,15 @@ func (n *Node) Settle(ctx context.Context, q *admin.SettleRequest) (*admin.Settl
 	if q.GetRetry() {
 		what = "says again what the region had refused: entry "
 	}
+	by := asker(q.GetBy())
+	if err := checkAsker(by); err != nil {
+		return nil, err
+	}
 	reply := &admin.SettleReply{}
 	for _, id := range ids {
-		if err := n.note(ctx, audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), Detail: what + entryText(id)}); err != nil {
-			return nil, err
+		entry := audit.Entry{Time: time.Now().UTC(), Kind: audit.Admin, Trust: n.Trust(), Node: n.ID(), User: by.GetUser(), Role: by.GetRole(), Detail: what + entryText(id)}
+		if err := n.note(ctx, entry); err != nil {
+			return nil, partly(reply, ids, err)
 		}
 		if q.GetRetry() {
 			err = n.speaker.again(ctx, id)
@@ -100,14 +105,22 @@ func (n *Node) Settle(ctx context.Context, q *admin.SettleRequest) (*admin.Settl
 			err = n.records.Dismiss(ctx, id)
 		}
 		if errors.Is(err, record.ErrLost) {
-			return nil, admin.Errorf(admin.CodeBadInput, "%s cannot be said again: what it said is lost at this node. Have it recorded again, then 'ridgeway rejected dismiss %s'", entryText(id), entryText(id))
+			return nil, partly(reply, ids, admin.Errorf(admin.CodeBadInput, "%s cannot be said again: what it said is lost at this node. Have it recorded again, then 'ridgeway rejected dismiss %s'", entryText(id), entryText(id)))
 		}
 		if err != nil && !isAbsent(err) {
-			return nil, n.storeProblem(err)
+			return nil, partly(reply, ids, n.storeProblem(err))
 		}
 		reply.Settled++
 	}
 	return reply, nil
+}
+
+// partly is an error that ends what was done for some.
+func partly(done *admin.SettleReply, of []record.EntryID, err error) error {
+	if done.GetSettled() == 0 {
+		return err
+	}
+	return admin.Errorf(admin.CodeOf(err), "%v (it is done for the %d of %d before)", err, done.GetSettled(), len(of))
 }
 
 // settling returns the entries that are meant. One that is not there is refused before anything is done.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -64,7 +65,7 @@ func TestWhatTheRegionRefusedIsListedRetriedAndDismissed(t *testing.T) {
 		t.Errorf("retry: %v, %v", reply, err)
 	}
 	eventually(t, "the second agreement", func() bool { return agreementVersion(t, n) == 2 })
-	if reply, err := n.Settle(t.Context(), &admin.SettleRequest{All: true}); err != nil || reply.GetSettled() != 1 {
+	if reply, err := n.Settle(t.Context(), &admin.SettleRequest{All: true, By: &admin.Asker{User: "d.shah", Role: "records-staff"}}); err != nil || reply.GetSettled() != 1 {
 		t.Errorf("dismiss: %v, %v", reply, err)
 	}
 	if list, err := n.Rejected(t.Context(), &admin.RejectedRequest{}); err != nil || list.GetTotal() != 0 || len(list.GetRejections()) != 0 {
@@ -72,5 +73,8 @@ func TestWhatTheRegionRefusedIsListedRetriedAndDismissed(t *testing.T) {
 	}
 	if got := n.audit.Size(); got < before+2 {
 		t.Errorf("the audit log grew by %d entries, want one for each", got-before)
+	}
+	if all, err := n.Audited(t.Context(), audit.Filter{User: "d.shah"}); err != nil || len(all) != 1 || !strings.HasPrefix(all[0].Detail, "dismissed ") {
+		t.Errorf("the log says who did it as %+v, %v", all, err)
 	}
 }

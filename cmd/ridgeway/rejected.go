@@ -83,6 +83,7 @@ func (a *app) showRejected(r *admin.RejectedReply) error {
 
 func (a *app) settleCommand(retry bool) *cobra.Command {
 	var all bool
+	var who asking
 	cmd := &cobra.Command{
 		Use:   "dismiss [ID...]",
 		Short: "Forget entries that the region has refused",
@@ -112,7 +113,7 @@ JSON: retried.`
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.ask(cmd.Context(), func(c admin.AdminClient) error {
-			r, err := c.Settle(cmd.Context(), &admin.SettleRequest{Ids: args, All: all, Retry: retry})
+			r, err := c.Settle(cmd.Context(), &admin.SettleRequest{Ids: args, All: all, Retry: retry, By: who.message()})
 			if err != nil {
 				return err
 			}
@@ -124,5 +125,7 @@ JSON: retried.`
 		})
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all that are listed")
+	cmd.Flags().StringVar(&who.user, "by", "", "staff id of who does it (default: your login name)")
+	cmd.Flags().StringVar(&who.role, "as", "records-staff", "their role")
 	return cmd
 }

@@ -3338,6 +3338,7 @@ type SettleRequest struct {
 	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	All           bool                   `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
 	Retry         bool                   `protobuf:"varint,3,opt,name=retry,proto3" json:"retry,omitempty"` // say it again instead of forgetting it
+	By            *Asker                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3391,6 +3392,13 @@ func (x *SettleRequest) GetRetry() bool {
 		return x.Retry
 	}
 	return false
+}
+
+func (x *SettleRequest) GetBy() *Asker {
+	if x != nil {
+		return x.By
+	}
+	return nil
 }
 
 type SettleReply struct {
@@ -9023,11 +9031,12 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06queued\x18\x05 \x01(\x03R\x06queued\x12\x16\n" +
 	"\x06effect\x18\x06 \x01(\tR\x06effect\x12\x1b\n" +
-	"\tset_aside\x18\a \x01(\bR\bsetAside\"I\n" +
+	"\tset_aside\x18\a \x01(\bR\bsetAside\"s\n" +
 	"\rSettleRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x14\n" +
-	"\x05retry\x18\x03 \x01(\bR\x05retry\"'\n" +
+	"\x05retry\x18\x03 \x01(\bR\x05retry\x12(\n" +
+	"\x02by\x18\x04 \x01(\v2\x18.ridgeway.admin.v1.AskerR\x02by\"'\n" +
 	"\vSettleReply\x12\x18\n" +
 	"\asettled\x18\x01 \x01(\rR\asettled\"\x0e\n" +
 	"\fScrubRequest\"\x9d\x01\n" +
@@ -9700,140 +9709,141 @@ var file_node_admin_admin_proto_depIdxs = []int32{
 	98,  // 21: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
 	37,  // 22: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
 	42,  // 23: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	47,  // 24: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	50,  // 25: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	47,  // 26: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 27: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	53,  // 28: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	53,  // 29: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	54,  // 30: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	55,  // 31: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	47,  // 32: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 33: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 34: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	50,  // 35: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	61,  // 36: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	58,  // 37: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,   // 38: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 39: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 40: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	66,  // 41: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	67,  // 42: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
-	0,   // 43: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
-	70,  // 44: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
-	53,  // 45: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	70,  // 46: ridgeway.admin.v1.RelabelReply.notes:type_name -> ridgeway.admin.v1.LabelProblem
-	71,  // 47: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	71,  // 48: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 49: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 50: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	76,  // 51: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 52: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 53: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80,  // 54: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 55: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 56: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 57: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 58: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	87,  // 59: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 60: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88,  // 61: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	87,  // 62: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 63: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 64: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	97,  // 65: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	76,  // 66: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	98,  // 67: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	95,  // 68: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	96,  // 69: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 70: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	101, // 71: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	98,  // 72: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 73: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	104, // 74: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	0,   // 75: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	107, // 76: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
-	2,   // 77: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 78: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 79: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 80: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 81: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 82: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 83: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 84: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 85: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
-	30,  // 86: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	31,  // 87: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	33,  // 88: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	38,  // 89: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	45,  // 90: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	40,  // 91: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	43,  // 92: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	48,  // 93: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	51,  // 94: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	56,  // 95: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	57,  // 96: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	59,  // 97: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	62,  // 98: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	64,  // 99: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	68,  // 100: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	72,  // 101: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	74,  // 102: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	77,  // 103: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	78,  // 104: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	81,  // 105: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	83,  // 106: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	86,  // 107: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	89,  // 108: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	91,  // 109: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	93,  // 110: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	99,  // 111: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	35,  // 112: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	102, // 113: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	105, // 114: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
-	3,   // 115: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 116: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 117: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 118: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 119: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 120: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 121: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 122: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29,  // 123: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
-	32,  // 124: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 125: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	34,  // 126: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	39,  // 127: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	46,  // 128: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	41,  // 129: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	44,  // 130: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	49,  // 131: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	52,  // 132: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	58,  // 133: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 134: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	60,  // 135: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	63,  // 136: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	65,  // 137: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	69,  // 138: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	73,  // 139: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	75,  // 140: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	73,  // 141: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	79,  // 142: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	82,  // 143: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	84,  // 144: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	85,  // 145: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	90,  // 146: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	92,  // 147: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	94,  // 148: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	100, // 149: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	36,  // 150: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	103, // 151: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	106, // 152: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
-	115, // [115:153] is the sub-list for method output_type
-	77,  // [77:115] is the sub-list for method input_type
-	77,  // [77:77] is the sub-list for extension type_name
-	77,  // [77:77] is the sub-list for extension extendee
-	0,   // [0:77] is the sub-list for field type_name
+	0,   // 24: ridgeway.admin.v1.SettleRequest.by:type_name -> ridgeway.admin.v1.Asker
+	47,  // 25: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	50,  // 26: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	47,  // 27: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 28: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	53,  // 29: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	53,  // 30: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	54,  // 31: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	55,  // 32: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	47,  // 33: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 34: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 35: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	50,  // 36: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	61,  // 37: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	58,  // 38: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 39: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 40: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 41: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	66,  // 42: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	67,  // 43: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 44: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	70,  // 45: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	53,  // 46: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	70,  // 47: ridgeway.admin.v1.RelabelReply.notes:type_name -> ridgeway.admin.v1.LabelProblem
+	71,  // 48: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	71,  // 49: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 50: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 51: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	76,  // 52: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 53: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 54: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	80,  // 55: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 56: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 57: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	85,  // 58: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 59: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	87,  // 60: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 61: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88,  // 62: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	87,  // 63: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 64: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 65: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	97,  // 66: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	76,  // 67: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	98,  // 68: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	95,  // 69: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	96,  // 70: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 71: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	101, // 72: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	98,  // 73: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 74: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	104, // 75: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 76: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	107, // 77: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 78: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	7,   // 79: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	9,   // 80: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	11,  // 81: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	17,  // 82: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	20,  // 83: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	24,  // 84: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	26,  // 85: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	28,  // 86: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
+	30,  // 87: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	31,  // 88: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	33,  // 89: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	38,  // 90: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	45,  // 91: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	40,  // 92: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	43,  // 93: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	48,  // 94: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	51,  // 95: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	56,  // 96: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	57,  // 97: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	59,  // 98: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	62,  // 99: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	64,  // 100: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	68,  // 101: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	72,  // 102: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	74,  // 103: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	77,  // 104: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	78,  // 105: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	81,  // 106: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	83,  // 107: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	86,  // 108: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	89,  // 109: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	91,  // 110: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	93,  // 111: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	99,  // 112: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	35,  // 113: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	102, // 114: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	105, // 115: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 116: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	8,   // 117: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	10,  // 118: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	16,  // 119: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	18,  // 120: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	21,  // 121: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	25,  // 122: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	27,  // 123: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	29,  // 124: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
+	32,  // 125: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	32,  // 126: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	34,  // 127: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	39,  // 128: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	46,  // 129: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	41,  // 130: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	44,  // 131: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	49,  // 132: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	52,  // 133: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	58,  // 134: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	58,  // 135: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	60,  // 136: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	63,  // 137: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	65,  // 138: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	69,  // 139: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	73,  // 140: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	75,  // 141: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	73,  // 142: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	79,  // 143: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	82,  // 144: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	84,  // 145: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	85,  // 146: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	90,  // 147: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	92,  // 148: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	94,  // 149: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	100, // 150: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	36,  // 151: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	103, // 152: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	106, // 153: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	116, // [116:154] is the sub-list for method output_type
+	78,  // [78:116] is the sub-list for method input_type
+	78,  // [78:78] is the sub-list for extension type_name
+	78,  // [78:78] is the sub-list for extension extendee
+	0,   // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
