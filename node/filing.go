@@ -20,11 +20,10 @@ import (
 )
 
 const (
-	ownPage     = 500
-	mostOwn     = 5000 // documents of one patient that are listed
-	mostChanges = 200  // of one document that are told
-	wrongPlace  = "it was filed in the wrong place"
-	wrongType   = "it was filed as another type"
+	ownPage    = 500
+	mostOwn    = 5000 // documents of one patient that are listed
+	wrongPlace = "it was filed in the wrong place"
+	wrongType  = "it was filed as another type"
 
 	namedNotCorrected = "the patient has said who may see this very document, or a version of it, and a corrected one would not be covered: change only author and specialty, or have their choice recorded anew first"
 	namedNotMoved     = "the patient has said who may see this very document, or a version of it, and what they said would not hold for it in another patient's record: withdraw it now if it must not be seen here, have their choice withdrawn ('ridgeway consent list'), and then move it"
@@ -92,36 +91,6 @@ func ownDocument(d *record.Document) web.OwnDocument {
 		out.ContentType, out.File = d.Parts[0].ContentType, d.Parts[0].Name
 	}
 	return out
-}
-
-// Changes tells what became of a document since it was taken in, newest first, out of the audit log.
-func (n *Node) Changes(ctx context.Context, document string, by *admin.Asker) ([]web.Change, error) {
-	if err := n.isFiler(ctx, by, "looks after documents"); err != nil {
-		return nil, err
-	}
-	id, err := federation.ParseDocumentID(document)
-	if err != nil {
-		return nil, admin.Errorf(admin.CodeNotFound, "there is no such document")
-	}
-	f := audit.Filter{Document: id, Newest: true, Kinds: []audit.Kind{audit.Ingest, audit.Admin, audit.Withdrawal}}
-	page, err := n.audit.Search(ctx, f, 0, mostChanges)
-	if err != nil {
-		return nil, fmt.Errorf("read the audit log: %w", err)
-	}
-	var out []web.Change
-	for _, r := range page.Records {
-		text := r.Detail
-		switch {
-		case r.Kind == audit.Withdrawal:
-			text = "withdrawn: " + text
-		case r.Kind == audit.Ingest && r.User == "" && strings.HasPrefix(text, "took in "):
-			text = "taken in"
-		case r.Kind == audit.Ingest && r.User == "":
-			text = "offered again, was held already"
-		}
-		out = append(out, web.Change{At: r.Time, User: r.User, Role: r.Role, Text: text})
-	}
-	return out, nil
 }
 
 // Correct puts right what is said of a document. Title and date make it another version, which replaces this one; a type makes it

@@ -213,12 +213,12 @@ func myself(t *testing.T, r *testnet.Region, number string) {
 
 func wantChanges(t *testing.T, n *node.Node, document string, by *admin.Asker, wanted ...string) {
 	t.Helper()
-	changes, err := n.Changes(t.Context(), document, by)
+	history, err := n.Changes(t.Context(), document, by)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	for _, c := range changes {
+	for _, c := range history.Changes {
 		all.WriteString(c.User + ": " + c.Text + "\n")
 	}
 	for _, text := range wanted {

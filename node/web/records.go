@@ -120,7 +120,7 @@ func (p *Portal) ofOwn(next ownHandler) http.HandlerFunc {
 // ownDocumentView is one document with what became of it.
 type ownDocumentView struct {
 	ownRow
-	Changes       []Change
+	History       *History
 	Done          string
 	Back          string
 	TypeName      string
@@ -131,15 +131,15 @@ type ownDocumentView struct {
 }
 
 func (p *Portal) showOwnDocument(w http.ResponseWriter, r *http.Request, s *session, of *patient, d OwnDocument) {
-	changes, err := p.config.Region.Changes(r.Context(), d.ID, s.filer())
+	history, err := p.config.Region.Changes(r.Context(), d.ID, s.filer())
 	if err != nil {
 		p.showFilingFault(w, r, s, of, err)
 		return
 	}
-	for i := range changes {
-		changes[i].Text = p.changeWords(changes[i].Text)
+	for i := range history.Changes {
+		history.Changes[i].Text = p.changeWords(history.Changes[i].Text)
 	}
-	v := ownDocumentView{ownRow: rowOf(of, d), Changes: changes, Done: doneText(r), Back: ownAddress(of), TypeName: typeName(d.Type), SpecialtyName: p.specialtyName(d.Specialty), ReadLink: documentPath(of, d.ID)}
+	v := ownDocumentView{ownRow: rowOf(of, d), History: history, Done: doneText(r), Back: ownAddress(of), TypeName: typeName(d.Type), SpecialtyName: p.specialtyName(d.Specialty), ReadLink: documentPath(of, d.ID)}
 	if d.ReplacedBy != "" {
 		v.Newer = ownAddress(of) + "/" + url.PathEscape(d.ReplacedBy)
 	}

@@ -21,15 +21,16 @@ import (
 
 // fakeFiling keeps a trust's own documents.
 type fakeFiling struct {
-	filing sync.Mutex
-	own    map[string][]OwnDocument // by NHS number
-	took   []Upload
-	bytes  []int64
-	acts   []string
-	filers []*admin.Asker
-	full   bool
-	labels []*admin.RelabelRequest
-	began  chan struct{} // told of each file that comes; nil: nobody waits
+	filing  sync.Mutex
+	own     map[string][]OwnDocument // by NHS number
+	took    []Upload
+	bytes   []int64
+	acts    []string
+	filers  []*admin.Asker
+	full    bool
+	history History // how whole it is
+	labels  []*admin.RelabelRequest
+	began   chan struct{} // told of each file that comes; nil: nobody waits
 }
 
 func (f *fakeFiling) OwnDocuments(_ context.Context, patient string, by *admin.Asker) (*OwnList, error) {
@@ -39,8 +40,10 @@ func (f *fakeFiling) OwnDocuments(_ context.Context, patient string, by *admin.A
 	return &OwnList{Documents: f.own[patient]}, nil
 }
 
-func (f *fakeFiling) Changes(context.Context, string, *admin.Asker) ([]Change, error) {
-	return []Change{{At: time.Now(), User: "s.lindqvist", Role: "records-staff", Text: "taken in <b>here</b>"}, {Text: `labels R HIV MH, were N: asked, were R HIV`}, {Text: `corrected (type was "373942005"; specialty was "300"), was RAS-1 until then: a letter`}}, nil
+func (f *fakeFiling) Changes(context.Context, string, *admin.Asker) (*History, error) {
+	h := f.history
+	h.Changes = []Change{{At: time.Now(), User: "s.lindqvist", Role: "records-staff", Text: "taken in <b>here</b>"}, {Text: `labels R HIV MH, were N: asked, were R HIV`}, {Text: `corrected (type was "373942005"; specialty was "300"), was RAS-1 until then: a letter`}}
+	return &h, nil
 }
 
 func (f *fakeFiling) TakeUpload(_ context.Context, q *Upload, content io.Reader) (*Taken, error) {
@@ -321,6 +324,11 @@ func TestDocumentsArePutRight(t *testing.T) {
 	b.get(path).wants(t, 200, "Letter &lt;script&gt;", "Withdrawn", "Restricted")
 	b.get(path+"/RAS:a").wants(t, 200, "taken in &lt;b&gt;here", "Change labels", "no more.", "Trauma and orthopaedics (110)",
 		"labels changed from Normal to Restricted, HIV, Mental health: asked, were R HIV", "corrected (type was Discharge summary; specialty was General internal medicine)")
+	if page := b.get(path + "/RAS:a"); strings.Contains(page.body, "may be missing here") || strings.Contains(page.body, "not complete") {
+		t.Error("a whole history is said not to be whole")
+	}
+	g.region.history = History{Damaged: 2, Cut: true}
+	b.get(path+"/RAS:a").wants(t, 200, "2 entries of this trust's audit log cannot be read: something that was done with this document may be missing here", "This list is not complete")
 	b.get(path+"/RAS:b").wants(t, 404, "no such document") // it is another patient's
 	form := func(kv ...string) map[string][]string {
 		out := map[string][]string{"token": {token}, "reason": {"a digit was wrong"}}

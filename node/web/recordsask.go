@@ -13,7 +13,7 @@ type Filing interface {
 	// OwnDocuments lists what the trust itself holds of a patient, withdrawn documents too, newest first.
 	OwnDocuments(ctx context.Context, patient string, by *admin.Asker) (*OwnList, error)
 	// Changes tells what became of a document, newest first.
-	Changes(ctx context.Context, document string, by *admin.Asker) ([]Change, error)
+	Changes(ctx context.Context, document string, by *admin.Asker) (*History, error)
 	// TakeUpload takes in one file as it comes.
 	TakeUpload(ctx context.Context, q *Upload, content io.Reader) (*Taken, error)
 	// Correct puts right what is said of a document.
@@ -99,6 +99,13 @@ type OwnList struct {
 	Documents []OwnDocument
 	Damaged   int  // documents that cannot be read
 	Cut       bool // there are more
+}
+
+// History is what became of a document.
+type History struct {
+	Changes []Change // newest first
+	Damaged int      // entries of the patient that cannot be read
+	Cut     bool     // there may be older changes
 }
 
 // Change is something that was done with a document.
