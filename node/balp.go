@@ -240,7 +240,11 @@ func (m eventMaker) common(out fhir) {
 	}
 	detail := m.detail()
 	if e.Kind == audit.Search && !e.Subject.IsZero() {
-		query := "DocumentReference?patient.identifier=" + urnRidgeway + "subject|" + hex.EncodeToString(e.Subject[:])
+		about := "DocumentReference"
+		if choiceOf(e) != "" {
+			about = "Consent"
+		}
+		query := about + "?patient.identifier=" + urnRidgeway + "subject|" + hex.EncodeToString(e.Subject[:])
 		entities = append(entities, fhir{
 			"type": coding(fhirEntity, "2", "System Object"), "role": coding(fhirRole, "24", "Query"), "query": base64.StdEncoding.EncodeToString([]byte(query)), "detail": detail,
 		})

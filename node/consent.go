@@ -53,7 +53,7 @@ func (n *Node) RecordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 		return nil, err
 	}
 	subject := n.records.Subject(number)
-	who, err := n.mayRecord(ctx, q.GetAsker(), subject, "directives, to record one")
+	who, err := n.mayRecord(ctx, q.GetAsker(), subject, detailRecording)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func (n *Node) openFile(ctx context.Context, q interface {
 // WithdrawDirective ends one directive of a patient. What a consent permitted ends here at once; what an objection refused
 // goes on until the region has agreed on its withdrawal.
 func (n *Node) WithdrawDirective(ctx context.Context, q *admin.WithdrawDirectiveRequest) (*admin.RecordDirectiveReply, error) {
-	file, err := n.openFile(ctx, q, "directives, to withdraw one")
+	file, err := n.openFile(ctx, q, detailWithdrawal)
 	if err != nil {
 		return nil, err
 	}

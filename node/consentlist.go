@@ -214,7 +214,7 @@ func (n *Node) Directives(ctx context.Context, q *admin.DirectivesRequest) (*adm
 		return nil, err
 	}
 	subject := n.records.Subject(number)
-	if _, err := n.mayRecord(ctx, q.GetAsker(), subject, "directives"); err != nil {
+	if _, err := n.mayRecord(ctx, q.GetAsker(), subject, detailListed); err != nil {
 		return nil, err
 	}
 	return n.listDirectives(ctx, subject, q.GetHistory())

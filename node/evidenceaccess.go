@@ -140,7 +140,7 @@ func accessOf(r audit.Record) *wire.Access {
 	out := &wire.Access{
 		Index: r.Index, At: r.Time.UnixMicro(), Kind: r.Kind.String(), Trust: string(r.Trust), User: r.User, Role: r.Role, Purpose: r.Purpose,
 		Relationship: r.Relationship, Document: string(r.Document), Outcome: r.Outcome, BreakGlass: r.BreakGlass, Bytes: uint64(r.Bytes),
-		Leaf: r.Leaf[:], Of: uint64(r.Of),
+		Leaf: r.Leaf[:], Of: uint64(r.Of), Choice: choiceOf(&r.Entry),
 	}
 	if !r.Request.IsZero() {
 		out.Request = r.Request[:]

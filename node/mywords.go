@@ -82,33 +82,7 @@ func myAccessWords(a *admin.ReportAccess) string {
 	if a.GetBreakGlass() {
 		why += ". They said that it was an emergency"
 	}
-	var s string
-	switch a.GetKind() {
-	case "looked_up":
-		s = who + " looked at the list of your documents" + why + "."
-		if a.GetOutcome() == policy.Denied.String() {
-			s = who + " asked to look at what is kept about you" + why + ". The answer was no. Nothing was shown."
-		}
-	case "reviewed":
-		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
-			return who + " checked whether it was right to open your records in an emergency."
-		}
-		s = who + " asked who has seen your documents" + why + "."
-	case "emergency":
-		s = who + " said that there was an emergency, and could open your records."
-		if a.GetOutcome() != policy.Permit.String() {
-			s = who + " said that there was an emergency, and asked to open your records. The answer was no."
-		}
-	case "refused":
-		s = who + " asked for " + what + why + ". The answer was no. Nothing was shown."
-	case "attempted":
-		s = who + " asked for " + what + why + ". Nothing came."
-	default:
-		s = who + " opened " + what + why + "."
-		if a.GetOutcome() != policy.Permit.String() {
-			s += " It stopped before the end."
-		}
-	}
+	s := tellingOf(a).mine.tell(who, what, why)
 	if a.GetOneSided() != "" {
 		s += " Only one of the two places has a note of this. Ask us to find out why."
 	}

@@ -58,7 +58,7 @@ func (n *Node) appliedHere(ctx context.Context, subject federation.Subject, id f
 // asked and named, whether it holds documents of the patient or not: who does is told to governance roles only, because a
 // clinic's name can say what a patient was treated for.
 func (n *Node) Receipt(ctx context.Context, q *admin.ReceiptRequest) (*admin.ReceiptReply, error) {
-	file, err := n.openFile(ctx, q, "receipt of a directive")
+	file, err := n.openFile(ctx, q, detailReceipt)
 	if err != nil {
 		return nil, err
 	}

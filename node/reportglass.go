@@ -132,7 +132,7 @@ func notChecked(trusts []string) string {
 // cleanTestimony makes what another trust has sent fit to be shown: no control characters, no more than there can be.
 func cleanTestimony(reply *wire.AccessesReply) {
 	for _, a := range reply.GetAccesses() {
-		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome} {
+		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome, &a.Choice} {
 			*s = oneLine(*s, 256) // the report shows each so
 		}
 		if !federation.DocumentID(a.GetDocument()).Valid() {

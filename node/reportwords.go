@@ -78,7 +78,7 @@ func (v event) summary(sites []*admin.ReportSite) *admin.ReportAccess {
 	}
 	switch first.GetKind() {
 	case audit.Search.String():
-		a.Kind = "looked_up"
+		a.Kind = lookOf(first.Access)
 		return a
 	case audit.Review.String():
 		a.Kind = "reviewed"
@@ -142,33 +142,7 @@ func accessWords(a *admin.ReportAccess) string {
 	if a.GetBreakGlass() && a.GetKind() != "emergency" {
 		why += ". They said that it was an emergency"
 	}
-	var s string
-	switch a.GetKind() {
-	case "looked_up":
-		s = who + " looked up which documents there are about you" + why + "."
-		if a.GetOutcome() == policy.Denied.String() {
-			s = who + " asked to look at what is kept about you" + why + ". It was refused, and nothing was shown."
-		}
-	case "reviewed":
-		if a.GetBreakGlass() && a.GetPurpose() == "" { // a judgement has no purpose of its own
-			return who + " judged whether it was right to open your record in an emergency."
-		}
-		s = who + " asked who has seen your documents" + why + "."
-	case "emergency":
-		s = who + " said that there was an emergency, and could open your record" + why + "."
-		if a.GetOutcome() != policy.Permit.String() {
-			s = who + " said that there was an emergency, and asked to open your record" + why + ". It was refused."
-		}
-	case "refused":
-		s = who + " asked for " + what + why + ". It was refused, and nothing was shown."
-	case "attempted":
-		s = who + " asked for " + what + why + ". Nothing came."
-	default:
-		s = who + " opened " + what + why + "."
-		if a.GetOutcome() != policy.Permit.String() {
-			s += " It was stopped before the end."
-		}
-	}
+	s := tellingOf(a).report.tell(who, what, why)
 	if a.GetOneSided() != "" {
 		s += " Take note: " + a.GetOneSided() + "."
 	}

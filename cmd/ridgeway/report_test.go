@@ -96,3 +96,24 @@ func TestReportHasWordsForEveryStateOfADirective(t *testing.T) {
 		seen[text] = state
 	}
 }
+
+// TestReportShowsALookAtChoicesAsOne in the text, the page and the JSON.
+func TestReportShowsALookAtChoicesAsOne(t *testing.T) {
+	const words = "rn1 (nurse) at Imperial looked at your choices about sharing, to treat you."
+	r := reportOf("Ada", true)
+	r.Accesses = []*admin.ReportAccess{{At: r.GetMade(), Kind: "choices_listed", Text: words}}
+	var text, page, data strings.Builder
+	for _, err := range []error{reportText(&text, r), reportHTML(&page, r), emitTo(&data, reportJSON(r))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, got := range map[string]string{"text": strings.Join(strings.Fields(text.String()), " "), "page": page.String(), "JSON": data.String()} {
+		if !strings.Contains(got, words) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if !strings.Contains(data.String(), `"choices_listed"`) {
+		t.Errorf("JSON has no kind: %s", data.String())
+	}
+}

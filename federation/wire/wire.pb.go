@@ -1046,6 +1046,7 @@ type Access struct {
 	Of            uint64                 `protobuf:"varint,16,opt,name=of,proto3" json:"of,omitempty"`            // entry that this one completes, plus one; 0: none
 	Transfer      []byte                 `protobuf:"bytes,17,opt,name=transfer,proto3" json:"transfer,omitempty"` // 16 bytes: the same in all entries of one release, at both sites
 	Proof         []byte                 `protobuf:"bytes,18,opt,name=proof,proto3" json:"proof,omitempty"`       // what the other trust has signed for this entry; in an answer of exchanges only
+	Choice        string                 `protobuf:"bytes,19,opt,name=choice,proto3" json:"choice,omitempty"`     // of a search that was not for documents: choices_listed, choice_recording, choice_withdrawal, choice_receipt
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1206,6 +1207,13 @@ func (x *Access) GetProof() []byte {
 	return nil
 }
 
+func (x *Access) GetChoice() string {
+	if x != nil {
+		return x.Choice
+	}
+	return ""
+}
+
 var File_federation_wire_wire_proto protoreflect.FileDescriptor
 
 const file_federation_wire_wire_proto_rawDesc = "" +
@@ -1284,7 +1292,7 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\x06closed\x18\t \x01(\x03R\x06closed\x12\x10\n" +
 	"\x03due\x18\n" +
 	" \x01(\x03R\x03due\x12\x1c\n" +
-	"\tdocuments\x18\v \x01(\rR\tdocuments\"\xb5\x03\n" +
+	"\tdocuments\x18\v \x01(\rR\tdocuments\"\xcd\x03\n" +
 	"\x06Access\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
@@ -1305,7 +1313,8 @@ const file_federation_wire_wire_proto_rawDesc = "" +
 	"\asubject\x18\x0f \x01(\fR\asubject\x12\x0e\n" +
 	"\x02of\x18\x10 \x01(\x04R\x02of\x12\x1a\n" +
 	"\btransfer\x18\x11 \x01(\fR\btransfer\x12\x14\n" +
-	"\x05proof\x18\x12 \x01(\fR\x05proof2\x9d\x01\n" +
+	"\x05proof\x18\x12 \x01(\fR\x05proof\x12\x16\n" +
+	"\x06choice\x18\x13 \x01(\tR\x06choice2\x9d\x01\n" +
 	"\x04Join\x12E\n" +
 	"\x05Enrol\x12\x1e.ridgeway.wire.v1.EnrolRequest\x1a\x1c.ridgeway.wire.v1.EnrolReply\x12N\n" +
 	"\bStanding\x12!.ridgeway.wire.v1.StandingRequest\x1a\x1f.ridgeway.wire.v1.StandingReply2\x8c\x03\n" +

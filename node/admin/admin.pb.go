@@ -7889,7 +7889,7 @@ type ReportAccess struct {
 	BreakGlass    bool                   `protobuf:"varint,11,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,12,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Text          string                 `protobuf:"bytes,13,opt,name=text,proto3" json:"text,omitempty"` // in plain words
-	Kind          string                 `protobuf:"bytes,14,opt,name=kind,proto3" json:"kind,omitempty"` // opened, refused, looked_up, emergency, reviewed, attempted
+	Kind          string                 `protobuf:"bytes,14,opt,name=kind,proto3" json:"kind,omitempty"` // opened, refused, looked_up, emergency, reviewed, attempted, and what wire.Access has in choice
 	TrustName     string                 `protobuf:"bytes,15,opt,name=trust_name,json=trustName,proto3" json:"trust_name,omitempty"`
 	CustodianName string                 `protobuf:"bytes,16,opt,name=custodian_name,json=custodianName,proto3" json:"custodian_name,omitempty"`
 	OneSided      string                 `protobuf:"bytes,17,opt,name=one_sided,json=oneSided,proto3" json:"one_sided,omitempty"` // why, where only one of the two trusts has it in its log
