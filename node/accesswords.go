@@ -19,20 +19,32 @@ const (
 	detailReceipt    = "receipt of a directive"
 )
 
+// What the log has of patients who have signed on as themselves: a review whose detail is one of these.
+const (
+	detailOwnReport     = "the patient asked who has seen their documents"
+	detailOwnListed     = "the patient asked what they have said about sharing"
+	detailOwnRecording  = "the patient says something about sharing"
+	detailOwnWithdrawal = "the patient takes back what they have said"
+	detailOwnReceipt    = "the patient asked how far what they have said has come"
+	detailOwnSharing    = "the patient asked what is shared and with whom"
+)
+
 // choiceOf says what somebody did with a patient's choices about sharing; empty where an entry tells of something else.
 func choiceOf(e *audit.Entry) string {
-	if e.Kind != audit.Search {
+	if e.Kind != audit.Search && (e.Kind != audit.Review || e.Role != patientRole) {
 		return ""
 	}
 	switch e.Detail {
-	case detailListed:
+	case detailListed, detailOwnListed:
 		return "choices_listed"
-	case detailRecording:
+	case detailRecording, detailOwnRecording:
 		return "choice_recording"
-	case detailWithdrawal:
+	case detailWithdrawal, detailOwnWithdrawal:
 		return "choice_withdrawal"
-	case detailReceipt:
+	case detailReceipt, detailOwnReceipt:
 		return "choice_receipt"
+	case detailOwnSharing:
+		return "sharing_listed"
 	}
 	return ""
 }
@@ -48,7 +60,7 @@ func lookOf(a *wire.Access) string {
 
 // isLook reports whether a kind of a report is one of a search.
 func isLook(kind string) bool {
-	return slices.Contains([]string{"looked_up", "choices_listed", "choice_recording", "choice_withdrawal", "choice_receipt"}, kind)
+	return slices.Contains([]string{"looked_up", "choices_listed", "choice_recording", "choice_withdrawal", "choice_receipt", "sharing_listed"}, kind)
 }
 
 // A sentence tells of an access, with {who}, {what} and {why} to be filled in.
@@ -92,6 +104,10 @@ var tellings = map[string]telling{
 	"choice_receipt": {
 		"{who} looked at how far one of your choices about sharing has come{why}.",
 		"{who} looked at how far one of your choices about sharing has come{why}.",
+	},
+	"sharing_listed": {
+		"{who} looked at what is shared about you and with whom{why}.",
+		"{who} looked at what is shared about you and with whom{why}.",
 	},
 	"look refused": {
 		"{who} asked to look at what is kept about you{why}. It was refused, and nothing was shown.",

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -116,4 +117,29 @@ func queryOf(t *testing.T, e audit.Entry) string {
 	}
 	t.Fatal("a search has no query")
 	return ""
+}
+
+// What patients do when they have signed on as themselves is told as what it was.
+func TestPatientsAreToldWhatTheyDidThemselves(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	_, listed := n.MyDirectives(t.Context(), patientA)
+	_, shared := n.MySharing(t.Context(), patientA)
+	_, read := n.MyDirective(t.Context(), deny(nil))
+	_, before := n.MyReport(t.Context(), patientA)
+	mine, err := n.MyReport(t.Context(), patientA)
+	if err := errors.Join(listed, shared, read, before, err); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range mine.GetAccesses() {
+		got = append(got, a.GetKind()+": "+a.GetText())
+	}
+	want := []string{
+		"choices_listed: You looked at your choices about sharing.", "sharing_listed: You looked at what is shared about you and with whom.",
+		"choice_recording: You looked at your choices about sharing, so as to write one down.", "reviewed: You asked who has seen your documents.",
+	}
+	if len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

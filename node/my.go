@@ -40,7 +40,7 @@ func (n *Node) self(ctx context.Context, patient, what string) (record.NHSNumber
 
 // MyReport is Report for the patient: members of staff are told of by what they do and where, not by name.
 func (n *Node) MyReport(ctx context.Context, patient string) (*admin.ReportReply, error) {
-	number, who, err := n.self(ctx, patient, "the patient asked who has seen their documents")
+	number, who, err := n.self(ctx, patient, detailOwnReport)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (n *Node) MyReport(ctx context.Context, patient string) (*admin.ReportReply
 
 // MyDirectives lists what the patient has said.
 func (n *Node) MyDirectives(ctx context.Context, patient string) (*admin.DirectivesReply, error) {
-	number, _, err := n.self(ctx, patient, "the patient asked what they have said about sharing")
+	number, _, err := n.self(ctx, patient, detailOwnListed)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (n *Node) MyDirectives(ctx context.Context, patient string) (*admin.Directi
 
 // MyDirective reads back what the patient wants, or records it.
 func (n *Node) MyDirective(ctx context.Context, q *admin.RecordDirectiveRequest) (*admin.RecordDirectiveReply, error) {
-	number, who, err := n.self(ctx, q.GetPatient(), "the patient says something about sharing")
+	number, who, err := n.self(ctx, q.GetPatient(), detailOwnRecording)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (n *Node) mine(ctx context.Context, patient, directive, what string) (patie
 
 // MyWithdrawal takes back what the patient has said.
 func (n *Node) MyWithdrawal(ctx context.Context, patient, directive string) (*admin.RecordDirectiveReply, error) {
-	file, err := n.mine(ctx, patient, directive, "the patient takes back what they have said")
+	file, err := n.mine(ctx, patient, directive, detailOwnWithdrawal)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (n *Node) MyWithdrawal(ctx context.Context, patient, directive string) (*ad
 
 // MyReceipt says where what the patient has said has come into force.
 func (n *Node) MyReceipt(ctx context.Context, patient, directive string) (*admin.ReceiptReply, error) {
-	file, err := n.mine(ctx, patient, directive, "the patient asked how far what they have said has come")
+	file, err := n.mine(ctx, patient, directive, detailOwnReceipt)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (n *Node) MyReceipt(ctx context.Context, patient, directive string) (*admin
 
 // MySharing tells which trusts hold documents of the patient, and who outside may open them.
 func (n *Node) MySharing(ctx context.Context, patient string) (*web.Shares, error) {
-	number, _, err := n.self(ctx, patient, "the patient asked what is shared and with whom")
+	number, _, err := n.self(ctx, patient, detailOwnSharing)
 	if err != nil {
 		return nil, err
 	}

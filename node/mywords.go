@@ -73,7 +73,10 @@ func myAccessWords(a *admin.ReportAccess) string {
 		what += ", which " + a.GetCustodianName() + " keeps"
 	}
 	why := ", " + reasonWords(a.GetPurpose())
-	if a.GetPurpose() == "" {
+	switch {
+	case a.GetRole() == patientRole:
+		why = "" // it is their own record
+	case a.GetPurpose() == "":
 		why = ". They did not say why"
 	}
 	if kind, _, _ := strings.Cut(a.GetRelationship(), ":"); kind != "" {

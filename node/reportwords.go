@@ -82,6 +82,9 @@ func (v event) summary(sites []*admin.ReportSite) *admin.ReportAccess {
 		return a
 	case audit.Review.String():
 		a.Kind = "reviewed"
+		if c := first.GetChoice(); first.GetRole() == patientRole && isLook(c) { // what patients do themselves
+			a.Kind = c
+		}
 		return a
 	case audit.BreakGlass.String():
 		a.Kind = "emergency"
