@@ -51,7 +51,11 @@ func openFolder(dir string) (*folder, error) {
 	return &folder{dir: dir, lock: lock}, nil
 }
 
-func (f *folder) close() error { return f.lock.Close() }
+// close unlocks before it closes: a program that this process is starting has a copy of the descriptor, and with it the lock, until
+// its exec closes that.
+func (f *folder) close() error {
+	return errors.Join(syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN), f.lock.Close())
+}
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 

@@ -42,8 +42,6 @@ func (e *DamageError) Unwrap() error { return ErrDamaged }
 func badgerError(err error) error {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "Cannot acquire directory lock"):
-		return fmt.Errorf("%w: %w", ErrInUse, err)
 	case strings.Contains(text, "checksum"), strings.Contains(text, "file does not exist for table"):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	default:

@@ -22,6 +22,7 @@ type DB struct {
 	opt      Options
 	bdg      *badger.DB
 	guard    *guard // used by the committer only, once it runs
+	lock     *os.File
 	readOnly bool
 	cleanup  func() error // of a salvage
 	queued   atomic.Int64 // bytes handed in and not yet written
@@ -58,26 +59,37 @@ func Open(opt Options) (*DB, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	g, err := openGuard(&opt)
+	held, err := lock(opt.Dir, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
-	d := &DB{opt: opt, guard: g, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
-	bdg, err := badger.Open(opt.badgerOptions(badgerLogger{rewriting: &d.rewriting, keys: d.beforeKeys, fail: func(err error) { _ = d.fail(err) }}))
-	if err != nil {
-		g.close()
-		return nil, fmt.Errorf("open store %s: %w", opt.Dir, badgerError(err))
-	}
-	if err := g.start(bdg); err != nil {
-		g.close()
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), bdg.Close())
-	}
-	d.bdg = bdg
-	if opt.Profile == Chunks { // elsewhere values are in the tree
-		g.letGo = d.unmapNew
+	d := &DB{opt: opt, lock: held, reqs: make(chan *Pending, maxGroup), done: make(chan struct{})}
+	if err := d.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), unlock(held))
 	}
 	go d.commitLoop()
 	return d, nil
+}
+
+func (d *DB) open() error {
+	g, err := openGuard(&d.opt)
+	if err != nil {
+		return err
+	}
+	bdg, err := badger.Open(d.opt.badgerOptions(badgerLogger{rewriting: &d.rewriting, keys: d.beforeKeys, fail: func(err error) { _ = d.fail(err) }}))
+	if err != nil {
+		g.close()
+		return badgerError(err)
+	}
+	if err := g.start(bdg); err != nil {
+		g.close()
+		return errors.Join(err, bdg.Close())
+	}
+	d.bdg, d.guard = bdg, g
+	if d.opt.Profile == Chunks { // elsewhere values are in the tree
+		g.letGo = d.unmapNew
+	}
+	return nil
 }
 
 // View calls fn with a read-only transaction of the latest acknowledged state or a later one: what it sees may belong
@@ -177,8 +189,8 @@ func fdatasync(f *os.File) error {
 	return nil
 }
 
-// shut writes the final mark and closes Badger.
-func (d *DB) shut() error {
+// shut writes the final mark and closes Badger. Where Badger cannot be closed the folder stays locked until the process ends.
+func (d *DB) shut() (err error) {
 	if d.faulted.Load() {
 		if d.guard != nil {
 			d.guard.close()
@@ -193,8 +205,9 @@ func (d *DB) shut() error {
 		d.opt.Logger.Warn("too little space is free to close the store in order: its files stay open until this process ends, and it is opened as after a power cut", slog.String("store", d.opt.Profile.String()), slog.Any("error", err))
 		return nil // the files stay mapped until the process ends
 	}
+	defer func() { err = errors.Join(err, unlock(d.lock)) }()
 	// Merging tables at the end drops, and counts as garbage, only what the newest reader can no longer see.
-	err := errors.Join(d.bdg.View(func(*badger.Txn) error { return nil }), d.bdg.Close())
+	err = errors.Join(d.bdg.View(func(*badger.Txn) error { return nil }), d.bdg.Close())
 	if err != nil {
 		return fmt.Errorf("close store %s: %w", d.opt.Dir, err)
 	}

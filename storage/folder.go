@@ -133,7 +133,7 @@ func (f *Folder) Close() error {
 	if f.lock == nil {
 		return nil
 	}
-	err := f.lock.Close() // closing the descriptor releases the flock
+	err := unlock(f.lock)
 	f.lock = nil
 	if err != nil {
 		return fmt.Errorf("close data folder: %w", err)
@@ -166,26 +166,20 @@ func (f *Folder) fill(secrets map[string][]byte) error {
 
 // acquire takes the folder's lock and notes the process id for the message of whoever comes second.
 func (f *Folder) acquire() error {
-	lock, err := os.OpenFile(f.Path(lockFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("lock data folder: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer lock.Close()
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return fmt.Errorf("lock data folder %s: %w", f.dir, err)
-		}
-		text := make([]byte, 32)
-		n, _ := lock.ReadAt(text, 0) // the id is a courtesy; without it the message is shorter
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n]))); err == nil {
+	held, err := lock(f.Path(lockFile), os.O_RDWR|os.O_CREATE)
+	if errors.Is(err, ErrInUse) {
+		text, _ := os.ReadFile(f.Path(lockFile)) // the id is a courtesy; without it the message is shorter
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
 			return fmt.Errorf("data folder %s is held by process %d: %w", f.dir, pid, ErrInUse)
 		}
-		return fmt.Errorf("data folder %s: %w", f.dir, ErrInUse)
+	}
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", f.dir, err)
 	}
 	// The id is only for messages, so that a full disk must not keep a node from starting.
-	_ = lock.Truncate(0)
-	_, _ = lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	f.lock = lock
+	_ = held.Truncate(0)
+	_, _ = held.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	f.lock = held
 	return nil
 }
 

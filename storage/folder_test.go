@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -121,6 +123,50 @@ func TestFolderIsOpenedOnlyByItsOwner(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	f.Close()
+}
+
+// TestClosedFolderIsFreeWhileProgramsAreStarted: between fork and exec a child has the locks of its parent.
+func TestClosedFolderIsFreeWhileProgramsAreStarted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := createTest(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	defer close(done)
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := exec.Command(self, "-test.list=^$").Run(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 60 {
+		f, err := OpenFolder(dir, "node-a", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, err := Open(Options{Dir: f.Path("records"), Profile: Records, Small: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestFolderIsMadeOnlyWhereThereIsNone(t *testing.T) {

@@ -32,7 +32,7 @@ type guard struct {
 	letGo    func(first *logHead, n int64) // has what was just written to the value log unmapped; nil: it stays
 	expected int64                         // how many bytes a transaction writes to the value log at most
 
-	file *os.File // the marks; holds the lock of the folder
+	file *os.File // the marks
 	mark mark     // as written last
 
 	mems     []*openLog // ascending; Badger appends to the last
@@ -266,7 +266,7 @@ func (g *guard) finish() error {
 	return g.writeMark(flags)
 }
 
-// close lets go of the files and of the folder's lock. It is idempotent.
+// close lets go of the files. It is idempotent.
 func (g *guard) close() {
 	for _, l := range g.mems {
 		_ = l.f.Close() // read only

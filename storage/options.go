@@ -120,6 +120,7 @@ func (o *Options) badgerOptions(log badgerLogger) badger.Options {
 	log.log = o.Logger.With(slog.String("store", o.Profile.String()))
 	opt := badger.DefaultOptions(o.Dir).
 		WithLogger(log).
+		WithBypassLockGuard(true).     // DB has locked the folder as Badger would, and gives it back whatever programs are started
 		WithSyncWrites(false).         // the guard does, before a write is acknowledged
 		WithDetectConflicts(false).    // one goroutine writes
 		WithNumVersionsToKeep(1).      // history is kept by the stores above

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
-	"golang.org/x/sys/unix"
 )
 
 // A preflight checks a store's files against the mark before Badger sees them. It changes nothing until all is
@@ -35,7 +34,7 @@ type checkedLog struct {
 	size   int64
 }
 
-// openGuard locks the store's folder, checks its files and returns a guard that knows them. Files that a crash
+// openGuard checks the files of the store and returns a guard that knows them. Files that a crash
 // has left with a tail beyond the mark are made good: what is whole of the tail is written again and synced, for it may
 // be in the cache only after a failed write-back; the rest, which was never acknowledged, is cut off.
 func openGuard(opt *Options) (*guard, error) {
@@ -58,9 +57,6 @@ func openGuard(opt *Options) (*guard, error) {
 }
 
 func (g *guard) prepare(opt *Options) error {
-	if err := flock(g.file); err != nil {
-		return err
-	}
 	if err := removeSalvage(opt.Dir); err != nil {
 		return err
 	}
@@ -84,17 +80,6 @@ func (g *guard) prepare(opt *Options) error {
 	}
 	g.mark, g.sealed = *p.mark, p.sealed
 	return g.adopt(p)
-}
-
-func flock(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return ErrInUse
-	}
-	if err != nil {
-		return fmt.Errorf("lock: %w", err)
-	}
-	return nil
 }
 
 // create makes the files of the guard in an empty folder.

@@ -31,7 +31,12 @@ func Repair(opt Options) ([]Damage, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
 	}
-	file, err := lockMark(opt.Dir)
+	held, err := lock(opt.Dir, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("repair %s: %w", opt.Dir, err)
+	}
+	defer func() { _ = unlock(held) }()
+	file, err := os.OpenFile(filepath.Join(opt.Dir, markFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("repair %s: %w", opt.Dir, err)
 	}
@@ -50,9 +55,14 @@ func Assess(opt Options) ([]Damage, error) {
 		return nil, err
 	}
 	opt.VerifyAll = true
-	if _, err := os.Stat(opt.Dir); errors.Is(err, fs.ErrNotExist) {
+	held, err := lock(opt.Dir, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, fmt.Errorf("assess %s: %w", opt.Dir, err)
+	}
+	defer func() { _ = unlock(held) }()
 	file, err := os.Open(filepath.Join(opt.Dir, markFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return []Damage{{File: markFile, Reason: "the mark is gone"}}, nil
@@ -61,9 +71,6 @@ func Assess(opt Options) ([]Damage, error) {
 		return nil, fmt.Errorf("assess %s: %w", opt.Dir, err)
 	}
 	defer file.Close()
-	if err := flock(file); err != nil {
-		return nil, fmt.Errorf("assess %s: %w", opt.Dir, err)
-	}
 	found, err := assess(&opt, file)
 	if err != nil {
 		return found, fmt.Errorf("assess %s: %w", opt.Dir, err)

@@ -25,7 +25,7 @@ func OpenSalvage(opt Options) (*DB, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
 	}
-	lock, err := lockMark(opt.Dir)
+	held, err := lock(opt.Dir, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
@@ -33,10 +33,10 @@ func OpenSalvage(opt Options) (*DB, error) {
 	close(d.done)
 	d.cleanup = func() error {
 		err := os.RemoveAll(d.opt.Dir)
-		return errors.Join(err, lock.Close())
+		return errors.Join(err, unlock(held))
 	}
 	if d.opt.Dir, err = os.MkdirTemp(opt.Dir, salvagePattern); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), unlock(held))
 	}
 	if err = salvageFiles(opt.Dir, d.opt.Dir, &opt); err == nil {
 		d.bdg, err = badger.Open(d.opt.badgerOptions(badgerLogger{}).WithReadOnly(true))
@@ -215,18 +215,6 @@ func dataEnd(f *os.File, from int64) (int64, error) {
 			return 0, err
 		}
 	}
-}
-
-// lockMark takes the folder's lock without changing anything. A missing mark file is made, empty.
-func lockMark(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, markFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // removeSalvage removes what a salvage that was killed has left.
