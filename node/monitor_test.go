@@ -19,18 +19,21 @@ import (
 // patience is how long a test waits for what must come. It is only ever used up by a test that fails.
 const patience = time.Minute
 
-// ports are those that were given out: two tests must not get the same one.
+// ports are the sockets that keep those that were given out, by their address.
 var ports sync.Map
 
 // freeAddr returns a loopback address that nobody listens at, by UDP or TCP, below the range from which the system takes ports for
-// others.
+// others. It is given to no other test, here or in another package: the port above is kept open, as package testnet does.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if _, given := ports.LoadOrStore(addr, true); given {
+		port := 20000 + 2*rand.IntN(6000)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		above, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		if err != nil {
 			continue
 		}
+		ports.Store(addr, above)
 		packets, udp := net.ListenPacket("udp", addr)
 		if udp == nil {
 			_ = packets.Close() // it was opened to see that it can be

@@ -37,6 +37,7 @@ type Options struct {
 	Metrics  *prometheus.Registry // nil: one of its own
 
 	Socket  func(listen string) (net.PacketConn, error)           // nil: a UDP socket
+	Portal  func(listen string) (net.Listener, error)             // nil: a TCP socket
 	Statfs  func(dir string) (total, available uint64, err error) // nil: the operating system
 	Small   bool                                                  // little memory: many nodes in one process
 	NoAdmin bool                                                  // without the admin socket

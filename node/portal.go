@@ -35,7 +35,7 @@ func (n *Node) openPortal(ctx context.Context) error {
 	if s.TestNumbers || s.InsecureDevKeys {
 		mode = record.Test
 	}
-	p, err := web.New(web.Config{Settings: s.Portal, Trial: s.InsecureDevKeys, Trust: n.Trust(), Names: n.trustName, Numbers: mode, Region: n, Logger: n.logger})
+	p, err := web.New(web.Config{Settings: s.Portal, Trial: s.InsecureDevKeys, Trust: n.Trust(), Names: n.trustName, Numbers: mode, Region: n, Logger: n.logger, Socket: n.options.Portal})
 	if err != nil {
 		return admin.Errorf(admin.CodeConfig, "%v", err)
 	}

@@ -68,6 +68,7 @@ type RegionOptions struct {
 type Region struct {
 	opts   RegionOptions
 	ledger *ledger
+	ports  ports
 
 	mu      sync.Mutex
 	members map[federation.TrustID]*member
@@ -92,6 +93,7 @@ func NewRegion(ctx context.Context, o RegionOptions) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.ports.close()
 	if err := r.found(ctx); err != nil {
 		return nil, r.giveUp(ctx, fmt.Errorf("found the region: %w", err))
 	}
@@ -105,6 +107,7 @@ func OpenRegion(ctx context.Context, o RegionOptions) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.ports.close() // they have theirs
 	for _, m := range r.members {
 		kept, err := node.LoadSettings(m.data, filepath.Join(m.data, node.ConfigFile), func(string) string { return "" })
 		if err != nil {
@@ -146,13 +149,13 @@ func newRegion(o RegionOptions) (*Region, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Region{opts: o, ledger: newLedger(), members: make(map[federation.TrustID]*member)}
-	ports := &ports{taken: make(map[int]bool)}
 	for _, m := range o.Members {
 		if !m.Trust.Valid() || r.members[m.Trust] != nil {
 			return nil, fmt.Errorf("region: trust %q is no ODS code, or comes twice", m.Trust)
 		}
-		listen, err := r.address(m.Trust, ports)
+		listen, err := r.address(m.Trust)
 		if err != nil {
+			r.ports.close()
 			return nil, err
 		}
 		r.members[m.Trust] = &member{Member: m, data: filepath.Join(o.Dir, string(m.Trust)), settings: node.Settings{

@@ -122,3 +122,23 @@ func TestRegionOfThreeOnLoopback(t *testing.T) {
 	}
 	t.Logf("closed after %s", time.Since(started).Round(time.Millisecond))
 }
+
+// TestTwoRegionsGetNoPortTwice, though neither has opened what it was given.
+func TestTwoRegionsGetNoPortTwice(t *testing.T) {
+	var one, other ports
+	defer one.close()
+	defer other.close()
+	given := make(map[string]bool)
+	for range 200 {
+		for _, p := range []*ports{&one, &other} {
+			addr, err := p.free()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if given[addr] {
+				t.Errorf("%s was given out twice", addr)
+			}
+			given[addr] = true
+		}
+	}
+}

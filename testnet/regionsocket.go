@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"strconv"
@@ -61,15 +62,16 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 
 // address returns the address at which a trust's node will listen. It must be known before there is a node: the charter
 // and the enrolments name it.
-func (r *Region) address(t federation.TrustID, p *ports) (string, error) {
+func (r *Region) address(t federation.TrustID) (string, error) {
 	if r.opts.Network != nil {
 		return r.opts.Network.Addr(string(t)).String(), nil
 	}
-	return p.free()
+	return r.ports.free()
 }
 
-// ports finds free UDP ports.
-type ports struct{ taken map[int]bool }
+// ports finds free UDP ports. A node opens its port some time after it was found free, so that until close the port above is kept
+// open for it: whoever else looks for ports in this way, in this process or another, passes over the two.
+type ports struct{ kept []io.Closer }
 
 // The ports that are tried lie below those that operating systems hand out to whoever asks for any, so that nobody is given
 // one of them between its being found free and its being opened.
@@ -81,27 +83,33 @@ const (
 
 func (p *ports) free() (string, error) {
 	for range portTries {
-		n, err := rand.Int(rand.Reader, big.NewInt(lastFreePort-firstFreePort))
+		n, err := rand.Int(rand.Reader, big.NewInt((lastFreePort-firstFreePort)/2))
 		if err != nil {
 			return "", fmt.Errorf("choose a port: %w", err)
 		}
-		port := firstFreePort + int(n.Int64())
-		if p.taken[port] {
-			continue
+		port := firstFreePort + 2*int(n.Int64())
+		above, err := listenUDP(loopback(port + 1))
+		if err == nil {
+			p.kept = append(p.kept, above)
+			var c *net.UDPConn
+			if c, err = listenUDP(loopback(port)); err == nil {
+				return loopback(port), c.Close()
+			}
 		}
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		c, err := listenUDP(addr)
-		if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
-			continue
-		}
-		if err != nil {
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
 			return "", fmt.Errorf("look for a free UDP port: %w", err)
 		}
-		p.taken[port] = true
-		return addr, c.Close()
 	}
 	return "", fmt.Errorf("none of %d UDP ports of 127.0.0.1 is free", portTries)
 }
+
+func (p *ports) close() {
+	for _, c := range p.kept {
+		_ = c.Close() // nothing was sent
+	}
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // roomyLimit is how many bytes must really be free.
 const roomyLimit = 512 << 20

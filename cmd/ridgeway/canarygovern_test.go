@@ -57,7 +57,7 @@ func (p *place) governs(t *testing.T, say func(want int, args ...string) ended, 
 	said := say(0, "consent", "record", "--data", "d1", patient, "--deny", "--trust", "RAS", "--evidence", "letter of "+about, "--yes", "--json").only(t)
 	directive := said["directive"].(string)
 	say(0, "consent", "list", "--data", "d1", patient)
-	say(0, "consent", "receipt", "--data", "d1", patient, directive, "--wait", "20s")
+	say(0, "consent", "receipt", "--data", "d1", patient, directive, "--wait", "2m")
 	glass := say(0, "break-glass", "--data", "d2", patient, "--user", "jsmith", "--role", "doctor", "--reason", "unconscious in resus, is "+about, "--json").only(t)
 	say(6, "fetch", "--data", "d2", id, "--user", "jsmith", "--role", "doctor", "--out", "emergency.pdf") // its chunk is damaged
 	p.fails(t, "DENIED", nil, "fetch", "--data", "d2", id, "--user", "other", "--role", "doctor", "--out", "no.pdf")

@@ -54,7 +54,7 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 	p.fails(t, admin.CodeDenied, nil, "fetch", "--data", "d2", id, "--out", "x.pdf")
 	p.json(t, "fetch", "--data", "d2", id, "--out", "y.pdf", "--role", "pharmacist")
 
-	r := p.json(t, "consent", "receipt", "--data", "d1", patient, no["directive"].(string), "--wait", "10s")
+	r := p.json(t, "consent", "receipt", "--data", "d1", patient, no["directive"].(string), "--wait", "2m")
 	r.has(t, "directive", "text", "recorded", "agreed", "committed", "index", "complete", "sites")
 	for _, s := range r.list(t, "sites") {
 		if s.has(t, "trust", "holds", "applied", "at", "problem")["applied"] != true || s["at"] == "" {

@@ -1,22 +1,28 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// demonstrate runs the demo command in this process and returns its exit status and output.
+// demonstrate runs the demo command, in a process of its own: it opens ports again that it has closed, which a program that is being
+// started from the same process would still hold.
 func demonstrate(t *testing.T, args ...string) (int, string, string) {
 	t.Helper()
-	var out, errOut bytes.Buffer
-	code := run(t.Context(), append([]string{"demo"}, args...), terminal{in: strings.NewReader(""), out: &out, err: &errOut, getenv: func(string) string { return "" }})
-	return code, out.String(), errOut.String()
+	r := newPlace(t).start(t, append([]string{"demo"}, args...)...)
+	select {
+	case <-r.gone:
+	case <-time.After(demoLimit):
+		t.Fatalf("it did not end within %s: %s%s", demoLimit, r.out, r.errOut)
+	}
+	e := r.ended()
+	return e.status, e.out, e.errOut
 }
 
 func TestDemonstrationHolds(t *testing.T) {

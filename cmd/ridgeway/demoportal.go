@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node"
@@ -13,14 +14,27 @@ import (
 // portalPort is where the portal of a demonstration is, unless something else is there.
 const portalPort = "127.0.0.1:8443"
 
+// lasting is a listener that stays open when a node closes it, so that nobody takes its port before the node starts again.
+type lasting struct{ *net.TCPListener }
+
+// Close ends an Accept that is under way.
+func (l lasting) Close() error { return l.SetDeadline(time.Unix(1, 0)) }
+
+// open has it accept again.
+func (l lasting) open(string) (net.Listener, error) { return l, l.SetDeadline(time.Time{}) }
+
 // demoPortal gives the trust whose clinician reads the record a portal with people to choose from, and returns its address.
-// The port is chosen once, because the node may be restarted.
+// The port is taken once, for all the time that this process runs, because the node opens it later, and may be restarted.
 func demoPortal(o *tour.Options) (string, error) {
 	l, err := net.Listen("tcp", portalPort)
 	if err != nil {
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return "", fmt.Errorf("find a port for the portal: %w", err)
 		}
+	}
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return "", fmt.Errorf("a portal on a %T", l)
 	}
 	addr := l.Addr().String()
 	reader := tour.Members(o.Trusts)[1].Trust
@@ -30,7 +44,7 @@ func demoPortal(o *tour.Options) (string, error) {
 	}
 	o.Region.Open = func(trust federation.TrustID, n *node.Options) {
 		if trust == reader {
-			_ = l.Close() // held up to here, so that nobody else takes the port; when the node starts again it is closed already
+			n.Portal = lasting{tcp}.open
 			n.Settings.Portal = node.PortalSettings{
 				Listen: addr, Personas: node.DemoPersonas(), PatientPersonas: patients,
 			}

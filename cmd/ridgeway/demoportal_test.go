@@ -32,7 +32,7 @@ func (d *visit) opensAPortal(at string) {
 	}
 }
 
-// TestTwoDemonstrationsHaveAPortalEach, though the portal of the first opens only after the second has begun.
+// TestTwoDemonstrationsHaveAPortalEach, though the portal of the first opens only after the second has begun, and closes for a while.
 func TestTwoDemonstrationsHaveAPortalEach(t *testing.T) {
 	t.Parallel()
 	var begun [2]tour.Options
@@ -51,11 +51,28 @@ func TestTwoDemonstrationsHaveAPortalEach(t *testing.T) {
 	for i, o := range begun {
 		var options node.Options
 		o.Region.Open(tour.Members(o.Trusts)[1].Trust, &options)
-		l, err := net.Listen("tcp", options.Settings.Portal.Listen)
-		if err != nil {
-			t.Errorf("the portal of demonstration %d: %v", i+1, err)
-			continue
+		for range 2 { // the node is started again
+			l, err := options.Portal(options.Settings.Portal.Listen)
+			if err != nil || l.Addr().String() != addrs[i] {
+				t.Fatalf("the portal of demonstration %d: %v", i+1, err)
+			}
+			if c, err := net.Dial("tcp", addrs[i]); err != nil {
+				t.Error(err)
+			} else if accepted, err := l.Accept(); err != nil {
+				t.Error(err)
+			} else {
+				_, _ = c.Close(), accepted.Close() // nothing was said
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			if c, err := l.Accept(); err == nil {
+				t.Errorf("%v comes to a portal that is closed", c.RemoteAddr())
+			}
+			if other, err := net.Listen("tcp", addrs[i]); err == nil {
+				t.Errorf("while its node is down another takes the port of demonstration %d", i+1)
+				_ = other.Close()
+			}
 		}
-		_ = l.Close() // it was free
 	}
 }

@@ -306,35 +306,37 @@ func (p *place) await(data string, good func(object) bool) (object, error) {
 
 func hasLeader(o object) bool { return o["leader"] != "" }
 
-// ports are those that were given out: two tests must not get the same one.
+// ports are the sockets that keep those that were given out.
 var ports struct {
 	sync.Mutex
-	given map[int]bool
+	kept []net.PacketConn
 }
 
 // freePort returns a loopback address that is free for UDP and TCP, below the range from which the system takes ports for others.
+// It is given to no other test, here or in another package: the port above is kept open, as package testnet does.
 func freePort() (string, error) {
 	ports.Lock()
 	defer ports.Unlock()
-	if ports.given == nil {
-		ports.given = make(map[int]bool)
-	}
 	for range 1000 {
-		port := 20000 + rand.IntN(12000)
-		if ports.given[port] {
+		port := 20000 + 2*rand.IntN(6000)
+		above, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		if err != nil {
 			continue
 		}
-		ports.given[port] = true
+		ports.kept = append(ports.kept, above)
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		c, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
 		l, tcpErr := net.Listen("tcp", addr)
+		syscall.ForkLock.RLock() // what is closed while a program is being started stays open in that, until its exec
 		if tcpErr == nil {
 			tcpErr = l.Close()
 		}
-		if err := errors.Join(tcpErr, c.Close()); err != nil {
+		err = errors.Join(tcpErr, c.Close())
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			continue
 		}
 		return addr, nil

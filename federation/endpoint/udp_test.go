@@ -71,7 +71,7 @@ func TestAnyPacketConnWorks(t *testing.T) {
 			defer slog.SetDefault(before)
 			a, b := pair(t, tc.wrap)
 			listen(t, b, LaneDocument, echo, func(c net.Conn) { _, _ = io.Copy(c, c) })
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			c, err := a.Dial(ctx, LaneDocument, echo, b.ID())
 			if err != nil {

@@ -178,9 +178,24 @@ func js[T any](s *story, expression string) T {
 // until waits for an expression to be true.
 func (s *story) until(expression string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	s.wait(expression, func() error { return nil })
+}
+
+// reloads reloads the page until an expression is true of it.
+func (s *story) reloads(expression string) {
+	s.t.Helper()
+	s.wait(expression, func() error { return reload(s) })
+}
+
+// wait waits for an expression to be true, and does something before each look.
+func (s *story) wait(expression string, before func() error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute)
 	defer cancel()
 	err := testnet.WaitFor(ctx, expression, func(ctx context.Context) error {
+		if err := before(); err != nil {
+			return err
+		}
 		ok, err := chromedp.Run(s.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		if err == nil && !ok {
 			err = fmt.Errorf("not yet")

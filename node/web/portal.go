@@ -39,7 +39,8 @@ type Config struct {
 	Numbers  record.Mode                     // whether numbers kept for tests are taken
 	Region   Region
 	Logger   *slog.Logger
-	Now      func() time.Time // nil: the machine's
+	Now      func() time.Time                          // nil: the machine's
+	Socket   func(listen string) (net.Listener, error) // nil: a TCP socket
 }
 
 // Portal serves people's browsers. Its Handler is safe for concurrent use.
@@ -121,7 +122,11 @@ func (p *Portal) Origin() string { return p.origin.Load().String() }
 // Listen opens the portal's TCP address with TLS. A port of 0 becomes the one that was free.
 func (p *Portal) Listen() (net.Listener, error) {
 	s := p.config.Settings
-	l, err := net.Listen("tcp", s.Listen)
+	open := p.config.Socket
+	if open == nil {
+		open = func(listen string) (net.Listener, error) { return net.Listen("tcp", listen) }
+	}
+	l, err := open(s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: listen: %w", ErrSettings, err)
 	}

@@ -166,7 +166,7 @@ func TestATrustGoesDownAndTheSessionIsLost(t *testing.T) {
 	if err := s.region.Stop(holder); err != nil {
 		t.Fatal(err)
 	}
-	s.until("(location.reload(), document.body.innerText.includes('does not answer'))")
+	s.reloads("document.body.innerText.includes('does not answer')")
 	s.says("Imperial College Healthcare does not answer")
 	s.check("13-trust-down")
 	s.click("a[href$='"+string(s.note)+"']", "does not answer")
