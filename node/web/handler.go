@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -93,15 +95,21 @@ func fragment(r *http.Request) bool {
 	return r.Header.Get("HX-Request") != "" || r.Header.Get("Sec-Fetch-Mode") == "cors" || r.Header.Get("Sec-Fetch-Dest") == "image"
 }
 
-// placeOf is where a request wants to go, when it is a page to come back to.
-func placeOf(r *http.Request) string {
-	if r.Method != http.MethodGet || fragment(r) || strings.HasSuffix(r.URL.Path, "/file") {
+// placeOf is where a request wants to go, when it is a page to come back to; of what a form sends or a script asks, the page that it
+// comes from. It has no host: what browsers name another one of is no place.
+func (p *Portal) placeOf(r *http.Request) string {
+	at := r.URL
+	if r.Method != http.MethodGet || fragment(r) {
+		from, err := url.Parse(r.Referer())
+		if own := p.origin.Load(); err != nil || from.Scheme != own.Scheme || from.Host != own.Host {
+			return ""
+		}
+		at = from
+	}
+	if _, found := areaOf(at.Path); !found || slices.Contains([]string{"file", "views", "export"}, path.Base(at.Path)) { // no pages
 		return ""
 	}
-	if _, found := areaOf(r.URL.Path); !found {
-		return ""
-	}
-	return r.URL.RequestURI()
+	return at.RequestURI()
 }
 
 // sessionHandler answers for somebody who is signed on.
@@ -113,7 +121,7 @@ type patientHandler func(w http.ResponseWriter, r *http.Request, s *session, of 
 // signedOn lets those through who are signed on and not locked out, and forms that carry the session's token.
 func (p *Portal) signedOn(next sessionHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s, locked := p.sessions.of(r, placeOf(r))
+		s, locked := p.sessions.of(r, p.placeOf(r))
 		switch {
 		case p.turnedAway(w, r, s, locked):
 		case r.Method == http.MethodPost && !s.checkToken(r.PostFormValue("token")):
@@ -171,6 +179,7 @@ func foldForm(r *http.Request) string {
 func (p *Portal) turnedAway(w http.ResponseWriter, r *http.Request, s *session, locked bool) bool {
 	switch {
 	case s == nil:
+		p.sessions.wanted(r, p.placeOf(r))
 		p.elsewhere(w, r, "/sign-on")
 	case locked:
 		p.elsewhere(w, r, "/locked")

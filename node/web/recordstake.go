@@ -64,7 +64,7 @@ func (p *Portal) showTake(w http.ResponseWriter, r *http.Request, s *session, of
 // takeDocuments takes files in as they come. Who sends them, and that the form is this session's, is known before a byte of a
 // file is read; and of no file more than a piece is in memory.
 func (p *Portal) takeDocuments(w http.ResponseWriter, r *http.Request) {
-	s, locked := p.sessions.of(r, "")
+	s, locked := p.sessions.of(r, p.placeOf(r))
 	if p.turnedAway(w, r, s, locked) {
 		return
 	}

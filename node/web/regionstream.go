@@ -55,7 +55,7 @@ func (p *Portal) regionLately(ctx context.Context) ([]byte, error) {
 // streamRegion sends the changing part of the page whenever it has changed (server-sent events). An open page is no use of the
 // session: it locks and ends as any other, and the stream with it.
 func (p *Portal) streamRegion(w http.ResponseWriter, r *http.Request) {
-	s, locked := p.sessions.look(r)
+	s, locked := p.sessions.look(r, p.placeOf(r))
 	if p.turnedAway(w, r, s, locked) {
 		return
 	}
@@ -87,8 +87,9 @@ func (p *Portal) feed(r *http.Request, out eventStream) error {
 	defer end.Stop()
 	var last []byte
 	for {
-		switch s, locked := p.sessions.look(r); {
+		switch s, locked := p.sessions.look(r, p.placeOf(r)); {
 		case s == nil:
+			p.sessions.wanted(r, p.placeOf(r))
 			return errors.Join(errStreamEnds, out.send("gone", []byte("/sign-on")))
 		case locked:
 			return errors.Join(errStreamEnds, out.send("gone", []byte("/locked")))

@@ -74,10 +74,11 @@ type sessions struct {
 
 	mu    sync.Mutex
 	byKey map[sessionKey]*session
+	left  map[sessionKey]remains // of sessions that have ended, for their users
 }
 
 func newSessions(idle, life time.Duration, now func() time.Time) *sessions {
-	return &sessions{cookie: sessionCookie, idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session)}
+	return &sessions{cookie: sessionCookie, idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session), left: make(map[sessionKey]remains)}
 }
 
 // begin makes a session with an id that nobody has seen before, and returns the id. What an older session of the same person
@@ -126,6 +127,7 @@ func (s *sessions) sweep(now time.Time) {
 // drop ends a session without its user's doing. s.mu is held.
 func (s *sessions) drop(x *session, what string) {
 	delete(s.byKey, x.key)
+	s.leave(x)
 	s.ends.add(ending{x, what})
 }
 
@@ -183,7 +185,7 @@ func (s *sessions) gone(r *http.Request) string {
 }
 
 // look is as of, but does not count as a use of the session: what a page asks by itself must not keep it open.
-func (s *sessions) look(r *http.Request) (x *session, locked bool) {
+func (s *sessions) look(r *http.Request, place string) (x *session, locked bool) {
 	cookie, err := r.Cookie(s.cookie)
 	if err != nil {
 		return nil, false
@@ -197,7 +199,10 @@ func (s *sessions) look(r *http.Request) (x *session, locked bool) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x, x.locked || now.Sub(x.seen) >= s.idle
+	if locked = x.locked || now.Sub(x.seen) >= s.idle; locked && place != "" {
+		x.place = place
+	}
+	return x, locked
 }
 
 // find returns the session with an id that was just given out.
@@ -214,14 +219,33 @@ func (s *sessions) end(x *session) {
 	delete(s.byKey, x.key)
 }
 
-// endAll ends all sessions of a user and returns how many there were.
+// endAll ends all sessions of a user, with all that they leave behind, and returns how many there were.
 func (s *sessions) endAll(user string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	user = strings.TrimSpace(user) // as suspensions name them
 	for k, x := range s.byKey {
-		if strings.EqualFold(x.user.ID, strings.TrimSpace(user)) { // as suspensions name them
+		if strings.EqualFold(x.user.ID, user) {
 			delete(s.byKey, k)
 			n++
+		}
+	}
+	maps.DeleteFunc(s.left, func(_ sessionKey, x remains) bool { return strings.EqualFold(x.of.user.ID, user) })
+	return n
+}
+
+// endEverywhere ends all sessions of the user of one, who wants it, and returns how many there were. On their other devices they
+// can go on where they were, once they have signed on again.
+func (s *sessions) endEverywhere(own *session) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, x := range s.byKey {
+		if strings.EqualFold(x.user.ID, own.user.ID) {
+			delete(s.byKey, k)
+			n++
+			if x != own {
+				s.leave(x)
+			}
 		}
 	}
 	return n

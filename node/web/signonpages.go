@@ -8,13 +8,18 @@ import (
 	"strings"
 )
 
+type signOnPage struct {
+	Gone string // how the last session ended, as sessions.gone says
+	Kept bool   // where its user was is known still
+}
+
 // showSignOn is where everybody begins. Who is signed on already goes on.
 func (p *Portal) showSignOn(w http.ResponseWriter, r *http.Request) {
 	if s, locked := p.sessions.of(r, ""); s != nil && !locked {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: p.sessions.gone(r)})
+	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: signOnPage{Gone: p.sessions.gone(r), Kept: p.sessions.keeps(r)}})
 }
 
 // showLocked says that the session waits for its user.
@@ -39,7 +44,7 @@ func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
 	}
 	s, _ := p.sessions.of(r, "")
 	// After a refusal the provider is to ask again: it would else send the same person back, checked no better.
-	id, to, err := p.signOn.start(r.Context(), s != nil || r.URL.Query().Has("again"))
+	id, to, err := p.signOn.start(r.Context(), s != nil || p.sessions.keeps(r) || r.URL.Query().Has("again"))
 	if err != nil {
 		p.noProvider(w, r, err)
 		return
@@ -101,12 +106,8 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	if old != nil && !strings.EqualFold(old.user.ID, who.ID) {
 		p.left(r, old, "signed out: another person signed on in their browser")
 	}
-	if locked && !who.fresh { // an attempt from before the lock: what the locked session knows stays behind
-		p.sessions.end(old)
-		old = nil
-	}
-	id, place := p.sessions.begin(who.person, old)
-	setCookie(w, sessionCookie, id, p.sessions.life)
+	id, place := p.sessions.begin(who.person, p.before(r, old, locked, who.fresh))
+	setCookie(w, sessionCookie, id, p.sessions.life+keptFor)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
 	if who.context != nil {
 		if place, err = p.openLaunched(r, id, who.context); err != nil {
@@ -122,6 +123,18 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, place, http.StatusSeeOther)
 }
 
+// before is the session in which somebody goes on who signs on: the one of their browser, or what is left of it.
+func (p *Portal) before(r *http.Request, own *session, locked, fresh bool) *session {
+	if own == nil {
+		own, locked = p.sessions.remains(r), true
+	}
+	if own != nil && locked && !fresh { // an attempt from before the lock: what the locked session knows stays behind
+		p.sessions.end(own)
+		return nil
+	}
+	return own
+}
+
 // logOut ends this session, or all of the user's.
 func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 	s, _ := p.sessions.of(r, "")
@@ -135,7 +148,7 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 	}
 	what := "signed out"
 	if r.PostFormValue("everywhere") != "" {
-		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endAll(s.user.ID))
+		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endEverywhere(s))
 	}
 	p.sessions.end(s)
 	p.left(r, s, what)
