@@ -19,6 +19,7 @@ const auditAtOnce = 50
 type auditPage struct {
 	In       map[string]string // by the name of the field
 	Of       *patient          // whose entries are shown; nil: anybody's
+	Trusts   []choice          // of the region now: whoever acted may be of one that has left
 	Purposes []choice
 	Kinds    []choice
 	Outcomes []choice
@@ -80,14 +81,14 @@ func auditOutcomes() []choice {
 	return []choice{{"", "Any", ""}, {"PERMIT", "Permitted", ""}, {"DENIED", "Refused", ""}, {"STALE_POLICY", "Refused: the rules could not be confirmed", ""}, {"NOT_FOUND", "Said not to exist", ""}}
 }
 
-func (p *Portal) auditForm(in map[string]string) auditPage {
-	return auditPage{In: in, Purposes: auditPurposes(), Kinds: auditKinds(), Outcomes: auditOutcomes()}
+func (p *Portal) auditForm(r *http.Request, in map[string]string) auditPage {
+	return auditPage{In: in, Trusts: p.trustChoices(r), Purposes: auditPurposes(), Kinds: auditKinds(), Outcomes: auditOutcomes()}
 }
 
 // showAudit shows the form, and what it finds when the address says what for. A patient stands in it by the session's key.
 func (p *Portal) showAudit(w http.ResponseWriter, r *http.Request, s *session) {
 	q := r.URL.Query()
-	body := p.auditForm(make(map[string]string))
+	body := p.auditForm(r, make(map[string]string))
 	for _, name := range auditFields() {
 		body.In[name] = clip(q.Get(name), 200)
 	}
@@ -141,7 +142,7 @@ func (a auditPage) purpose() string {
 // filter reads what is searched for.
 func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 	f := &admin.AuditFilter{
-		Document: strings.TrimSpace(a.In["document"]), User: strings.TrimSpace(a.In["user"]), Trust: strings.TrimSpace(a.In["trust"]), BreakGlass: a.In["glass"] != "",
+		Document: strings.TrimSpace(a.In["document"]), User: strings.TrimSpace(a.In["user"]), Trust: a.trust(), BreakGlass: a.In["glass"] != "",
 	}
 	if a.Of != nil {
 		f.Patient = a.Of.Number
@@ -159,7 +160,7 @@ func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 		}
 	}
 	if f.Trust != "" && !federation.TrustID(strings.ToUpper(f.Trust)).Valid() {
-		wrong = append(wrong, fault{"trust", "Enter a trust's ODS code, such as RYJ"})
+		wrong = append(wrong, fault{"trust", "Choose a trust of the list, or enter the ODS code of one that has left, such as RYJ"})
 	}
 	since, err := london(a.In["since"], "")
 	if err != nil {
@@ -174,6 +175,17 @@ func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 	}
 	f.Since, f.Until = micros(since), micros(until)
 	return f, wrong
+}
+
+// trust is the code of the trust whose staff are searched for: of one in the list by its name too.
+func (a auditPage) trust() string {
+	in := strings.TrimSpace(a.In["trust"])
+	for _, t := range a.Trusts {
+		if strings.EqualFold(in, t.Value) || strings.EqualFold(in, t.Label) {
+			return t.Value
+		}
+	}
+	return in
 }
 
 // searchAudit takes the form. The patient's number goes no further than this: the address has the session's key.
@@ -193,7 +205,7 @@ func (p *Portal) searchAudit(w http.ResponseWriter, r *http.Request, s *session)
 }
 
 func (p *Portal) typedAudit(r *http.Request, s *session) (auditPage, []fault) {
-	body := p.auditForm(make(map[string]string))
+	body := p.auditForm(r, make(map[string]string))
 	for _, name := range auditFields() {
 		body.In[name] = clip(strings.TrimSpace(r.PostFormValue(name)), 200)
 	}

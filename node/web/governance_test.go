@@ -250,6 +250,13 @@ func TestAuditIsSearchedProvenAndExported(t *testing.T) {
 	if x := q.GetFilter(); x.GetPatient() != numberA || x.GetUser() != "j.price" || !x.GetBreakGlass() || q.GetAsker().GetPurpose() != "PATRQT" || x.GetUntil()-x.GetSince() != 48*time.Hour.Microseconds() {
 		t.Errorf("searched for %v", q)
 	}
+	b.get("/audit").wants(t, 200, ` list="trust-list"`, `<option value="Imperial College Healthcare (RYJ)">`) // trusts go by name or code
+	for typed, want := range map[string]string{"imperial college healthcare (RYJ)": "RYJ", " ryj ": "RYJ", "RQX": "RQX"} {
+		b.get(b.post("/audit", url.Values{"token": {token}, "trust": {typed}}).Header.Get("Location"))
+		if got := f.searched[len(f.searched)-1].GetFilter().GetTrust(); got != want {
+			t.Errorf("%q is searched for as %q, want %q", typed, got, want)
+		}
+	}
 	g.browser().follow(g.browser().get(to)).wants(t, 200, "Sign on")
 	b.post("/audit", url.Values{"token": {token}, "number": {"1"}, "document": {"x"}, "trust": {"!"}, "since": {"soon"}}).wants(t, 422, "An NHS number has 10 digits", "not a document&#39;s number", "ODS code", "Enter a day")
 	b.get("/audit/entries/7").wants(t, 200, "has not witnessed this log yet", "1eaf")

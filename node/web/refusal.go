@@ -51,7 +51,7 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 	}
 	var other *mismatchError
 	if errors.As(err, &other) {
-		out.Title, out.Why = "This document is about another patient", []string{"It is not shown. Tell the health records team of " + holder + "."}
+		out.Title, out.Why = "This document may be about another patient", []string{"It is not shown. Tell the health records team of " + holder + "."}
 		return http.StatusConflict, out
 	}
 	switch admin.CodeOf(err) {
