@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
@@ -89,11 +88,14 @@ func (n *Node) listing(ctx context.Context, q search) (*admin.LocateReply, error
 	if err := n.mayAnswer(); err != nil {
 		return nil, err
 	}
-	sites, asOf, err := n.recentSites(ctx)
+	recent, err := n.recentSites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reply := &admin.LocateReply{Sites: sites, AsOf: asOf}
+	reply := &admin.LocateReply{Sites: recent.sites, AsOf: recent.asOf}
+	if recent.clock != "" {
+		reply.Warnings = append(reply.Warnings, recent.clock)
+	}
 	room := n.borrowRoom()
 	seen, err := n.page(ctx, q, room)
 	if err == nil {
@@ -210,34 +212,32 @@ func (n *Node) asOf() int64 {
 // out that a site is gone.
 const siteLife = 10 * time.Millisecond
 
-// siteList is the sites as searches are answered with them.
+// siteList is the sites of a moment as searches are answered with them.
 type siteList struct {
-	mu     sync.Mutex
 	made   time.Time
 	roster *federation.Roster
 	sites  []*admin.Site
 	asOf   int64
+	clock  string // what is to be said of this machine's
 }
 
 // recentSites is sites, with who suspended those that are, and asOf: this copy has at least what it had a moment ago. The list is
 // shared by the answers of a moment: it must not be changed.
-func (n *Node) recentSites(ctx context.Context) (sites []*admin.Site, asOf int64, err error) {
-	l, now, roster := &n.siteList, time.Now(), n.ledger.Roster()
-	l.mu.Lock()
-	sites, asOf = l.sites, l.asOf
-	recent := l.roster == roster && now.Sub(l.made) < siteLife
-	l.mu.Unlock()
-	if recent {
-		return sites, asOf, nil
+func (n *Node) recentSites(ctx context.Context) (*siteList, error) {
+	now, roster := time.Now(), n.ledger.Roster()
+	if l := n.siteList.Load(); l != nil && l.roster == roster && now.Sub(l.made) < siteLife {
+		return l, nil
 	}
-	asOf, sites = n.asOf(), n.sites()
-	if err := n.nameSuspensions(ctx, sites); err != nil {
-		return nil, 0, err
+	l := &siteList{made: now, roster: roster, asOf: n.asOf(), sites: n.sites()}
+	if err := n.nameSuspensions(ctx, l.sites); err != nil {
+		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.made, l.roster, l.sites, l.asOf = now, roster, sites, asOf
-	return sites, asOf, nil
+	var err error
+	if l.clock, err = n.clockWords(ctx); err != nil {
+		return nil, err
+	}
+	n.siteList.Store(l)
+	return l, nil
 }
 
 // sites says of each trust whether it can be reached, and when it was last heard.

@@ -46,20 +46,25 @@ func clockAfter(charter []byte, now time.Time) error {
 	return nil
 }
 
-// clocksApart says which trusts have signed, for the region, that they reached a time which this machine's clock is yet to reach: one of
-// the two clocks is wrong. A clock that is behind ours is seen by them, not by us: what comes late looks the same.
-func (n *Node) clocksApart(ctx context.Context) (out []string) {
-	now := time.Now().Round(0).UTC()
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
+// ahead is what a trust has signed for the region at a time that this machine's clock is yet to reach.
+type ahead struct {
+	trust federation.TrustID
+	name  string
+	at    time.Time
+}
+
+// aheadOf returns the trusts that have signed something later than now, by more than nodes put up with: one of the two clocks is wrong. A
+// clock that is behind ours is seen by them, not by us: what comes late looks the same.
+func (n *Node) aheadOf(ctx context.Context, now time.Time) (out []ahead, err error) {
+	err = n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		for _, t := range n.ledger.Roster().Trusts() {
 			for _, node := range t.Nodes {
 				c, found, err := index.CheckpointOf(r, node.ID)
 				if err != nil {
 					return err
 				}
-				if ahead := c.At.Sub(now); found && t.ID != n.Trust() && ahead > glassSkew {
-					out = append(out, fmt.Sprintf("THE CLOCKS OF THIS MACHINE AND OF %s (%s) ARE APART, by %s or more: it has signed something at %s, and it is %s here. Over %s neither believes what the other asks for. Have the time of both machines looked at",
-						t.ID, t.Name, ahead.Round(time.Second), c.At.UTC().Format(clockForm), now.Format(clockForm), glassSkew))
+				if found && t.ID != n.Trust() && c.At.Sub(now) > glassSkew {
+					out = append(out, ahead{t.ID, t.Name, c.At})
 					break
 				}
 			}
@@ -67,9 +72,36 @@ func (n *Node) clocksApart(ctx context.Context) (out []string) {
 		return nil
 	})
 	if err != nil {
-		return []string{fmt.Sprintf("the clocks of the region cannot be compared: %v", err)}
+		return nil, fmt.Errorf("the clocks of the region cannot be compared: %w", err)
+	}
+	return out, nil
+}
+
+// clocksApart says so to who looks after the machine.
+func (n *Node) clocksApart(ctx context.Context) (out []string) {
+	now := time.Now().Round(0).UTC()
+	trusts, err := n.aheadOf(ctx, now)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, t := range trusts {
+		out = append(out, fmt.Sprintf("THE CLOCKS OF THIS MACHINE AND OF %s (%s) ARE APART, by %s or more: it has signed something at %s, and it is %s here. Over %s neither believes what the other asks for. Have the time of both machines looked at",
+			t.trust, t.name, t.at.Sub(now).Round(time.Second), t.at.UTC().Format(clockForm), now.Format(clockForm), glassSkew))
 	}
 	return out
+}
+
+// clockWords says so to who searches: by this machine's clock agreements may not have begun that have, and have not ended that have.
+func (n *Node) clockWords(ctx context.Context) (string, error) {
+	trusts, err := n.aheadOf(ctx, time.Now().Round(0))
+	if err != nil || len(trusts) == 0 {
+		return "", err
+	}
+	who := string(trusts[0].trust)
+	if len(trusts) > 1 {
+		who = fmt.Sprintf("%d other trusts", len(trusts))
+	}
+	return fmt.Sprintf("this list may not be complete: the clock of %s's machine and that of %s are apart, and what is shared from one day to another goes by it. 'ridgeway status --data %s' says by how much", n.Trust(), who, admin.Arg(n.options.Data)), nil
 }
 
 // clockForm shows a moment where two clocks are compared.

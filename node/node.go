@@ -96,9 +96,9 @@ type Node struct {
 	accepted witness // that the operator has given up
 
 	suspended suspensions
-	siteList  siteList  // of searches
-	rooms     sync.Pool // of *pageRoom
-	shutOuts  shutOuts  // members of staff who are suspended
+	siteList  atomic.Pointer[siteList] // of searches
+	rooms     sync.Pool                // of *pageRoom
+	shutOuts  shutOuts                 // members of staff who are suspended
 	badJoins  tally
 	allowance *allowance
 	cutting   *semaphore.Weighted // bytes of memory for cutting pages out

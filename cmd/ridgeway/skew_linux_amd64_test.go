@@ -56,7 +56,20 @@ func TestClocksOfTwoProcessesApart(t *testing.T) {
 			}
 		}
 	}
+	searches := func(told bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); ; {
+			said := strings.Contains(strings.Join(texts(p.json(t, "locate", "--data", "d2", patient)["warnings"]), "\n"), "the clock of RAS's machine and that of RYJ are apart")
+			if said == told {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("searches tell of the clocks: %v", said)
+			}
+		}
+	}
 	opens("before")
+	searches(false)
 	for _, off := range []time.Duration{25 * time.Second, -25 * time.Second} {
 		requester.off(t, off)
 		opens(off.String())
@@ -66,9 +79,11 @@ func TestClocksOfTwoProcessesApart(t *testing.T) {
 	requester.off(t, -2*time.Minute)
 	apart("The clock of the trust that asks is ", "s behind the clock")
 	p.until(t, "d2", "it says of its own clock that it is behind", apartFrom("RYJ", true))
+	searches(true)
 	requester.off(t, 0)
 	opens("after")
 	p.until(t, "d2", "it says so no more", apartFrom("RYJ", false))
+	searches(false)
 	custodian.off(t, time.Hour)
 	apart("1h0m", "behind the clock")
 	custodian.off(t, 0)
