@@ -253,6 +253,30 @@ func TestStructuredDocumentIsRenderedSafely(t *testing.T) {
 	}
 }
 
+// A record of a group names several patients. It is not shown to who reads about one of them, nor filed under one.
+func TestDocumentOfSeveralPatientsIsBlocked(t *testing.T) {
+	group := strings.Replace(fmt.Sprintf(cda, numberA), "<component>", `<recordTarget><patientRole><id root="2.16.840.1.113883.2.1.4.1" extension="`+numberB+`"/></patientRole></recordTarget><author/><component>`, 1)
+	b, _, doc, _ := opened(t, &admin.Located{Title: "Summary", ContentType: "text/xml"}, []byte(group))
+	got := b.get(doc)
+	got.wants(t, 200, "This document is about another patient", "999 000 0018", "999 000 0026", "It is not shown")
+	if strings.Contains(got.body, "this link") {
+		t.Error("the content of a document about several patients is shown")
+	}
+	first, whole := strings.Index(group, "</recordTarget>"), strings.Index(group, "<author/>")
+	for name, c := range map[string]struct {
+		until int
+		want  bool
+	}{"whole": {len(group), true}, "up to the second": {whole, true}, "in the middle of the second": {whole - 20, true}, "up to the first": {first + len("</recordTarget>"), false}, "in the first": {first - 5, false}} {
+		head := Beginning{Head: []byte(group[:c.until]), Size: int64(len(group))}
+		if got := Contradiction(media.FormatCDA, head, numberA, Person{}); strings.Contains(got, "999 000 0026") != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+		if got := Contradiction(media.FormatCDA, head, numberB, Person{}); strings.Contains(got, "999 000 0018") != (name != "in the first") {
+			t.Errorf("%s, of the second: %q", name, got)
+		}
+	}
+}
+
 func TestDocumentOfAnotherPatientIsBlocked(t *testing.T) {
 	b, _, doc, _ := opened(t, &admin.Located{Title: "Summary", ContentType: "text/xml"}, fmt.Appendf(nil, cda, numberB))
 	got := b.get(doc)

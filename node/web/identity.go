@@ -15,8 +15,9 @@ import (
 type subject struct {
 	numbers       []string // NHS numbers
 	family, given string
-	name          string // whole, where the document does not tell its parts apart
-	born          string // year-month-day
+	name          string    // whole, where the document does not tell its parts apart
+	born          string    // year-month-day
+	others        []subject // where it names several, as a record of a group does
 }
 
 // difference is something in which a document contradicts what is known of the patient.
@@ -46,6 +47,9 @@ func (s subject) compare(number string, known Person) []difference {
 	}
 	if said := s.words(); len(said) > 0 && known.Family != "" && known.Given != "" && !slices.Contains(said, record.FoldName(known.Family)) && !overlap(said, split(known.Given)) && !overlap(said, split(known.Family)) {
 		out = append(out, difference{"Name", known.Name(), s.whole()})
+	}
+	for _, other := range s.others {
+		out = append(out, other.compare(number, known)...)
 	}
 	return out
 }

@@ -76,8 +76,8 @@ func readStructured(data []byte) (*structured, error) {
 
 func parse(data []byte) (*node, error) { return parseTo(data, "") }
 
-// parseTo is parse for who needs no more than the beginning: it ends with the first child of the document that bears this name, whatever
-// comes after it. Where there is none it reads all.
+// parseTo is parse for who needs no more than the beginning: it ends behind the children of the document that bear this name, whatever
+// comes after them. Where there are none it reads all.
 func parseTo(data []byte, last string) (*node, error) {
 	dec := xml.NewDecoder(bytes.NewReader(data))
 	dec.CharsetReader = func(charset string, in io.Reader) (io.Reader, error) {
@@ -92,6 +92,9 @@ func parseTo(data []byte, last string) (*node, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err != nil && reached(stack, last) {
+			return stack[1], nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -101,14 +104,14 @@ func parseTo(data []byte, last string) (*node, error) {
 		top := stack[len(stack)-1]
 		switch t := t.(type) {
 		case xml.StartElement:
+			if len(stack) == 2 && t.Name.Local != last && reached(stack, last) {
+				return top, nil
+			}
 			child := &node{name: t.Name, attrs: t.Attr}
 			top.kids = append(top.kids, child)
 			stack = append(stack, child)
 		case xml.EndElement:
 			stack = stack[:len(stack)-1]
-			if len(stack) == 2 && top.name.Local == last {
-				return stack[1], nil
-			}
 		case xml.CharData:
 			top.kids = append(top.kids, &node{text: string(t)})
 		default: // comments, instructions and declarations say nothing to people
@@ -120,6 +123,11 @@ func parseTo(data []byte, last string) (*node, error) {
 		}
 	}
 	return nil, errors.New("it is empty")
+}
+
+// reached reports whether a child of the document bears this name and is behind what is being read.
+func reached(stack []*node, name string) bool {
+	return name != "" && len(stack) > 1 && len(stack[1].all(name)) > 0 && (len(stack) == 2 || len(stack[1].all(name)) > 1 || stack[2].name.Local != name)
 }
 
 func (n *node) attr(name string) string {
@@ -176,21 +184,32 @@ func (n *node) write(b *strings.Builder) {
 }
 
 func (s *structured) header(root *node) {
-	role := root.find("recordTarget", "patientRole")
-	s.Patient = role.words("patient", "name")
-	s.subject = subject{family: role.words("patient", "name", "family"), given: role.words("patient", "name", "given"), born: shortDay(role.find("patient", "birthTime").attr("value"))}
-	if s.subject.family == "" {
-		s.subject.name = s.Patient
-	}
-	s.Born = longDay(s.subject.born)
-	for _, id := range role.all("id") {
-		if id.attr("root") == nhsNumberOID {
-			s.subject.numbers = append(s.subject.numbers, digitsOf(id.attr("extension")))
+	for i, target := range root.all("recordTarget") { // one or more: CDA R2 section 4.2.2.11
+		role := target.find("patientRole")
+		named := subjectOf(role)
+		if i > 0 {
+			s.subject.others = append(s.subject.others, named)
+			continue
 		}
+		s.subject, s.Patient, s.Born = named, role.words("patient", "name"), longDay(named.born)
 	}
 	author := root.find("author", "assignedAuthor")
 	s.Author = strings.Trim(author.words("assignedPerson", "name")+", "+author.words("representedOrganization", "name"), ", ")
 	s.Made, _ = time.Parse("20060102150405", clip(root.find("effectiveTime").attr("value"), 14)) // none is shown when it is none
+}
+
+// subjectOf is whom a patientRole names.
+func subjectOf(role *node) subject {
+	s := subject{family: role.words("patient", "name", "family"), given: role.words("patient", "name", "given"), born: shortDay(role.find("patient", "birthTime").attr("value"))}
+	if s.family == "" {
+		s.name = role.words("patient", "name")
+	}
+	for _, id := range role.all("id") {
+		if id.attr("root") == nhsNumberOID {
+			s.numbers = append(s.numbers, digitsOf(id.attr("extension")))
+		}
+	}
+	return s
 }
 
 func (s *structured) section(n *node, level int) {
