@@ -232,7 +232,7 @@ func (d *Decoder) body(s Statement, version uint8) Body {
 	case KindBreakGlass:
 		var b BreakGlass
 		d.Into(b.Subject[:])
-		b.Custodian, b.User, b.Reason, b.Until = d.trust(), d.Text(maxAuthor), d.Text(maxReason), d.Time()
+		b.Custodian, b.User, b.Reason, b.Until = d.trust(), d.Text(MaxAuthor), d.Text(maxReason), d.Time()
 		return b
 	default:
 		return nil
@@ -298,7 +298,7 @@ func (d *Decoder) directive(version uint8) Directive {
 	d.Into(b.Subject[:])
 	b.Effect = DirectiveEffect(d.U8())
 	d.Into(b.Target[:])
-	b.By, b.Evidence = d.Text(maxAuthor), d.Text(maxReason)
+	b.By, b.Evidence = d.Text(MaxAuthor), d.Text(maxReason)
 	if version >= scopedVersion {
 		b.Scope, b.Except, b.Until = d.Scope(), d.Scopes(), d.Time()
 		d.Into(b.Supersedes[:])
@@ -322,7 +322,7 @@ func (d *Decoder) directive(version uint8) Directive {
 func (d *Decoder) agreement(version uint8) Agreement {
 	b := Agreement{Version: d.Uvarint(1 << 62), Effective: d.Time(), Expires: d.Time(), Cedar: d.Text(maxCedar)}
 	if version >= namedVersion {
-		b.Proposer, b.Approver, b.Note = d.Text(maxAuthor), d.Text(maxAuthor), d.Text(maxReason)
+		b.Proposer, b.Approver, b.Note = d.Text(MaxAuthor), d.Text(MaxAuthor), d.Text(maxReason)
 		if d.Err() == nil && (b.Proposer == "" || b.Approver == "" || b.Proposer == b.Approver) {
 			d.Fail("an agreement names two people, or nobody")
 		}

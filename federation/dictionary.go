@@ -62,7 +62,7 @@ func (d *Decoder) code() string {
 	if i > 0 {
 		return dictionary[i-1]
 	}
-	s := d.Text(maxCode)
+	s := d.Text(MaxCode)
 	if _, ok := dictionaryPlace[s]; ok && d.Err() == nil {
 		d.Fail("code %q written out", s)
 	}

@@ -144,7 +144,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 }
 
 func (d *Decoder) part() Part {
-	p := Part{ContentType: d.code(), Name: d.Text(maxTitle), Size: int64(d.Uvarint(maxBytes))}
+	p := Part{ContentType: d.code(), Name: d.Text(MaxTitle), Size: int64(d.Uvarint(maxBytes))}
 	d.Into(p.SHA256[:])
 	d.Into(p.SHA1[:])
 	p.PageCount = int(d.Uvarint(maxPages))

@@ -59,7 +59,7 @@ func TestManifestsThatContradictThemselvesAreRefused(t *testing.T) {
 		{"name with a folder", func(m *Manifest) { m.Parts[0].Name = "../scan.tif" }},
 		{"name with a Windows folder", func(m *Manifest) { m.Parts[0].Name = `c:\scan.tif` }},
 		{"name of the folder above", func(m *Manifest) { m.Parts[0].Name = ".." }},
-		{"long name", func(m *Manifest) { m.Parts[0].Name = strings.Repeat("x", maxTitle+1) }},
+		{"long name", func(m *Manifest) { m.Parts[0].Name = strings.Repeat("x", MaxTitle+1) }},
 		{"name with a control character", func(m *Manifest) { m.Parts[0].Name = "a\rb" }},
 	}
 	for _, c := range cases {

@@ -110,12 +110,16 @@ func (p Pointer) Seal() Pointer {
 	return Pointer{Subject: p.Subject, Document: p.Document, Confidentiality: p.Confidentiality, Manifest: p.Manifest, Supersedes: p.Supersedes}
 }
 
+// The most bytes that texts of a pointer may have: whoever takes documents in holds them to it, so that each can be published.
+const (
+	MaxCode   = 64 // type, category, specialty, content type, language
+	MaxTitle  = 256
+	MaxAuthor = 128
+)
+
 const (
 	flagSealed     = 1
 	flagSupersedes = 2
-	maxCode        = 64
-	maxTitle       = 256
-	maxAuthor      = 128
 	maxPages       = 1 << 24
 	maxBytes       = 1 << 50
 	minPointer     = 16 + 10 + 1 + 1 + 32
@@ -195,8 +199,8 @@ func (d *Decoder) pointer(custodian TrustID) Pointer {
 	for _, code := range []*string{&p.Type, &p.Category, &p.Specialty, &p.ContentType, &p.Language} {
 		*code = d.code()
 	}
-	p.Title = d.Text(maxTitle)
-	p.Author = d.Text(maxAuthor)
+	p.Title = d.Text(MaxTitle)
+	p.Author = d.Text(MaxAuthor)
 	p.Parts = int(d.Uvarint(maxPages))
 	p.Pages = int(d.Uvarint(maxPages))
 	p.Bytes = int64(d.Uvarint(maxBytes))

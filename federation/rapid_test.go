@@ -28,7 +28,7 @@ func drawPointer(t *rapid.T) Pointer {
 		Document:        NewDocumentID("RYJ", DocumentKey(rapid.SliceOfN(rapid.Byte(), 10, 10).Draw(t, "key"))),
 		Confidentiality: Confidentiality(rapid.IntRange(1, 6).Draw(t, "confidentiality")),
 		Type:            rapid.SampledFrom(dictionary[1:]).Draw(t, "type"), Category: code("category"), Specialty: code("specialty"), ContentType: code("content"), Language: code("language"),
-		Title: drawText(t, maxTitle, "title"), Author: drawText(t, maxAuthor, "author"), Status: DocumentStatus(rapid.IntRange(1, 2).Draw(t, "status")),
+		Title: drawText(t, MaxTitle, "title"), Author: drawText(t, MaxAuthor, "author"), Status: DocumentStatus(rapid.IntRange(1, 2).Draw(t, "status")),
 		Date: drawTime(t, "date"), Parts: rapid.IntRange(0, maxPages).Draw(t, "parts"), Pages: rapid.IntRange(0, maxPages).Draw(t, "pages"),
 		Bytes: rapid.Int64Range(0, maxBytes).Draw(t, "bytes"),
 	}

@@ -77,8 +77,8 @@ func (d *Decoder) rawFields(p *RawPointer) {
 	for range 4 {
 		d.rawCode()
 	}
-	d.rawText(maxTitle)
-	d.rawText(maxAuthor)
+	d.rawText(MaxTitle)
+	d.rawText(MaxAuthor)
 	d.Uvarint(maxPages)
 	d.Uvarint(maxPages)
 	d.Uvarint(maxBytes)
@@ -98,7 +98,7 @@ func (d *Decoder) rawCode() bool {
 	if i > 0 {
 		return dictionary[i-1] != ""
 	}
-	b := d.rawText(maxCode)
+	b := d.rawText(MaxCode)
 	if _, ok := dictionaryPlace[string(b)]; ok && d.err == nil {
 		d.Fail("code %q written out", b)
 	}

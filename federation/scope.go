@@ -138,22 +138,22 @@ func (d *Decoder) Scope() Scope {
 		s.Trust = d.trust()
 	}
 	if has(scopeRole) {
-		s.Role = d.Text(maxCode)
+		s.Role = d.Text(MaxCode)
 	}
 	if has(scopePerson) {
-		s.Person = d.Text(maxAuthor)
+		s.Person = d.Text(MaxAuthor)
 	}
 	if has(scopeCustodian) {
 		s.Custodian = d.trust()
 	}
 	if has(scopeType) {
-		s.Type = d.Text(maxCode)
+		s.Type = d.Text(MaxCode)
 	}
 	if has(scopeCategory) {
-		s.Category = d.Text(maxCode)
+		s.Category = d.Text(MaxCode)
 	}
 	if has(scopeSensitivity) {
-		s.Sensitivity = d.Text(maxCode)
+		s.Sensitivity = d.Text(MaxCode)
 	}
 	if has(scopeDocument) {
 		var key DocumentKey
@@ -168,7 +168,7 @@ func (d *Decoder) Scope() Scope {
 		s.To = d.Time()
 	}
 	if has(scopePurpose) {
-		s.Purpose = d.Text(maxCode)
+		s.Purpose = d.Text(MaxCode)
 	}
 	if d.Err() == nil && (fields > scopeFields || s.fields() != fields) {
 		d.Fail("scope with fields %#x has %#x", fields, s.fields())

@@ -36,7 +36,7 @@ func TestAnyDirectiveReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := Directive{
 			ID: DirectiveID{1, rapid.Byte().Draw(t, "id")}, Subject: Subject{1}, Effect: rapid.SampledFrom([]DirectiveEffect{Object, Withdrew, Consent}).Draw(t, "effect"),
-			By: drawText(t, maxAuthor, "by"), Evidence: drawText(t, maxReason, "evidence"),
+			By: drawText(t, MaxAuthor, "by"), Evidence: drawText(t, maxReason, "evidence"),
 		}
 		if b.Effect == Withdrew {
 			b.Target = DirectiveID{2}
@@ -97,7 +97,7 @@ func TestDirectivesThatMeanNothingAreRefused(t *testing.T) {
 		return d
 	}
 	scoped := func(s Scope) Directive { return change(func(d *Directive) { d.Scope = s }) }
-	long := string(bytes.Repeat([]byte("x"), maxAuthor+1))
+	long := string(bytes.Repeat([]byte("x"), MaxAuthor+1))
 	withdrawalIn := withdrawal
 	withdrawalIn.Scope.Role = "nurse"
 	withdrawalUntil := withdrawal

@@ -5,14 +5,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 )
 
 const (
-	maxTitle  = 512 // characters
 	maxParts  = 512
 	oldestDay = 1900 // year
 	// maxReference is in bytes.
@@ -30,13 +27,8 @@ func (r *run) checkRow(row *Row) (Item, []string, *RefusalError) {
 			return item, nil, refuse(CodeField, "the %s is empty", f.name)
 		}
 	}
-	for _, f := range []struct{ name, value string }{{"title", row.Title}, {"author", row.Author}, {"type", row.Type}, {"category", row.Category}, {"specialty", row.Specialty}} {
-		if utf8.RuneCountInString(f.value) > maxTitle || strings.ContainsFunc(f.value, unicode.IsControl) {
-			return item, nil, refuse(CodeField, "the %s has control characters or more than %d characters", f.name, maxTitle)
-		}
-		if fault := federation.LineFault(f.value, utf8.UTFMax*maxTitle); fault != "" {
-			return item, nil, refuse(CodeField, "the %s %s", f.name, fault)
-		}
+	if problem := checkTexts(row); problem != nil {
+		return item, nil, problem
 	}
 	for _, f := range []struct{ name, value string }{{"type", row.Type}, {"category", row.Category}} {
 		if f.value == "" {
@@ -65,6 +57,25 @@ func (r *run) checkRow(row *Row) (Item, []string, *RefusalError) {
 		warnings = append(warnings, fmt.Sprintf("the type %q is not one that this node knows", clip(row.Type)))
 	}
 	return item, warnings, nil
+}
+
+// checkTexts refuses what does not fit the pointer by which a document is published.
+func checkTexts(row *Row) *RefusalError {
+	for _, f := range []struct {
+		name, value string
+		limit       int
+	}{
+		{"title", row.Title, federation.MaxTitle},
+		{"author", row.Author, federation.MaxAuthor},
+		{"type", row.Type, federation.MaxCode},
+		{"category", row.Category, federation.MaxCode},
+		{"specialty", row.Specialty, federation.MaxCode},
+	} {
+		if fault := federation.LineFault(f.value, f.limit); fault != "" {
+			return refuse(CodeField, "the %s %s", f.name, fault)
+		}
+	}
+	return nil
 }
 
 // date reads a date of the manifest's form. The other form is refused rather than guessed: 04/03/2024 may be either of two days.

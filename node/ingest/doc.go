@@ -9,11 +9,11 @@
 //	file             required  path within the folder, with / or \
 //	patient          required  NHS number, spaces and hyphens allowed
 //	type             required  SNOMED CT code of the document type
-//	title            required  up to 512 characters
+//	title            required  up to 256 bytes, one line
 //	date             required  of the document: 2024-03-31 or 2024-03-31T14:05:00Z
 //	category         optional  SNOMED CT code
 //	specialty        optional  treatment function code
-//	author           optional
+//	author           optional  up to 128 bytes, one line
 //	confidentiality  optional  N (when empty), U, L, M, R or V (HL7 v3 Confidentiality)
 //	sensitivity      optional  labels of HL7 v3-ActCode such as HIV, separated by spaces
 //	legal            optional  HFEA, GRA or ADOPTION: kept here and never shared
