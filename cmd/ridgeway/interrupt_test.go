@@ -142,14 +142,25 @@ const manyRows = 1500
 // manyTaken: those that go in at once, 64, are counted a moment before they are acknowledged.
 func manyTaken(o object) bool { return o["documents"].(float64) >= 150 }
 
+// underWay begins to take many rows in, and returns once some are. The rest waits for answers that do not come before open is closed,
+// so that it is not over before it is stopped.
+func (p *place) underWay(t *testing.T, args []string, open <-chan struct{}) *running {
+	t.Helper()
+	p.sluice(t, "slow", "d1", manyAnswers, open)
+	r := p.start(t, append(args, "--data", "slow", "--json")...)
+	p.until(t, "d1", "some are taken in", manyTaken)
+	return r
+}
+
+// manyAnswers are the bytes of the answers for some 900 rows.
+const manyAnswers = 48 << 10
+
 func TestInterruptIngest(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, quick)
 	p.founded(t, "d1")
 	args := p.many(t, manyRows)
-	r := p.start(t, append(args, "--json")...)
-	p.until(t, "d1", "some are taken in", manyTaken)
-	counts, acknowledged := outcomes(t, r.interrupt(t).failure(t, admin.CodeInterrupted, "stopped", "Run the same command again", "only what is missing"))
+	counts, acknowledged := outcomes(t, p.underWay(t, args, nil).interrupt(t).failure(t, admin.CodeInterrupted, "stopped", "Run the same command again", "only what is missing"))
 	if counts["taken_in"] == 0 || counts["not_reached"] == 0 || counts["taken_in"]+counts["not_reached"] != manyRows {
 		t.Errorf("got %v of %d rows", counts, manyRows)
 	}
@@ -162,9 +173,10 @@ func TestKillNodeDuringIngest(t *testing.T) {
 	p := newPlace(t, quick)
 	node := p.founded(t, "d1")
 	args := p.many(t, manyRows)
-	r := p.start(t, append(args, "--json")...)
-	p.until(t, "d1", "some are taken in", manyTaken)
+	open := make(chan struct{})
+	r := p.underWay(t, args, open)
 	node.kill()
+	close(open) // and the connection ends
 	counts, acknowledged := outcomes(t, r.wait(t).failure(t, admin.CodeUnavailable, "node stopped", "Run the same command again", "only what is missing"))
 	if counts["taken_in"] == 0 || counts["not_reached"] == 0 || counts["taken_in"]+counts["not_reached"] != manyRows {
 		t.Errorf("got %v of %d rows", counts, manyRows)

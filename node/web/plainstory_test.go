@@ -160,7 +160,8 @@ func TestOfficesAndPatientsWorkWithoutScripts(t *testing.T) {
 	js[bool](s, "(document.getElementById('evidence').value = 'in person', true)")
 	s.press("Go on to read it back", "Read this back to the patient")
 	s.press("The patient agrees", "Receipt")
-	s.until("(document.body.innerText.includes('In force at every trust') || ([...document.querySelectorAll('main a')].find(a => a.textContent === 'Look again').click(), false))")
+	// Once on each page: who asks anew all the time never sees an answer that is slow.
+	s.until("document.body.innerText.includes('In force at every trust') || !window.looked && (window.looked = true, [...document.querySelectorAll('main a')].find(a => a.textContent === 'Look again').click(), false)")
 	s.plain("22-receipt")
 	s.goTo("/reviews")
 	s.plain("23-reviews")
