@@ -30,17 +30,39 @@ func (n *Node) Health(ctx context.Context) (*web.Health, error) {
 			out.Applied[string(replicaID(id))] = p.Applied
 		}
 	}
+	if out.Scrub, err = n.latestScrub(ctx); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// latestScrub returns what the latest scrub has found, or nil when this node remembers none.
+func (n *Node) latestScrub(ctx context.Context) (*web.Scrubbed, error) {
 	kept, found, err := n.records.Setting(ctx, scrubSetting)
 	if err != nil {
 		return nil, n.storeProblem(err)
 	}
-	if found {
-		out.Scrub = &web.Scrubbed{}
-		if err := json.Unmarshal(kept, out.Scrub); err != nil {
-			return nil, fmt.Errorf("read what the latest scrub found: %w", err)
-		}
+	if !found {
+		return nil, nil
+	}
+	out := &web.Scrubbed{}
+	if err := json.Unmarshal(kept, out); err != nil {
+		return nil, fmt.Errorf("read what the latest scrub found: %w", err)
 	}
 	return out, nil
+}
+
+// scrubText says that the latest scrub has found damage, in words; it is empty when it has not, or there was none.
+func (n *Node) scrubText(ctx context.Context) string {
+	x, err := n.latestScrub(ctx)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("what the latest scrub has found is not known: %v. Run 'ridgeway scrub --data %s'", err, admin.Arg(n.options.Data))
+	case x == nil || x.Damaged+x.Wrong == 0:
+		return ""
+	}
+	return fmt.Sprintf("the latest scrub, of %s, has found damage: %d documents are touched by it, and are not delivered. 'ridgeway scrub --data %s' names them: "+
+		"take them in again from their files, as they were taken in, and scrub once more", x.At.Format("2 January 2006 15:04 MST"), x.Damaged, admin.Arg(n.options.Data))
 }
 
 // keepScrub remembers what a scrub has found. One that cannot be remembered, on a full disk, counts all the same.

@@ -145,6 +145,9 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	if text := n.hollow(ctx, held.Documents-held.Phases[record.Erased]); text != "" {
 		add("%s", text)
 	}
+	if text := n.scrubText(ctx); text != "" {
+		add("%s", text)
+	}
 	if !n.hasWhole() {
 		add("this node's copy of what the region has agreed on is still on its way: until all of it is here, nothing is listed, opened or released, and whoever asks is told to try again")
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,21 @@ func TestDamagedChunkIsReportedAndNeverDelivered(t *testing.T) {
 		s.must(s.r.Restart(s.ctx, custodian))
 		s.must(s.soon(time.Minute, "the region to be complete", s.r.Ready))
 		s.fetch(ryj, victim, "")
+		s.statusTellsOfDamage(custodian, !newest)
+		_, err = s.r.Node(custodian).Scrub(s.ctx, &admin.ScrubRequest{})
+		s.must(err)
+		s.statusTellsOfDamage(custodian, false)
 	})
+}
+
+// statusTellsOfDamage looks for what the latest scrub has found in what a node's status warns of.
+func (s *stage) statusTellsOfDamage(t federation.TrustID, want bool) {
+	s.Helper()
+	reply, err := s.r.Node(t).Status(s.ctx, &admin.StatusRequest{})
+	s.must(err)
+	if got := strings.Contains(strings.Join(reply.GetWarnings(), "\n"), "has found damage: 1 documents"); got != want {
+		s.Errorf("status of %s tells of damage: %v, want %v: %q", t, got, want, reply.GetWarnings())
+	}
 }
 
 // staysDown wants a node to refuse to start, with the reason, and the others to go on.
@@ -93,7 +108,9 @@ func (s *stage) damageIsReported(custodian federation.TrustID, victim federation
 			s.fetch(by, id, "")
 		}
 	}
+	s.statusTellsOfDamage(custodian, false)
 	s.scrubNames(custodian, victim)
+	s.statusTellsOfDamage(custodian, true)
 	s.published(custodian, s.patients[5], 1000)
 }
 
