@@ -116,15 +116,15 @@ var tellings = map[string]telling{
 	"reviewed": {"{who} asked who has seen your documents{why}.", "{who} asked who has seen your documents{why}."},
 	"judged": {
 		"{who} judged whether it was right to open your record in an emergency.",
-		"{who} checked whether it was right to open your records in an emergency.",
+		"{who} checked an emergency: was it right to open your records?",
 	},
 	"emergency": {
 		"{who} said that there was an emergency, and could open your record{why}.",
-		"{who} said that there was an emergency, and could open your records.",
+		"{who} said that there was an emergency. They could then open your records.",
 	},
 	"emergency refused": {
 		"{who} said that there was an emergency, and asked to open your record{why}. It was refused.",
-		"{who} said that there was an emergency, and asked to open your records. The answer was no.",
+		"{who} said that there was an emergency. They asked to open your records. The answer was no.",
 	},
 }
 

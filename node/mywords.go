@@ -32,7 +32,7 @@ func someone(role, trust string) string {
 func plainRole(code string) string {
 	switch code {
 	case "clinician":
-		return "member of staff who treats patients"
+		return "health worker"
 	case "allied-health-professional":
 		return "therapist or other health worker"
 	case "psychologist":
@@ -69,9 +69,6 @@ func myAccessWords(a *admin.ReportAccess) string {
 	if a.GetTitle() != "" {
 		what = "“" + a.GetTitle() + "”"
 	}
-	if a.GetCustodian() != "" && a.GetCustodian() != a.GetTrust() {
-		what += ", which " + a.GetCustodianName() + " keeps"
-	}
 	why := ", " + reasonWords(a.GetPurpose())
 	switch {
 	case a.GetRole() == patientRole:
@@ -85,7 +82,11 @@ func myAccessWords(a *admin.ReportAccess) string {
 	if a.GetBreakGlass() {
 		why += ". They said that it was an emergency"
 	}
-	s := tellingOf(a).mine.tell(who, what, why)
+	telling := tellingOf(a).mine
+	if a.GetCustodian() != "" && a.GetCustodian() != a.GetTrust() && strings.Contains(string(telling), "{what}") {
+		why += ". " + a.GetCustodianName() + " keeps that document"
+	}
+	s := telling.tell(who, what, why)
 	if a.GetOneSided() != "" {
 		s += " Only one of the two places has a note of this. Ask us to find out why."
 	}

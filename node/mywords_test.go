@@ -22,9 +22,11 @@ func TestAPatientReadsWhoLookedInPlainWords(t *testing.T) {
 		access *admin.ReportAccess
 		want   string
 	}{
-		"any clinician":      {at(&admin.ReportAccess{Kind: "looked_up", Role: "clinician", Purpose: "TREAT"}), "A member of staff who treats patients at Hillingdon looked at the list of your documents, to treat you."},
+		"any clinician":      {at(&admin.ReportAccess{Kind: "looked_up", Role: "clinician", Purpose: "TREAT"}), "A health worker at Hillingdon looked at the list of your documents, to treat you."},
+		"another's document": {at(&admin.ReportAccess{Kind: "opened", Role: "doctor", Purpose: "TREAT", Custodian: "RYJ", CustodianName: "Imperial", Relationship: "admission", BreakGlass: true}), "A doctor at Hillingdon opened one of your documents, to treat you. They said: you are or were in hospital there. They said that it was an emergency. Imperial keeps that document."},
+		"another's list":     {at(&admin.ReportAccess{Kind: "looked_up", Role: "doctor", Purpose: "TREAT", Custodian: "RYJ", CustodianName: "Imperial"}), "A doctor at Hillingdon looked at the list of your documents, to treat you."},
 		"no purpose":         {at(&admin.ReportAccess{Kind: "opened", Role: "doctor", Title: "Letter"}), "A doctor at Hillingdon opened “Letter”. They did not say why."},
-		"a judgement":        {at(&admin.ReportAccess{Kind: "reviewed", Role: "privacy-officer", BreakGlass: true}), "A member of staff who keeps records private at Hillingdon checked whether it was right to open your records in an emergency."},
+		"a judgement":        {at(&admin.ReportAccess{Kind: "reviewed", Role: "privacy-officer", BreakGlass: true}), "A member of staff who keeps records private at Hillingdon checked an emergency: was it right to open your records?"},
 		"a report":           {at(&admin.ReportAccess{Kind: "reviewed", Role: "records-staff", Purpose: "PATRQT"}), "A member of health records staff at Hillingdon asked who has seen your documents, because you asked for it."},
 		"a role of tomorrow": {at(&admin.ReportAccess{Kind: "looked_up", Role: "astronaut", Purpose: "TREAT"}), "A member of staff at Hillingdon looked at the list of your documents, to treat you."},
 	} {
@@ -49,9 +51,9 @@ func TestReportsTellOfAnEmergencyThatWasRefused(t *testing.T) {
 		outcome      policy.Outcome
 		mine, report string
 	}{
-		{policy.Permit, "A doctor at Hillingdon said that there was an emergency, and could open your records.", "dr.a (doctor) at Hillingdon said that there was an emergency, and could open your record, to treat you."},
-		{policy.Denied, "A doctor at Hillingdon said that there was an emergency, and asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
-		{policy.TooMany, "A doctor at Hillingdon said that there was an emergency, and asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
+		{policy.Permit, "A doctor at Hillingdon said that there was an emergency. They could then open your records.", "dr.a (doctor) at Hillingdon said that there was an emergency, and could open your record, to treat you."},
+		{policy.Denied, "A doctor at Hillingdon said that there was an emergency. They asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
+		{policy.TooMany, "A doctor at Hillingdon said that there was an emergency. They asked to open your records. The answer was no.", "dr.a (doctor) at Hillingdon said that there was an emergency, and asked to open your record, to treat you. It was refused."},
 	} {
 		e := logged{log: "RAS", Access: &wire.Access{
 			Kind: audit.BreakGlass.String(), Outcome: c.outcome.String(), Trust: "RAS", User: "dr.a", Role: "doctor", Purpose: "TREAT", BreakGlass: true,
@@ -94,11 +96,11 @@ func TestAPatientReadsInOneSentenceWhoHasNotCheckedAnEmergency(t *testing.T) {
 		{TrustName: "D", Due: early},
 		{TrustName: "E", Due: early},
 	}}, now)
-	want := "B checked this afterwards: it was right to do so. C has not checked this yet, and should have by now. A, D and E have not checked this yet."
+	want := "B checked this afterwards: it was right to do so. C has not checked this yet. It should be done by now. A, D and E have not checked this yet."
 	if !strings.HasSuffix(got, want) {
 		t.Errorf("%q does not end with %q", got, want)
 	}
-	if two := notChecked([]string{"A", "B"}) + ", and should have by now."; two != "A and B have not checked this yet, and should have by now." {
+	if two := notChecked([]string{"A", "B"}); two != "A and B have not checked this yet" {
 		t.Error(two)
 	}
 }

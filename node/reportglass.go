@@ -86,7 +86,7 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 	if r.GetRole() != "" {
 		who += " (" + roleWords(r.GetRole()) + ")"
 	}
-	parts := []string{fmt.Sprintf("%s at %s said that there was an emergency, so as to open your records. The reason given: “%s”.", who, r.GetTrustName(), r.GetReason())}
+	parts := []string{fmt.Sprintf("%s at %s said that there was an emergency. They wanted to open your records. The reason given: “%s”.", who, r.GetTrustName(), r.GetReason())}
 	switch d := r.GetDocuments(); d {
 	case 0:
 		parts = append(parts, "No document was opened because of it, as far as we know.")
@@ -109,7 +109,7 @@ func emergencyWords(r *admin.ReportEmergency, now time.Time) string {
 		}
 	}
 	if len(late) > 0 {
-		parts = append(parts, notChecked(late)+", and should have by now.")
+		parts = append(parts, notChecked(late)+". It should be done by now.")
 	}
 	if len(waiting) > 0 {
 		parts = append(parts, notChecked(waiting)+".")

@@ -108,7 +108,7 @@ func (s *stage) reportsEmergency(id string) {
 		len(judged) != 2 || judged[string(ras)] != "justified" || judged[string(ryj)] != "" {
 		s.Errorf("the emergency in the report: %v", e)
 	}
-	for _, want := range []string{"ada (doctor)", unconscious, "it was right to do so", "has not checked this yet, and should have by now", "1 document was opened"} {
+	for _, want := range []string{"ada (doctor)", unconscious, "it was right to do so", "has not checked this yet. It should be done by now", "1 document was opened"} {
 		if !strings.Contains(e.GetText(), want) {
 			s.Errorf("the words of the emergency lack %q: %s", want, e.GetText())
 		}
