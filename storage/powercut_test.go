@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,56 +17,62 @@ import (
 // afterPowerCut copies a store as the least that a disk can have after a power cut at this moment: of the logs what is under the
 // mark. Everything else that the process has written was never synced by the guard, and is gone.
 func afterPowerCut(t *testing.T, from string) string {
-	to := t.TempDir()
-	copied := func(name string, end int64) {
-		b, err := os.ReadFile(filepath.Join(from, name))
+	t.Helper()
+	for {
+		before := snapshot(t, from)
+		to, err := cutOnce(t, from)
+		if snapshot(t, from) != before {
+			continue // Badger has put a log into a table meanwhile: no moment was like that
+		}
 		if err != nil {
 			t.Error(err)
-			return
+		}
+		return to
+	}
+}
+
+func cutOnce(t *testing.T, from string) (string, error) {
+	t.Helper()
+	to := t.TempDir()
+	copied := func(name string, end int64) error {
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
 		}
 		if end < 0 {
 			end = int64(len(b))
 		}
 		if err := os.WriteFile(filepath.Join(to, name), bytes.TrimRight(b[:end], "\x00"), 0o600); err != nil {
-			t.Error(err)
+			return err
 		}
-		if err := os.Truncate(filepath.Join(to, name), int64(len(b))); err != nil {
-			t.Error(err)
-		}
+		return os.Truncate(filepath.Join(to, name), int64(len(b)))
 	}
 	f, err := os.Open(filepath.Join(from, markFile))
 	if err != nil {
-		t.Error(err)
-		return to
+		return to, err
 	}
 	defer f.Close()
 	m, err := readMark(f)
 	if err != nil {
-		t.Error(err)
-		return to
+		return to, err
 	}
 	for _, l := range m.logs {
-		copied(l.String(), l.end)
+		err = errors.Join(err, copied(l.String(), l.end))
 	}
-	sealed, err := readSealed(from)
-	if err != nil {
-		t.Error(err)
-		return to
+	sealed, sealedErr := readSealed(from)
+	if sealedErr != nil {
+		return to, errors.Join(err, sealedErr)
 	}
 	for fid := range sealed.files {
-		copied(logName{'v', fid}.String(), -1)
+		err = errors.Join(err, copied(logName{'v', fid}.String(), -1))
 	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		t.Error(err)
-		return to
-	}
+	entries, dirErr := os.ReadDir(from)
 	for _, e := range entries {
 		if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
-			copied(e.Name(), -1)
+			err = errors.Join(err, copied(e.Name(), -1))
 		}
 	}
-	return to
+	return to, errors.Join(err, dirErr)
 }
 
 // Whenever the power fails, all that was acknowledged is there, the
