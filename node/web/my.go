@@ -148,7 +148,7 @@ func (p *Portal) finishMySignOn(w http.ResponseWriter, r *http.Request) {
 		kind := "the provider cannot be used"
 		why := "The service that checks who you are does not answer. Please try again in a few minutes."
 		if errors.Is(err, ErrSignOn) {
-			kind, why = plainSignOn(err), "We did not sign you in: "+plainSignOn(err)+"."
+			kind, why = plainSignOn(err), "We did not sign you in: "+saidOf(plainSignOn(err), patientDoorName)+"."
 		}
 		p.logger.Info("a patient's sign-on was refused", slog.String("why", kind))
 		if who.begun && errors.Is(err, ErrSignOn) {

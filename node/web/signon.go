@@ -167,7 +167,7 @@ func (s *signOn) complete(r *http.Request, a attempt) (arrival, error) {
 	}
 	token, err := client.Exchange(ctx, query.Get("code"), append(proof, oauth2.VerifierOption(a.verifier))...)
 	if err != nil {
-		return out, fmt.Errorf("%w: the identity provider did not stand by it", errors.Join(ErrSignOn, hide(err)))
+		return out, fmt.Errorf("%w: the identity provider did not stand by it: %w", ErrSignOn, hide(err))
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok || len(raw) > maxIDTokenSize {

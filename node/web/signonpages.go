@@ -86,7 +86,7 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		}
 		why := "The service that checks who you are does not answer. Try again in a few minutes."
 		if errors.Is(err, ErrSignOn) {
-			why = "You were not signed on: " + p.inWords(plainSignOn(err)) + "."
+			why = "You were not signed on: " + p.inWords(saidOf(plainSignOn(err), staffDoor)) + "."
 		}
 		p.show(w, r, nil, http.StatusForbidden, view{Name: "message", Title: "You are not signed on", Body: message{
 			Text: []string{why, "If you think that you should be able to use this service, ask your IT service desk."}, Link: "/sign-on/start?again=1", LinkText: "Sign on again",
