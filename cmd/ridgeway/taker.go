@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -15,7 +17,14 @@ import (
 // takePiece is how many bytes of a file go into one message.
 const takePiece = 256 << 10
 
-type takeStream = grpc.BidiStreamingClient[admin.TakeRequest, admin.TakeReply]
+// takeStream is a stream, with what ends it alone.
+type takeStream struct {
+	grpc.BidiStreamingClient[admin.TakeRequest, admin.TakeReply]
+	end context.CancelFunc
+}
+
+// errUnread wraps why a file could not be read on: the node has been sent a part of it and waits for the rest.
+var errUnread = errors.New("the file was not read to its end")
 
 // streamTaker hands documents to the node over its socket. Each worker uses a stream of its own.
 type streamTaker struct {
@@ -50,10 +59,18 @@ func (t *streamTaker) open(ctx context.Context, client admin.AdminClient) {
 		case <-ctx.Done():
 			return
 		case to := <-t.want:
-			stream, err := client.Take(ctx)
-			to <- opened{stream, err}
+			to <- begin(ctx, client)
 		}
 	}
+}
+
+func begin(ctx context.Context, client admin.AdminClient) opened {
+	ctx, end := context.WithCancel(ctx)
+	stream, err := client.Take(ctx)
+	if err != nil {
+		end()
+	}
+	return opened{takeStream{stream, end}, err}
 }
 
 func (t *streamTaker) close() {
@@ -71,14 +88,11 @@ func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receip
 		return ingest.Receipt{}, admin.FromStatus(err)
 	}
 	if err := t.send(stream, item); err != nil {
-		// The node ends a stream with the reason; a failed send itself only says that it has.
-		if _, why := stream.Recv(); why != nil {
-			err = why
-		}
-		return ingest.Receipt{}, admin.FromStatus(err)
+		return ingest.Receipt{}, stream.abandon(err)
 	}
 	reply, err := stream.Recv()
 	if err != nil {
+		stream.end()
 		return ingest.Receipt{}, admin.FromStatus(err)
 	}
 	t.give(stream)
@@ -86,6 +100,19 @@ func (t *streamTaker) Take(ctx context.Context, item ingest.Item) (ingest.Receip
 		return ingest.Receipt{}, &ingest.RefusalError{Code: ingest.Code(p.GetCode()), Reason: p.GetMessage()}
 	}
 	return ingest.Receipt{Document: federation.DocumentID(reply.GetDocument()), AlreadyHeld: reply.GetOutcome() == string(ingest.AlreadyHeld), Note: reply.GetNote()}, nil
+}
+
+// abandon ends a stream on which a document could not be sent, and returns why.
+func (s takeStream) abandon(err error) error {
+	defer s.end()
+	if errors.Is(err, errUnread) { // nobody else ends it: an answer would be waited for in vain
+		return err
+	}
+	// The node ends a stream with the reason; a failed send itself only says that it has.
+	if _, why := s.Recv(); why != nil {
+		err = why
+	}
+	return admin.FromStatus(err)
 }
 
 func (t *streamTaker) take(ctx context.Context) (takeStream, error) {
@@ -103,9 +130,9 @@ func (t *streamTaker) take(ctx context.Context) (takeStream, error) {
 		o := <-got
 		return o.stream, o.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return takeStream{}, ctx.Err()
 	case <-t.ended:
-		return nil, context.Canceled
+		return takeStream{}, context.Canceled
 	}
 }
 
@@ -154,7 +181,7 @@ func (t *streamTaker) sendFile(stream takeStream, p ingest.Part) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errUnread, err)
 		}
 	}
 }
