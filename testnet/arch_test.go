@@ -67,7 +67,7 @@ var owners = []struct {
 	{"github.com/hashicorp/raft-wal", []string{"consensus"}, "agree through consensus"},
 	{"github.com/hashicorp/memberlist", []string{"federation/gossip"}, "ask federation/gossip who is alive"},
 	{"github.com/cedar-policy/cedar-go", []string{"policy"}, "a forbid that errors is skipped by Cedar, which policy guards against: ask policy"},
-	{"github.com/dgraph-io/badger/v4", []string{"storage/...", "federation/index"}, "keep data through storage, which guards Badger's files"},
+	{"github.com/dgraph-io/badger/v4", []string{"storage/..."}, "keep data through storage, which guards Badger's files"},
 	{"google.golang.org/grpc", []string{"federation/wire", "node", "node/admin", "cmd/...", "testnet/..."}, "calls between nodes are made in node"},
 	{"google.golang.org/protobuf", []string{"federation/wire", "node/admin"}, "contracts are defined in federation/wire and node/admin"},
 	{"github.com/stretchr/testify", nil, "compare with if, or with go-cmp"},
