@@ -74,7 +74,7 @@ func (a *assets) url(name string) string {
 
 // before names what a script of a page imports, so that all of it is fetched at once and not one after the other.
 func before(script string) []string {
-	pages := []string{"pages.js", "stage.js", "sheets.js", "thumbs.js", "touch.js"}
+	pages := []string{"answers.js", "pages.js", "stage.js", "sheets.js", "thumbs.js", "touch.js"}
 	scan, pdf := []string{"store.js", "window.js"}, []string{"ranges.js", "pdfjs/pdf.min.mjs"}
 	switch script {
 	case "viewer.js":

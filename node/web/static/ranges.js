@@ -1,3 +1,4 @@
+import { refuse } from './answers.js'
 import { askRange, chunk, takeRange, takeWorker } from './early.js'
 import * as pdfjs from './pdfjs/pdf.min.mjs'
 
@@ -28,12 +29,7 @@ class Ranges extends pdfjs.PDFDataRangeTransport {
   async ask (begin, end) {
     const early = await takeRange(this.url, begin)?.catch(() => null)
     const { answer, bytes } = early?.end === end ? early : await askRange(this.url, begin, end, this.stop.signal)
-    const to = answer.headers.get('HX-Redirect')
-    if (answer.status === 401 && to) location.assign(to) // the session is locked or over
-    if (!answer.ok) {
-      const refused = [401, 403, 404, 409].includes(answer.status)
-      throw Object.assign(new Error(new TextDecoder().decode(bytes).trim() || 'This page could not be fetched.'), { refused, told: true })
-    }
+    if (!answer.ok) refuse(answer, new TextDecoder().decode(bytes), { told: true })
     this.told(null, bytes.length, answer.headers.get('Ridgeway-Check') === 'retried')
     return bytes
   }

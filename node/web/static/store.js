@@ -1,3 +1,5 @@
+import { refuse } from './answers.js'
+
 // Pictures of pages, as they were fetched: a few, so that a document of any length needs little memory.
 const kept = 8
 
@@ -23,12 +25,7 @@ export class Store {
 
   async bytes (page, signal) {
     const answer = await fetch(`${this.url}&page=${page}`, { cache: 'no-store', signal })
-    const to = answer.headers.get('HX-Redirect')
-    if (answer.status === 401 && to) location.assign(to) // the session is locked or over
-    if (!answer.ok) {
-      const refused = [401, 403, 404, 409].includes(answer.status)
-      throw Object.assign(new Error((await answer.text()).trim() || 'This page could not be fetched.'), { refused })
-    }
+    if (!answer.ok) refuse(answer, await answer.text())
     if (answer.headers.has('Ridgeway-Window')) this.windows.set(page, answer.headers.get('Ridgeway-Window'))
     if (answer.headers.get('Ridgeway-Check') === 'retried') this.again.add(page)
     return answer.blob()
