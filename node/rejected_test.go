@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
@@ -76,5 +78,25 @@ func TestWhatTheRegionRefusedIsListedRetriedAndDismissed(t *testing.T) {
 	}
 	if all, err := n.Audited(t.Context(), audit.Filter{User: "d.shah"}); err != nil || len(all) != 1 || !strings.HasPrefix(all[0].Detail, "dismissed ") {
 		t.Errorf("the log says who did it as %+v, %v", all, err)
+	}
+}
+
+// What broke the region's rules is told by status, whoever said it.
+func TestStatusTellsWhatTheRegionRefused(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	foul := nextStatement(t, n, secondAgreement(), 3)
+	if _, err := n.replica.Submit(t.Context(), foul.Encode(), consensus.Urgent); err != nil {
+		t.Fatal(err)
+	}
+	s, err := n.Status(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.GetRefusedEver() != 1 || len(s.GetRefused()) != 1 {
+		t.Fatalf("%d refused, %v", s.GetRefusedEver(), s.GetRefused())
+	}
+	if gap := s.GetRefused()[0]; gap.GetTrust() != "RYJ" || gap.GetKind() != "agreement" || gap.GetCode() != index.Gap.String() || gap.GetEntry() == 0 || gap.GetDetail() == "" {
+		t.Errorf("out of its place: %v", gap)
 	}
 }

@@ -50,7 +50,14 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 		if err != nil {
 			return err
 		}
-		reply.Pointers = counts.Pointers
+		reply.Pointers, reply.RefusedEver = counts.Pointers, counts.Refusals
+		refused, err := index.Refusals(r, refusedShown)
+		if err != nil {
+			return err
+		}
+		for _, x := range refused {
+			reply.Refused = append(reply.Refused, refusedStatement(x))
+		}
 		return n.proposals(r, reply)
 	})
 	if err != nil {
@@ -64,6 +71,17 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	}
 	reply.Warnings = n.warnings(ctx, reply, stats)
 	return reply, nil
+}
+
+// refusedShown is how many refused statements status names.
+const refusedShown = 5
+
+func refusedStatement(x index.Refusal) *admin.RefusedStatement {
+	out := &admin.RefusedStatement{Trust: string(x.Trust), Seq: x.Seq, Entry: x.Index, Code: x.Code.String(), Detail: x.Detail}
+	if x.Kind != 0 {
+		out.Kind = x.Kind.String()
+	}
+	return out
 }
 
 func stateWord(s consensus.State) string {

@@ -90,7 +90,7 @@ func TestDocumentedSession(t *testing.T) {
 	p.json(t, "object", "--data", "d2", patient, "--withdraw")
 	p.json(t, "withdraw", "--data", "d1", documents["b.pdf"], "--reason", "a trial").has(t, "document", "committed")
 	p.json(t, "status", "--data", "d1").has(t, "version", "region", "trust", "name", "node", "address", "state", "leader", "applied", "committed", "root", "as_of", "sites",
-		"documents", "patients", "pointers", "outbox", "audit_entries", "disk", "proposals", "warnings")
+		"documents", "patients", "pointers", "outbox", "audit_entries", "disk", "proposals", "refused_by_region", "warnings")
 	for _, data := range []string{"d1", "d2"} {
 		if o := p.json(t, "audit", "verify", "--data", data).has(t, "ok", "entries", "root", "damaged", "checkpoints", "findings"); o["ok"] != true {
 			t.Errorf("the audit log of %s is not whole: %v", data, o)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
@@ -18,7 +20,8 @@ started, sites (trust, name, reachable, as_of, standing, raft, address, node,
 version), documents, patients, pointers, outbox, rejected, audit_entries, disk
 (state, free, total), proposals (proposal, what, by, approvals, needed),
 releases_stopped, suspended (trust, by, reason, since, told_by; or null),
-warnings.`,
+refused_by_region (count, newest (trust, kind, seq, entry, code, detail)):
+statements of any trust that broke the region's rules, warnings.`,
 		Example: `  ridgeway status --data d1`,
 		Args:    argument(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,8 +49,13 @@ func statusObject(s *admin.StatusReply) map[string]any {
 	for _, p := range s.GetProposals() {
 		proposals = append(proposals, map[string]any{"proposal": p.GetId(), "what": p.GetWhat(), "by": p.GetBy(), "approvals": p.GetApprovals(), "needed": p.GetNeeded()})
 	}
+	refused := make([]map[string]any, 0, len(s.GetRefused()))
+	for _, x := range s.GetRefused() {
+		refused = append(refused, map[string]any{"trust": x.GetTrust(), "kind": x.GetKind(), "seq": x.GetSeq(), "entry": x.GetEntry(), "code": x.GetCode(), "detail": x.GetDetail()})
+	}
 	return map[string]any{
-		"version": s.GetVersion(), "region": s.GetRegion(), "region_id": s.GetRegionId(), "trust": s.GetTrust(), "name": s.GetName(), "node": s.GetNode(),
+		"refused_by_region": map[string]any{"count": s.GetRefusedEver(), "newest": refused},
+		"version":           s.GetVersion(), "region": s.GetRegion(), "region_id": s.GetRegionId(), "trust": s.GetTrust(), "name": s.GetName(), "node": s.GetNode(),
 		"address": s.GetAddress(), "state": s.GetState(), "leader": s.GetLeader(), "applied": s.GetApplied(), "committed": s.GetCommitted(), "root": s.GetRoot(),
 		"as_of": stamp(s.GetAsOf()), "started": stamp(s.GetStarted()), "sites": sites, "documents": s.GetDocuments(), "patients": s.GetPatients(), "pointers": s.GetPointers(),
 		"outbox": s.GetOutbox(), "rejected": s.GetRejected(), "releases_stopped": s.GetReleasesStopped(), "suspended": suspendedOf(s.GetSuspended()), "audit_entries": s.GetAuditEntries(), "proposals": proposals, "warnings": nonNil(s.GetWarnings()),
@@ -72,6 +80,10 @@ func (a *app) showStatus(s *admin.StatusReply) {
 	a.say("Held here %s of %s; %d waiting to be published", plural(s.GetDocuments(), "document"), plural(s.GetPatients(), "patient"), s.GetOutbox())
 	if s.GetRejected() > 0 {
 		a.say("Refused   %d by the region, or damaged here: 'ridgeway rejected list --data %s'", s.GetRejected(), admin.Arg(a.data))
+	}
+	if n := s.GetRefusedEver(); n > 0 && len(s.GetRefused()) > 0 {
+		last := s.GetRefused()[0]
+		a.say("Refusals  %s of any trust broke the region's rules; the newest, of %s at entry %d: %s", plural(n, "statement"), cmp.Or(last.GetTrust(), "nobody known"), last.GetEntry(), cmp.Or(last.GetDetail(), last.GetCode()))
 	}
 	a.say("Audit     %s", plural(s.GetAuditEntries(), "entry"))
 	a.say("Disk      %s free of %s (%s)", size(int64(s.GetDiskFree())), size(int64(s.GetDiskTotal())), s.GetDisk())

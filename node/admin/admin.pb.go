@@ -212,6 +212,8 @@ type StatusReply struct {
 	Rejected        uint64                 `protobuf:"varint,26,opt,name=rejected,proto3" json:"rejected,omitempty"`                                      // statements' entries that the region refused and nobody has dealt with
 	Suspended       *Suspension            `protobuf:"bytes,28,opt,name=suspended,proto3" json:"suspended,omitempty"`                                     // when this node's own trust is
 	ReleasesStopped bool                   `protobuf:"varint,27,opt,name=releases_stopped,json=releasesStopped,proto3" json:"releases_stopped,omitempty"` // nothing is released to other trusts until the operator acts; a warning says why
+	RefusedEver     uint64                 `protobuf:"varint,29,opt,name=refused_ever,json=refusedEver,proto3" json:"refused_ever,omitempty"`             // statements of any trust that broke the region's rules
+	Refused         []*RefusedStatement    `protobuf:"bytes,30,rep,name=refused,proto3" json:"refused,omitempty"`                                         // the newest of them, newest first
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -442,6 +444,105 @@ func (x *StatusReply) GetReleasesStopped() bool {
 	return false
 }
 
+func (x *StatusReply) GetRefusedEver() uint64 {
+	if x != nil {
+		return x.RefusedEver
+	}
+	return 0
+}
+
+func (x *StatusReply) GetRefused() []*RefusedStatement {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+// RefusedStatement is what broke the region's rules, as it names itself.
+type RefusedStatement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trust         string                 `protobuf:"bytes,1,opt,name=trust,proto3" json:"trust,omitempty"` // empty when it could not be read
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`   // empty when it could not be read
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Entry         uint64                 `protobuf:"varint,4,opt,name=entry,proto3" json:"entry,omitempty"` // of the region's log
+	Code          string                 `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	Detail        string                 `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusedStatement) Reset() {
+	*x = RefusedStatement{}
+	mi := &file_node_admin_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusedStatement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusedStatement) ProtoMessage() {}
+
+func (x *RefusedStatement) ProtoReflect() protoreflect.Message {
+	mi := &file_node_admin_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusedStatement.ProtoReflect.Descriptor instead.
+func (*RefusedStatement) Descriptor() ([]byte, []int) {
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RefusedStatement) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *RefusedStatement) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RefusedStatement) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *RefusedStatement) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *RefusedStatement) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RefusedStatement) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type Proposal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -455,7 +556,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[4]
+	mi := &file_node_admin_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +568,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[4]
+	mi := &file_node_admin_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +581,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{4}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Proposal) GetId() string {
@@ -536,7 +637,7 @@ type Site struct {
 
 func (x *Site) Reset() {
 	*x = Site{}
-	mi := &file_node_admin_admin_proto_msgTypes[5]
+	mi := &file_node_admin_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +649,7 @@ func (x *Site) String() string {
 func (*Site) ProtoMessage() {}
 
 func (x *Site) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[5]
+	mi := &file_node_admin_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +662,7 @@ func (x *Site) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Site.ProtoReflect.Descriptor instead.
 func (*Site) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{5}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Site) GetTrust() string {
@@ -648,7 +749,7 @@ type Suspension struct {
 
 func (x *Suspension) Reset() {
 	*x = Suspension{}
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +761,7 @@ func (x *Suspension) String() string {
 func (*Suspension) ProtoMessage() {}
 
 func (x *Suspension) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[6]
+	mi := &file_node_admin_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +774,7 @@ func (x *Suspension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
 func (*Suspension) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{6}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Suspension) GetTrust() string {
@@ -722,7 +823,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -734,7 +835,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[7]
+	mi := &file_node_admin_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -747,7 +848,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{7}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InviteRequest) GetTrust() string {
@@ -782,7 +883,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +895,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[8]
+	mi := &file_node_admin_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +908,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{8}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InviteReply) GetInvitation() string {
@@ -840,7 +941,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +953,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[9]
+	mi := &file_node_admin_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +966,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{9}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeInvitationRequest) GetTrust() string {
@@ -884,7 +985,7 @@ type RevokeInvitationReply struct {
 
 func (x *RevokeInvitationReply) Reset() {
 	*x = RevokeInvitationReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +997,7 @@ func (x *RevokeInvitationReply) String() string {
 func (*RevokeInvitationReply) ProtoMessage() {}
 
 func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[10]
+	mi := &file_node_admin_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1010,7 @@ func (x *RevokeInvitationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationReply.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{10}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeInvitationReply) GetRevoked() uint32 {
@@ -934,7 +1035,7 @@ type TakeRequest struct {
 
 func (x *TakeRequest) Reset() {
 	*x = TakeRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1047,7 @@ func (x *TakeRequest) String() string {
 func (*TakeRequest) ProtoMessage() {}
 
 func (x *TakeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[11]
+	mi := &file_node_admin_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1060,7 @@ func (x *TakeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeRequest.ProtoReflect.Descriptor instead.
 func (*TakeRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{11}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TakeRequest) GetStep() isTakeRequest_Step {
@@ -1058,7 +1159,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1171,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[12]
+	mi := &file_node_admin_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1184,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{12}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Document) GetPatient() string {
@@ -1219,7 +1320,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1332,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[13]
+	mi := &file_node_admin_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1345,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{13}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *File) GetName() string {
@@ -1292,7 +1393,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1405,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[14]
+	mi := &file_node_admin_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1418,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{14}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Page) GetExtents() []*Extent {
@@ -1344,7 +1445,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1457,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[15]
+	mi := &file_node_admin_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1470,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{15}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Extent) GetOffset() int64 {
@@ -1400,7 +1501,7 @@ type TakeReply struct {
 
 func (x *TakeReply) Reset() {
 	*x = TakeReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1513,7 @@ func (x *TakeReply) String() string {
 func (*TakeReply) ProtoMessage() {}
 
 func (x *TakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[16]
+	mi := &file_node_admin_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1526,7 @@ func (x *TakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeReply.ProtoReflect.Descriptor instead.
 func (*TakeReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{16}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TakeReply) GetDocument() string {
@@ -1482,7 +1583,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1595,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[17]
+	mi := &file_node_admin_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1608,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{17}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LocateRequest) GetPatient() string {
@@ -1551,7 +1652,7 @@ type LocateReply struct {
 
 func (x *LocateReply) Reset() {
 	*x = LocateReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1664,7 @@ func (x *LocateReply) String() string {
 func (*LocateReply) ProtoMessage() {}
 
 func (x *LocateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[18]
+	mi := &file_node_admin_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1677,7 @@ func (x *LocateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateReply.ProtoReflect.Descriptor instead.
 func (*LocateReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{18}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LocateReply) GetDocuments() []*Located {
@@ -1637,7 +1738,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1750,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[19]
+	mi := &file_node_admin_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1763,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{19}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Located) GetDocument() string {
@@ -1786,7 +1887,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1899,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[20]
+	mi := &file_node_admin_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1912,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{20}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchRequest) GetDocument() string {
@@ -1884,7 +1985,7 @@ type FetchReply struct {
 
 func (x *FetchReply) Reset() {
 	*x = FetchReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +1997,7 @@ func (x *FetchReply) String() string {
 func (*FetchReply) ProtoMessage() {}
 
 func (x *FetchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[21]
+	mi := &file_node_admin_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2010,7 @@ func (x *FetchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchReply.ProtoReflect.Descriptor instead.
 func (*FetchReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{21}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FetchReply) GetStep() isFetchReply_Step {
@@ -1986,7 +2087,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2099,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[22]
+	mi := &file_node_admin_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2112,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{22}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Head) GetDocument() string {
@@ -2096,7 +2197,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +2209,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[23]
+	mi := &file_node_admin_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2121,7 +2222,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{23}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Done) GetBytes() int64 {
@@ -2164,7 +2265,7 @@ type ObjectRequest struct {
 
 func (x *ObjectRequest) Reset() {
 	*x = ObjectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2277,7 @@ func (x *ObjectRequest) String() string {
 func (*ObjectRequest) ProtoMessage() {}
 
 func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[24]
+	mi := &file_node_admin_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2290,7 @@ func (x *ObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectRequest.ProtoReflect.Descriptor instead.
 func (*ObjectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{24}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObjectRequest) GetPatient() string {
@@ -2234,7 +2335,7 @@ type ObjectReply struct {
 
 func (x *ObjectReply) Reset() {
 	*x = ObjectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2347,7 @@ func (x *ObjectReply) String() string {
 func (*ObjectReply) ProtoMessage() {}
 
 func (x *ObjectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[25]
+	mi := &file_node_admin_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2360,7 @@ func (x *ObjectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectReply.ProtoReflect.Descriptor instead.
 func (*ObjectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{25}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ObjectReply) GetDirectives() []string {
@@ -2316,7 +2417,7 @@ type WithdrawRequest struct {
 
 func (x *WithdrawRequest) Reset() {
 	*x = WithdrawRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2429,7 @@ func (x *WithdrawRequest) String() string {
 func (*WithdrawRequest) ProtoMessage() {}
 
 func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[26]
+	mi := &file_node_admin_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2442,7 @@ func (x *WithdrawRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{26}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WithdrawRequest) GetDocument() string {
@@ -2381,7 +2482,7 @@ type WithdrawReply struct {
 
 func (x *WithdrawReply) Reset() {
 	*x = WithdrawReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2494,7 @@ func (x *WithdrawReply) String() string {
 func (*WithdrawReply) ProtoMessage() {}
 
 func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[27]
+	mi := &file_node_admin_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2507,7 @@ func (x *WithdrawReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReply.ProtoReflect.Descriptor instead.
 func (*WithdrawReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{27}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WithdrawReply) GetCommitted() bool {
@@ -2427,7 +2528,7 @@ type EraseRequest struct {
 
 func (x *EraseRequest) Reset() {
 	*x = EraseRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2540,7 @@ func (x *EraseRequest) String() string {
 func (*EraseRequest) ProtoMessage() {}
 
 func (x *EraseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[28]
+	mi := &file_node_admin_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2553,7 @@ func (x *EraseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseRequest.ProtoReflect.Descriptor instead.
 func (*EraseRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{28}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EraseRequest) GetDocument() string {
@@ -2484,7 +2585,7 @@ type EraseReply struct {
 
 func (x *EraseReply) Reset() {
 	*x = EraseReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +2597,7 @@ func (x *EraseReply) String() string {
 func (*EraseReply) ProtoMessage() {}
 
 func (x *EraseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[29]
+	mi := &file_node_admin_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +2610,7 @@ func (x *EraseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseReply.ProtoReflect.Descriptor instead.
 func (*EraseReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{29}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
 }
 
 type SuspendRequest struct {
@@ -2525,7 +2626,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2638,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[30]
+	mi := &file_node_admin_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2651,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{30}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SuspendRequest) GetTrust() string {
@@ -2598,7 +2699,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2711,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[31]
+	mi := &file_node_admin_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2724,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{31}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ApproveRequest) GetProposal() string {
@@ -2653,7 +2754,7 @@ type ProposalReply struct {
 
 func (x *ProposalReply) Reset() {
 	*x = ProposalReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2766,7 @@ func (x *ProposalReply) String() string {
 func (*ProposalReply) ProtoMessage() {}
 
 func (x *ProposalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[32]
+	mi := &file_node_admin_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2779,7 @@ func (x *ProposalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposalReply.ProtoReflect.Descriptor instead.
 func (*ProposalReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{32}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ProposalReply) GetProposal() string {
@@ -2726,7 +2827,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +2839,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[33]
+	mi := &file_node_admin_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +2852,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{33}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VerifyAuditRequest) GetRegion() bool {
@@ -2784,7 +2885,7 @@ type VerifyAuditReply struct {
 
 func (x *VerifyAuditReply) Reset() {
 	*x = VerifyAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2897,7 @@ func (x *VerifyAuditReply) String() string {
 func (*VerifyAuditReply) ProtoMessage() {}
 
 func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[34]
+	mi := &file_node_admin_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2910,7 @@ func (x *VerifyAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditReply.ProtoReflect.Descriptor instead.
 func (*VerifyAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{34}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *VerifyAuditReply) GetOk() bool {
@@ -2880,7 +2981,7 @@ type AuditRootsRequest struct {
 
 func (x *AuditRootsRequest) Reset() {
 	*x = AuditRootsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +2993,7 @@ func (x *AuditRootsRequest) String() string {
 func (*AuditRootsRequest) ProtoMessage() {}
 
 func (x *AuditRootsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[35]
+	mi := &file_node_admin_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +3006,7 @@ func (x *AuditRootsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRootsRequest.ProtoReflect.Descriptor instead.
 func (*AuditRootsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{35}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AuditRootsRequest) GetTrust() string {
@@ -2945,7 +3046,7 @@ type AuditRootsReply struct {
 
 func (x *AuditRootsReply) Reset() {
 	*x = AuditRootsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3058,7 @@ func (x *AuditRootsReply) String() string {
 func (*AuditRootsReply) ProtoMessage() {}
 
 func (x *AuditRootsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[36]
+	mi := &file_node_admin_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3071,7 @@ func (x *AuditRootsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRootsReply.ProtoReflect.Descriptor instead.
 func (*AuditRootsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{36}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AuditRootsReply) GetRoots() []*AuditRoot {
@@ -2995,7 +3096,7 @@ type AuditRoot struct {
 
 func (x *AuditRoot) Reset() {
 	*x = AuditRoot{}
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3108,7 @@ func (x *AuditRoot) String() string {
 func (*AuditRoot) ProtoMessage() {}
 
 func (x *AuditRoot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[37]
+	mi := &file_node_admin_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3121,7 @@ func (x *AuditRoot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRoot.ProtoReflect.Descriptor instead.
 func (*AuditRoot) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{37}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AuditRoot) GetTrust() string {
@@ -3074,7 +3175,7 @@ type AcceptAuditRequest struct {
 
 func (x *AcceptAuditRequest) Reset() {
 	*x = AcceptAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3187,7 @@ func (x *AcceptAuditRequest) String() string {
 func (*AcceptAuditRequest) ProtoMessage() {}
 
 func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[38]
+	mi := &file_node_admin_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3200,7 @@ func (x *AcceptAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{38}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AcceptAuditRequest) GetReason() string {
@@ -3117,7 +3218,7 @@ type AcceptAuditReply struct {
 
 func (x *AcceptAuditReply) Reset() {
 	*x = AcceptAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3129,7 +3230,7 @@ func (x *AcceptAuditReply) String() string {
 func (*AcceptAuditReply) ProtoMessage() {}
 
 func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[39]
+	mi := &file_node_admin_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3142,7 +3243,7 @@ func (x *AcceptAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAuditReply.ProtoReflect.Descriptor instead.
 func (*AcceptAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{39}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
 }
 
 type RejectedRequest struct {
@@ -3154,7 +3255,7 @@ type RejectedRequest struct {
 
 func (x *RejectedRequest) Reset() {
 	*x = RejectedRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3166,7 +3267,7 @@ func (x *RejectedRequest) String() string {
 func (*RejectedRequest) ProtoMessage() {}
 
 func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[40]
+	mi := &file_node_admin_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3179,7 +3280,7 @@ func (x *RejectedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRequest.ProtoReflect.Descriptor instead.
 func (*RejectedRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{40}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RejectedRequest) GetLimit() uint32 {
@@ -3199,7 +3300,7 @@ type RejectedReply struct {
 
 func (x *RejectedReply) Reset() {
 	*x = RejectedReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3211,7 +3312,7 @@ func (x *RejectedReply) String() string {
 func (*RejectedReply) ProtoMessage() {}
 
 func (x *RejectedReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[41]
+	mi := &file_node_admin_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3224,7 +3325,7 @@ func (x *RejectedReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedReply.ProtoReflect.Descriptor instead.
 func (*RejectedReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{41}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RejectedReply) GetRejections() []*Rejection {
@@ -3256,7 +3357,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3268,7 +3369,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[42]
+	mi := &file_node_admin_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3281,7 +3382,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{42}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Rejection) GetId() string {
@@ -3345,7 +3446,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +3458,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[43]
+	mi := &file_node_admin_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +3471,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{43}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SettleRequest) GetIds() []string {
@@ -3410,7 +3511,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3523,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[44]
+	mi := &file_node_admin_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3536,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{44}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SettleReply) GetSettled() uint32 {
@@ -3453,7 +3554,7 @@ type ScrubRequest struct {
 
 func (x *ScrubRequest) Reset() {
 	*x = ScrubRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +3566,7 @@ func (x *ScrubRequest) String() string {
 func (*ScrubRequest) ProtoMessage() {}
 
 func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[45]
+	mi := &file_node_admin_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3579,7 @@ func (x *ScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubRequest.ProtoReflect.Descriptor instead.
 func (*ScrubRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{45}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
 }
 
 type ScrubReply struct {
@@ -3494,7 +3595,7 @@ type ScrubReply struct {
 
 func (x *ScrubReply) Reset() {
 	*x = ScrubReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3506,7 +3607,7 @@ func (x *ScrubReply) String() string {
 func (*ScrubReply) ProtoMessage() {}
 
 func (x *ScrubReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[46]
+	mi := &file_node_admin_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3519,7 +3620,7 @@ func (x *ScrubReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubReply.ProtoReflect.Descriptor instead.
 func (*ScrubReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{46}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ScrubReply) GetChunks() uint64 {
@@ -3568,7 +3669,7 @@ type AgreementText struct {
 
 func (x *AgreementText) Reset() {
 	*x = AgreementText{}
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +3681,7 @@ func (x *AgreementText) String() string {
 func (*AgreementText) ProtoMessage() {}
 
 func (x *AgreementText) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[47]
+	mi := &file_node_admin_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +3694,7 @@ func (x *AgreementText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementText.ProtoReflect.Descriptor instead.
 func (*AgreementText) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{47}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AgreementText) GetCedar() string {
@@ -3619,7 +3720,7 @@ type CheckAgreementRequest struct {
 
 func (x *CheckAgreementRequest) Reset() {
 	*x = CheckAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3631,7 +3732,7 @@ func (x *CheckAgreementRequest) String() string {
 func (*CheckAgreementRequest) ProtoMessage() {}
 
 func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[48]
+	mi := &file_node_admin_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3644,7 +3745,7 @@ func (x *CheckAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementRequest.ProtoReflect.Descriptor instead.
 func (*CheckAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{48}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CheckAgreementRequest) GetText() *AgreementText {
@@ -3664,7 +3765,7 @@ type CheckAgreementReply struct {
 
 func (x *CheckAgreementReply) Reset() {
 	*x = CheckAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +3777,7 @@ func (x *CheckAgreementReply) String() string {
 func (*CheckAgreementReply) ProtoMessage() {}
 
 func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[49]
+	mi := &file_node_admin_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +3790,7 @@ func (x *CheckAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAgreementReply.ProtoReflect.Descriptor instead.
 func (*CheckAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{49}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CheckAgreementReply) GetFindings() []*Finding {
@@ -3720,7 +3821,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3732,7 +3833,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[50]
+	mi := &file_node_admin_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3745,7 +3846,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{50}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Finding) GetLine() uint32 {
@@ -3802,7 +3903,7 @@ type SimulateAgreementRequest struct {
 
 func (x *SimulateAgreementRequest) Reset() {
 	*x = SimulateAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3814,7 +3915,7 @@ func (x *SimulateAgreementRequest) String() string {
 func (*SimulateAgreementRequest) ProtoMessage() {}
 
 func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[51]
+	mi := &file_node_admin_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3827,7 +3928,7 @@ func (x *SimulateAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementRequest.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{51}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SimulateAgreementRequest) GetText() *AgreementText {
@@ -3868,7 +3969,7 @@ type SimulateAgreementReply struct {
 
 func (x *SimulateAgreementReply) Reset() {
 	*x = SimulateAgreementReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3880,7 +3981,7 @@ func (x *SimulateAgreementReply) String() string {
 func (*SimulateAgreementReply) ProtoMessage() {}
 
 func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[52]
+	mi := &file_node_admin_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3893,7 +3994,7 @@ func (x *SimulateAgreementReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateAgreementReply.ProtoReflect.Descriptor instead.
 func (*SimulateAgreementReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{52}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SimulateAgreementReply) GetAudited() *Impact {
@@ -3927,7 +4028,7 @@ type Impact struct {
 
 func (x *Impact) Reset() {
 	*x = Impact{}
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3939,7 +4040,7 @@ func (x *Impact) String() string {
 func (*Impact) ProtoMessage() {}
 
 func (x *Impact) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[53]
+	mi := &file_node_admin_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3952,7 +4053,7 @@ func (x *Impact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Impact.ProtoReflect.Descriptor instead.
 func (*Impact) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{53}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Impact) GetDecided() uint64 {
@@ -4030,7 +4131,7 @@ type ImpactCount struct {
 
 func (x *ImpactCount) Reset() {
 	*x = ImpactCount{}
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4042,7 +4143,7 @@ func (x *ImpactCount) String() string {
 func (*ImpactCount) ProtoMessage() {}
 
 func (x *ImpactCount) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[54]
+	mi := &file_node_admin_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4055,7 +4156,7 @@ func (x *ImpactCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactCount.ProtoReflect.Descriptor instead.
 func (*ImpactCount) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{54}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ImpactCount) GetBy() string {
@@ -4105,7 +4206,7 @@ type ImpactExample struct {
 
 func (x *ImpactExample) Reset() {
 	*x = ImpactExample{}
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4218,7 @@ func (x *ImpactExample) String() string {
 func (*ImpactExample) ProtoMessage() {}
 
 func (x *ImpactExample) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[55]
+	mi := &file_node_admin_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4231,7 @@ func (x *ImpactExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactExample.ProtoReflect.Descriptor instead.
 func (*ImpactExample) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{55}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ImpactExample) GetGained() bool {
@@ -4224,7 +4325,7 @@ type ProposeAgreementRequest struct {
 
 func (x *ProposeAgreementRequest) Reset() {
 	*x = ProposeAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4337,7 @@ func (x *ProposeAgreementRequest) String() string {
 func (*ProposeAgreementRequest) ProtoMessage() {}
 
 func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[56]
+	mi := &file_node_admin_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4350,7 @@ func (x *ProposeAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ProposeAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{56}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ProposeAgreementRequest) GetText() *AgreementText {
@@ -4306,7 +4407,7 @@ type ApproveAgreementRequest struct {
 
 func (x *ApproveAgreementRequest) Reset() {
 	*x = ApproveAgreementRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4318,7 +4419,7 @@ func (x *ApproveAgreementRequest) String() string {
 func (*ApproveAgreementRequest) ProtoMessage() {}
 
 func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[57]
+	mi := &file_node_admin_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4331,7 +4432,7 @@ func (x *ApproveAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAgreementRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{57}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ApproveAgreementRequest) GetProposal() string {
@@ -4387,7 +4488,7 @@ type AgreementProposal struct {
 
 func (x *AgreementProposal) Reset() {
 	*x = AgreementProposal{}
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4399,7 +4500,7 @@ func (x *AgreementProposal) String() string {
 func (*AgreementProposal) ProtoMessage() {}
 
 func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[58]
+	mi := &file_node_admin_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4412,7 +4513,7 @@ func (x *AgreementProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementProposal.ProtoReflect.Descriptor instead.
 func (*AgreementProposal) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{58}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AgreementProposal) GetId() string {
@@ -4545,7 +4646,7 @@ type AgreementsRequest struct {
 
 func (x *AgreementsRequest) Reset() {
 	*x = AgreementsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4557,7 +4658,7 @@ func (x *AgreementsRequest) String() string {
 func (*AgreementsRequest) ProtoMessage() {}
 
 func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[59]
+	mi := &file_node_admin_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4570,7 +4671,7 @@ func (x *AgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsRequest.ProtoReflect.Descriptor instead.
 func (*AgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{59}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AgreementsRequest) GetTrust() string {
@@ -4606,7 +4707,7 @@ type AgreementsReply struct {
 
 func (x *AgreementsReply) Reset() {
 	*x = AgreementsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4618,7 +4719,7 @@ func (x *AgreementsReply) String() string {
 func (*AgreementsReply) ProtoMessage() {}
 
 func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[60]
+	mi := &file_node_admin_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4631,7 +4732,7 @@ func (x *AgreementsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementsReply.ProtoReflect.Descriptor instead.
 func (*AgreementsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{60}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AgreementsReply) GetVersions() []*AgreementVersion {
@@ -4683,7 +4784,7 @@ type AgreementVersion struct {
 
 func (x *AgreementVersion) Reset() {
 	*x = AgreementVersion{}
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4695,7 +4796,7 @@ func (x *AgreementVersion) String() string {
 func (*AgreementVersion) ProtoMessage() {}
 
 func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[61]
+	mi := &file_node_admin_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4708,7 +4809,7 @@ func (x *AgreementVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementVersion.ProtoReflect.Descriptor instead.
 func (*AgreementVersion) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{61}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *AgreementVersion) GetTrust() string {
@@ -4815,7 +4916,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4827,7 +4928,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[62]
+	mi := &file_node_admin_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4840,7 +4941,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{62}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WhyRequest) GetDocument() string {
@@ -4891,7 +4992,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4903,7 +5004,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[63]
+	mi := &file_node_admin_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4916,7 +5017,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{63}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *WhyReply) GetOutcome() string {
@@ -4964,7 +5065,7 @@ type WhoRequest struct {
 
 func (x *WhoRequest) Reset() {
 	*x = WhoRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +5077,7 @@ func (x *WhoRequest) String() string {
 func (*WhoRequest) ProtoMessage() {}
 
 func (x *WhoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[64]
+	mi := &file_node_admin_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +5090,7 @@ func (x *WhoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoRequest.ProtoReflect.Descriptor instead.
 func (*WhoRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{64}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WhoRequest) GetDocument() string {
@@ -5015,7 +5116,7 @@ type WhoReply struct {
 
 func (x *WhoReply) Reset() {
 	*x = WhoReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5027,7 +5128,7 @@ func (x *WhoReply) String() string {
 func (*WhoReply) ProtoMessage() {}
 
 func (x *WhoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[65]
+	mi := &file_node_admin_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5040,7 +5141,7 @@ func (x *WhoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoReply.ProtoReflect.Descriptor instead.
 func (*WhoReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{65}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *WhoReply) GetAccess() []*Access {
@@ -5067,7 +5168,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5079,7 +5180,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[66]
+	mi := &file_node_admin_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5092,7 +5193,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{66}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Access) GetTrust() string {
@@ -5177,7 +5278,7 @@ type DocumentChoice struct {
 
 func (x *DocumentChoice) Reset() {
 	*x = DocumentChoice{}
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5189,7 +5290,7 @@ func (x *DocumentChoice) String() string {
 func (*DocumentChoice) ProtoMessage() {}
 
 func (x *DocumentChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[67]
+	mi := &file_node_admin_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5202,7 +5303,7 @@ func (x *DocumentChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentChoice.ProtoReflect.Descriptor instead.
 func (*DocumentChoice) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{67}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DocumentChoice) GetDocuments() []string {
@@ -5294,7 +5395,7 @@ type RelabelRequest struct {
 
 func (x *RelabelRequest) Reset() {
 	*x = RelabelRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5306,7 +5407,7 @@ func (x *RelabelRequest) String() string {
 func (*RelabelRequest) ProtoMessage() {}
 
 func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[68]
+	mi := &file_node_admin_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5319,7 +5420,7 @@ func (x *RelabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelRequest.ProtoReflect.Descriptor instead.
 func (*RelabelRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{68}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RelabelRequest) GetChoice() *DocumentChoice {
@@ -5421,7 +5522,7 @@ type RelabelReply struct {
 
 func (x *RelabelReply) Reset() {
 	*x = RelabelReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5433,7 +5534,7 @@ func (x *RelabelReply) String() string {
 func (*RelabelReply) ProtoMessage() {}
 
 func (x *RelabelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[69]
+	mi := &file_node_admin_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5446,7 +5547,7 @@ func (x *RelabelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelabelReply.ProtoReflect.Descriptor instead.
 func (*RelabelReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{69}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RelabelReply) GetChosen() uint64 {
@@ -5558,7 +5659,7 @@ type LabelProblem struct {
 
 func (x *LabelProblem) Reset() {
 	*x = LabelProblem{}
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5570,7 +5671,7 @@ func (x *LabelProblem) String() string {
 func (*LabelProblem) ProtoMessage() {}
 
 func (x *LabelProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[70]
+	mi := &file_node_admin_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5583,7 +5684,7 @@ func (x *LabelProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelProblem.ProtoReflect.Descriptor instead.
 func (*LabelProblem) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{70}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LabelProblem) GetDocument() string {
@@ -5626,7 +5727,7 @@ type DirectiveScope struct {
 
 func (x *DirectiveScope) Reset() {
 	*x = DirectiveScope{}
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5638,7 +5739,7 @@ func (x *DirectiveScope) String() string {
 func (*DirectiveScope) ProtoMessage() {}
 
 func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[71]
+	mi := &file_node_admin_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5651,7 +5752,7 @@ func (x *DirectiveScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveScope.ProtoReflect.Descriptor instead.
 func (*DirectiveScope) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{71}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DirectiveScope) GetTrust() string {
@@ -5749,7 +5850,7 @@ type RecordDirectiveRequest struct {
 
 func (x *RecordDirectiveRequest) Reset() {
 	*x = RecordDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5761,7 +5862,7 @@ func (x *RecordDirectiveRequest) String() string {
 func (*RecordDirectiveRequest) ProtoMessage() {}
 
 func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[72]
+	mi := &file_node_admin_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5774,7 +5875,7 @@ func (x *RecordDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{72}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *RecordDirectiveRequest) GetPatient() string {
@@ -5861,7 +5962,7 @@ type RecordDirectiveReply struct {
 
 func (x *RecordDirectiveReply) Reset() {
 	*x = RecordDirectiveReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5873,7 +5974,7 @@ func (x *RecordDirectiveReply) String() string {
 func (*RecordDirectiveReply) ProtoMessage() {}
 
 func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[73]
+	mi := &file_node_admin_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5886,7 +5987,7 @@ func (x *RecordDirectiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDirectiveReply.ProtoReflect.Descriptor instead.
 func (*RecordDirectiveReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{73}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *RecordDirectiveReply) GetDirective() string {
@@ -5942,7 +6043,7 @@ type DirectivesRequest struct {
 
 func (x *DirectivesRequest) Reset() {
 	*x = DirectivesRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5954,7 +6055,7 @@ func (x *DirectivesRequest) String() string {
 func (*DirectivesRequest) ProtoMessage() {}
 
 func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[74]
+	mi := &file_node_admin_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5967,7 +6068,7 @@ func (x *DirectivesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesRequest.ProtoReflect.Descriptor instead.
 func (*DirectivesRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{74}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DirectivesRequest) GetPatient() string {
@@ -6001,7 +6102,7 @@ type DirectivesReply struct {
 
 func (x *DirectivesReply) Reset() {
 	*x = DirectivesReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6013,7 +6114,7 @@ func (x *DirectivesReply) String() string {
 func (*DirectivesReply) ProtoMessage() {}
 
 func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[75]
+	mi := &file_node_admin_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6026,7 +6127,7 @@ func (x *DirectivesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectivesReply.ProtoReflect.Descriptor instead.
 func (*DirectivesReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{75}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DirectivesReply) GetDirectives() []*DirectiveInfo {
@@ -6062,7 +6163,7 @@ type DirectiveInfo struct {
 
 func (x *DirectiveInfo) Reset() {
 	*x = DirectiveInfo{}
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6074,7 +6175,7 @@ func (x *DirectiveInfo) String() string {
 func (*DirectiveInfo) ProtoMessage() {}
 
 func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[76]
+	mi := &file_node_admin_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6087,7 +6188,7 @@ func (x *DirectiveInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectiveInfo.ProtoReflect.Descriptor instead.
 func (*DirectiveInfo) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{76}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DirectiveInfo) GetDirective() string {
@@ -6180,7 +6281,7 @@ type WithdrawDirectiveRequest struct {
 
 func (x *WithdrawDirectiveRequest) Reset() {
 	*x = WithdrawDirectiveRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6192,7 +6293,7 @@ func (x *WithdrawDirectiveRequest) String() string {
 func (*WithdrawDirectiveRequest) ProtoMessage() {}
 
 func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[77]
+	mi := &file_node_admin_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6205,7 +6306,7 @@ func (x *WithdrawDirectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawDirectiveRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawDirectiveRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{77}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WithdrawDirectiveRequest) GetPatient() string {
@@ -6254,7 +6355,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6266,7 +6367,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[78]
+	mi := &file_node_admin_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6279,7 +6380,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{78}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReceiptRequest) GetPatient() string {
@@ -6319,7 +6420,7 @@ type ReceiptReply struct {
 
 func (x *ReceiptReply) Reset() {
 	*x = ReceiptReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6331,7 +6432,7 @@ func (x *ReceiptReply) String() string {
 func (*ReceiptReply) ProtoMessage() {}
 
 func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[79]
+	mi := &file_node_admin_admin_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6344,7 +6445,7 @@ func (x *ReceiptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptReply.ProtoReflect.Descriptor instead.
 func (*ReceiptReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{79}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReceiptReply) GetDirective() string {
@@ -6416,7 +6517,7 @@ type ReceiptSite struct {
 
 func (x *ReceiptSite) Reset() {
 	*x = ReceiptSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6428,7 +6529,7 @@ func (x *ReceiptSite) String() string {
 func (*ReceiptSite) ProtoMessage() {}
 
 func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[80]
+	mi := &file_node_admin_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6441,7 +6542,7 @@ func (x *ReceiptSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptSite.ProtoReflect.Descriptor instead.
 func (*ReceiptSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{80}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReceiptSite) GetTrust() string {
@@ -6490,7 +6591,7 @@ type BreakGlassRequest struct {
 
 func (x *BreakGlassRequest) Reset() {
 	*x = BreakGlassRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6502,7 +6603,7 @@ func (x *BreakGlassRequest) String() string {
 func (*BreakGlassRequest) ProtoMessage() {}
 
 func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[81]
+	mi := &file_node_admin_admin_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6515,7 +6616,7 @@ func (x *BreakGlassRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassRequest.ProtoReflect.Descriptor instead.
 func (*BreakGlassRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{81}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *BreakGlassRequest) GetPatient() string {
@@ -6550,7 +6651,7 @@ type BreakGlassReply struct {
 
 func (x *BreakGlassReply) Reset() {
 	*x = BreakGlassReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6562,7 +6663,7 @@ func (x *BreakGlassReply) String() string {
 func (*BreakGlassReply) ProtoMessage() {}
 
 func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[82]
+	mi := &file_node_admin_admin_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6575,7 +6676,7 @@ func (x *BreakGlassReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassReply.ProtoReflect.Descriptor instead.
 func (*BreakGlassReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{82}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *BreakGlassReply) GetId() string {
@@ -6609,7 +6710,7 @@ type ReviewsRequest struct {
 
 func (x *ReviewsRequest) Reset() {
 	*x = ReviewsRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6621,7 +6722,7 @@ func (x *ReviewsRequest) String() string {
 func (*ReviewsRequest) ProtoMessage() {}
 
 func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[83]
+	mi := &file_node_admin_admin_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6634,7 +6735,7 @@ func (x *ReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{83}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ReviewsRequest) GetClosed() bool {
@@ -6660,7 +6761,7 @@ type ReviewsReply struct {
 
 func (x *ReviewsReply) Reset() {
 	*x = ReviewsReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6672,7 +6773,7 @@ func (x *ReviewsReply) String() string {
 func (*ReviewsReply) ProtoMessage() {}
 
 func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[84]
+	mi := &file_node_admin_admin_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6685,7 +6786,7 @@ func (x *ReviewsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewsReply.ProtoReflect.Descriptor instead.
 func (*ReviewsReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{84}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ReviewsReply) GetReviews() []*Review {
@@ -6716,7 +6817,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6728,7 +6829,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[85]
+	mi := &file_node_admin_admin_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6741,7 +6842,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{85}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Review) GetId() string {
@@ -6847,7 +6948,7 @@ type CloseReviewRequest struct {
 
 func (x *CloseReviewRequest) Reset() {
 	*x = CloseReviewRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6859,7 +6960,7 @@ func (x *CloseReviewRequest) String() string {
 func (*CloseReviewRequest) ProtoMessage() {}
 
 func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[86]
+	mi := &file_node_admin_admin_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6872,7 +6973,7 @@ func (x *CloseReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReviewRequest.ProtoReflect.Descriptor instead.
 func (*CloseReviewRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{86}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *CloseReviewRequest) GetId() string {
@@ -6924,7 +7025,7 @@ type AuditFilter struct {
 
 func (x *AuditFilter) Reset() {
 	*x = AuditFilter{}
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6936,7 +7037,7 @@ func (x *AuditFilter) String() string {
 func (*AuditFilter) ProtoMessage() {}
 
 func (x *AuditFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[87]
+	mi := &file_node_admin_admin_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6949,7 +7050,7 @@ func (x *AuditFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFilter.ProtoReflect.Descriptor instead.
 func (*AuditFilter) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{87}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *AuditFilter) GetPatient() string {
@@ -7074,7 +7175,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7086,7 +7187,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[88]
+	mi := &file_node_admin_admin_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7099,7 +7200,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{88}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *AuditEntry) GetIndex() uint64 {
@@ -7273,7 +7374,7 @@ type SearchAuditRequest struct {
 
 func (x *SearchAuditRequest) Reset() {
 	*x = SearchAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7285,7 +7386,7 @@ func (x *SearchAuditRequest) String() string {
 func (*SearchAuditRequest) ProtoMessage() {}
 
 func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[89]
+	mi := &file_node_admin_admin_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7298,7 +7399,7 @@ func (x *SearchAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditRequest.ProtoReflect.Descriptor instead.
 func (*SearchAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{89}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *SearchAuditRequest) GetFilter() *AuditFilter {
@@ -7326,7 +7427,7 @@ type SearchAuditReply struct {
 
 func (x *SearchAuditReply) Reset() {
 	*x = SearchAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7338,7 +7439,7 @@ func (x *SearchAuditReply) String() string {
 func (*SearchAuditReply) ProtoMessage() {}
 
 func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[90]
+	mi := &file_node_admin_admin_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7351,7 +7452,7 @@ func (x *SearchAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAuditReply.ProtoReflect.Descriptor instead.
 func (*SearchAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{90}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *SearchAuditReply) GetEntries() []*AuditEntry {
@@ -7386,7 +7487,7 @@ type ExportAuditRequest struct {
 
 func (x *ExportAuditRequest) Reset() {
 	*x = ExportAuditRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7398,7 +7499,7 @@ func (x *ExportAuditRequest) String() string {
 func (*ExportAuditRequest) ProtoMessage() {}
 
 func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[91]
+	mi := &file_node_admin_admin_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7411,7 +7512,7 @@ func (x *ExportAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{91}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ExportAuditRequest) GetFilter() *AuditFilter {
@@ -7445,7 +7546,7 @@ type ExportAuditReply struct {
 
 func (x *ExportAuditReply) Reset() {
 	*x = ExportAuditReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7457,7 +7558,7 @@ func (x *ExportAuditReply) String() string {
 func (*ExportAuditReply) ProtoMessage() {}
 
 func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[92]
+	mi := &file_node_admin_admin_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7470,7 +7571,7 @@ func (x *ExportAuditReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditReply.ProtoReflect.Descriptor instead.
 func (*ExportAuditReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{92}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ExportAuditReply) GetLine() []byte {
@@ -7490,7 +7591,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7502,7 +7603,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[93]
+	mi := &file_node_admin_admin_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7515,7 +7616,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{93}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ReportRequest) GetPatient() string {
@@ -7553,7 +7654,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7565,7 +7666,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[94]
+	mi := &file_node_admin_admin_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7578,7 +7679,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{94}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ReportReply) GetPatient() string {
@@ -7692,7 +7793,7 @@ type ReportEmergency struct {
 
 func (x *ReportEmergency) Reset() {
 	*x = ReportEmergency{}
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7704,7 +7805,7 @@ func (x *ReportEmergency) String() string {
 func (*ReportEmergency) ProtoMessage() {}
 
 func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[95]
+	mi := &file_node_admin_admin_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7717,7 +7818,7 @@ func (x *ReportEmergency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEmergency.ProtoReflect.Descriptor instead.
 func (*ReportEmergency) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{95}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ReportEmergency) GetId() string {
@@ -7811,7 +7912,7 @@ type ReportReview struct {
 
 func (x *ReportReview) Reset() {
 	*x = ReportReview{}
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7823,7 +7924,7 @@ func (x *ReportReview) String() string {
 func (*ReportReview) ProtoMessage() {}
 
 func (x *ReportReview) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[96]
+	mi := &file_node_admin_admin_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7836,7 +7937,7 @@ func (x *ReportReview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReview.ProtoReflect.Descriptor instead.
 func (*ReportReview) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{96}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ReportReview) GetTrust() string {
@@ -7899,7 +8000,7 @@ type ReportAccess struct {
 
 func (x *ReportAccess) Reset() {
 	*x = ReportAccess{}
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7911,7 +8012,7 @@ func (x *ReportAccess) String() string {
 func (*ReportAccess) ProtoMessage() {}
 
 func (x *ReportAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[97]
+	mi := &file_node_admin_admin_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7924,7 +8025,7 @@ func (x *ReportAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAccess.ProtoReflect.Descriptor instead.
 func (*ReportAccess) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{97}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ReportAccess) GetAt() int64 {
@@ -8060,7 +8161,7 @@ type ReportSite struct {
 
 func (x *ReportSite) Reset() {
 	*x = ReportSite{}
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8072,7 +8173,7 @@ func (x *ReportSite) String() string {
 func (*ReportSite) ProtoMessage() {}
 
 func (x *ReportSite) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[98]
+	mi := &file_node_admin_admin_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8085,7 +8186,7 @@ func (x *ReportSite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSite.ProtoReflect.Descriptor instead.
 func (*ReportSite) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{98}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ReportSite) GetTrust() string {
@@ -8140,7 +8241,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[99]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8152,7 +8253,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[99]
+	mi := &file_node_admin_admin_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8165,7 +8266,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{99}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ReconcileRequest) GetSince() int64 {
@@ -8195,7 +8296,7 @@ type ReconcileReply struct {
 
 func (x *ReconcileReply) Reset() {
 	*x = ReconcileReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[100]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8207,7 +8308,7 @@ func (x *ReconcileReply) String() string {
 func (*ReconcileReply) ProtoMessage() {}
 
 func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[100]
+	mi := &file_node_admin_admin_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8220,7 +8321,7 @@ func (x *ReconcileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileReply.ProtoReflect.Descriptor instead.
 func (*ReconcileReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{100}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ReconcileReply) GetCompared() uint64 {
@@ -8273,7 +8374,7 @@ type OneSided struct {
 
 func (x *OneSided) Reset() {
 	*x = OneSided{}
-	mi := &file_node_admin_admin_proto_msgTypes[101]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8285,7 +8386,7 @@ func (x *OneSided) String() string {
 func (*OneSided) ProtoMessage() {}
 
 func (x *OneSided) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[101]
+	mi := &file_node_admin_admin_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8298,7 +8399,7 @@ func (x *OneSided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OneSided.ProtoReflect.Descriptor instead.
 func (*OneSided) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{101}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *OneSided) GetTransfer() string {
@@ -8365,7 +8466,7 @@ type ProtectRequest struct {
 
 func (x *ProtectRequest) Reset() {
 	*x = ProtectRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[102]
+	mi := &file_node_admin_admin_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8377,7 +8478,7 @@ func (x *ProtectRequest) String() string {
 func (*ProtectRequest) ProtoMessage() {}
 
 func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[102]
+	mi := &file_node_admin_admin_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8390,7 +8491,7 @@ func (x *ProtectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectRequest.ProtoReflect.Descriptor instead.
 func (*ProtectRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{102}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ProtectRequest) GetPatient() string {
@@ -8444,7 +8545,7 @@ type ProtectReply struct {
 
 func (x *ProtectReply) Reset() {
 	*x = ProtectReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[103]
+	mi := &file_node_admin_admin_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8456,7 +8557,7 @@ func (x *ProtectReply) String() string {
 func (*ProtectReply) ProtoMessage() {}
 
 func (x *ProtectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[103]
+	mi := &file_node_admin_admin_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8469,7 +8570,7 @@ func (x *ProtectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectReply.ProtoReflect.Descriptor instead.
 func (*ProtectReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{103}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ProtectReply) GetPersons() []*ProtectedPerson {
@@ -8494,7 +8595,7 @@ type ProtectedPerson struct {
 
 func (x *ProtectedPerson) Reset() {
 	*x = ProtectedPerson{}
-	mi := &file_node_admin_admin_proto_msgTypes[104]
+	mi := &file_node_admin_admin_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8506,7 +8607,7 @@ func (x *ProtectedPerson) String() string {
 func (*ProtectedPerson) ProtoMessage() {}
 
 func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[104]
+	mi := &file_node_admin_admin_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8519,7 +8620,7 @@ func (x *ProtectedPerson) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectedPerson.ProtoReflect.Descriptor instead.
 func (*ProtectedPerson) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{104}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ProtectedPerson) GetPatient() string {
@@ -8577,7 +8678,7 @@ type SuspendUserRequest struct {
 
 func (x *SuspendUserRequest) Reset() {
 	*x = SuspendUserRequest{}
-	mi := &file_node_admin_admin_proto_msgTypes[105]
+	mi := &file_node_admin_admin_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8589,7 +8690,7 @@ func (x *SuspendUserRequest) String() string {
 func (*SuspendUserRequest) ProtoMessage() {}
 
 func (x *SuspendUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[105]
+	mi := &file_node_admin_admin_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8602,7 +8703,7 @@ func (x *SuspendUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendUserRequest.ProtoReflect.Descriptor instead.
 func (*SuspendUserRequest) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{105}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *SuspendUserRequest) GetUser() string {
@@ -8642,7 +8743,7 @@ type SuspendUserReply struct {
 
 func (x *SuspendUserReply) Reset() {
 	*x = SuspendUserReply{}
-	mi := &file_node_admin_admin_proto_msgTypes[106]
+	mi := &file_node_admin_admin_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8654,7 +8755,7 @@ func (x *SuspendUserReply) String() string {
 func (*SuspendUserReply) ProtoMessage() {}
 
 func (x *SuspendUserReply) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[106]
+	mi := &file_node_admin_admin_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8667,7 +8768,7 @@ func (x *SuspendUserReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendUserReply.ProtoReflect.Descriptor instead.
 func (*SuspendUserReply) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{106}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *SuspendUserReply) GetUsers() []*SuspendedUser {
@@ -8690,7 +8791,7 @@ type SuspendedUser struct {
 
 func (x *SuspendedUser) Reset() {
 	*x = SuspendedUser{}
-	mi := &file_node_admin_admin_proto_msgTypes[107]
+	mi := &file_node_admin_admin_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8702,7 +8803,7 @@ func (x *SuspendedUser) String() string {
 func (*SuspendedUser) ProtoMessage() {}
 
 func (x *SuspendedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_node_admin_admin_proto_msgTypes[107]
+	mi := &file_node_admin_admin_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8715,7 +8816,7 @@ func (x *SuspendedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendedUser.ProtoReflect.Descriptor instead.
 func (*SuspendedUser) Descriptor() ([]byte, []int) {
-	return file_node_admin_admin_proto_rawDescGZIP(), []int{107}
+	return file_node_admin_admin_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *SuspendedUser) GetUser() string {
@@ -8759,7 +8860,7 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x0f\n" +
-	"\rStatusRequest\"\xca\x06\n" +
+	"\rStatusRequest\"\xac\a\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x1b\n" +
@@ -8790,7 +8891,16 @@ const file_node_admin_admin_proto_rawDesc = "" +
 	"\astarted\x18\x19 \x01(\x03R\astarted\x12\x1a\n" +
 	"\brejected\x18\x1a \x01(\x04R\brejected\x12;\n" +
 	"\tsuspended\x18\x1c \x01(\v2\x1d.ridgeway.admin.v1.SuspensionR\tsuspended\x12)\n" +
-	"\x10releases_stopped\x18\x1b \x01(\bR\x0freleasesStopped\"t\n" +
+	"\x10releases_stopped\x18\x1b \x01(\bR\x0freleasesStopped\x12!\n" +
+	"\frefused_ever\x18\x1d \x01(\x04R\vrefusedEver\x12=\n" +
+	"\arefused\x18\x1e \x03(\v2#.ridgeway.admin.v1.RefusedStatementR\arefused\"\x90\x01\n" +
+	"\x10RefusedStatement\x12\x14\n" +
+	"\x05trust\x18\x01 \x01(\tR\x05trust\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05entry\x18\x04 \x01(\x04R\x05entry\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\"t\n" +
 	"\bProposal\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x0e\n" +
@@ -9573,277 +9683,279 @@ func file_node_admin_admin_proto_rawDescGZIP() []byte {
 	return file_node_admin_admin_proto_rawDescData
 }
 
-var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
+var file_node_admin_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
 var file_node_admin_admin_proto_goTypes = []any{
 	(*Asker)(nil),                    // 0: ridgeway.admin.v1.Asker
 	(*Problem)(nil),                  // 1: ridgeway.admin.v1.Problem
 	(*StatusRequest)(nil),            // 2: ridgeway.admin.v1.StatusRequest
 	(*StatusReply)(nil),              // 3: ridgeway.admin.v1.StatusReply
-	(*Proposal)(nil),                 // 4: ridgeway.admin.v1.Proposal
-	(*Site)(nil),                     // 5: ridgeway.admin.v1.Site
-	(*Suspension)(nil),               // 6: ridgeway.admin.v1.Suspension
-	(*InviteRequest)(nil),            // 7: ridgeway.admin.v1.InviteRequest
-	(*InviteReply)(nil),              // 8: ridgeway.admin.v1.InviteReply
-	(*RevokeInvitationRequest)(nil),  // 9: ridgeway.admin.v1.RevokeInvitationRequest
-	(*RevokeInvitationReply)(nil),    // 10: ridgeway.admin.v1.RevokeInvitationReply
-	(*TakeRequest)(nil),              // 11: ridgeway.admin.v1.TakeRequest
-	(*Document)(nil),                 // 12: ridgeway.admin.v1.Document
-	(*File)(nil),                     // 13: ridgeway.admin.v1.File
-	(*Page)(nil),                     // 14: ridgeway.admin.v1.Page
-	(*Extent)(nil),                   // 15: ridgeway.admin.v1.Extent
-	(*TakeReply)(nil),                // 16: ridgeway.admin.v1.TakeReply
-	(*LocateRequest)(nil),            // 17: ridgeway.admin.v1.LocateRequest
-	(*LocateReply)(nil),              // 18: ridgeway.admin.v1.LocateReply
-	(*Located)(nil),                  // 19: ridgeway.admin.v1.Located
-	(*FetchRequest)(nil),             // 20: ridgeway.admin.v1.FetchRequest
-	(*FetchReply)(nil),               // 21: ridgeway.admin.v1.FetchReply
-	(*Head)(nil),                     // 22: ridgeway.admin.v1.Head
-	(*Done)(nil),                     // 23: ridgeway.admin.v1.Done
-	(*ObjectRequest)(nil),            // 24: ridgeway.admin.v1.ObjectRequest
-	(*ObjectReply)(nil),              // 25: ridgeway.admin.v1.ObjectReply
-	(*WithdrawRequest)(nil),          // 26: ridgeway.admin.v1.WithdrawRequest
-	(*WithdrawReply)(nil),            // 27: ridgeway.admin.v1.WithdrawReply
-	(*EraseRequest)(nil),             // 28: ridgeway.admin.v1.EraseRequest
-	(*EraseReply)(nil),               // 29: ridgeway.admin.v1.EraseReply
-	(*SuspendRequest)(nil),           // 30: ridgeway.admin.v1.SuspendRequest
-	(*ApproveRequest)(nil),           // 31: ridgeway.admin.v1.ApproveRequest
-	(*ProposalReply)(nil),            // 32: ridgeway.admin.v1.ProposalReply
-	(*VerifyAuditRequest)(nil),       // 33: ridgeway.admin.v1.VerifyAuditRequest
-	(*VerifyAuditReply)(nil),         // 34: ridgeway.admin.v1.VerifyAuditReply
-	(*AuditRootsRequest)(nil),        // 35: ridgeway.admin.v1.AuditRootsRequest
-	(*AuditRootsReply)(nil),          // 36: ridgeway.admin.v1.AuditRootsReply
-	(*AuditRoot)(nil),                // 37: ridgeway.admin.v1.AuditRoot
-	(*AcceptAuditRequest)(nil),       // 38: ridgeway.admin.v1.AcceptAuditRequest
-	(*AcceptAuditReply)(nil),         // 39: ridgeway.admin.v1.AcceptAuditReply
-	(*RejectedRequest)(nil),          // 40: ridgeway.admin.v1.RejectedRequest
-	(*RejectedReply)(nil),            // 41: ridgeway.admin.v1.RejectedReply
-	(*Rejection)(nil),                // 42: ridgeway.admin.v1.Rejection
-	(*SettleRequest)(nil),            // 43: ridgeway.admin.v1.SettleRequest
-	(*SettleReply)(nil),              // 44: ridgeway.admin.v1.SettleReply
-	(*ScrubRequest)(nil),             // 45: ridgeway.admin.v1.ScrubRequest
-	(*ScrubReply)(nil),               // 46: ridgeway.admin.v1.ScrubReply
-	(*AgreementText)(nil),            // 47: ridgeway.admin.v1.AgreementText
-	(*CheckAgreementRequest)(nil),    // 48: ridgeway.admin.v1.CheckAgreementRequest
-	(*CheckAgreementReply)(nil),      // 49: ridgeway.admin.v1.CheckAgreementReply
-	(*Finding)(nil),                  // 50: ridgeway.admin.v1.Finding
-	(*SimulateAgreementRequest)(nil), // 51: ridgeway.admin.v1.SimulateAgreementRequest
-	(*SimulateAgreementReply)(nil),   // 52: ridgeway.admin.v1.SimulateAgreementReply
-	(*Impact)(nil),                   // 53: ridgeway.admin.v1.Impact
-	(*ImpactCount)(nil),              // 54: ridgeway.admin.v1.ImpactCount
-	(*ImpactExample)(nil),            // 55: ridgeway.admin.v1.ImpactExample
-	(*ProposeAgreementRequest)(nil),  // 56: ridgeway.admin.v1.ProposeAgreementRequest
-	(*ApproveAgreementRequest)(nil),  // 57: ridgeway.admin.v1.ApproveAgreementRequest
-	(*AgreementProposal)(nil),        // 58: ridgeway.admin.v1.AgreementProposal
-	(*AgreementsRequest)(nil),        // 59: ridgeway.admin.v1.AgreementsRequest
-	(*AgreementsReply)(nil),          // 60: ridgeway.admin.v1.AgreementsReply
-	(*AgreementVersion)(nil),         // 61: ridgeway.admin.v1.AgreementVersion
-	(*WhyRequest)(nil),               // 62: ridgeway.admin.v1.WhyRequest
-	(*WhyReply)(nil),                 // 63: ridgeway.admin.v1.WhyReply
-	(*WhoRequest)(nil),               // 64: ridgeway.admin.v1.WhoRequest
-	(*WhoReply)(nil),                 // 65: ridgeway.admin.v1.WhoReply
-	(*Access)(nil),                   // 66: ridgeway.admin.v1.Access
-	(*DocumentChoice)(nil),           // 67: ridgeway.admin.v1.DocumentChoice
-	(*RelabelRequest)(nil),           // 68: ridgeway.admin.v1.RelabelRequest
-	(*RelabelReply)(nil),             // 69: ridgeway.admin.v1.RelabelReply
-	(*LabelProblem)(nil),             // 70: ridgeway.admin.v1.LabelProblem
-	(*DirectiveScope)(nil),           // 71: ridgeway.admin.v1.DirectiveScope
-	(*RecordDirectiveRequest)(nil),   // 72: ridgeway.admin.v1.RecordDirectiveRequest
-	(*RecordDirectiveReply)(nil),     // 73: ridgeway.admin.v1.RecordDirectiveReply
-	(*DirectivesRequest)(nil),        // 74: ridgeway.admin.v1.DirectivesRequest
-	(*DirectivesReply)(nil),          // 75: ridgeway.admin.v1.DirectivesReply
-	(*DirectiveInfo)(nil),            // 76: ridgeway.admin.v1.DirectiveInfo
-	(*WithdrawDirectiveRequest)(nil), // 77: ridgeway.admin.v1.WithdrawDirectiveRequest
-	(*ReceiptRequest)(nil),           // 78: ridgeway.admin.v1.ReceiptRequest
-	(*ReceiptReply)(nil),             // 79: ridgeway.admin.v1.ReceiptReply
-	(*ReceiptSite)(nil),              // 80: ridgeway.admin.v1.ReceiptSite
-	(*BreakGlassRequest)(nil),        // 81: ridgeway.admin.v1.BreakGlassRequest
-	(*BreakGlassReply)(nil),          // 82: ridgeway.admin.v1.BreakGlassReply
-	(*ReviewsRequest)(nil),           // 83: ridgeway.admin.v1.ReviewsRequest
-	(*ReviewsReply)(nil),             // 84: ridgeway.admin.v1.ReviewsReply
-	(*Review)(nil),                   // 85: ridgeway.admin.v1.Review
-	(*CloseReviewRequest)(nil),       // 86: ridgeway.admin.v1.CloseReviewRequest
-	(*AuditFilter)(nil),              // 87: ridgeway.admin.v1.AuditFilter
-	(*AuditEntry)(nil),               // 88: ridgeway.admin.v1.AuditEntry
-	(*SearchAuditRequest)(nil),       // 89: ridgeway.admin.v1.SearchAuditRequest
-	(*SearchAuditReply)(nil),         // 90: ridgeway.admin.v1.SearchAuditReply
-	(*ExportAuditRequest)(nil),       // 91: ridgeway.admin.v1.ExportAuditRequest
-	(*ExportAuditReply)(nil),         // 92: ridgeway.admin.v1.ExportAuditReply
-	(*ReportRequest)(nil),            // 93: ridgeway.admin.v1.ReportRequest
-	(*ReportReply)(nil),              // 94: ridgeway.admin.v1.ReportReply
-	(*ReportEmergency)(nil),          // 95: ridgeway.admin.v1.ReportEmergency
-	(*ReportReview)(nil),             // 96: ridgeway.admin.v1.ReportReview
-	(*ReportAccess)(nil),             // 97: ridgeway.admin.v1.ReportAccess
-	(*ReportSite)(nil),               // 98: ridgeway.admin.v1.ReportSite
-	(*ReconcileRequest)(nil),         // 99: ridgeway.admin.v1.ReconcileRequest
-	(*ReconcileReply)(nil),           // 100: ridgeway.admin.v1.ReconcileReply
-	(*OneSided)(nil),                 // 101: ridgeway.admin.v1.OneSided
-	(*ProtectRequest)(nil),           // 102: ridgeway.admin.v1.ProtectRequest
-	(*ProtectReply)(nil),             // 103: ridgeway.admin.v1.ProtectReply
-	(*ProtectedPerson)(nil),          // 104: ridgeway.admin.v1.ProtectedPerson
-	(*SuspendUserRequest)(nil),       // 105: ridgeway.admin.v1.SuspendUserRequest
-	(*SuspendUserReply)(nil),         // 106: ridgeway.admin.v1.SuspendUserReply
-	(*SuspendedUser)(nil),            // 107: ridgeway.admin.v1.SuspendedUser
+	(*RefusedStatement)(nil),         // 4: ridgeway.admin.v1.RefusedStatement
+	(*Proposal)(nil),                 // 5: ridgeway.admin.v1.Proposal
+	(*Site)(nil),                     // 6: ridgeway.admin.v1.Site
+	(*Suspension)(nil),               // 7: ridgeway.admin.v1.Suspension
+	(*InviteRequest)(nil),            // 8: ridgeway.admin.v1.InviteRequest
+	(*InviteReply)(nil),              // 9: ridgeway.admin.v1.InviteReply
+	(*RevokeInvitationRequest)(nil),  // 10: ridgeway.admin.v1.RevokeInvitationRequest
+	(*RevokeInvitationReply)(nil),    // 11: ridgeway.admin.v1.RevokeInvitationReply
+	(*TakeRequest)(nil),              // 12: ridgeway.admin.v1.TakeRequest
+	(*Document)(nil),                 // 13: ridgeway.admin.v1.Document
+	(*File)(nil),                     // 14: ridgeway.admin.v1.File
+	(*Page)(nil),                     // 15: ridgeway.admin.v1.Page
+	(*Extent)(nil),                   // 16: ridgeway.admin.v1.Extent
+	(*TakeReply)(nil),                // 17: ridgeway.admin.v1.TakeReply
+	(*LocateRequest)(nil),            // 18: ridgeway.admin.v1.LocateRequest
+	(*LocateReply)(nil),              // 19: ridgeway.admin.v1.LocateReply
+	(*Located)(nil),                  // 20: ridgeway.admin.v1.Located
+	(*FetchRequest)(nil),             // 21: ridgeway.admin.v1.FetchRequest
+	(*FetchReply)(nil),               // 22: ridgeway.admin.v1.FetchReply
+	(*Head)(nil),                     // 23: ridgeway.admin.v1.Head
+	(*Done)(nil),                     // 24: ridgeway.admin.v1.Done
+	(*ObjectRequest)(nil),            // 25: ridgeway.admin.v1.ObjectRequest
+	(*ObjectReply)(nil),              // 26: ridgeway.admin.v1.ObjectReply
+	(*WithdrawRequest)(nil),          // 27: ridgeway.admin.v1.WithdrawRequest
+	(*WithdrawReply)(nil),            // 28: ridgeway.admin.v1.WithdrawReply
+	(*EraseRequest)(nil),             // 29: ridgeway.admin.v1.EraseRequest
+	(*EraseReply)(nil),               // 30: ridgeway.admin.v1.EraseReply
+	(*SuspendRequest)(nil),           // 31: ridgeway.admin.v1.SuspendRequest
+	(*ApproveRequest)(nil),           // 32: ridgeway.admin.v1.ApproveRequest
+	(*ProposalReply)(nil),            // 33: ridgeway.admin.v1.ProposalReply
+	(*VerifyAuditRequest)(nil),       // 34: ridgeway.admin.v1.VerifyAuditRequest
+	(*VerifyAuditReply)(nil),         // 35: ridgeway.admin.v1.VerifyAuditReply
+	(*AuditRootsRequest)(nil),        // 36: ridgeway.admin.v1.AuditRootsRequest
+	(*AuditRootsReply)(nil),          // 37: ridgeway.admin.v1.AuditRootsReply
+	(*AuditRoot)(nil),                // 38: ridgeway.admin.v1.AuditRoot
+	(*AcceptAuditRequest)(nil),       // 39: ridgeway.admin.v1.AcceptAuditRequest
+	(*AcceptAuditReply)(nil),         // 40: ridgeway.admin.v1.AcceptAuditReply
+	(*RejectedRequest)(nil),          // 41: ridgeway.admin.v1.RejectedRequest
+	(*RejectedReply)(nil),            // 42: ridgeway.admin.v1.RejectedReply
+	(*Rejection)(nil),                // 43: ridgeway.admin.v1.Rejection
+	(*SettleRequest)(nil),            // 44: ridgeway.admin.v1.SettleRequest
+	(*SettleReply)(nil),              // 45: ridgeway.admin.v1.SettleReply
+	(*ScrubRequest)(nil),             // 46: ridgeway.admin.v1.ScrubRequest
+	(*ScrubReply)(nil),               // 47: ridgeway.admin.v1.ScrubReply
+	(*AgreementText)(nil),            // 48: ridgeway.admin.v1.AgreementText
+	(*CheckAgreementRequest)(nil),    // 49: ridgeway.admin.v1.CheckAgreementRequest
+	(*CheckAgreementReply)(nil),      // 50: ridgeway.admin.v1.CheckAgreementReply
+	(*Finding)(nil),                  // 51: ridgeway.admin.v1.Finding
+	(*SimulateAgreementRequest)(nil), // 52: ridgeway.admin.v1.SimulateAgreementRequest
+	(*SimulateAgreementReply)(nil),   // 53: ridgeway.admin.v1.SimulateAgreementReply
+	(*Impact)(nil),                   // 54: ridgeway.admin.v1.Impact
+	(*ImpactCount)(nil),              // 55: ridgeway.admin.v1.ImpactCount
+	(*ImpactExample)(nil),            // 56: ridgeway.admin.v1.ImpactExample
+	(*ProposeAgreementRequest)(nil),  // 57: ridgeway.admin.v1.ProposeAgreementRequest
+	(*ApproveAgreementRequest)(nil),  // 58: ridgeway.admin.v1.ApproveAgreementRequest
+	(*AgreementProposal)(nil),        // 59: ridgeway.admin.v1.AgreementProposal
+	(*AgreementsRequest)(nil),        // 60: ridgeway.admin.v1.AgreementsRequest
+	(*AgreementsReply)(nil),          // 61: ridgeway.admin.v1.AgreementsReply
+	(*AgreementVersion)(nil),         // 62: ridgeway.admin.v1.AgreementVersion
+	(*WhyRequest)(nil),               // 63: ridgeway.admin.v1.WhyRequest
+	(*WhyReply)(nil),                 // 64: ridgeway.admin.v1.WhyReply
+	(*WhoRequest)(nil),               // 65: ridgeway.admin.v1.WhoRequest
+	(*WhoReply)(nil),                 // 66: ridgeway.admin.v1.WhoReply
+	(*Access)(nil),                   // 67: ridgeway.admin.v1.Access
+	(*DocumentChoice)(nil),           // 68: ridgeway.admin.v1.DocumentChoice
+	(*RelabelRequest)(nil),           // 69: ridgeway.admin.v1.RelabelRequest
+	(*RelabelReply)(nil),             // 70: ridgeway.admin.v1.RelabelReply
+	(*LabelProblem)(nil),             // 71: ridgeway.admin.v1.LabelProblem
+	(*DirectiveScope)(nil),           // 72: ridgeway.admin.v1.DirectiveScope
+	(*RecordDirectiveRequest)(nil),   // 73: ridgeway.admin.v1.RecordDirectiveRequest
+	(*RecordDirectiveReply)(nil),     // 74: ridgeway.admin.v1.RecordDirectiveReply
+	(*DirectivesRequest)(nil),        // 75: ridgeway.admin.v1.DirectivesRequest
+	(*DirectivesReply)(nil),          // 76: ridgeway.admin.v1.DirectivesReply
+	(*DirectiveInfo)(nil),            // 77: ridgeway.admin.v1.DirectiveInfo
+	(*WithdrawDirectiveRequest)(nil), // 78: ridgeway.admin.v1.WithdrawDirectiveRequest
+	(*ReceiptRequest)(nil),           // 79: ridgeway.admin.v1.ReceiptRequest
+	(*ReceiptReply)(nil),             // 80: ridgeway.admin.v1.ReceiptReply
+	(*ReceiptSite)(nil),              // 81: ridgeway.admin.v1.ReceiptSite
+	(*BreakGlassRequest)(nil),        // 82: ridgeway.admin.v1.BreakGlassRequest
+	(*BreakGlassReply)(nil),          // 83: ridgeway.admin.v1.BreakGlassReply
+	(*ReviewsRequest)(nil),           // 84: ridgeway.admin.v1.ReviewsRequest
+	(*ReviewsReply)(nil),             // 85: ridgeway.admin.v1.ReviewsReply
+	(*Review)(nil),                   // 86: ridgeway.admin.v1.Review
+	(*CloseReviewRequest)(nil),       // 87: ridgeway.admin.v1.CloseReviewRequest
+	(*AuditFilter)(nil),              // 88: ridgeway.admin.v1.AuditFilter
+	(*AuditEntry)(nil),               // 89: ridgeway.admin.v1.AuditEntry
+	(*SearchAuditRequest)(nil),       // 90: ridgeway.admin.v1.SearchAuditRequest
+	(*SearchAuditReply)(nil),         // 91: ridgeway.admin.v1.SearchAuditReply
+	(*ExportAuditRequest)(nil),       // 92: ridgeway.admin.v1.ExportAuditRequest
+	(*ExportAuditReply)(nil),         // 93: ridgeway.admin.v1.ExportAuditReply
+	(*ReportRequest)(nil),            // 94: ridgeway.admin.v1.ReportRequest
+	(*ReportReply)(nil),              // 95: ridgeway.admin.v1.ReportReply
+	(*ReportEmergency)(nil),          // 96: ridgeway.admin.v1.ReportEmergency
+	(*ReportReview)(nil),             // 97: ridgeway.admin.v1.ReportReview
+	(*ReportAccess)(nil),             // 98: ridgeway.admin.v1.ReportAccess
+	(*ReportSite)(nil),               // 99: ridgeway.admin.v1.ReportSite
+	(*ReconcileRequest)(nil),         // 100: ridgeway.admin.v1.ReconcileRequest
+	(*ReconcileReply)(nil),           // 101: ridgeway.admin.v1.ReconcileReply
+	(*OneSided)(nil),                 // 102: ridgeway.admin.v1.OneSided
+	(*ProtectRequest)(nil),           // 103: ridgeway.admin.v1.ProtectRequest
+	(*ProtectReply)(nil),             // 104: ridgeway.admin.v1.ProtectReply
+	(*ProtectedPerson)(nil),          // 105: ridgeway.admin.v1.ProtectedPerson
+	(*SuspendUserRequest)(nil),       // 106: ridgeway.admin.v1.SuspendUserRequest
+	(*SuspendUserReply)(nil),         // 107: ridgeway.admin.v1.SuspendUserReply
+	(*SuspendedUser)(nil),            // 108: ridgeway.admin.v1.SuspendedUser
 }
 var file_node_admin_admin_proto_depIdxs = []int32{
-	5,   // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
-	4,   // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
-	6,   // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
-	6,   // 3: ridgeway.admin.v1.Site.suspension:type_name -> ridgeway.admin.v1.Suspension
-	12,  // 4: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
-	13,  // 5: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
-	14,  // 6: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
-	15,  // 7: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
-	1,   // 8: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
-	0,   // 9: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	19,  // 10: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
-	5,   // 11: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
-	0,   // 12: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	22,  // 13: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
-	23,  // 14: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
-	76,  // 15: ridgeway.admin.v1.ObjectReply.already:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 16: ridgeway.admin.v1.WithdrawRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 17: ridgeway.admin.v1.EraseRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 18: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 19: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 20: ridgeway.admin.v1.VerifyAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	98,  // 21: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	37,  // 22: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
-	42,  // 23: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
-	0,   // 24: ridgeway.admin.v1.SettleRequest.by:type_name -> ridgeway.admin.v1.Asker
-	47,  // 25: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	50,  // 26: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
-	47,  // 27: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 28: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	53,  // 29: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
-	53,  // 30: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
-	54,  // 31: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
-	55,  // 32: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
-	47,  // 33: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
-	0,   // 34: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 35: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	50,  // 36: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
-	61,  // 37: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
-	58,  // 38: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
-	0,   // 39: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 40: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
-	0,   // 41: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
-	66,  // 42: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
-	67,  // 43: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
-	0,   // 44: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
-	70,  // 45: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
-	53,  // 46: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
-	70,  // 47: ridgeway.admin.v1.RelabelReply.notes:type_name -> ridgeway.admin.v1.LabelProblem
-	71,  // 48: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
-	71,  // 49: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
-	0,   // 50: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 51: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	76,  // 52: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	0,   // 53: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 54: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	80,  // 55: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
-	0,   // 56: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 57: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	85,  // 58: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
-	0,   // 59: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	87,  // 60: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 61: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	88,  // 62: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
-	87,  // 63: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
-	0,   // 64: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	0,   // 65: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	97,  // 66: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
-	76,  // 67: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
-	98,  // 68: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	95,  // 69: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
-	96,  // 70: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
-	0,   // 71: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	101, // 72: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
-	98,  // 73: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
-	0,   // 74: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	104, // 75: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
-	0,   // 76: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
-	107, // 77: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
-	2,   // 78: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
-	7,   // 79: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
-	9,   // 80: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
-	11,  // 81: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
-	17,  // 82: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
-	20,  // 83: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
-	24,  // 84: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
-	26,  // 85: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
-	28,  // 86: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
-	30,  // 87: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
-	31,  // 88: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
-	33,  // 89: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
-	38,  // 90: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
-	45,  // 91: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
-	40,  // 92: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
-	43,  // 93: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
-	48,  // 94: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
-	51,  // 95: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
-	56,  // 96: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
-	57,  // 97: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
-	59,  // 98: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
-	62,  // 99: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
-	64,  // 100: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
-	68,  // 101: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
-	72,  // 102: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
-	74,  // 103: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
-	77,  // 104: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
-	78,  // 105: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
-	81,  // 106: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
-	83,  // 107: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
-	86,  // 108: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
-	89,  // 109: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
-	91,  // 110: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
-	93,  // 111: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
-	99,  // 112: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
-	35,  // 113: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
-	102, // 114: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
-	105, // 115: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
-	3,   // 116: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
-	8,   // 117: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
-	10,  // 118: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
-	16,  // 119: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
-	18,  // 120: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
-	21,  // 121: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
-	25,  // 122: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
-	27,  // 123: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
-	29,  // 124: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
-	32,  // 125: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
-	32,  // 126: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
-	34,  // 127: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
-	39,  // 128: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
-	46,  // 129: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
-	41,  // 130: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
-	44,  // 131: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
-	49,  // 132: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
-	52,  // 133: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
-	58,  // 134: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	58,  // 135: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
-	60,  // 136: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
-	63,  // 137: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
-	65,  // 138: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
-	69,  // 139: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
-	73,  // 140: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	75,  // 141: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
-	73,  // 142: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
-	79,  // 143: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
-	82,  // 144: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
-	84,  // 145: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
-	85,  // 146: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
-	90,  // 147: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
-	92,  // 148: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
-	94,  // 149: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
-	100, // 150: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
-	36,  // 151: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
-	103, // 152: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
-	106, // 153: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
-	116, // [116:154] is the sub-list for method output_type
-	78,  // [78:116] is the sub-list for method input_type
-	78,  // [78:78] is the sub-list for extension type_name
-	78,  // [78:78] is the sub-list for extension extendee
-	0,   // [0:78] is the sub-list for field type_name
+	6,   // 0: ridgeway.admin.v1.StatusReply.sites:type_name -> ridgeway.admin.v1.Site
+	5,   // 1: ridgeway.admin.v1.StatusReply.proposals:type_name -> ridgeway.admin.v1.Proposal
+	7,   // 2: ridgeway.admin.v1.StatusReply.suspended:type_name -> ridgeway.admin.v1.Suspension
+	4,   // 3: ridgeway.admin.v1.StatusReply.refused:type_name -> ridgeway.admin.v1.RefusedStatement
+	7,   // 4: ridgeway.admin.v1.Site.suspension:type_name -> ridgeway.admin.v1.Suspension
+	13,  // 5: ridgeway.admin.v1.TakeRequest.document:type_name -> ridgeway.admin.v1.Document
+	14,  // 6: ridgeway.admin.v1.TakeRequest.file:type_name -> ridgeway.admin.v1.File
+	15,  // 7: ridgeway.admin.v1.File.pages:type_name -> ridgeway.admin.v1.Page
+	16,  // 8: ridgeway.admin.v1.Page.extents:type_name -> ridgeway.admin.v1.Extent
+	1,   // 9: ridgeway.admin.v1.TakeReply.problem:type_name -> ridgeway.admin.v1.Problem
+	0,   // 10: ridgeway.admin.v1.LocateRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	20,  // 11: ridgeway.admin.v1.LocateReply.documents:type_name -> ridgeway.admin.v1.Located
+	6,   // 12: ridgeway.admin.v1.LocateReply.sites:type_name -> ridgeway.admin.v1.Site
+	0,   // 13: ridgeway.admin.v1.FetchRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	23,  // 14: ridgeway.admin.v1.FetchReply.head:type_name -> ridgeway.admin.v1.Head
+	24,  // 15: ridgeway.admin.v1.FetchReply.done:type_name -> ridgeway.admin.v1.Done
+	77,  // 16: ridgeway.admin.v1.ObjectReply.already:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 17: ridgeway.admin.v1.WithdrawRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 18: ridgeway.admin.v1.EraseRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 19: ridgeway.admin.v1.SuspendRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 20: ridgeway.admin.v1.ApproveRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 21: ridgeway.admin.v1.VerifyAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	99,  // 22: ridgeway.admin.v1.VerifyAuditReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	38,  // 23: ridgeway.admin.v1.AuditRootsReply.roots:type_name -> ridgeway.admin.v1.AuditRoot
+	43,  // 24: ridgeway.admin.v1.RejectedReply.rejections:type_name -> ridgeway.admin.v1.Rejection
+	0,   // 25: ridgeway.admin.v1.SettleRequest.by:type_name -> ridgeway.admin.v1.Asker
+	48,  // 26: ridgeway.admin.v1.CheckAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	51,  // 27: ridgeway.admin.v1.CheckAgreementReply.findings:type_name -> ridgeway.admin.v1.Finding
+	48,  // 28: ridgeway.admin.v1.SimulateAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 29: ridgeway.admin.v1.SimulateAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	54,  // 30: ridgeway.admin.v1.SimulateAgreementReply.audited:type_name -> ridgeway.admin.v1.Impact
+	54,  // 31: ridgeway.admin.v1.SimulateAgreementReply.matrix:type_name -> ridgeway.admin.v1.Impact
+	55,  // 32: ridgeway.admin.v1.Impact.counts:type_name -> ridgeway.admin.v1.ImpactCount
+	56,  // 33: ridgeway.admin.v1.Impact.examples:type_name -> ridgeway.admin.v1.ImpactExample
+	48,  // 34: ridgeway.admin.v1.ProposeAgreementRequest.text:type_name -> ridgeway.admin.v1.AgreementText
+	0,   // 35: ridgeway.admin.v1.ProposeAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 36: ridgeway.admin.v1.ApproveAgreementRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	51,  // 37: ridgeway.admin.v1.AgreementProposal.findings:type_name -> ridgeway.admin.v1.Finding
+	62,  // 38: ridgeway.admin.v1.AgreementsReply.versions:type_name -> ridgeway.admin.v1.AgreementVersion
+	59,  // 39: ridgeway.admin.v1.AgreementsReply.proposals:type_name -> ridgeway.admin.v1.AgreementProposal
+	0,   // 40: ridgeway.admin.v1.WhyRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 41: ridgeway.admin.v1.WhyRequest.by:type_name -> ridgeway.admin.v1.Asker
+	0,   // 42: ridgeway.admin.v1.WhoRequest.by:type_name -> ridgeway.admin.v1.Asker
+	67,  // 43: ridgeway.admin.v1.WhoReply.access:type_name -> ridgeway.admin.v1.Access
+	68,  // 44: ridgeway.admin.v1.RelabelRequest.choice:type_name -> ridgeway.admin.v1.DocumentChoice
+	0,   // 45: ridgeway.admin.v1.RelabelRequest.by:type_name -> ridgeway.admin.v1.Asker
+	71,  // 46: ridgeway.admin.v1.RelabelReply.problems:type_name -> ridgeway.admin.v1.LabelProblem
+	54,  // 47: ridgeway.admin.v1.RelabelReply.impact:type_name -> ridgeway.admin.v1.Impact
+	71,  // 48: ridgeway.admin.v1.RelabelReply.notes:type_name -> ridgeway.admin.v1.LabelProblem
+	72,  // 49: ridgeway.admin.v1.RecordDirectiveRequest.scope:type_name -> ridgeway.admin.v1.DirectiveScope
+	72,  // 50: ridgeway.admin.v1.RecordDirectiveRequest.except:type_name -> ridgeway.admin.v1.DirectiveScope
+	0,   // 51: ridgeway.admin.v1.RecordDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 52: ridgeway.admin.v1.DirectivesRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	77,  // 53: ridgeway.admin.v1.DirectivesReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	0,   // 54: ridgeway.admin.v1.WithdrawDirectiveRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 55: ridgeway.admin.v1.ReceiptRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	81,  // 56: ridgeway.admin.v1.ReceiptReply.sites:type_name -> ridgeway.admin.v1.ReceiptSite
+	0,   // 57: ridgeway.admin.v1.BreakGlassRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 58: ridgeway.admin.v1.ReviewsRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	86,  // 59: ridgeway.admin.v1.ReviewsReply.reviews:type_name -> ridgeway.admin.v1.Review
+	0,   // 60: ridgeway.admin.v1.CloseReviewRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	88,  // 61: ridgeway.admin.v1.SearchAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 62: ridgeway.admin.v1.SearchAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	89,  // 63: ridgeway.admin.v1.SearchAuditReply.entries:type_name -> ridgeway.admin.v1.AuditEntry
+	88,  // 64: ridgeway.admin.v1.ExportAuditRequest.filter:type_name -> ridgeway.admin.v1.AuditFilter
+	0,   // 65: ridgeway.admin.v1.ExportAuditRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	0,   // 66: ridgeway.admin.v1.ReportRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	98,  // 67: ridgeway.admin.v1.ReportReply.accesses:type_name -> ridgeway.admin.v1.ReportAccess
+	77,  // 68: ridgeway.admin.v1.ReportReply.directives:type_name -> ridgeway.admin.v1.DirectiveInfo
+	99,  // 69: ridgeway.admin.v1.ReportReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	96,  // 70: ridgeway.admin.v1.ReportReply.emergencies:type_name -> ridgeway.admin.v1.ReportEmergency
+	97,  // 71: ridgeway.admin.v1.ReportEmergency.reviews:type_name -> ridgeway.admin.v1.ReportReview
+	0,   // 72: ridgeway.admin.v1.ReconcileRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	102, // 73: ridgeway.admin.v1.ReconcileReply.one_sided:type_name -> ridgeway.admin.v1.OneSided
+	99,  // 74: ridgeway.admin.v1.ReconcileReply.sites:type_name -> ridgeway.admin.v1.ReportSite
+	0,   // 75: ridgeway.admin.v1.ProtectRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	105, // 76: ridgeway.admin.v1.ProtectReply.persons:type_name -> ridgeway.admin.v1.ProtectedPerson
+	0,   // 77: ridgeway.admin.v1.SuspendUserRequest.asker:type_name -> ridgeway.admin.v1.Asker
+	108, // 78: ridgeway.admin.v1.SuspendUserReply.users:type_name -> ridgeway.admin.v1.SuspendedUser
+	2,   // 79: ridgeway.admin.v1.Admin.Status:input_type -> ridgeway.admin.v1.StatusRequest
+	8,   // 80: ridgeway.admin.v1.Admin.Invite:input_type -> ridgeway.admin.v1.InviteRequest
+	10,  // 81: ridgeway.admin.v1.Admin.RevokeInvitation:input_type -> ridgeway.admin.v1.RevokeInvitationRequest
+	12,  // 82: ridgeway.admin.v1.Admin.Take:input_type -> ridgeway.admin.v1.TakeRequest
+	18,  // 83: ridgeway.admin.v1.Admin.Locate:input_type -> ridgeway.admin.v1.LocateRequest
+	21,  // 84: ridgeway.admin.v1.Admin.Fetch:input_type -> ridgeway.admin.v1.FetchRequest
+	25,  // 85: ridgeway.admin.v1.Admin.Object:input_type -> ridgeway.admin.v1.ObjectRequest
+	27,  // 86: ridgeway.admin.v1.Admin.Withdraw:input_type -> ridgeway.admin.v1.WithdrawRequest
+	29,  // 87: ridgeway.admin.v1.Admin.Erase:input_type -> ridgeway.admin.v1.EraseRequest
+	31,  // 88: ridgeway.admin.v1.Admin.Suspend:input_type -> ridgeway.admin.v1.SuspendRequest
+	32,  // 89: ridgeway.admin.v1.Admin.Approve:input_type -> ridgeway.admin.v1.ApproveRequest
+	34,  // 90: ridgeway.admin.v1.Admin.VerifyAudit:input_type -> ridgeway.admin.v1.VerifyAuditRequest
+	39,  // 91: ridgeway.admin.v1.Admin.AcceptAudit:input_type -> ridgeway.admin.v1.AcceptAuditRequest
+	46,  // 92: ridgeway.admin.v1.Admin.Scrub:input_type -> ridgeway.admin.v1.ScrubRequest
+	41,  // 93: ridgeway.admin.v1.Admin.Rejected:input_type -> ridgeway.admin.v1.RejectedRequest
+	44,  // 94: ridgeway.admin.v1.Admin.Settle:input_type -> ridgeway.admin.v1.SettleRequest
+	49,  // 95: ridgeway.admin.v1.Admin.CheckAgreement:input_type -> ridgeway.admin.v1.CheckAgreementRequest
+	52,  // 96: ridgeway.admin.v1.Admin.SimulateAgreement:input_type -> ridgeway.admin.v1.SimulateAgreementRequest
+	57,  // 97: ridgeway.admin.v1.Admin.ProposeAgreement:input_type -> ridgeway.admin.v1.ProposeAgreementRequest
+	58,  // 98: ridgeway.admin.v1.Admin.ApproveAgreement:input_type -> ridgeway.admin.v1.ApproveAgreementRequest
+	60,  // 99: ridgeway.admin.v1.Admin.Agreements:input_type -> ridgeway.admin.v1.AgreementsRequest
+	63,  // 100: ridgeway.admin.v1.Admin.Why:input_type -> ridgeway.admin.v1.WhyRequest
+	65,  // 101: ridgeway.admin.v1.Admin.Who:input_type -> ridgeway.admin.v1.WhoRequest
+	69,  // 102: ridgeway.admin.v1.Admin.Relabel:input_type -> ridgeway.admin.v1.RelabelRequest
+	73,  // 103: ridgeway.admin.v1.Admin.RecordDirective:input_type -> ridgeway.admin.v1.RecordDirectiveRequest
+	75,  // 104: ridgeway.admin.v1.Admin.Directives:input_type -> ridgeway.admin.v1.DirectivesRequest
+	78,  // 105: ridgeway.admin.v1.Admin.WithdrawDirective:input_type -> ridgeway.admin.v1.WithdrawDirectiveRequest
+	79,  // 106: ridgeway.admin.v1.Admin.Receipt:input_type -> ridgeway.admin.v1.ReceiptRequest
+	82,  // 107: ridgeway.admin.v1.Admin.BreakGlass:input_type -> ridgeway.admin.v1.BreakGlassRequest
+	84,  // 108: ridgeway.admin.v1.Admin.Reviews:input_type -> ridgeway.admin.v1.ReviewsRequest
+	87,  // 109: ridgeway.admin.v1.Admin.CloseReview:input_type -> ridgeway.admin.v1.CloseReviewRequest
+	90,  // 110: ridgeway.admin.v1.Admin.SearchAudit:input_type -> ridgeway.admin.v1.SearchAuditRequest
+	92,  // 111: ridgeway.admin.v1.Admin.ExportAudit:input_type -> ridgeway.admin.v1.ExportAuditRequest
+	94,  // 112: ridgeway.admin.v1.Admin.Report:input_type -> ridgeway.admin.v1.ReportRequest
+	100, // 113: ridgeway.admin.v1.Admin.Reconcile:input_type -> ridgeway.admin.v1.ReconcileRequest
+	36,  // 114: ridgeway.admin.v1.Admin.AuditRoots:input_type -> ridgeway.admin.v1.AuditRootsRequest
+	103, // 115: ridgeway.admin.v1.Admin.Protect:input_type -> ridgeway.admin.v1.ProtectRequest
+	106, // 116: ridgeway.admin.v1.Admin.SuspendUser:input_type -> ridgeway.admin.v1.SuspendUserRequest
+	3,   // 117: ridgeway.admin.v1.Admin.Status:output_type -> ridgeway.admin.v1.StatusReply
+	9,   // 118: ridgeway.admin.v1.Admin.Invite:output_type -> ridgeway.admin.v1.InviteReply
+	11,  // 119: ridgeway.admin.v1.Admin.RevokeInvitation:output_type -> ridgeway.admin.v1.RevokeInvitationReply
+	17,  // 120: ridgeway.admin.v1.Admin.Take:output_type -> ridgeway.admin.v1.TakeReply
+	19,  // 121: ridgeway.admin.v1.Admin.Locate:output_type -> ridgeway.admin.v1.LocateReply
+	22,  // 122: ridgeway.admin.v1.Admin.Fetch:output_type -> ridgeway.admin.v1.FetchReply
+	26,  // 123: ridgeway.admin.v1.Admin.Object:output_type -> ridgeway.admin.v1.ObjectReply
+	28,  // 124: ridgeway.admin.v1.Admin.Withdraw:output_type -> ridgeway.admin.v1.WithdrawReply
+	30,  // 125: ridgeway.admin.v1.Admin.Erase:output_type -> ridgeway.admin.v1.EraseReply
+	33,  // 126: ridgeway.admin.v1.Admin.Suspend:output_type -> ridgeway.admin.v1.ProposalReply
+	33,  // 127: ridgeway.admin.v1.Admin.Approve:output_type -> ridgeway.admin.v1.ProposalReply
+	35,  // 128: ridgeway.admin.v1.Admin.VerifyAudit:output_type -> ridgeway.admin.v1.VerifyAuditReply
+	40,  // 129: ridgeway.admin.v1.Admin.AcceptAudit:output_type -> ridgeway.admin.v1.AcceptAuditReply
+	47,  // 130: ridgeway.admin.v1.Admin.Scrub:output_type -> ridgeway.admin.v1.ScrubReply
+	42,  // 131: ridgeway.admin.v1.Admin.Rejected:output_type -> ridgeway.admin.v1.RejectedReply
+	45,  // 132: ridgeway.admin.v1.Admin.Settle:output_type -> ridgeway.admin.v1.SettleReply
+	50,  // 133: ridgeway.admin.v1.Admin.CheckAgreement:output_type -> ridgeway.admin.v1.CheckAgreementReply
+	53,  // 134: ridgeway.admin.v1.Admin.SimulateAgreement:output_type -> ridgeway.admin.v1.SimulateAgreementReply
+	59,  // 135: ridgeway.admin.v1.Admin.ProposeAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	59,  // 136: ridgeway.admin.v1.Admin.ApproveAgreement:output_type -> ridgeway.admin.v1.AgreementProposal
+	61,  // 137: ridgeway.admin.v1.Admin.Agreements:output_type -> ridgeway.admin.v1.AgreementsReply
+	64,  // 138: ridgeway.admin.v1.Admin.Why:output_type -> ridgeway.admin.v1.WhyReply
+	66,  // 139: ridgeway.admin.v1.Admin.Who:output_type -> ridgeway.admin.v1.WhoReply
+	70,  // 140: ridgeway.admin.v1.Admin.Relabel:output_type -> ridgeway.admin.v1.RelabelReply
+	74,  // 141: ridgeway.admin.v1.Admin.RecordDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	76,  // 142: ridgeway.admin.v1.Admin.Directives:output_type -> ridgeway.admin.v1.DirectivesReply
+	74,  // 143: ridgeway.admin.v1.Admin.WithdrawDirective:output_type -> ridgeway.admin.v1.RecordDirectiveReply
+	80,  // 144: ridgeway.admin.v1.Admin.Receipt:output_type -> ridgeway.admin.v1.ReceiptReply
+	83,  // 145: ridgeway.admin.v1.Admin.BreakGlass:output_type -> ridgeway.admin.v1.BreakGlassReply
+	85,  // 146: ridgeway.admin.v1.Admin.Reviews:output_type -> ridgeway.admin.v1.ReviewsReply
+	86,  // 147: ridgeway.admin.v1.Admin.CloseReview:output_type -> ridgeway.admin.v1.Review
+	91,  // 148: ridgeway.admin.v1.Admin.SearchAudit:output_type -> ridgeway.admin.v1.SearchAuditReply
+	93,  // 149: ridgeway.admin.v1.Admin.ExportAudit:output_type -> ridgeway.admin.v1.ExportAuditReply
+	95,  // 150: ridgeway.admin.v1.Admin.Report:output_type -> ridgeway.admin.v1.ReportReply
+	101, // 151: ridgeway.admin.v1.Admin.Reconcile:output_type -> ridgeway.admin.v1.ReconcileReply
+	37,  // 152: ridgeway.admin.v1.Admin.AuditRoots:output_type -> ridgeway.admin.v1.AuditRootsReply
+	104, // 153: ridgeway.admin.v1.Admin.Protect:output_type -> ridgeway.admin.v1.ProtectReply
+	107, // 154: ridgeway.admin.v1.Admin.SuspendUser:output_type -> ridgeway.admin.v1.SuspendUserReply
+	117, // [117:155] is the sub-list for method output_type
+	79,  // [79:117] is the sub-list for method input_type
+	79,  // [79:79] is the sub-list for extension type_name
+	79,  // [79:79] is the sub-list for extension extendee
+	0,   // [0:79] is the sub-list for field type_name
 }
 
 func init() { file_node_admin_admin_proto_init() }
@@ -9851,13 +9963,13 @@ func file_node_admin_admin_proto_init() {
 	if File_node_admin_admin_proto != nil {
 		return
 	}
-	file_node_admin_admin_proto_msgTypes[11].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[12].OneofWrappers = []any{
 		(*TakeRequest_Document)(nil),
 		(*TakeRequest_File)(nil),
 		(*TakeRequest_Data)(nil),
 		(*TakeRequest_End)(nil),
 	}
-	file_node_admin_admin_proto_msgTypes[21].OneofWrappers = []any{
+	file_node_admin_admin_proto_msgTypes[22].OneofWrappers = []any{
 		(*FetchReply_Head)(nil),
 		(*FetchReply_Data)(nil),
 		(*FetchReply_Done)(nil),
@@ -9868,7 +9980,7 @@ func file_node_admin_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_admin_admin_proto_rawDesc), len(file_node_admin_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   108,
+			NumMessages:   109,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

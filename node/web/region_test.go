@@ -41,7 +41,7 @@ func healthOf(now time.Time, up bool) *Health {
 	return &Health{
 		Status: &admin.StatusReply{
 			Version: "1.2.3", Region: "North West", Trust: "RAS", Node: "n1", Address: "127.0.0.1:7000", State: "voter", Leader: "RYJ", Applied: 1200, Committed: 1200, AsOf: now.UnixMicro(),
-			Disk: "warn", DiskFree: 5e9, DiskTotal: 100e9, Warnings: []string{"the disk is filling up. Make room <script>alert(1)</script>"}, Rejected: 2, AuditEntries: 12345, Started: time.Date(2026, 7, 1, 9, 30, 0, 0, time.UTC).UnixMicro(),
+			Disk: "warn", DiskFree: 5e9, DiskTotal: 100e9, Warnings: []string{"the disk is filling up. Make room <script>alert(1)</script>"}, Rejected: 2, RefusedEver: 3, Refused: []*admin.RefusedStatement{{Trust: "R1K", Detail: "statement 9 after 5 <b>"}}, AuditEntries: 12345, Started: time.Date(2026, 7, 1, 9, 30, 0, 0, time.UTC).UnixMicro(),
 			Sites: []*admin.Site{
 				{Trust: "RAS", Name: "The Hillingdon Hospitals", Node: "n1", Reachable: true, Standing: "active", Raft: "voter", Version: "1.2.3"},
 				{Trust: "RYJ", Name: "Imperial <b>College</b>", Node: "n2", Reachable: up, Standing: "active", Raft: "leader", Version: "1.2.2", AsOf: now.Add(-time.Hour).UnixMicro()},
@@ -86,7 +86,7 @@ func TestTheRegionPageSaysAllOfTheStatus(t *testing.T) {
 	b := g.browser()
 	page := b.signOn("t.hughes")
 	page.wants(t, 200, "Region North West", "Imperial &lt;b&gt;College&lt;/b&gt;", "200 entries behind", "1.2.2", "5.0 GB free of 100.0 GB: filling up", "3 hours ago", "is suspended", "stolen keys",
-		"ridgeway approve p-77", "4,321", "abcdef0123456789", "Make room &lt;script&gt;", "12,345 entries", "Refused by the region", "3 of 3 nodes answer", "Running since", "1 July 2026 at 10:30")
+		"ridgeway approve p-77", "4,321", "abcdef0123456789", "Make room &lt;script&gt;", "12,345 entries", "Refused by the region", "3; the newest, of R1K: statement 9 after 5 &lt;b&gt;", "3 of 3 nodes answer", "Running since", "1 July 2026 at 10:30")
 	if strings.Contains(page.body, "<script>alert") || strings.Contains(page.body, "style=") {
 		t.Error("words of the region reach the page as markup, or a style stands in it")
 	}

@@ -180,6 +180,7 @@ func (p *Portal) factsOf(h *Health) []fact {
 		{"Held here", numberOf(int(s.GetDocuments()), "document") + " of " + numberOf(int(s.GetPatients()), "patient"), false},
 		{"Waiting to be published", countOf(int(s.GetOutbox())), false},
 		{"Refused by the region, or damaged here", countOf(int(s.GetRejected())), s.GetRejected() > 0},
+		{"Statements of any trust that broke the region's rules", refusedText(s), false},
 		{"Audit log", countOf(int(s.GetAuditEntries())) + " entries", false},
 		{"Disk", diskText(s), s.GetDisk() != "ok"},
 		scrubFact(h.Scrub, p.now()),
@@ -191,6 +192,14 @@ func (p *Portal) factsOf(h *Health) []fact {
 		out = append(out, fact{"Running since", time.UnixMicro(at).In(britain()).Format("2 January 2006 at 15:04"), false})
 	}
 	return out
+}
+
+func refusedText(s *admin.StatusReply) string {
+	if len(s.GetRefused()) == 0 {
+		return "None"
+	}
+	last := s.GetRefused()[0]
+	return fmt.Sprintf("%s; the newest, of %s: %s", countOf(int(s.GetRefusedEver())), cmp.Or(last.GetTrust(), "nobody known"), cmp.Or(last.GetDetail(), last.GetCode()))
 }
 
 func diskText(s *admin.StatusReply) string {
