@@ -77,13 +77,17 @@ func (n *Node) withdraw(ctx context.Context, id federation.DocumentID, q *admin.
 	return reply, nil
 }
 
-// mayBeShared refuses to share a withdrawn document again whose content the patient has refused under another id.
+// mayBeShared refuses to share a withdrawn document again that was moved to another patient, or whose content the patient has refused
+// under another id.
 func (n *Node) mayBeShared(ctx context.Context, id federation.DocumentID) error {
 	doc, err := n.records.Document(ctx, id)
 	if isGone(err) || err == nil && doc.State.Phase != record.Withdrawn {
 		return nil // nothing comes of it, which is said then
 	} else if err != nil {
 		return n.storeProblem(err)
+	}
+	if doc.State.Reason == wrongPlace {
+		return admin.Errorf(admin.CodeBadInput, "the document was moved to another patient, and both would have it: if that was wrong, move it back from there")
 	}
 	number, err := n.records.NHSNumber(doc.Subject)
 	if err != nil {

@@ -114,6 +114,10 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 	if finds(other, wrong, typed.Document) || !finds(other, right, moved.Document) || finds(other, wrong, moved.Document) {
 		t.Error("another trust finds a moved document where it was, or not where it is")
 	}
+	undo := &admin.WithdrawRequest{Document: typed.Document, Undo: true, Reason: "pressed by mistake", By: staff}
+	if _, err := n.Withdraw(t.Context(), undo); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), "both would have it") {
+		t.Errorf("what was moved to another patient is shared again where it was: %v", err)
+	}
 	for _, who := range []*admin.Asker{doctor, {User: "t.hughes", Role: "admin"}} {
 		if _, err := n.Move(t.Context(), &web.Moving{Document: moved.Document, Patient: wrong, Reason: "x", By: who}); admin.CodeOf(err) != admin.CodeDenied {
 			t.Errorf("%s moves a document: %v", who.GetRole(), err)

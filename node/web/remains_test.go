@@ -70,7 +70,13 @@ func everywhere(t *testing.T, g *rig) (b *browser, place string) {
 	b.signOn("a.okafor")
 	place = b.open(numberA) + "?trust=RYJ"
 	two := g.browser()
-	two.post("/log-out", url.Values{"token": {field(t, tokenField, two.signOn("a.okafor").body)}, "everywhere": {"1"}})
+	token := field(t, tokenField, two.signOn("a.okafor").body)
+	id := two.session()
+	two.post("/log-out", url.Values{"token": {token}, "everywhere": {"1"}})
+	setSession(two, id)
+	if strings.Contains(two.get("/sign-on").body, "carry on") {
+		t.Error("something is kept where the user has logged out")
+	}
 	if to := b.get(place).Header.Get("Location"); to != "/sign-on" {
 		t.Fatalf("logged out on all devices, one is led to %q", to)
 	}
