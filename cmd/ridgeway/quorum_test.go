@@ -30,10 +30,10 @@ func TestMinority(t *testing.T) {
 	p.json(t, "fetch", "--data", "d3", atRYJ, "--out", "early-got.pdf")
 	p.json(t, "fetch", "--data", "d3", atRQM, "--out", "lease-got.pdf")
 
-	p.until(t, "d3", "its lease has most of its time left", func(o object) bool { return age(o) < 25*time.Second })
+	p.until(t, "d3", "its lease has most of its time left", func(o object) bool { return age(o) < 10*time.Second })
 	nodes[0].kill()
 	nodes[1].kill()
-	// First of all, because the lease of d3 lapses 35 s after the loss at the earliest; and not as a parallel test, which would wait for
+	// First of all, because the lease of d3 lapses 50 s after the loss at the earliest; and not as a parallel test, which would wait for
 	// its turn among all others.
 	t.Run("an objection is in force at once", func(t *testing.T) { p.objectsAlone(t, atR1K) })
 	p.until(t, "d3", "the loss is noticed", func(o object) bool { return !hasLeader(o) && reachable(o) == 2 })
