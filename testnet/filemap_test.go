@@ -13,6 +13,7 @@ import (
 // mapped are the folders that say which file is about what, and where they say it.
 var mapped = map[string]string{
 	"node": "DESIGN.md", "cmd/ridgeway": "DESIGN.md", "federation/exchange": "DESIGN.md", "storage/record": "DESIGN.md", "testnet": "DESIGN.md",
+	"federation": "DESIGN.md", "federation/index": "DESIGN.md", "federation/endpoint": "DESIGN.md", "node/ingest": "DESIGN.md",
 	"node/web": "doc.go", "consensus": "doc.go",
 }
 
