@@ -28,6 +28,16 @@
 // only after. Within its exceptions an objection says nothing, and a consent refuses. What is not known of a document counts
 // against the requester: an objection that may cover covers. Staff of the custodian are concerned only where their trust is named.
 //
+// # Files
+//
+//   - request.go, decide.go, outcome.go, precedence.go, errors.go: what is asked and known, the decision and its reasons.
+//   - agreement.go, compile.go, settle.go, overruled.go, mentions.go, entities.go, schema.go, default.go: Cedar text, checked and evaluated.
+//   - form.go, formread.go, formvalue.go, block.go, blocktable.go, blockrules.go, blockcompile.go, starter.go: agreements of building blocks.
+//   - lint.go, check.go, checkrules.go, checksets.go, checkdomain.go, checkworld.go: what is wrong with an agreement before it is signed.
+//   - directive.go, directiveparse.go, directiveconflict.go, directivewords.go, directivenames.go: what patients say, read and in words.
+//   - roles.go, labels.go, relationship.go: words that documents and users come with.
+//   - sight.go, who.go, simulate.go, simulategroup.go, simulatematrix.go, relabel.go: many decisions at once, for lists and for what would be.
+//
 // # Limits
 //
 // Agreement text is at most 192 KiB and 2,000 rules; a rule is at most 16 KiB, nested at most 32 deep.

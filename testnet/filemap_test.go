@@ -14,6 +14,7 @@ import (
 var mapped = map[string]string{
 	"node": "DESIGN.md", "cmd/ridgeway": "DESIGN.md", "federation/exchange": "DESIGN.md", "storage/record": "DESIGN.md", "testnet": "DESIGN.md",
 	"federation": "DESIGN.md", "federation/index": "DESIGN.md", "federation/endpoint": "DESIGN.md", "node/ingest": "DESIGN.md",
+	"storage": "DESIGN.md", "storage/blob": "DESIGN.md", "policy": "doc.go",
 	"node/web": "doc.go", "consensus": "doc.go",
 }
 
