@@ -259,11 +259,11 @@ func TestGuardJudges(t *testing.T) {
 		{"the same after a silence", testID(3), ae(testID(3), 4, 10), func(g *guard, r *fakeRaft) {
 			g.started, r.contact, r.leader = time.Now().Add(-time.Hour), time.Now().Add(-2*g.patience), ""
 		}, fine, false},
-		{"term too far ahead", two, ae(two, 3+maxTermJump+1, 10), nil, refusedTerm, false},
-		{"term as far as may be", two, ae(two, 3+maxTermJump, 10), nil, fine, false},
+		{"term too far ahead", two, ae(two, 3+1_001, 10), nil, refusedTerm, false},
+		{"term as far as may be", two, ae(two, 3+1_000, 10), nil, fine, false},
 		{"vote for an observer", testID(3), vote(testID(3), 4), nil, refusedNotVoter, false},
 		{"vote for a member", testID(4), vote(testID(4), 4), nil, refusedNotVoter, false},
-		{"vote far ahead", two, vote(two, 3+maxTermJump+1), nil, refusedTerm, false},
+		{"vote far ahead", two, vote(two, 3+1_001), nil, refusedTerm, false},
 		{"vote without a configuration", two, vote(two, 4), func(g *guard, _ *fakeRaft) {
 			g.latest = func() raft.Configuration { return raft.Configuration{} }
 		}, refusedNotVoter, false},
