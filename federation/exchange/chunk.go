@@ -22,12 +22,13 @@ func (r *release) chunk(ctx context.Context, dst []byte, p piece) ([]byte, error
 		data, err = opener.AppendOpened(ctx, dst, p.digest)
 	} else {
 		data, err = r.custodian.cfg.Chunks.Chunk(ctx, p.digest)
+		data = append(dst, data...)
 	}
 	if err != nil {
 		return nil, trouble(fmt.Sprintf("chunk %d of part %d", p.index+1, p.part+1), err)
 	}
-	if len(data) != p.size {
-		return nil, refuse(policy.Integrity, fmt.Errorf("chunk %d of part %d has %d bytes, want %d", p.index+1, p.part+1, len(data), p.size))
+	if n := len(data) - len(dst); n != p.size {
+		return nil, refuse(policy.Integrity, fmt.Errorf("chunk %d of part %d has %d bytes, want %d", p.index+1, p.part+1, n, p.size))
 	}
 	return data, nil
 }
@@ -39,17 +40,17 @@ func (s *stream) takeChunk(ctx context.Context, p piece) loaded {
 	if !ok {
 		buf = new([]byte)
 	}
-	if cap(*buf) < p.size {
-		*buf = make([]byte, 0, federation.ChunkSize)
+	if cap(*buf) == 0 {
+		*buf = make([]byte, headroom, headroom+federation.ChunkSize)
 	}
 	l.buf = buf
-	l.data, l.err = s.chunk(ctx, (*buf)[:0], p)
-	s.custodian.hold(len(l.data))
+	l.frame, l.err = s.chunk(ctx, *buf, p)
+	s.custodian.hold(l.size())
 	return l
 }
 
 // done gives the buffer of a chunk back: nobody looks at the bytes any more.
 func (s *stream) done(l loaded) {
-	s.custodian.hold(-len(l.data))
+	s.custodian.hold(-l.size())
 	s.custodian.chunks.Put(l.buf)
 }

@@ -96,7 +96,7 @@ type CustodianLimits struct {
 	Streams        int           // releases at once: 512
 	PeerStreams    int           // releases at once to one node: 64
 	RequestTimeout time.Duration // for a request to arrive: 5 s
-	SliceTimeout   time.Duration // for a slice, 32 to 128 KiB, to be taken by the requester: 10 s
+	SliceTimeout   time.Duration // for a slice, 32 to 272 KiB, to be taken by the requester: 10 s
 	IdleTimeout    time.Duration // for the requester to ask for more, or to send its receipt: 30 s
 	RenewTimeout   time.Duration // that a request waits for a lease that has lapsed: 2 s
 	RefusalRate    float64       // refusals a second to one node, above which it is turned away unheard: 10

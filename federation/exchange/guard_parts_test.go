@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,6 +141,22 @@ func TestWriteThatBeganInTimeDoesNotLeaveAfterTheLease(t *testing.T) {
 			t.Errorf("%d bytes left after the lease had lapsed, %d before", more, lapsed)
 		}
 	})
+}
+
+// broken is a connection that takes a little, and then no more.
+type broken struct{ net.Conn }
+
+func (broken) SetWriteDeadline(time.Time) error { return nil }
+func (broken) Write([]byte) (int, error)        { return 10, net.ErrClosed }
+
+// What was taken of a piece that was cut counts: it may have reached the requester.
+func TestWhatWasTakenOfACutPieceCounts(t *testing.T) {
+	w := newWorld(t)
+	s := &stream{release: guarded(t, w, nil).release, conn: broken{}}
+	taken := 0
+	if err := s.write(t.Context(), make([]byte, 1000), func(n int) { taken += n }); !errors.Is(err, net.ErrClosed) || taken != 10 {
+		t.Errorf("%d bytes were taken, %v", taken, err)
+	}
 }
 
 // hurried is a clock on which a minute passes before the n-th reading.

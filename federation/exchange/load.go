@@ -13,10 +13,13 @@ type ask struct{ first, count int }
 // loaded is a chunk that was read.
 type loaded struct {
 	piece piece
-	data  []byte
-	buf   *[]byte // that data may lie in
+	frame []byte  // headroom, and behind it the bytes; nil with err
+	buf   *[]byte // that frame lies in
 	err   error
 }
+
+// size returns how many bytes the chunk has.
+func (l *loaded) size() int { return max(len(l.frame)-headroom, 0) }
 
 // listen reads what the requester asks for, until it has sent its receipt or is gone.
 func (s *stream) listen() {

@@ -10,15 +10,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 )
 
 const (
 	// sliceSize is how much is handed to the stream between two looks at the guard. Each makes the transport wait. So behind
 	// quickRow slices in a row that were each taken within quickSlice, which no window takes in before the path has proven to be
-	// fast, the next may be largeSlice: by time the looks are as close together as on a slow stream.
+	// fast, the next may be largeSlice, a chunk with all that goes before it: by time the looks are as close together as on a slow
+	// stream.
 	sliceSize  = 32 << 10
-	largeSlice = 128 << 10
+	largeSlice = headroom + federation.ChunkSize
+	// headroom is what a chunk has before it in its buffer, so that it is sent in one piece with its headers, and the first with
+	// the grant.
+	headroom   = sliceSize/2 + frameHeader + pathSize + frameHeader + chunkHeader
 	quickSlice = 20 * time.Millisecond
 	quickRow   = 32
 	// pathEvery is after how many chunks the requester is told of the path.
@@ -44,8 +49,7 @@ type stream struct {
 	asks    chan ask      // closed when no more will come
 	receipt chan []byte   // has the receipt when asks is closed, if one came
 	sent    atomic.Int64
-	head    []byte // buffer of the first slice of each chunk
-	quick   int    // how many slices in a row were taken within quickSlice
+	quick   int // how many slices in a row were taken within quickSlice
 	chunks  int
 	failed  error // of reading from the peer; set before asks is closed
 }
@@ -169,23 +173,20 @@ func (s *stream) sendChunk(ctx context.Context, l loaded) error {
 	if l.err != nil {
 		return errors.Join(l.err, s.open(ctx))
 	}
-	if s.head == nil {
-		s.head = make([]byte, 0, sliceSize+frameHeader+pathSize+frameHeader+chunkHeader)
-	}
-	b := append(s.head[:0], s.take()...)
-	room := sliceSize - len(b)
+	head := s.take()
 	if s.chunks++; s.chunks%pathEvery == 0 {
 		if p, ok := s.custodian.cfg.Path(s.conn); ok {
-			b = p.append(appendFrame(b, framePath, pathSize))
+			head = p.append(appendFrame(head, framePath, pathSize))
 		}
 	}
-	b = appendChunkHeader(b, l.piece, len(l.data))
-	head := min(len(l.data), room)
-	if err := s.slice(ctx, append(b, l.data[:head]...)); err != nil {
-		return err
-	}
-	s.count(head)
-	return s.write(ctx, l.data[head:], s.count)
+	head = appendChunkHeader(head, l.piece, l.size())
+	b := l.frame[headroom-len(head):]
+	left := copy(b, head)
+	return s.write(ctx, b, func(n int) {
+		of := min(left, n)
+		left -= of
+		s.count(n - of)
+	})
 }
 
 func (s *stream) count(n int) {
@@ -193,52 +194,54 @@ func (s *stream) count(n int) {
 	s.custodian.metrics.bytes.Add(float64(n))
 }
 
-// write sends b slice by slice; done hears of each.
+// write sends b slice by slice; done hears of each how much of it was taken.
 func (s *stream) write(ctx context.Context, b []byte, done func(int)) error {
 	for len(b) > 0 {
 		n := min(len(b), sliceSize)
 		if s.quick >= quickRow {
 			n = min(len(b), largeSlice)
 		}
-		if err := s.slice(ctx, b[:n]); err != nil {
+		sent, err := s.slice(ctx, b[:n])
+		done(sent)
+		if err != nil {
 			return err
 		}
-		done(n)
 		b = b[n:]
 	}
 	return nil
 }
 
 // slice sends b if the guard lets it. When the guard's word runs out while a slow requester takes the bytes, the rest goes
-// only on a newer word: that of a lease which was renewed meanwhile, or of a decision made anew.
-func (s *stream) slice(ctx context.Context, b []byte) error {
+// only on a newer word: that of a lease which was renewed meanwhile, or of a decision made anew. It returns how much the transport took.
+func (s *stream) slice(ctx context.Context, b []byte) (sent int, err error) {
 	began := time.Now()
 	for rest := b; len(rest) > 0; {
 		left, refusal := s.guard.check(ctx)
 		if refusal != nil {
-			return refusal
+			return sent, refusal
 		}
 		patience := time.Until(began.Add(s.custodian.limits.SliceTimeout))
 		if err := s.conn.SetWriteDeadline(time.Now().Add(min(patience, left))); err != nil {
-			return fmt.Errorf("deadline of a slice: %w", err)
+			return sent, fmt.Errorf("deadline of a slice: %w", err)
 		}
 		n, err := s.conn.Write(rest)
+		sent += n
 		if err == nil {
 			break
 		}
 		if left >= patience || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("send: %w", err)
+			return sent, fmt.Errorf("send: %w", err)
 		}
 		if left <= 0 {
-			return s.guard.fail(refuse(policy.StalePolicy, err))
+			return sent, s.guard.fail(refuse(policy.StalePolicy, err))
 		}
 		rest = rest[n:]
 	}
 	if len(b) < sliceSize {
-		return nil // the transport may only have kept it
+		return sent, nil // the transport may only have kept it
 	}
 	if s.quick++; time.Since(began) >= quickSlice {
 		s.quick = 0
 	}
-	return nil
+	return sent, nil
 }
