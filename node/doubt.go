@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,12 +65,22 @@ func (n *Node) doubtNow() *doubt {
 	return n.doubted
 }
 
-// addDoubt stops releases, at once and for later runs too.
+// addDoubt stops releases, at once and for later runs too. What was found before is not said twice.
 func (n *Node) addDoubt(ctx context.Context, why string) error {
+	return n.doubtUnless(ctx, why, func() bool { return n.doubted != nil && slices.Contains(n.doubted.Why, why) })
+}
+
+// doubtUnless stops releases unless known, which is asked and may mark what is found under doubtMu: whoever sees the mark sees
+// that releases are stopped.
+func (n *Node) doubtUnless(ctx context.Context, why string, known func() bool) error {
 	n.doubtMu.Lock()
+	if known() {
+		n.doubtMu.Unlock()
+		return nil
+	}
 	d := doubt{Since: time.Now().UTC()}
 	if n.doubted != nil {
-		d = doubt{Why: append([]string(nil), n.doubted.Why...), Since: n.doubted.Since}
+		d = doubt{Why: slices.Clone(n.doubted.Why), Since: n.doubted.Since}
 	}
 	d.Why = append(d.Why, why)
 	n.doubted = &d
@@ -90,14 +101,12 @@ func (n *Node) addDoubt(ctx context.Context, why string) error {
 
 // foundBehind is told that the region has heard more of this trust than this node has said.
 func (n *Node) foundBehind(ctx context.Context, said, heard uint64) error {
-	n.doubtMu.Lock()
-	known := n.behind
-	n.behind = true
-	n.doubtMu.Unlock()
-	if known {
-		return nil
-	}
-	return n.addDoubt(ctx, fmt.Sprintf("the region has heard %d statements of this trust, and this folder knows of %d", heard, said))
+	why := fmt.Sprintf("the region has heard %d statements of this trust, and this folder knows of %d", heard, said)
+	return n.doubtUnless(ctx, why, func() bool {
+		known := n.behind
+		n.behind = true
+		return known
+	})
 }
 
 // checkFolder compares this node's own folder with what a copy of the agreed state knows of it, and stops releases where they
@@ -128,14 +137,20 @@ func (n *Node) checkFolder(ctx context.Context, r index.Reader) error {
 	if err != nil {
 		return err
 	}
-	n.doubtMu.Lock()
-	again := at == n.checked // by another release meanwhile
-	n.checked = at
-	n.doubtMu.Unlock()
-	if why == "" || again {
-		return nil
+	return n.doubtUnless(ctx, why, func() bool {
+		known := why == "" || at == n.checked // found by another release meanwhile
+		n.checked = at
+		return known
+	})
+}
+
+// compareFolder is checkFolder on a copy of the agreed state that is as fresh as c says. What keeps it from comparing is logged: who
+// asks is told what is known.
+func (n *Node) compareFolder(ctx context.Context, c consensus.Consistency) {
+	err := n.replica.View(ctx, c, func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
+	if err != nil && ctx.Err() == nil {
+		n.logger.Warn("this folder cannot be compared with what the region knows of it", slog.Any("error", err))
 	}
-	return n.addDoubt(ctx, why)
 }
 
 // compareAudit says how the audit log differs from a checkpoint of it; empty when it does not. The last entry's proof of

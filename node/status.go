@@ -21,6 +21,7 @@ func (n *Node) Status(ctx context.Context, _ *admin.StatusRequest) (*admin.Statu
 	if _, err := n.space.Check(); err != nil { // what was measured last is told then
 		n.logger.ErrorContext(ctx, "free space is not known", slog.Any("error", err))
 	}
+	n.compareFolder(ctx, consensus.Local())
 	st := n.replica.Status()
 	roster := n.ledger.Roster()
 	reply := &admin.StatusReply{

@@ -31,7 +31,7 @@ func (s *speaker) wait(ctx context.Context, id record.EntryID) (outcome, error) 
 func (s *speaker) waitLong(ctx context.Context, id record.EntryID) (outcome, error) {
 	for {
 		o, err := s.wait(ctx, id)
-		if admin.CodeOf(err) != admin.CodeNoQuorum {
+		if admin.CodeOf(err) != admin.CodeNoQuorum || ctx.Err() != nil {
 			return o, err
 		}
 	}

@@ -31,6 +31,11 @@ func (n *Node) VerifyAudit(ctx context.Context, q *admin.VerifyAuditRequest) (*a
 	if err := n.admitReader(ctx, evidenceReader(q.GetAsker()), federation.Subject{}, "", how); err != nil {
 		return nil, err
 	}
+	// What the region has agreed on now stops releases where the log is not of it; what one trust says does not.
+	asking, cancel := context.WithTimeout(ctx, sayTimeout/2)
+	n.compareFolder(asking, consensus.Linearizable())
+	cancel()
+	n.compareFolder(ctx, consensus.Local())
 	own, err := n.witnessedHere(ctx, n.ID())
 	if err != nil {
 		return nil, err

@@ -71,6 +71,10 @@ func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 			n := reopen(t, first.options)
 			defer stop(t, n)
 			noteSome(t, n, c.more)
+			// Whoever asks first is told, before anything else has compared the two.
+			if _, yes := stopped(t, n); !yes {
+				t.Error("status does not say that releases are stopped")
+			}
 			r := verified(t, n)
 			text := strings.Join(r.GetFindings(), "\n")
 			for _, want := range c.want {

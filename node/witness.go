@@ -58,13 +58,11 @@ func (n *Node) haveWitnessed(ctx context.Context, w *witnessing) {
 	if !n.ledger.Roster().Active(n.ID()) {
 		return
 	}
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
-	if err != nil && ctx.Err() == nil {
-		n.logger.Warn("this folder cannot be compared with what the region knows of it", slog.Any("error", err))
-	}
+	n.compareFolder(ctx, consensus.Local())
 	if w.ended || n.doubtNow() != nil || n.unwitnessed() {
 		return // the region would refuse whatever does not go on from its last checkpoint
 	}
+	var err error
 	if !w.free {
 		if w.free, err = n.speaker.free(ctx, federation.KindCheckpoint); err == nil && !w.free {
 			return
@@ -107,11 +105,7 @@ func (n *Node) witnessedTo(ctx context.Context, size uint64) (c index.Checkpoint
 
 // checkpoint has the region agree on the audit log as it is, if it is time to. It waits as long as that takes.
 func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
-	var old index.Checkpoint
-	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) (err error) {
-		old, _, err = index.CheckpointOf(r, n.ID())
-		return err
-	})
+	old, err := n.checkpointOf(ctx, n.ID())
 	if err != nil {
 		return err
 	}
@@ -121,6 +115,17 @@ func (n *Node) checkpoint(ctx context.Context, last *time.Time) error {
 	}
 	if size == old.Size || size < old.Size+checkpointEntries && time.Since(*last) < checkpointEvery {
 		return nil
+	}
+	// This copy may have gone back to what was on the disk at a power cut. A proof from an older checkpoint of it would be refused
+	// like one of another history.
+	if err := n.replica.View(ctx, consensus.Linearizable(), func(r consensus.Reader) error {
+		c, _, err := index.CheckpointOf(r, n.ID())
+		if err == nil && c.Index != old.Index {
+			err = fmt.Errorf("the region has agreed on one of %d entries meanwhile", c.Size)
+		}
+		return err
+	}); err != nil {
+		return fmt.Errorf("ask for the last checkpoint: %w", err)
 	}
 	c, err := n.audit.Checkpoint(ctx, n.ID(), old.Size)
 	if err != nil {

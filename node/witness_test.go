@@ -1,8 +1,10 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,5 +35,58 @@ func TestCheckpointThatTheRegionRefusesStopsReleases(t *testing.T) {
 	}
 	if warning, yes := stopped(t, n); !yes || !strings.Contains(warning, "the region refused a checkpoint of the audit log") {
 		t.Errorf("releases are stopped: %v %s", yes, warning)
+	}
+}
+
+// The region has agreed on a checkpoint that this node's copy does not have yet, as after a power cut. The next one would be proven
+// against an older one, which looks like a log that was rewritten.
+func TestCheckpointWaitsForTheOneBeforeIt(t *testing.T) {
+	t.Parallel()
+	first := settledNode(t, nil)
+	var behind sync.Mutex
+	second := joinNode(t, first, "RAS", func(o *Options) {
+		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, &behind} }
+	})
+	noteSome(t, second, 1)
+	witnessed(t, second, 1)
+	behind.Lock()
+	held := true
+	defer func() {
+		if held {
+			behind.Unlock()
+		}
+	}()
+	noteSome(t, second, 1)
+	size := second.audit.Size()
+	asked := make(chan error, 1)
+	go func() {
+		_, err := second.witnessedTo(t.Context(), size)
+		asked <- err
+	}()
+	eventually(t, "the region to agree on it", func() bool {
+		c, err := first.checkpointOf(t.Context(), second.ID())
+		return err == nil && c.Size >= size
+	})
+	if c, err := second.checkpointOf(t.Context(), second.ID()); err != nil || c.Size >= size {
+		t.Fatalf("its own copy has %d entries, %v", c.Size, err)
+	}
+	noteSome(t, second, 1)
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := second.checkpoint(soon, new(time.Time)); err == nil {
+		t.Error("a checkpoint was agreed on by a copy that does not move")
+	}
+	if pending, err := second.records.Pending(t.Context(), 10); err != nil || len(pending) != 0 {
+		t.Errorf("%d wait to be told behind the one that the region has agreed on, %v", len(pending), err)
+	}
+	behind.Unlock()
+	held = false
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	witnessed(t, second, second.audit.Size())
+	eventually(t, "an empty outbox", func() bool { return outbox(t, second).Outbox == 0 })
+	if warning, yes := stopped(t, second); yes {
+		t.Errorf("stopped without a reason: %s", warning)
 	}
 }
