@@ -65,7 +65,7 @@ func mergeRuns(newer, older *memRun) []entry {
 	return append(append(out, a...), b...)
 }
 
-// fanIn is how many runs, or tables, of about one size are merged into one.
+// fanIn is how many runs of about one size are merged into one.
 const fanIn = 4
 
 // pushRun puts a run on top of others, newest first, and merges runs of about one size, so that there are few of them and no

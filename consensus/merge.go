@@ -3,6 +3,7 @@ package consensus
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // cursor walks over rows in ascending order of keys.
@@ -194,3 +195,15 @@ func (m *merged) next() bool {
 func (m *merged) row() (key, value []byte, deleted bool) { return m.cursors[m.at].row() }
 
 func (m *merged) err() error { return m.fault }
+
+// nested merges cursors by fours, so that a row of many is compared with few.
+func nested(cursors []cursor) []cursor {
+	for len(cursors) > fanIn {
+		var out []cursor
+		for some := range slices.Chunk(cursors, fanIn) {
+			out = append(out, merge(some))
+		}
+		cursors = out
+	}
+	return cursors
+}

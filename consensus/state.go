@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // position is a place in the log.
@@ -30,6 +31,7 @@ type stateDB struct {
 	sealer   Sealer
 	log      *slog.Logger
 	disk     syncer
+	free     func(dir string) (uint64, error)
 	scheme   scanScheme
 	schema   uint64 // scheme.id()
 	id       [16]byte
@@ -44,12 +46,17 @@ type stateDB struct {
 	moved    *sync.Cond // the version, the fault or closing changed
 	now      version
 	manifest manifest
-	journals []*journal // open ones, oldest first; the last one is current
-	bulk     bool       // no journal: sync writes tables
-	fault    error      // writing failed for good
+	journals []*journal  // open ones, oldest first; the last one is current
+	busy     bool        // rows come, and have filled what memory holds not long ago
+	idle     *time.Timer // ends that
+	cramped  bool        // the disk has no room for the next merge
+	later    *time.Timer // ends that
+	bulk     bool        // no journal: sync writes tables
+	fault    error       // writing failed for good
 	closing  bool
 
 	shown   atomic.Pointer[version] // now, as readers see it: they wait for no lock, which may be held while something is synced
+	merging atomic.Bool             // tables are being merged, or looked at for that
 	keepers sync.WaitGroup
 	refs    holds
 	remove  bool
@@ -132,6 +139,11 @@ func (s *stateDB) shut(discard bool) error {
 	}
 	s.mu.Lock()
 	s.closing = true
+	for _, t := range []*time.Timer{s.idle, s.later} {
+		if t != nil {
+			t.Stop()
+		}
+	}
 	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.keepers.Wait()
@@ -279,6 +291,7 @@ func (s *stateDB) freeze() error {
 		s.journals, s.current = append(s.journals, j), j
 	}
 	g := &generation{runs: s.now.active, bytes: s.room.used, at: s.now.at, members: s.now.members, journal: s.current.number}
+	s.work()
 	s.now.active = nil
 	s.now.frozen = append([]*generation{g}, s.now.frozen...)
 	s.now.layer()

@@ -16,7 +16,7 @@ import (
 func openState(dir string, c Config) (*stateDB, error) {
 	s := &stateDB{
 		dir: dir, size: c.Storage, sealer: c.Sealer, log: c.Logger, disk: c.Sync, scheme: newScanScheme(c.Machine),
-		cache: newPageCache(c.Storage.BlockCache), closed: make(chan struct{}),
+		cache: newPageCache(c.Storage.BlockCache), free: freeOf, closed: make(chan struct{}),
 	}
 	s.refs.n.Store(1)
 	s.schema = s.scheme.id()
@@ -24,6 +24,7 @@ func openState(dir string, c Config) (*stateDB, error) {
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open state %s: %w", dir, errors.Join(err, s.closeFiles()))
 	}
+	s.merging.Store(true)
 	s.keepers.Add(2)
 	go s.flusher()
 	go s.compactor()

@@ -69,6 +69,8 @@ type Status struct {
 	Voters, Observers []ID
 	// LastContact is when the leader was last heard of; zero on the leader.
 	LastContact time.Time
+	// Merging says that tables of the state are being merged. Reading takes longer until that has ended.
+	Merging bool
 	// Forgotten says that the replica gave up its vote, see Forget.
 	Forgotten bool
 	// Refused counts what the guard dropped, by reason.
@@ -82,6 +84,10 @@ func (r *Replica) Status() Status {
 	if node == nil {
 		s.State = Joining
 		return s
+	}
+	if state, err := r.machine.current(); err == nil {
+		s.Merging = state.merging.Load()
+		state.release()
 	}
 	s.Forgotten = r.mark.get().forgotten
 	s.Refused = r.guard.counters()

@@ -26,12 +26,18 @@ type tableWriter struct {
 	prefix []byte  // the beginning of a key that went into the filter last
 	packer *packer // nil: pages are not packed
 	sealed []byte
+	dirty  int    // bytes of pages that were not synced
 	count  uint64 // pages
 	index  []byte
 	filter filter
+	noted  []uint64 // that go into the filter next
 }
 
 const tableBuffer = 1 << 20
+
+// dirtyMost is how much of a table is written before it is synced. The sync of a gigabyte at the end would hold up the log's, which
+// a region waits for.
+const dirtyMost = 16 << 20
 
 // newTableWriter begins a table for at most so many hashes.
 func newTableWriter(dir string, number uint64, hashes int, seed uint64, sealer Sealer, scheme scanScheme) (*tableWriter, error) {
@@ -67,9 +73,13 @@ func (w *tableWriter) add(key, value []byte, deleted bool) error {
 	return nil
 }
 
+// note puts a hash into the filter, before the table is finished.
 func (w *tableWriter) note(hash uint64) {
-	w.filter.add(hash)
 	w.info.hashes++
+	if w.noted = append(w.noted, hash); len(w.noted) == filterLot {
+		w.filter.addAll(w.noted)
+		w.noted = w.noted[:0]
+	}
 }
 
 // separate returns the beginning of key that is above before.
@@ -98,6 +108,17 @@ func (w *tableWriter) endPage() error {
 	w.info.pages += int64(len(w.sealed))
 	w.count++
 	w.page.reset()
+	if w.dirty += len(w.sealed); w.dirty < dirtyMost {
+		return nil
+	}
+	w.dirty = 0
+	err := w.out.Flush()
+	if err == nil {
+		err = w.disk.file(w.file)
+	}
+	if err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
 	return nil
 }
 
@@ -108,6 +129,7 @@ func (w *tableWriter) finish() (tableInfo, error) {
 			return tableInfo{}, err
 		}
 	}
+	w.filter.addAll(w.noted)
 	index := w.sealer.Seal(nil, tableAAD(w.info.id, partIndex), w.index)
 	bloom := w.sealer.Seal(nil, tableAAD(w.info.id, partFilter), w.filter.encode())
 	w.info.index, w.info.bloom = int64(len(index)), int64(len(bloom))

@@ -14,16 +14,14 @@ import (
 )
 
 const (
-	opLocate       = "locate 40 documents of a patient, 16 clients"
-	opLocateHalf   = "locate at half that load, 99 of 100 calls"
-	opLocateDue    = "the same, from when each was due to when it was answered"
-	opLocateMay    = "the same, filtered by policy"
-	opLocateNoted  = "the same, filtered, and the search audited and synced first"
-	opLocateMany   = "locate 100 documents of a patient, filtered by policy, audited and synced, one client"
-	opLocateGrowth = "cost of growth: locate, ten times the pointers"
-	opPublishing   = "cost of growth: register, last tenth against the first"
-	locators       = 16
-	manyDocuments  = 100
+	opLocate      = "locate 40 documents of a patient, 16 clients"
+	opLocateHalf  = "locate at half that load, 99 of 100 calls"
+	opLocateDue   = "the same, from when each was due to when it was answered"
+	opLocateMay   = "the same, filtered by policy"
+	opLocateNoted = "the same, filtered, and the search audited and synced first"
+	opLocateMany  = "locate 100 documents of a patient, filtered by policy, audited and synced, one client"
+	locators      = 16
+	manyDocuments = 100
 )
 
 // searcher is a running node and the patients in its index.
@@ -49,7 +47,9 @@ func (p *prepared) searcher(ctx context.Context) (*searcher, error) {
 		s.subjects = append(s.subjects, in.subject(i))
 		s.numbers = append(s.numbers, number(i))
 	}
-	err = in.enrich(ctx, p, manyDocuments)
+	if err = in.enrich(ctx, p, manyDocuments); err == nil {
+		err = in.merged(ctx)
+	}
 	if err := errors.Join(err, in.close()); err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (e *env) measure(fn func(ctx context.Context, client, call int) error) samp
 }
 
 func benchLocate(ctx context.Context, e *env) ([]row, error) {
-	small, large, err := e.prepare(ctx)
+	_, large, err := e.prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,9 +167,7 @@ func benchLocate(ctx context.Context, e *env) ([]row, error) {
 	if err != nil {
 		return rows, err
 	}
-	rows = append(rows, many)
-	growth, err := e.growth(ctx, small, s)
-	return append(rows, append(growth, e.publishing(small, large))...), err
+	return append(rows, many), nil
 }
 
 // manyDocuments measures a single user's search for a patient with many documents.
@@ -190,27 +188,6 @@ func (s *searcher) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	_ = s.node.Close(ctx) // only read from
-}
-
-// growth compares locate with that in an index of a tenth of the size.
-func (e *env) growth(ctx context.Context, small *prepared, large *searcher) ([]row, error) {
-	s, err := small.searcher(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	mine, base, err := e.alternate(ctx, e.measure(large.plain), e.measure(s.plain))
-	if err != nil {
-		return nil, err
-	}
-	r := row{Operation: opLocateGrowth, Unit: "/s"}.compared(mine, base, thousands(int64(small.pointers))+" pointers", false)
-	return []row{r.judged("within 1.5 x", r.Ratio >= 1/1.5)}, nil
-}
-
-// publishing compares how fast the pointers came in at the beginning and at the end, in a region of one voter.
-func (e *env) publishing(small, large *prepared) row {
-	r := row{Operation: opPublishing, Unit: "/s"}.compared(series{large.last}, series{small.first}, "an empty index", false)
-	return r.judged("within 1.5 x", r.Ratio >= 1/1.5).noted("one voter, %s pointers, one measurement", thousands(int64(large.pointers)))
 }
 
 var errNoFigure = errors.New("the peer printed no figure")

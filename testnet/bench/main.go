@@ -140,6 +140,8 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{name: "register", run: benchRegister},
 		{name: "single", run: benchSingle},
+		{name: "grow", run: benchGrow, extra: true},
+		{name: "grown", run: benchGrown, extra: true},
 		{name: "locate", run: benchLocate},
 		{name: "bulk", run: benchBulk},
 		{name: "first", run: benchFirst},

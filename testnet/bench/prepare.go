@@ -89,7 +89,9 @@ func trialSettings() node.Settings {
 
 // open starts the node itself.
 func (p *prepared) open(ctx context.Context) (*node.Node, error) {
-	return node.Open(ctx, node.Options{Data: p.data, Settings: trialSettings(), NoAdmin: true})
+	settings := trialSettings()
+	settings.Watch = tireless()
+	return node.Open(ctx, node.Options{Data: p.data, Settings: settings, NoAdmin: true})
 }
 
 // number returns the NHS number of the i-th patient, of the range that is never issued.
@@ -155,6 +157,18 @@ func (in *inside) lead(ctx context.Context) error {
 	return testnet.WaitFor(ctx, "the node to lead", func(context.Context) error {
 		if in.Status().State != consensus.Leader {
 			return errors.New("it does not")
+		}
+		return nil
+	})
+}
+
+// merged waits until the tables are what they are in service, when nothing has been taken in for a while.
+func (in *inside) merged(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	return testnet.WaitFor(ctx, "tables to be merged", func(context.Context) error {
+		if in.Status().Merging {
+			return errors.New("they are not")
 		}
 		return nil
 	})

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+)
+
+const (
+	opRegisterGrowth = "cost of growth: register, 3 voters, %s pointers"
+	opLocateGrowth   = "cost of growth: locate, %s pointers"
+	opReleaseGrowth  = "cost of growth: release, first byte of 100 KB, %s pointers"
+)
+
+// grown are the sizes that are compared: a hundred thousand pointers, a million and, with -full, ten million.
+func (e *env) grown() []int {
+	var sizes []int
+	for n := e.few(100_000, 2_000); n <= e.pointers(); n *= 10 {
+		sizes = append(sizes, n)
+	}
+	return sizes
+}
+
+// benchGrown locates and releases with an index of each size.
+func benchGrown(ctx context.Context, e *env) ([]row, error) {
+	small, large, err := e.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	indexes := []*prepared{small, large}
+	if e.full {
+		least, err := e.prepareOne(ctx, nil, e.grown()[0])
+		if err != nil {
+			return nil, err
+		}
+		indexes = append([]*prepared{least}, indexes...)
+	}
+	return e.growUse(ctx, indexes)
+}
+
+// compareSizes makes a row of each size, judged against the smallest.
+func compareSizes(operation, unit string, sizes []int, seen []series, smaller bool) []row {
+	var rows []row
+	for i, s := range seen {
+		r := row{Operation: fmt.Sprintf(operation, thousands(int64(sizes[i]))), Unit: unit}
+		if i == 0 {
+			rows = append(rows, r.compared(s, nil, "", smaller))
+			continue
+		}
+		r = r.compared(s, seen[0], thousands(int64(sizes[0]))+" pointers", smaller)
+		rows = append(rows, r.judged("within 1.5 x", r.Ratio >= 1/1.5))
+	}
+	return rows
+}
+
+// growing is a region of three voters that takes in more and more.
+type growing struct {
+	*rig
+	there int
+}
+
+// add publishes n pointers and returns how many a second.
+func (g *growing) add(ctx context.Context, n int) (float64, error) {
+	each := max(n/speakers, 1)
+	work := make([][]federation.Pointer, speakers)
+	for i, t := range g.trusts {
+		work[i] = pointersOf(t.id, g.there+i*each, each, 1<<20)
+	}
+	g.there += speakers * each
+	began := time.Now()
+	err := g.publish(ctx, work, batchSize)
+	return float64(speakers*each) / time.Since(began).Seconds(), err
+}
+
+// reach has it take in what is missing of size.
+func (g *growing) reach(ctx context.Context, size, slice int) error {
+	for g.there < size {
+		if _, err := g.add(ctx, min(slice, size-g.there)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// benchGrow has three voters register from nothing to the largest size, and compares on the way with three that were just founded.
+func benchGrow(ctx context.Context, e *env) ([]row, error) {
+	r, clean, err := e.group(ctx, speakers, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer clean()
+	large := growing{rig: r}
+	slice, sizes := e.few(192_000, 6_400), e.grown()
+	young := func(ctx context.Context) (float64, error) {
+		r, clean, err := e.group(ctx, speakers, 0)
+		if err != nil {
+			return 0, err
+		}
+		defer clean()
+		g := growing{rig: r}
+		if err := g.reach(ctx, sizes[0], slice); err != nil {
+			return 0, err
+		}
+		return g.add(ctx, slice)
+	}
+	var rows []row
+	for _, size := range sizes[1:] {
+		if err := large.reach(ctx, size, slice); err != nil {
+			return rows, err
+		}
+		mine, base, err := e.alternate(ctx, func(ctx context.Context) (float64, error) { return large.add(ctx, slice) }, young)
+		if err != nil {
+			return rows, err
+		}
+		line := row{Operation: fmt.Sprintf(opRegisterGrowth, thousands(int64(size))), Unit: "/s"}.compared(mine, base, thousands(int64(sizes[0]))+" pointers", false)
+		rows = append(rows, line.judged("within 1.5 x", line.Ratio >= 1/1.5))
+	}
+	return rows, nil
+}
+
+// growUse locates and releases with indexes of all sizes, in turns.
+func (e *env) growUse(ctx context.Context, indexes []*prepared) ([]row, error) {
+	var sizes []int
+	var searchers []*searcher
+	for _, p := range indexes {
+		s, err := p.searcher(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer s.close()
+		sizes, searchers = append(sizes, p.pointers), append(searchers, s)
+	}
+	seen := make([]series, len(searchers))
+	for range e.runs {
+		for i, s := range searchers {
+			rate, err := e.measure(s.plain)(ctx)
+			if err != nil {
+				return nil, err
+			}
+			seen[i] = append(seen[i], rate)
+		}
+	}
+	rows := compareSizes(opLocateGrowth, "/s", sizes, seen, false)
+	more, err := e.growRelease(ctx, sizes, searchers)
+	return append(rows, more...), err
+}
+
+// growRelease opens documents that the node itself holds, as its own staff do, with indexes of all sizes, in turns.
+func (e *env) growRelease(ctx context.Context, sizes []int, searchers []*searcher) ([]row, error) {
+	documents := make([][]federation.DocumentID, len(searchers))
+	content := make([]byte, 100_000)
+	for i, s := range searchers {
+		for k := range e.few(300, 10) {
+			fillRandom(content, uint64(k))
+			id, err := keep(ctx, s.node, s.patients+1+k, fmt.Sprintf("%d.pdf", k), int64(len(content)), bytes.NewReader(content))
+			if err != nil {
+				return nil, err
+			}
+			documents[i] = append(documents[i], id)
+		}
+	}
+	seen := make([]series, len(searchers))
+	for range e.runs {
+		for i, s := range searchers {
+			var took series
+			for _, id := range documents[i] {
+				f, err := fetchBy(ctx, s.node, id, io.Discard)
+				if err != nil {
+					return nil, err
+				}
+				took = append(took, milliseconds(f.first))
+			}
+			seen[i] = append(seen[i], took.median())
+		}
+	}
+	return compareSizes(opReleaseGrowth, "ms", sizes, seen, true), nil
+}
