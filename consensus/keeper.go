@@ -165,7 +165,7 @@ func (s *stateDB) compactor() {
 			if first, n = s.ripe(s.now.tables.tables); n > 0 && s.fault == nil {
 				break
 			}
-			s.merging.Store(false)
+			s.merging.Store(s.busy)
 			s.moved.Wait()
 		}
 		if s.closing {
@@ -243,6 +243,7 @@ func (s *stateDB) class(t *table) int {
 // work marks that rows come; s.mu is held.
 func (s *stateDB) work() {
 	s.busy = true
+	s.merging.Store(true)
 	if s.idle != nil {
 		s.idle.Reset(idleAfter)
 		return

@@ -41,7 +41,7 @@ func newMetrics(to prometheus.Registerer, status func() Status) (*metrics, error
 		gauge("applied_index", "Index of the last entry applied.", func(s Status) float64 { return float64(s.Applied) }),
 		gauge("commit_index", "Index of the last entry known to be committed.", func(s Status) float64 { return float64(s.Commit) }),
 		gauge("last_log_index", "Index of the last entry in the log.", func(s Status) float64 { return float64(s.LastLog) }),
-		gauge("merging", "1 while tables of the state are being merged.", func(s Status) float64 {
+		gauge("merging", "1 while tables of the state are being merged, or wait for that.", func(s Status) float64 {
 			if s.Merging {
 				return 1
 			}

@@ -56,7 +56,7 @@ type stateDB struct {
 	closing  bool
 
 	shown   atomic.Pointer[version] // now, as readers see it: they wait for no lock, which may be held while something is synced
-	merging atomic.Bool             // tables are being merged, or looked at for that
+	merging atomic.Bool             // tables are being merged, or will be looked at once nothing comes
 	keepers sync.WaitGroup
 	refs    holds
 	remove  bool

@@ -24,7 +24,9 @@ func openState(dir string, c Config) (*stateDB, error) {
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open state %s: %w", dir, errors.Join(err, s.closeFiles()))
 	}
-	s.merging.Store(true)
+	s.mu.Lock()
+	s.work() // what is opened is read, and caught up with, first
+	s.mu.Unlock()
 	s.keepers.Add(2)
 	go s.flusher()
 	go s.compactor()

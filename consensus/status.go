@@ -69,7 +69,8 @@ type Status struct {
 	Voters, Observers []ID
 	// LastContact is when the leader was last heard of; zero on the leader.
 	LastContact time.Time
-	// Merging says that tables of the state are being merged. Reading takes longer until that has ended.
+	// Merging says that tables of the state are being merged, or will be once no rows have come for a while. Reading may take longer
+	// until that has ended.
 	Merging bool
 	// Forgotten says that the replica gave up its vote, see Forget.
 	Forgotten bool

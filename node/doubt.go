@@ -67,14 +67,14 @@ func (n *Node) doubtNow() *doubt {
 
 // addDoubt stops releases, at once and for later runs too. What was found before is not said twice.
 func (n *Node) addDoubt(ctx context.Context, why string) error {
-	return n.doubtUnless(ctx, why, func() bool { return n.doubted != nil && slices.Contains(n.doubted.Why, why) })
+	return n.doubtUnless(ctx, why, func() bool { return false })
 }
 
-// doubtUnless stops releases unless known, which is asked and may mark what is found under doubtMu: whoever sees the mark sees
-// that releases are stopped.
+// doubtUnless is addDoubt unless known, which is asked and may mark what is found under doubtMu: whoever sees the mark sees that
+// releases are stopped.
 func (n *Node) doubtUnless(ctx context.Context, why string, known func() bool) error {
 	n.doubtMu.Lock()
-	if known() {
+	if known() || n.doubted != nil && slices.Contains(n.doubted.Why, why) {
 		n.doubtMu.Unlock()
 		return nil
 	}
@@ -89,7 +89,13 @@ func (n *Node) doubtUnless(ctx context.Context, why string, known func() bool) e
 	if c := n.custodian.Load(); c != nil {
 		c.RulesChanged()
 	}
-	b, err := json.Marshal(d)
+	n.keepDoubt.Lock()
+	defer n.keepDoubt.Unlock()
+	now := n.doubtNow()
+	if now == nil { // accepted meanwhile
+		return nil
+	}
+	b, err := json.Marshal(now)
 	if err != nil {
 		return err
 	}
@@ -139,13 +145,15 @@ func (n *Node) checkFolder(ctx context.Context, r index.Reader) error {
 	}
 	return n.doubtUnless(ctx, why, func() bool {
 		known := why == "" || at == n.checked // found by another release meanwhile
-		n.checked = at
+		if at.Size >= n.checked.Size {        // the other may have looked at a newer copy
+			n.checked = at
+		}
 		return known
 	})
 }
 
-// compareFolder is checkFolder on a copy of the agreed state that is as fresh as c says. What keeps it from comparing is logged: who
-// asks is told what is known.
+// compareFolder is checkFolder on a copy of the agreed state that is as fresh as c says. What keeps it from comparing is logged, unless
+// ctx has ended: who asks is told what is known.
 func (n *Node) compareFolder(ctx context.Context, c consensus.Consistency) {
 	err := n.replica.View(ctx, c, func(r consensus.Reader) error { return n.checkFolder(ctx, r) })
 	if err != nil && ctx.Err() == nil {
@@ -159,8 +167,8 @@ func (n *Node) compareAudit(at witness) (string, error) {
 	if at.Size == 0 {
 		return "", nil
 	}
-	if size := n.audit.Size(); size < at.Size {
-		return fmt.Sprintf("the audit log has %d entries here, and the region has agreed on one of %d", size, at.Size), nil
+	if n.audit.Size() < at.Size {
+		return fmt.Sprintf("the audit log has fewer entries here than the %d that the region has agreed on", at.Size), nil
 	}
 	proof, err := n.audit.Inclusion(at.Size-1, at.Size)
 	switch {
@@ -234,15 +242,23 @@ func (n *Node) AcceptAudit(ctx context.Context, q *admin.AcceptAuditRequest) (*a
 		}
 		n.speaker.raise(heard)
 	}
+	n.keepDoubt.Lock()
+	defer n.keepDoubt.Unlock()
+	n.doubtMu.Lock()
+	same := n.doubted == d
+	if same {
+		n.doubted, n.behind = nil, false
+		if why != "" {
+			n.accepted = at
+		}
+	}
+	n.doubtMu.Unlock()
+	if !same {
+		return nil, admin.Errorf(admin.CodeUnavailable, "more was found meanwhile, and releases are still stopped: look at 'ridgeway status --data %s' and accept that, or not", admin.Arg(n.options.Data))
+	}
 	if err := n.records.DeleteSetting(ctx, settingDoubt); err != nil {
 		return nil, n.storeProblem(err)
 	}
-	n.doubtMu.Lock()
-	n.doubted, n.behind = nil, false
-	if why != "" {
-		n.accepted = at
-	}
-	n.doubtMu.Unlock()
 	n.logger.Warn("releases go on: the operator has accepted what was found", slog.String("found", d.text()))
 	return &admin.AcceptAuditReply{}, nil
 }

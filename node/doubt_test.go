@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,9 @@ func TestRestoredAuditLogStopsReleasesUntilItIsAccepted(t *testing.T) {
 			kept := reopen(t, first.options)
 			if _, yes := stopped(t, kept); !yes {
 				t.Error("releases go on after a restart")
+			}
+			if why := slices.Sorted(slices.Values(kept.doubtNow().Why)); len(slices.Compact(slices.Clone(why))) != len(why) {
+				t.Errorf("it is said more than once: %q", why)
 			}
 			if _, err := kept.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{}); admin.CodeOf(err) != admin.CodeBadInput {
 				t.Errorf("accepted without a reason: %v", err)

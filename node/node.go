@@ -89,11 +89,12 @@ type Node struct {
 	unreadable atomic.Bool  // something that waits for the region cannot be read
 	resealed   atomic.Int64 // documents that are published anew because settings have changed; negative: the search for them goes on
 
-	doubtMu  sync.Mutex
-	doubted  *doubt  // why releases are stopped
-	behind   bool    // that the region has heard more of this trust is in doubted
-	checked  witness // the last checkpoint that the audit log was compared with
-	accepted witness // that the operator has given up
+	doubtMu   sync.Mutex
+	doubted   *doubt     // why releases are stopped
+	keepDoubt sync.Mutex // held while that is kept; taken before doubtMu
+	behind    bool       // that the region has heard more of this trust is in doubted
+	checked   witness    // the last checkpoint that the audit log was compared with
+	accepted  witness    // that the operator has given up
 
 	suspended suspensions
 	siteList  atomic.Pointer[siteList] // of searches

@@ -131,14 +131,14 @@ type fetched struct {
 
 // fetch has a trust's node fetch a document into w.
 func fetch(ctx context.Context, r *testnet.Region, by federation.TrustID, id federation.DocumentID, w io.Writer) (fetched, error) {
-	return fetchBy(ctx, r.Node(by), id, w)
+	return fetchBy(ctx, r.Node(by), &admin.FetchRequest{Document: string(id)}, w)
 }
 
-func fetchBy(ctx context.Context, n *node.Node, id federation.DocumentID, w io.Writer) (fetched, error) {
+func fetchBy(ctx context.Context, n *node.Node, q *admin.FetchRequest, w io.Writer) (fetched, error) {
 	var f fetched
 	began := time.Now()
 	done := false
-	err := n.Fetch(ctx, &admin.FetchRequest{Document: string(id)}, func(reply *admin.FetchReply) error {
+	err := n.Fetch(ctx, q, func(reply *admin.FetchReply) error {
 		switch step := reply.GetStep().(type) {
 		case *admin.FetchReply_Data:
 			if f.bytes == 0 {
