@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +187,93 @@ func TestStatementsThatThisFolderDoesNotKnowOfStopReleases(t *testing.T) {
 	eventually(t, "an empty outbox", func() bool { return outbox(t, last).Outbox == 0 })
 	if warning, yes := stopped(t, last); yes {
 		t.Errorf("stopped again without a reason: %s", warning)
+	}
+}
+
+// The log is not what the region has agreed on, and many releases ask at the same moment, the first of which finds it. None gets through.
+func TestNoReleaseOvertakesTheOneThatFindsADoubt(t *testing.T) {
+	t.Parallel()
+	first := settledNode(t, nil)
+	stop(t, first)
+	log := filepath.Join(first.options.Data, "audit")
+	copyFolder(t, log, log+"-copy")
+	second := reopen(t, first.options)
+	noteSome(t, second, 1)
+	end := witnessed(t, second, second.audit.Size())
+	stop(t, second)
+	copyFolder(t, log+"-copy", log)
+	n := reopen(t, first.options)
+	for n.audit.Size() < end {
+		noteSome(t, n, 1)
+	}
+	const asking = 8
+	for range 1500 {
+		n.doubtMu.Lock()
+		n.doubted, n.checked = nil, witness{}
+		n.doubtMu.Unlock()
+		var all sync.WaitGroup
+		var released atomic.Int32
+		done := make(chan struct{})
+		contended := make(chan struct{})
+		go func() { // whoever leaves the lock between two steps has to wait for it
+			defer close(contended)
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					n.doubtMu.Lock()
+					runtime.Gosched()
+					n.doubtMu.Unlock()
+				}
+			}
+		}()
+		for range asking {
+			all.Go(func() {
+				err := n.Agreed(t.Context(), consensus.Local(), func(r consensus.Reader) error { return n.mayRelease(t.Context(), r) })
+				if err == nil {
+					released.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		close(done)
+		<-contended
+		if got := released.Load(); got != 0 {
+			t.Fatalf("%d of %d were released", got, asking)
+		}
+	}
+}
+
+// Something more is found while the operator accepts what was found before.
+func TestDoubtThatComesWhileAnotherIsAcceptedStays(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	if err := n.addDoubt(t.Context(), "the first"); err != nil {
+		t.Fatal(err)
+	}
+	shown := n.doubtNow()
+	entries := n.audit.Size()
+	n.keepDoubt.Lock() // the operator's command waits where it would let releases go on, and so does what keeps a doubt
+	accepted, added := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := n.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{Reason: "known"})
+		accepted <- err
+	}()
+	eventually(t, "the reason to be noted", func() bool { return n.audit.Size() > entries })
+	go func() { added <- n.addDoubt(t.Context(), "the second") }()
+	eventually(t, "the second", func() bool { return n.doubtNow() != shown })
+	n.keepDoubt.Unlock()
+	if err := <-accepted; admin.CodeOf(err) != admin.CodeUnavailable || !strings.Contains(err.Error(), "more was found meanwhile") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-added; err != nil {
+		t.Error(err)
+	}
+	stop(t, n)
+	again := reopen(t, n.options)
+	if warning, yes := stopped(t, again); !yes || !strings.Contains(warning, "the first; the second") {
+		t.Errorf("releases are stopped: %v, %q", yes, warning)
 	}
 }
 

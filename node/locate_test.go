@@ -26,6 +26,15 @@ func (m heldBack) Apply(tx *consensus.Tx, index uint64, cmd []byte) ([]byte, err
 	return m.Machine.Apply(tx, index, cmd)
 }
 
+// joinHeldBack is joinNode with a copy of the agreed state that moves only while the lock is free.
+func joinHeldBack(t *testing.T, sponsor *Node) (n *Node, behind *sync.Mutex) {
+	t.Helper()
+	behind = new(sync.Mutex)
+	return joinNode(t, sponsor, "RAS", func(o *Options) {
+		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, behind} }
+	}), behind
+}
+
 // mutableNode is settledNode with a way to keep the region from agreeing on anything, until the test ends.
 func mutableNode(t *testing.T) (n *Node, mute func()) {
 	t.Helper()

@@ -4,11 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
@@ -28,10 +26,7 @@ func verified(t *testing.T, n *Node) *admin.VerifyAuditReply {
 func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 	t.Parallel()
 	first := settledNode(t, nil)
-	var behind sync.Mutex
-	second := joinNode(t, first, "RAS", func(o *Options) {
-		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, &behind} }
-	})
+	second, behind := joinHeldBack(t, first)
 	eventually(t, "the second trust", func() bool { return first.ledger.Roster().Active(second.ID()) })
 	noteSome(t, first, 5)
 	kept := witnessed(t, first, first.audit.Size())

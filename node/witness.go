@@ -25,9 +25,8 @@ var errRewritten = errors.New("the audit log does not go on from what the region
 
 // witnessing is how far the region's witnessing of this node's audit log has come. It belongs to one task.
 type witnessing struct {
-	last  time.Time // of the newest checkpoint
-	free  bool      // of a checkpoint that an earlier run of the program has left in the outbox
-	ended bool      // the region takes no more of them
+	last time.Time // of the newest checkpoint
+	free bool      // of a checkpoint that an earlier run of the program has left in the outbox
 }
 
 // checkpoints makes the region witness the audit log: every 10 s or 1,000 entries, when there is something new, and when somebody
@@ -59,7 +58,7 @@ func (n *Node) haveWitnessed(ctx context.Context, w *witnessing) {
 		return
 	}
 	n.compareFolder(ctx, consensus.Local())
-	if w.ended || n.doubtNow() != nil || n.unwitnessed() {
+	if n.doubtNow() != nil || n.unwitnessed() {
 		return // the region would refuse whatever does not go on from its last checkpoint
 	}
 	var err error
@@ -73,10 +72,8 @@ func (n *Node) haveWitnessed(ctx context.Context, w *witnessing) {
 	}
 	switch {
 	case err == nil || ctx.Err() != nil:
-	case errors.Is(err, errRewritten):
-		n.logger.Warn("the region witnesses this node's audit log no more", slog.Any("error", err))
-		// Nothing here can mend it, and people must see it. Whatever comes later is compared all the same.
-		w.ended = true
+	case errors.Is(err, errRewritten): // releases are stopped, and nothing more is witnessed until an operator has acted
+		n.logger.Warn("the region did not witness this node's audit log", slog.Any("error", err))
 	default:
 		n.logger.Debug("checkpoint waits", slog.Any("error", err))
 	}

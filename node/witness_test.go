@@ -2,22 +2,25 @@ package node
 
 import (
 	"context"
-	"errors"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
-// unconvinced is a region that takes no checkpoint: no proof convinces it.
-type unconvinced struct{ consensus.Machine }
+// unconvinced is a region that takes no checkpoint until it is mended: no proof convinces it.
+type unconvinced struct {
+	consensus.Machine
+	mended *atomic.Bool
+}
 
 func (m unconvinced) Apply(tx *consensus.Tx, at uint64, cmd []byte) ([]byte, error) {
-	if signed, err := federation.DecodeSigned(cmd); err == nil {
+	if signed, err := federation.DecodeSigned(cmd); err == nil && !m.mended.Load() {
 		if s, err := signed.Statement(); err == nil && s.Kind == federation.KindCheckpoint {
 			return index.EncodeResponse(index.Response{Outcome: index.Refused, Code: index.InconsistentAudit, Detail: "no proof"}), nil
 		}
@@ -27,14 +30,40 @@ func (m unconvinced) Apply(tx *consensus.Tx, at uint64, cmd []byte) ([]byte, err
 
 func TestCheckpointThatTheRegionRefusesStopsReleases(t *testing.T) {
 	t.Parallel()
-	n := settledNode(t, func(o *Options) { o.Tune = func(c *consensus.Config) { c.Machine = unconvinced{c.Machine} } })
-	noteSome(t, n, 1)
-	var last time.Time
-	if err := n.checkpoint(t.Context(), &last); !errors.Is(err, errRewritten) {
-		t.Errorf("got %v", err)
+	var mended atomic.Bool
+	n := settledNode(t, func(o *Options) { o.Tune = func(c *consensus.Config) { c.Machine = unconvinced{c.Machine, &mended} } })
+	var seen int
+	refused := func() {
+		noteSome(t, n, 1)
+		if c, err := n.witnessedTo(t.Context(), n.audit.Size()); err != nil || c.Size != 0 {
+			t.Fatalf("%d entries are witnessed, %v", c.Size, err)
+		}
+		eventually(t, "releases to be stopped", func() bool {
+			warning, yes := stopped(t, n)
+			return yes && strings.Contains(warning, "the region refused a checkpoint of the audit log")
+		})
+		eventually(t, "the refusal to be kept", func() bool {
+			rejected, err := n.records.Rejected(t.Context(), 100)
+			return err == nil && len(rejected) > seen
+		})
+		seen++
 	}
-	if warning, yes := stopped(t, n); !yes || !strings.Contains(warning, "the region refused a checkpoint of the audit log") {
-		t.Errorf("releases are stopped: %v %s", yes, warning)
+	accept := func() {
+		if _, err := n.AcceptAudit(t.Context(), &admin.AcceptAuditRequest{Reason: "the region was wrong"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused()
+	accept()
+	refused() // it is tried again, and people hear of it again
+	mended.Store(true)
+	accept()
+	size := n.audit.Size()
+	if c, err := n.witnessedTo(t.Context(), size); err != nil || c.Size < size {
+		t.Errorf("%d of %d entries are witnessed, %v", c.Size, size, err)
+	}
+	if warning, yes := stopped(t, n); yes {
+		t.Errorf("stopped without a reason: %s", warning)
 	}
 }
 
@@ -43,10 +72,7 @@ func TestCheckpointThatTheRegionRefusesStopsReleases(t *testing.T) {
 func TestCheckpointWaitsForTheOneBeforeIt(t *testing.T) {
 	t.Parallel()
 	first := settledNode(t, nil)
-	var behind sync.Mutex
-	second := joinNode(t, first, "RAS", func(o *Options) {
-		o.Tune = func(c *consensus.Config) { c.Machine = heldBack{c.Machine, &behind} }
-	})
+	second, behind := joinHeldBack(t, first)
 	noteSome(t, second, 1)
 	witnessed(t, second, 1)
 	behind.Lock()
