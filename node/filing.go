@@ -86,6 +86,7 @@ func ownDocument(d *record.Document) web.OwnDocument {
 		ID: string(d.ID), Type: d.Type, Title: d.Title, Date: d.Date, Category: d.Category, Specialty: d.Specialty, Author: d.Author, Confidentiality: d.Confidentiality.String(),
 		Labels: d.Labels, Legal: d.Legal, Language: d.Language, Pages: d.Pages(), Bytes: uint64(d.Bytes()), Parts: len(d.Parts), Taken: d.Indexed, State: ownState(d),
 		Since: d.State.At, Reason: d.State.Reason, Replaces: string(d.Supersedes), ReplacedBy: string(d.State.SupersededBy), Sealed: d.Sealed(),
+		Moved: wasMoved(d),
 	}
 	if len(d.Parts) > 0 {
 		out.ContentType, out.File = d.Parts[0].ContentType, d.Parts[0].Name

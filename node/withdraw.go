@@ -77,6 +77,11 @@ func (n *Node) withdraw(ctx context.Context, id federation.DocumentID, q *admin.
 	return reply, nil
 }
 
+// wasMoved says whether a document is withdrawn because it belongs to another patient.
+func wasMoved(d *record.Document) bool {
+	return d.State.Phase == record.Withdrawn && d.State.Reason == wrongPlace
+}
+
 // mayBeShared refuses to share a withdrawn document again that was moved to another patient, or whose content the patient has refused
 // under another id.
 func (n *Node) mayBeShared(ctx context.Context, id federation.DocumentID) error {
@@ -86,7 +91,7 @@ func (n *Node) mayBeShared(ctx context.Context, id federation.DocumentID) error 
 	} else if err != nil {
 		return n.storeProblem(err)
 	}
-	if doc.State.Reason == wrongPlace {
+	if wasMoved(&doc) {
 		return admin.Errorf(admin.CodeBadInput, "the document was moved to another patient, and both would have it: if that was wrong, move it back from there")
 	}
 	number, err := n.records.NHSNumber(doc.Subject)

@@ -118,6 +118,17 @@ func filing(t *testing.T, r *testnet.Region, people []synth.Patient) {
 	if _, err := n.Withdraw(t.Context(), undo); admin.CodeOf(err) != admin.CodeBadInput || !strings.Contains(err.Error(), "both would have it") {
 		t.Errorf("what was moved to another patient is shared again where it was: %v", err)
 	}
+	list, err := n.OwnDocuments(t.Context(), wrong, staff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(map[string]bool)
+	for _, d := range list.Documents {
+		said[d.ID] = d.Moved
+	}
+	if was, there := said[filed.Document]; !said[typed.Document] || was || !there {
+		t.Errorf("what was moved and what was only withdrawn are told apart as %v", said)
+	}
 	for _, who := range []*admin.Asker{doctor, {User: "t.hughes", Role: "admin"}} {
 		if _, err := n.Move(t.Context(), &web.Moving{Document: moved.Document, Patient: wrong, Reason: "x", By: who}); admin.CodeOf(err) != admin.CodeDenied {
 			t.Errorf("%s moves a document: %v", who.GetRole(), err)

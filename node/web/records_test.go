@@ -375,3 +375,26 @@ func TestDocumentsArePutRight(t *testing.T) {
 		t.Error("a patient stands in the log")
 	}
 }
+
+// A document that was moved to another patient is not offered to be shared again, which the node refuses.
+func TestWhatWasMovedIsNotOfferedAgain(t *testing.T) {
+	g := newRig(t)
+	g.region.own = map[string][]OwnDocument{numberA: {
+		{ID: "RAS:m", Type: "373942005", Title: "Elsewhere", Date: g.clock.now(), Confidentiality: "N", State: OwnWithdrawn, Moved: true, Taken: g.clock.now()},
+		{ID: "RAS:w", Type: "373942005", Title: "Gone", Date: g.clock.now(), Confidentiality: "N", State: OwnWithdrawn, Taken: g.clock.now()},
+	}}
+	b, path, token := g.filer()
+	moved := b.get(path + "/RAS:m")
+	moved.wants(t, 200, "It was moved to another patient, so it cannot be shared again here", "move it back from that patient")
+	if strings.Contains(moved.body, "Share it again") || strings.Contains(moved.body, "/RAS:m/withdraw") {
+		t.Error("what was moved can be shared again")
+	}
+	if withdrawn := b.get(path + "/RAS:w"); !strings.Contains(withdrawn.body, "Share it again") || strings.Contains(withdrawn.body, "moved to another patient") {
+		t.Error("what was withdrawn only is taken for moved")
+	}
+	b.follow(b.get(path+"/RAS:m/withdraw")).wants(t, 200, "cannot be shared again here")
+	b.follow(b.post(path+"/RAS:m/withdraw", map[string][]string{"token": {token}, "reason": {"a"}, "undo": {"1"}})).wants(t, 200, "cannot be shared again here")
+	if did := g.region.did(); did != "" {
+		t.Errorf("it was shared again: %s", did)
+	}
+}

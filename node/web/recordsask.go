@@ -92,6 +92,7 @@ type OwnDocument struct {
 	State, Reason, Replaces, ReplacedBy                                                               string
 	Sealed                                                                                            bool // other trusts are not told what it is
 	Linked                                                                                            bool // under another number of the same patient
+	Moved                                                                                             bool // to another patient: it is not shared again here
 }
 
 // OwnList is what a trust holds of a patient.

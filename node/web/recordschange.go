@@ -131,6 +131,10 @@ func (p *Portal) withdrawOwn(w http.ResponseWriter, r *http.Request, s *session,
 	if undo {
 		title = "Share this document again"
 	}
+	if d.Moved { // the address is of a page that was open before, or typed
+		http.Redirect(w, r, rowOf(of, d).Link, http.StatusSeeOther)
+		return
+	}
 	v := p.changeForm(of, d, "withdraw", title)
 	if r.Method != http.MethodPost {
 		p.ask(w, r, s, v)
