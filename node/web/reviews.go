@@ -97,7 +97,7 @@ func (p *Portal) reviewRow(s *session, x *admin.Review) reviewRow {
 	case x.GetState() == "overdue" || !out.Due.After(now):
 		out.Overdue, out.Standing, out.Left = true, standing{"Overdue", "red"}, "was due "+ago(out.Due, now)
 	default:
-		out.Standing, out.Left = standing{"Open", "blue"}, "due in "+span(out.Due.Sub(now))
+		out.Standing, out.Left = standing{"Open", "blue"}, "due in "+untilThen(out.Due.Sub(now))
 	}
 	for _, id := range x.GetDocuments() {
 		out.Documents = append(out.Documents, reviewDocument{ID: id, Holder: p.holder(id), Why: "/why?document=" + url.QueryEscape(id)})
@@ -105,10 +105,24 @@ func (p *Portal) reviewRow(s *session, x *admin.Review) reviewRow {
 	return out
 }
 
-// span is how long something lasts, in words.
-func span(d time.Duration) string {
-	now := time.Time{}
-	return strings.TrimSuffix(ago(now, now.Add(d)), " ago")
+// untilThen is how long there is left, in words that claim no day or hour too many or too few: to the hour beyond a day, to the minute
+// before.
+func untilThen(left time.Duration) string {
+	days, hours, minutes := int(left/(24*time.Hour)), int(left/time.Hour)%24, int(left/time.Minute)%60
+	switch {
+	case days > 0 && hours > 0:
+		return numberOf(days, "day") + " and " + numberOf(hours, "hour")
+	case days > 0:
+		return numberOf(days, "day")
+	case hours > 0 && minutes > 0:
+		return numberOf(hours, "hour") + " and " + numberOf(minutes, "minute")
+	case hours > 0:
+		return numberOf(hours, "hour")
+	case minutes > 0:
+		return numberOf(minutes, "minute")
+	default:
+		return "less than a minute"
+	}
 }
 
 func reviewKind(kind string) string {
