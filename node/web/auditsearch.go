@@ -142,7 +142,7 @@ func (a auditPage) purpose() string {
 // filter reads what is searched for.
 func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 	f := &admin.AuditFilter{
-		Document: strings.TrimSpace(a.In["document"]), User: strings.TrimSpace(a.In["user"]), Trust: a.trust(), BreakGlass: a.In["glass"] != "",
+		Document: strings.TrimSpace(a.In["document"]), User: strings.TrimSpace(a.In["user"]), BreakGlass: a.In["glass"] != "",
 	}
 	if a.Of != nil {
 		f.Patient = a.Of.Number
@@ -159,8 +159,17 @@ func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 			wrong = append(wrong, fault{"document", "This is not a document's number: it is in a document's address, and in entries of this log"})
 		}
 	}
-	if f.Trust != "" && !federation.TrustID(strings.ToUpper(f.Trust)).Valid() {
-		wrong = append(wrong, fault{"trust", "Choose a trust of the list, or enter the ODS code of one that has left, such as RYJ"})
+	code, why := trustTyped(a.In["trust"], a.Trusts)
+	if why != "" {
+		wrong = append(wrong, fault{"trust", why})
+	}
+	if f.Trust = code; code != "" { // whoever searched by the beginning of a name sees whose entries these are
+		a.In["trust"] = code
+		for _, t := range a.Trusts {
+			if t.Value == code {
+				a.In["trust"] = t.Label
+			}
+		}
 	}
 	since, err := london(a.In["since"], "")
 	if err != nil {
@@ -175,17 +184,6 @@ func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 	}
 	f.Since, f.Until = micros(since), micros(until)
 	return f, wrong
-}
-
-// trust is the code of the trust whose staff are searched for: of one in the list by its name too.
-func (a auditPage) trust() string {
-	in := strings.TrimSpace(a.In["trust"])
-	for _, t := range a.Trusts {
-		if strings.EqualFold(in, t.Value) || strings.EqualFold(in, t.Label) {
-			return t.Value
-		}
-	}
-	return in
 }
 
 // searchAudit takes the form. The patient's number goes no further than this: the address has the session's key.

@@ -251,7 +251,7 @@ func TestAuditIsSearchedProvenAndExported(t *testing.T) {
 		t.Errorf("searched for %v", q)
 	}
 	b.get("/audit").wants(t, 200, ` list="trust-list"`, `<option value="Imperial College Healthcare (RYJ)">`) // trusts go by name or code
-	for typed, want := range map[string]string{"imperial college healthcare (RYJ)": "RYJ", " ryj ": "RYJ", "RQX": "RQX"} {
+	for typed, want := range map[string]string{"imperial college healthcare (RYJ)": "RYJ", " ryj ": "RYJ", "RQX": "RQX", "imperial": "RYJ", "College Health": "RYJ"} {
 		b.get(b.post("/audit", url.Values{"token": {token}, "trust": {typed}}).Header.Get("Location"))
 		if got := f.searched[len(f.searched)-1].GetFilter().GetTrust(); got != want {
 			t.Errorf("%q is searched for as %q, want %q", typed, got, want)
