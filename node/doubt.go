@@ -35,6 +35,9 @@ type doubt struct {
 
 func (d *doubt) text() string { return strings.Join(d.Why, "; ") }
 
+// fewerHere begins what is said of a log that is shorter than a checkpoint of it.
+const fewerHere = "the audit log has fewer entries here than the "
+
 // witness is a checkpoint of this node's audit log that the region has agreed on.
 type witness struct {
 	Size uint64
@@ -81,6 +84,9 @@ func (n *Node) doubtUnless(ctx context.Context, why string, known func() bool) e
 	d := doubt{Since: time.Now().UTC()}
 	if n.doubted != nil {
 		d = doubt{Why: slices.Clone(n.doubted.Why), Since: n.doubted.Since}
+	}
+	if strings.HasPrefix(why, fewerHere) { // the newest checkpoint says what those before it said
+		d.Why = slices.DeleteFunc(d.Why, func(s string) bool { return strings.HasPrefix(s, fewerHere) })
 	}
 	d.Why = append(d.Why, why)
 	n.doubted = &d
@@ -168,7 +174,7 @@ func (n *Node) compareAudit(at witness) (string, error) {
 		return "", nil
 	}
 	if n.audit.Size() < at.Size {
-		return fmt.Sprintf("the audit log has fewer entries here than the %d that the region has agreed on", at.Size), nil
+		return fmt.Sprintf(fewerHere+"%d that the region has agreed on", at.Size), nil
 	}
 	proof, err := n.audit.Inclusion(at.Size-1, at.Size)
 	switch {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -336,4 +337,21 @@ func masterOf(t *testing.T, o Options) storage.MasterKey {
 		t.Fatal(err)
 	}
 	return master
+}
+
+func TestShorterLogIsSaidOnceByTheNewestCheckpoint(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	for _, size := range []uint64{n.audit.Size() + 1000, n.audit.Size() + 2000} {
+		why, err := n.compareAudit(witness{Size: size})
+		if err != nil || why == "" {
+			t.Fatalf("%q, %v", why, err)
+		}
+		if err := errors.Join(n.addDoubt(t.Context(), why), n.addDoubt(t.Context(), "another reason")); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.doubtNow(); strings.Count(got.text(), "fewer entries") != 1 || !slices.Contains(got.Why, why) || !slices.Contains(got.Why, "another reason") {
+			t.Errorf("got %q, want %q and the other reason", got.Why, why)
+		}
+	}
 }

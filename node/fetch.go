@@ -256,7 +256,7 @@ func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection
 		case policy.Denied:
 			return admin.Errorf(admin.CodeDenied, "%s refuses to release %s: %s", custodian, id, refusal.Text)
 		case policy.StalePolicy:
-			return admin.Errorf(admin.CodeStale, "%s cannot decide on %s now: it has no recent proof that its rules are up to date, as after a start or while it is cut off. Nothing was released. Try again in a few seconds; if that does not help, try again when the region can be reached", custodian, id)
+			return admin.Errorf(admin.CodeStale, "%s cannot decide on %s now: it has no recent proof that its rules are up to date, as after a start or while it is cut off. Until it has, it does not release it. Try again in a few seconds; if that does not help, try again when the region can be reached", custodian, id)
 		case policy.NotFound:
 			if refusal.Text != "" && refusal.Text != policy.NotFound.Safe() { // told only to who may have the document
 				return admin.Errorf(admin.CodeNotFound, "%s: %s 'ridgeway locate' lists the documents with their pages and bytes", id, refusal.Text)

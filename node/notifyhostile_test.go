@@ -114,7 +114,10 @@ func TestAnEmergencyCountsTowardsAQuotaAndIsNotHeldUp(t *testing.T) {
 	for rule, limits := range map[string]WatchSettings{ruleUserQuota: {QuotaUser: 2, QuotaTrust: 9}, ruleTrustQuota: {QuotaUser: 9, QuotaTrust: 2}} {
 		m := &misuse{limits: limits, released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]unlinked), opened: make(map[suspicion]bool)}
 		ask := func(patient byte, glass bool) string {
-			said, _ := m.quota(exchange.Assertion{Trust: "RAS", User: "ada", Subject: federation.Subject{patient}}, glass, time.Now())
+			said, why := m.quota(exchange.Assertion{Trust: "RAS", User: "ada", Subject: federation.Subject{patient}}, glass, time.Now())
+			if said != "" && !strings.HasSuffix(why, "and no more than 2 may be") {
+				t.Errorf("%s: %q", rule, why)
+			}
 			return said
 		}
 		if ask(1, false)+ask(2, true) != "" {

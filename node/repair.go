@@ -115,7 +115,7 @@ func (w *workshop) touch(ids []federation.DocumentID) {
 func (w *workshop) found(store string, damage []storage.Damage) *StoreDamage {
 	s := StoreDamage{Store: store}
 	for _, d := range damage {
-		s.Places = append(s.Places, fmt.Sprintf("%s at byte %d: %s", d.File, d.Offset, d.Reason))
+		s.Places = append(s.Places, d.String())
 	}
 	w.report.Stores = append(w.report.Stores, s)
 	return &w.report.Stores[len(w.report.Stores)-1]

@@ -95,16 +95,16 @@ func (n *Node) findings(ctx context.Context, reply *admin.VerifyAuditReply, repo
 			continue
 		}
 		i := slices.IndexFunc(said, func(s testified) bool { return s.witness == witness{Size: w.Size, Root: w.Root} })
-		by := strings.Join(said[i].by, ", ")
+		by := strings.Join(said[i].by, ", ") + map[bool]string{true: " have", false: " has"}[len(said[i].by) > 1]
 		if failed = true; w.Size > report.Entries {
-			find("TRUNCATED: entries %d to %d are missing: the region has witnessed %d, and the log has %d (as %s has it)", report.Entries, w.Size-1, w.Size, report.Entries, by)
+			find("TRUNCATED: entries %d to %d are missing: the region has witnessed %d, and the log has %d (as %s it)", report.Entries, w.Size-1, w.Size, report.Entries, by)
 			continue
 		}
 		text, err := n.rewritten(ctx, w.Size)
 		if err != nil {
 			return err
 		}
-		find("%s (root of the first %d entries, as %s has it)", text, w.Size, by)
+		find("%s (root of the first %d entries, as %s it)", text, w.Size, by)
 	}
 	if failed || !report.HeadHolds {
 		reply.Next = fmt.Sprintf("Keep this folder as it is and tell your information governance lead: it is evidence. What the region has witnessed is shown at any trust by "+

@@ -107,6 +107,13 @@ func TestWhatAnotherTrustHasWitnessedCountsByItself(t *testing.T) {
 	if reply.GetOk() || len(reply.GetFindings()) != 1 || !strings.Contains(text, "as R1K has it") || strings.Contains(text, "RAS") {
 		t.Errorf("%v: %q", reply.GetOk(), text)
 	}
+	reply = &admin.VerifyAuditReply{}
+	if err := n.verifyAgainst(t.Context(), reply, testify(testify(nil, "R1K", other), "RQM", other)); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(reply.GetFindings(), "\n"); !strings.Contains(text, "as R1K, RQM have it") {
+		t.Errorf("two trusts have it: %q", text)
+	}
 	// What the log itself shows is said too.
 	for _, c := range []struct {
 		report     audit.Report

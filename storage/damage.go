@@ -14,6 +14,14 @@ type Damage struct {
 	Keys   [][]byte // keys whose entries are touched, as far as they can be told from the file itself
 }
 
+// String names the place. The start of a file is not worth saying.
+func (d Damage) String() string {
+	if d.Offset == 0 {
+		return d.File + ": " + d.Reason
+	}
+	return fmt.Sprintf("%s at byte %d: %s", d.File, d.Offset, d.Reason)
+}
+
 // A DamageError says what is damaged in a store. It wraps ErrDamaged.
 type DamageError struct {
 	Dir    string
@@ -30,7 +38,7 @@ func (e *DamageError) Error() string {
 			fmt.Fprintf(&b, "; and %d more", len(e.Damage)-shown)
 			break
 		}
-		fmt.Fprintf(&b, "; %s at byte %d: %s", d.File, d.Offset, d.Reason)
+		b.WriteString("; " + d.String())
 	}
 	return b.String()
 }

@@ -91,18 +91,21 @@ func checkTable(path string) (err error) {
 	return checkTableData(data)
 }
 
+// errTableEnd is for the operator: numbers that are read from what is no foot would only mislead.
+var errTableEnd = errors.New("it does not end as a table does: it was cut off, or its end was overwritten")
+
 func checkTableData(data []byte) error {
 	body, sum, err := splitChecksum(data)
 	if err != nil {
-		return fmt.Errorf("foot: %w", err)
+		return errTableEnd
 	}
 	if len(body) < 4 {
-		return errors.New("foot: no index")
+		return errTableEnd
 	}
 	n := int64(binary.BigEndian.Uint32(body[len(body)-4:]))
 	body = body[:len(body)-4]
 	if n == 0 || n > int64(len(body)) {
-		return fmt.Errorf("foot: index of %d bytes", n)
+		return errTableEnd
 	}
 	index := body[int64(len(body))-n:]
 	if crc32.Checksum(index, castagnoli) != sum {

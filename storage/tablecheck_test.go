@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4/options"
@@ -152,4 +153,29 @@ func flipLastRecord(t *testing.T, path string) {
 		at += 8 + int(b[at+3]) + int(b[at+2])<<8
 	}
 	flip(t, path, int64(last)+3)
+}
+
+func TestTableThatIsCutOrGoneIsSaidToBe(t *testing.T) {
+	base := t.TempDir()
+	db := openTest(t, base, Records)
+	fill(t, db, 100, 500)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for want, hurt := range map[string]func(string){
+		"it does not end as a table does: it was cut off, or its end was overwritten": func(p string) { mustTruncate(t, p, size(t, p)/2) },
+		"the table is gone": func(p string) { mustRemove(t, p) },
+	} {
+		dir := copyDir(t, base)
+		path := newest(t, dir, ".sst", 0)
+		hurt(path)
+		damage, err := Assess(Options{Dir: dir, Profile: Records, Small: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := (&DamageError{Dir: dir, Damage: damage}).Error()
+		if !strings.Contains(text, filepath.Base(path)+": "+want) {
+			t.Errorf("got %q, want the table's name and %q", text, want)
+		}
+	}
 }

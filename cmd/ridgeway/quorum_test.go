@@ -54,7 +54,7 @@ func TestMinority(t *testing.T) {
 		t.Run("the custodian runs and has no lease", func(t *testing.T) {
 			t.Parallel()
 			p.until(t, "d4", "the lease lapses", func(o object) bool { return age(o) > 3500*time.Millisecond })
-			p.fails(t, admin.CodeStale, []string{"RQM", atRQM, "no recent proof", "try again when the region can be reached"}, "fetch", "--data", "d3", atRQM, "--out", "stale.pdf")
+			p.fails(t, admin.CodeStale, []string{"RQM", atRQM, "no recent proof", "Until it has, it does not release it.", "try again when the region can be reached"}, "fetch", "--data", "d3", atRQM, "--out", "stale.pdf")
 			if _, err := os.Stat(p.path("stale.pdf.part")); err == nil {
 				t.Error("bytes came without a lease")
 			}

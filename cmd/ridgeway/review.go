@@ -72,6 +72,14 @@ reason, at, due, documents, outcome, closed_by, note).`,
 	return cmd
 }
 
+// reviewedWhom names whose access it was; what all of a trust did has no user.
+func reviewedWhom(r *admin.Review) string {
+	if r.GetUser() == "" {
+		return "all users of " + r.GetTrust()
+	}
+	return r.GetUser() + " of " + r.GetTrust()
+}
+
 func (a *app) showReviews(list []*admin.Review, closed bool) error {
 	if a.json {
 		out := make([]reviewed, 0, len(list))
@@ -86,7 +94,7 @@ func (a *app) showReviews(list []*admin.Review, closed bool) error {
 	}
 	for _, r := range list {
 		a.say("%s  %s, %s", r.GetId(), r.GetKind(), r.GetState())
-		a.say("  %s of %s, %s", r.GetUser(), r.GetTrust(), since(r.GetAt()))
+		a.say("  %s, %s", reviewedWhom(r), since(r.GetAt()))
 		if r.GetPatient() != "" {
 			a.say("  patient %s, %s", r.GetPatient(), plural(uint64(len(r.GetDocuments())), "document"))
 		}
