@@ -57,8 +57,8 @@ func TestLogThatIsNotWhatTheRegionWitnessedIsNamed(t *testing.T) {
 		more int
 		want []string
 	}{
-		"cut off":   {func() { copyFolder(t, log+"-copy", log) }, 0, []string{"TRUNCATED: entries ", "are missing", "RAS, RYJ has it"}},
-		"rewritten": {func() { copyFolder(t, log+"-copy", log) }, 20, []string{"REWRITTEN: the entries up to ", "the first that was changed is among entries ", "RAS, RYJ has it"}},
+		"cut off":   {func() { copyFolder(t, log+"-copy", log) }, 0, []string{"TRUNCATED: entries ", "are missing", "RAS, RYJ have it"}},
+		"rewritten": {func() { copyFolder(t, log+"-copy", log) }, 20, []string{"REWRITTEN: the entries up to ", "the first that was changed is among entries ", "RAS, RYJ have it"}},
 		"swapped":   {func() { _ = os.RemoveAll(log) }, 60, []string{"SWAPPED OR REWRITTEN from the start: not even the first checkpoint holds, of entries 0 to "}},
 	} {
 		t.Run(name, func(t *testing.T) {
