@@ -24,7 +24,7 @@
 //   - log.go, logseal.go, logscale.go, logtrim.go, entry.go: the log, sealed, and where it may be cut.
 //   - mark.go: what this replica has promised, outside of the log.
 //   - fsm.go, tx.go, snapshot.go: commands take effect; a state is sent and received.
-//   - state.go, stateopen.go, keeper.go, manifest.go, journal.go: the state as versions, on disk.
+//   - state.go, stateopen.go, keeper.go, compact.go, manifest.go, journal.go: the state as versions, on disk.
 //   - memrun.go, row.go, table.go, tablewrite.go, page.go, pagepack.go, pagecache.go, filter.go, merge.go, scan.go: rows in memory
 //     and in tables, and how they are found.
 //   - memory.go: a state in memory, for tests of Machines.

@@ -118,24 +118,34 @@ func TestNestedMergeIsInOrder(t *testing.T) {
 	t.Parallel()
 	const runs, rows = 19, 200
 	var cursors []cursor
-	newest := make(map[string]byte)
+	type last struct {
+		run     byte
+		deleted bool
+	}
+	newest := make(map[string]last)
 	for i := range runs {
 		var room arena
 		tx := newTx(NewMemoryStore(), 0, &room, 0)
 		for range rows {
 			key := []byte{byte(rand.IntN(40)), byte(rand.IntN(40))}
-			tx.Set(key, []byte{byte(i)})
-			if _, known := newest[string(key)]; !known || newest[string(key)] == byte(i) {
-				newest[string(key)] = byte(i)
+			now := last{byte(i), rand.IntN(4) == 0}
+			if now.deleted {
+				tx.Delete(key)
+			} else {
+				tx.Set(key, []byte{now.run})
+			}
+			if known, there := newest[string(key)]; !there || known.run == now.run { // the first run is the newest
+				newest[string(key)] = now
 			}
 		}
 		cursors = append(cursors, newMemRun(tx.entries()).cursor(nil))
 	}
 	all, before, seen := merge(nested(cursors)), "", 0
 	for all.next() {
-		key, value, _ := all.row()
-		if string(key) <= before || value[0] != newest[string(key)] {
-			t.Fatalf("%x has the value of run %d after %x, want that of %d", key, value[0], before, newest[string(key)])
+		key, value, deleted := all.row()
+		want, there := newest[string(key)]
+		if string(key) <= before || !there || deleted != want.deleted || !deleted && value[0] != want.run {
+			t.Fatalf("%x after %x is %x, deleted %v; want %+v", key, before, value, deleted, want)
 		}
 		before, seen = string(key), seen+1
 	}

@@ -145,9 +145,10 @@ func (e *env) growUse(ctx context.Context, indexes []*prepared) ([]row, error) {
 		sizes, searchers = append(sizes, p.pointers), append(searchers, s)
 	}
 	seen := make([]series, len(searchers))
-	for range e.runs {
-		for i, s := range searchers {
-			rate, err := e.measure(s.plain)(ctx)
+	for run := range e.runs {
+		for k := range searchers {
+			i := (run + k) % len(searchers)
+			rate, err := e.measure(searchers[i].plain)(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -176,11 +177,12 @@ func (e *env) growRelease(ctx context.Context, sizes []int, searchers []*searche
 	// Not who has searched for a hundred thousand patients in such a folder within the hour: what is watched would be slower for them.
 	asker := &admin.Asker{User: "grown", Role: "clinician"}
 	seen := make([]series, len(searchers))
-	for range e.runs {
-		for i, s := range searchers {
+	for run := range e.runs {
+		for k := range searchers {
+			i := (run + k) % len(searchers)
 			var took series
 			for _, id := range documents[i] {
-				f, err := fetchBy(ctx, s.node, &admin.FetchRequest{Document: string(id), Asker: asker}, io.Discard)
+				f, err := fetchBy(ctx, searchers[i].node, &admin.FetchRequest{Document: string(id), Asker: asker}, io.Discard)
 				if err != nil {
 					return nil, err
 				}

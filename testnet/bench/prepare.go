@@ -28,8 +28,6 @@ type prepared struct {
 	data     string
 	pointers int
 	patients int
-	first    float64 // pointers a second while the first tenth was published
-	last     float64 // and the last
 }
 
 // prepare makes the folders once, one with a tenth of the pointers and one with all, and returns both.
@@ -63,23 +61,19 @@ func (e *env) prepareOne(ctx context.Context, p *prepared, pointers int) (*prepa
 	if err := errors.Join(err, in.close()); err != nil {
 		return nil, err
 	}
-	e.say("filled %s pointers in %s: %.0f/s at first, %.0f/s at the end", thousands(int64(pointers)), time.Since(began).Round(time.Second), p.first, p.last)
+	e.say("filled %s pointers in %s", thousands(int64(pointers)), time.Since(began).Round(time.Second))
 	if e.kept == "" {
 		return p, nil
 	}
-	return p, os.WriteFile(p.data+ratesFile, fmt.Appendf(nil, "%g %g\n", p.first, p.last), 0o644)
+	return p, os.WriteFile(p.data+wholeFile, nil, 0o644)
 }
 
-// ratesFile says, beside a folder that is kept, that it is whole and how fast it was filled.
-const ratesFile = ".rates"
+// wholeFile says, beside a folder that is kept, that it was filled to its end.
+const wholeFile = ".whole"
 
 // found reports whether an earlier run has filled the folder.
 func (p *prepared) found() bool {
-	b, err := os.ReadFile(p.data + ratesFile)
-	if err != nil {
-		return false
-	}
-	_, err = fmt.Sscan(string(b), &p.first, &p.last)
+	_, err := os.Stat(p.data + wholeFile)
 	return err == nil
 }
 
@@ -214,19 +208,7 @@ func (in *inside) fill(ctx context.Context, p *prepared) error {
 	for i := range subjects {
 		subjects[i] = in.subject(i)
 	}
-	tenth := p.pointers / 10
-	for part := range 10 {
-		began := time.Now()
-		if err := in.publish(ctx, subjects, part*tenth, tenth); err != nil {
-			return err
-		}
-		rate := float64(tenth) / time.Since(began).Seconds()
-		if part == 0 {
-			p.first = rate
-		}
-		p.last = rate
-	}
-	return nil
+	return in.publish(ctx, subjects, 0, p.pointers)
 }
 
 // enlist takes up the chains of the trusts that have published, and returns how many pointers there are.
