@@ -38,6 +38,11 @@ func loadAssets() (*assets, error) {
 		if err != nil {
 			return err
 		}
+		if "/"+name == pdfWorker {
+			if b, err = changePDFWorker(b); err != nil {
+				return err
+			}
+		}
 		sum := sha256.Sum256(b)
 		a.files["/"+name] = asset{content: b, contentType: assetType(name), tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
 		return nil

@@ -24,7 +24,7 @@
 //
 //   - portal.go, settings.go, errors.go: what a portal is given.
 //   - region.go, regionask.go, recordsask.go, governing.go, myask.go, keeping.go, attendance.go: what it asks of the node.
-//   - handler.go, assets.go, certificate.go, ratelimit.go, slots.go: the server, its headers, its bounds.
+//   - handler.go, assets.go, pdfjs.go, certificate.go, ratelimit.go, slots.go: the server, its headers, its bounds.
 //   - pages.go, forms.go, options.go, words.go, codewords.go, look.go, refusal.go, areas.go: what all pages share; who is led where.
 //   - signon.go, provider.go, signonpages.go, signonwords.go, claims.go, patientsignon.go, persona.go, launch.go, recordsystem.go: who somebody is.
 //   - session.go, ends.go, remains.go, patient.go, visit.go, views.go: what a session knows, of its patients too.

@@ -32,6 +32,7 @@ func TestReadersOfOneRegion(t *testing.T) {
 		{"without scripts", (*story).readsWithoutScripts},
 		{"pages that fail", (*story).scrollsToPagesThatFail},
 		{"a long PDF", (*story).readsALongPDF},
+		{"a PDF with all pages in one list", (*story).readsAFlatPDF},
 		{"a long scan", (*story).readsALongDocument},
 		{"the window of an image", (*story).changesTheWindowOfAnImage},
 		{"pages that there are not", (*story).asksForPagesThatThereAreNot},
