@@ -84,14 +84,20 @@ func saysOf(sites []regionSite, up, leader int) string {
 	default:
 		text += "There is no leader."
 	}
-	var silent []string
+	var silent, barred []string
 	for _, s := range sites {
-		if !s.Up {
+		switch {
+		case s.State == "suspended":
+			barred = append(barred, s.Name)
+		case !s.Up:
 			silent = append(silent, s.Name)
 		}
 	}
 	if len(silent) > 0 {
 		text += " No answer from " + strings.Join(silent, ", ") + "."
+	}
+	if len(barred) > 0 {
+		text += " Suspended: " + strings.Join(barred, ", ") + "."
 	}
 	return text
 }
