@@ -30,6 +30,7 @@ type agreementRow struct {
 	By, Second string
 	Note       string
 	At         time.Time // when it was proposed
+	Undecided  bool      // whoever reads this may decide about it
 }
 
 // agreementsPage lists what a trust shares, and has shared.
@@ -58,6 +59,7 @@ func (p *Portal) showAgreements(w http.ResponseWriter, r *http.Request, s *sessi
 	body.Versions = followed(body.Versions)
 	for _, m := range reply.GetProposals() {
 		if row := proposalRow(m); m.GetState() == "proposed" || m.GetState() == "approved" && !m.GetCommitted() {
+			row.Undecided = m.GetState() == "proposed" && !strings.EqualFold(strings.TrimSpace(m.GetBy()), s.user.ID)
 			body.Waiting = append(body.Waiting, row)
 		}
 	}

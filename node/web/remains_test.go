@@ -87,7 +87,7 @@ func TestLogOutEverywhereKeepsThePlace(t *testing.T) {
 	g := newRig(t)
 	b, place := everywhere(t, g)
 	door := b.get("/sign-on")
-	door.wants(t, 200, "Your session has ended", "carry on where you were")
+	door.wants(t, 200, "Your session has ended", "because Ridgeway was started again here", "carry on where you were")
 	if strings.Contains(door.body, "Okafor") || strings.Contains(door.body, "999 000") {
 		t.Error("the door shows who was there")
 	}
