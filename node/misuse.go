@@ -220,7 +220,7 @@ func (m *misuse) quota(a exchange.Assertion, glass bool, now time.Time) (rule, t
 	} {
 		seen := m.released[q.who.counted()]
 		if n := seen.within(now); n >= q.most && !seen.has(a.Subject) && !glass {
-			return q.rule, fmt.Sprintf("documents of %d distinct patients were released within an hour, and no more than %d may be", n, q.most)
+			return q.rule, fmt.Sprintf("documents of %d distinct patients were released within an hour; the limit is %d", n, q.most)
 		}
 	}
 	m.count(m.released, person{a.Trust, ""}, a.Subject, now)

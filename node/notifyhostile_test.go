@@ -115,7 +115,7 @@ func TestAnEmergencyCountsTowardsAQuotaAndIsNotHeldUp(t *testing.T) {
 		m := &misuse{limits: limits, released: make(map[person]*seenPatients), looked: make(map[person]*seenPatients), unlinked: make(map[person][]unlinked), opened: make(map[suspicion]bool)}
 		ask := func(patient byte, glass bool) string {
 			said, why := m.quota(exchange.Assertion{Trust: "RAS", User: "ada", Subject: federation.Subject{patient}}, glass, time.Now())
-			if said != "" && !strings.HasSuffix(why, "and no more than 2 may be") {
+			if said != "" && !strings.HasSuffix(why, "; the limit is 2") {
 				t.Errorf("%s: %q", rule, why)
 			}
 			return said
