@@ -26,6 +26,7 @@ import (
 const (
 	viewsPrefix  = "portal/views/"
 	visitsPrefix = "portal/visits/"
+	placesPrefix = "portal/places/"
 	maxVisits    = 200     // patients whose last visit by a user is kept
 	maxMarkBytes = 384_000 // bytes of what was listed then, of all of them
 )
@@ -110,6 +111,18 @@ func (n *Node) Views(ctx context.Context, user string) ([]web.View, error) {
 // KeepViews keeps a user's views in place of those before.
 func (n *Node) KeepViews(ctx context.Context, user string, views []web.View) error {
 	return n.keepFor(ctx, n.deskName(viewsPrefix, user), views)
+}
+
+// Places returns which patients the sessions of a user of the portal had open.
+func (n *Node) Places(ctx context.Context, user string) ([]web.Place, error) {
+	var out []web.Place
+	err := n.kept(ctx, n.deskName(placesPrefix, user), &out)
+	return out, err
+}
+
+// KeepPlaces keeps which patients the sessions of a user have open, in place of those before.
+func (n *Node) KeepPlaces(ctx context.Context, user string, places []web.Place) error {
+	return n.keepFor(ctx, n.deskName(placesPrefix, user), places)
 }
 
 // Person returns what this trust was told of who a patient is; the zero Person when nothing, or nothing that by may know of.

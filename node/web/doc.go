@@ -27,7 +27,7 @@
 //   - handler.go, assets.go, pdfjs.go, certificate.go, ratelimit.go, slots.go: the server, its headers, its bounds.
 //   - pages.go, forms.go, options.go, words.go, codewords.go, look.go, refusal.go, areas.go: what all pages share; who is led where.
 //   - signon.go, provider.go, signonpages.go, signonwords.go, claims.go, patientsignon.go, persona.go, launch.go, recordsystem.go: who somebody is.
-//   - session.go, ends.go, remains.go, patient.go, visit.go, views.go: what a session knows, of its patients too.
+//   - session.go, ends.go, remains.go, places.go, patient.go, visit.go, views.go: what a session knows, of its patients too.
 //   - find.go, named.go, timeline.go, filter.go: a patient is found, and what there is of them.
 //   - document.go, fetch.go, send.go, coming.go, beside.go, picture.go, lineart.go, structured.go, identity.go, dicom*.go: a
 //     document is fetched, checked and shown, by kind.
@@ -40,7 +40,7 @@
 //
 // # Limits
 //
-// Sessions are held in memory: 10,000 of them, 10 of one user, and they end with the process. A session knows its last 50
+// Sessions are held in memory: 10,000 of them, 10 of one user, and they end with the process; which patients they had open is kept. A session knows its last 50
 // patients. A timeline has at most 5,000 documents. A page image has at most 100 million pixels and 64 MiB, text and
 // structured documents are shown up to 4 MiB, and DICOM up to 16,384 frames; what is larger, and every format without a viewer, is offered as a download.
 // A request brings documents of 4 GiB and 200 files at most, 16 such requests at a time, 4 of one person.

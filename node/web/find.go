@@ -124,6 +124,7 @@ func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, 
 		for _, a := range s.said(of) {
 			if a.Said() == again {
 				s.explain(of.Key, a.Purpose, a.Relationship, "")
+				p.keepPlace(r.Context(), s)
 				http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
 				return
 			}
@@ -145,5 +146,6 @@ func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, 
 		return
 	}
 	s.explain(of.Key, in.Purpose, relationshipKind(in.Relationship), in.Evidence)
+	p.keepPlace(r.Context(), s)
 	http.Redirect(w, r, "/patients/"+of.Key, http.StatusSeeOther)
 }

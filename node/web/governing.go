@@ -150,6 +150,7 @@ func (p *Portal) suspended(w http.ResponseWriter, r *http.Request, user string) 
 	if n := p.sessions.endAll(user); n > 0 {
 		p.left(r, &session{user: person{ID: user}}, fmt.Sprintf("signed out: their access is suspended, and %d sessions were ended", n))
 	}
+	p.forgetPlaces(r.Context(), user)
 	setCookie(w, sessionCookie, "", 0)
 	if fragment(r) {
 		p.elsewhere(w, r, "/sign-on")

@@ -15,6 +15,7 @@ type fakeKeeping struct {
 	keepMu  sync.Mutex
 	visits  map[string]Visit
 	views   map[string][]View
+	places  map[string][]Place
 	people  map[string]Person
 	keepErr error
 	visited int
@@ -49,6 +50,22 @@ func (f *fakeKeeping) KeepViews(_ context.Context, user string, views []View) er
 		f.views = make(map[string][]View)
 	}
 	f.views[user] = views
+	return f.keepErr
+}
+
+func (f *fakeKeeping) Places(_ context.Context, user string) ([]Place, error) {
+	f.keepMu.Lock()
+	defer f.keepMu.Unlock()
+	return slices.Clone(f.places[user]), f.keepErr
+}
+
+func (f *fakeKeeping) KeepPlaces(_ context.Context, user string, places []Place) error {
+	f.keepMu.Lock()
+	defer f.keepMu.Unlock()
+	if f.places == nil {
+		f.places = make(map[string][]Place)
+	}
+	f.places[user] = slices.Clone(places)
 	return f.keepErr
 }
 

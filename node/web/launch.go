@@ -134,6 +134,7 @@ func (p *Portal) openLaunched(r *http.Request, id string, x *launched) (string, 
 	of := s.open(number, p.now())
 	s.recognise(of.Key, p.known(r, s, of))
 	s.explain(of.Key, x.purpose, x.relationship.Kind, x.relationship.Evidence)
+	p.keepPlace(r.Context(), s)
 	p.logger.Info("a record system has opened the portal", slog.String("role", s.user.Role))
 	return "/patients/" + of.Key, nil
 }

@@ -50,6 +50,8 @@ type Portal struct {
 	now         func() time.Time
 	origin      atomic.Pointer[url.URL]
 	sessions    *sessions
+	started     time.Time
+	placing     sync.Mutex // held while it is changed what is kept of a user's sessions
 	signOn      *signOn
 	starts      *limiter  // of sign-ons
 	personas    *personas // nil but in demonstrations
@@ -80,7 +82,7 @@ func New(c Config) (*Portal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Portal{config: c, logger: c.Logger, now: c.Now, sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld), streams: slots{most: maxStreams, each: maxOfSession}, takings: slots{most: maxTakings, each: maxOwnTakings}, downloads: slots{most: maxDownloads, each: maxOwnDownloads}}
+	p := &Portal{config: c, logger: c.Logger, now: c.Now, started: c.Now(), sessions: newSessions(c.Settings.idle(), c.Settings.session(), c.Now), starts: newLimiter(c.Now), specialties: specialtyNames(), painting: semaphore.NewWeighted(maxPainting), holding: semaphore.NewWeighted(maxHeld), streams: slots{most: maxStreams, each: maxOfSession}, takings: slots{most: maxTakings, each: maxOwnTakings}, downloads: slots{most: maxDownloads, each: maxOwnDownloads}}
 	origin := c.Settings.Origin
 	if origin == "" {
 		origin = "https://" + c.Settings.Listen

@@ -12,6 +12,7 @@ import (
 type Region interface {
 	Reading
 	Keeping
+	Placing
 	Sharing
 	Watching
 	Filing

@@ -54,7 +54,11 @@ func (s *sessions) wanted(r *http.Request, place string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.behind(r)
-	if x == nil || place == "" {
+	if x == nil {
+		s.strayed(r, place)
+		return
+	}
+	if place == "" {
 		return
 	}
 	x.mu.Lock()

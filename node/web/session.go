@@ -72,13 +72,14 @@ type sessions struct {
 	now        func() time.Time
 	ends       ends
 
-	mu    sync.Mutex
-	byKey map[sessionKey]*session
-	left  map[sessionKey]remains // of sessions that have ended, for their users
+	mu     sync.Mutex
+	byKey  map[sessionKey]*session
+	left   map[sessionKey]remains // of sessions that have ended, for their users
+	strays map[sessionKey]stray   // of sessions that are not known
 }
 
 func newSessions(idle, life time.Duration, now func() time.Time) *sessions {
-	return &sessions{cookie: sessionCookie, idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session), left: make(map[sessionKey]remains)}
+	return &sessions{cookie: sessionCookie, idle: idle, life: life, now: now, byKey: make(map[sessionKey]*session), left: make(map[sessionKey]remains), strays: make(map[sessionKey]stray)}
 }
 
 // begin makes a session with an id that nobody has seen before, and returns the id. What an older session of the same person

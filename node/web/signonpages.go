@@ -44,7 +44,8 @@ func (p *Portal) startSignOn(w http.ResponseWriter, r *http.Request) {
 	}
 	s, _ := p.sessions.of(r, "")
 	// After a refusal the provider is to ask again: it would else send the same person back, checked no better.
-	id, to, err := p.signOn.start(r.Context(), s != nil || p.sessions.keeps(r) || r.URL.Query().Has("again"))
+	_, place := p.sessions.stray(r)
+	id, to, err := p.signOn.start(r.Context(), s != nil || place != "" || p.sessions.keeps(r) || r.URL.Query().Has("again"))
 	if err != nil {
 		p.noProvider(w, r, err)
 		return
@@ -106,7 +107,12 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	if old != nil && !strings.EqualFold(old.user.ID, who.ID) {
 		p.left(r, old, "signed out: another person signed on in their browser")
 	}
-	id, place := p.sessions.begin(who.person, p.before(r, old, locked, who.fresh))
+	own := p.before(r, old, locked, who.fresh)
+	if old == nil && own == nil {
+		own = p.fromBefore(r, who)
+	}
+	id, place := p.sessions.begin(who.person, own)
+	p.keepPlace(r.Context(), p.sessions.find(id))
 	setCookie(w, sessionCookie, id, p.sessions.life+keptFor)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
 	if who.context != nil {
@@ -147,6 +153,7 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	what := "signed out"
+	p.forgetPlace(r.Context(), s, r.PostFormValue("everywhere") != "")
 	if r.PostFormValue("everywhere") != "" {
 		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endEverywhere(s))
 	}

@@ -180,6 +180,9 @@ func TestATrustGoesDownAndTheSessionIsLost(t *testing.T) {
 	}
 	s.goTo(list)
 	s.openNote()
+	js[bool](s, "(document.getElementById('page').value = '18', document.getElementById('jump').requestSubmit(), true)")
+	s.until("location.search.includes('page=18')")
+	place := js[string](s, "location.pathname + location.search")
 
 	if err := s.region.Stop(reader); err != nil { // sessions end with the process
 		t.Fatal(err)
@@ -190,6 +193,10 @@ func TestATrustGoesDownAndTheSessionIsLost(t *testing.T) {
 	if err := s.region.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.goTo("/find")
+	s.goTo(place)
 	s.says("Your session has ended")
+	s.click("a[href='/sign-on/start']", "Choose who you are")
+	js[bool](s, "[...document.querySelectorAll('button')].find(b => b.textContent.includes('Dr Amara Okafor')).click() || true")
+	s.until("document.getElementById('picture')?.alt.startsWith('Page 18 ') && location.pathname + location.search === '" + place + "'")
+	s.says(s.patient.SpacedNumber())
 }

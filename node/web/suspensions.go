@@ -136,6 +136,7 @@ func (p *Portal) suspendUser(r *http.Request, s *session, in map[string]string) 
 		return "user-lifted", nil
 	default:
 		p.sessions.endAll(in["user"])
+		p.forgetPlaces(r.Context(), in["user"])
 		return "user", nil
 	}
 }
