@@ -75,6 +75,12 @@ func takingsEntry(n *Node, group []*taking) audit.Entry {
 	if len(group) == 1 {
 		e.Document, e.Subject = group[0].id, group[0].subject
 	}
+	e.Detail = clipText(takingsWords(group), audit.MaxDetail)
+	return e
+}
+
+// takingsWords says what was taken in and what was held already.
+func takingsWords(group []*taking) string {
 	var taken, held []string
 	for _, one := range group {
 		if one.held {
@@ -85,11 +91,14 @@ func takingsEntry(n *Node, group []*taking) audit.Entry {
 	}
 	var parts []string
 	if len(taken) > 0 {
-		parts = append(parts, fmt.Sprintf("took in %d documents: %s", len(taken), strings.Join(taken, " ")))
+		noun := "documents"
+		if len(taken) == 1 {
+			noun = "document"
+		}
+		parts = append(parts, fmt.Sprintf("took in %d %s: %s", len(taken), noun, strings.Join(taken, " ")))
 	}
 	if len(held) > 0 {
 		parts = append(parts, fmt.Sprintf("offered again, %d held already: %s", len(held), strings.Join(held, " ")))
 	}
-	e.Detail = clipText(strings.Join(parts, "; "), audit.MaxDetail)
-	return e
+	return strings.Join(parts, "; ")
 }

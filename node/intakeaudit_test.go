@@ -147,3 +147,16 @@ func TestCountsOfMisuseOutlastARestart(t *testing.T) {
 		}
 	}
 }
+
+func TestOneTakingIsSaidOfOneDocument(t *testing.T) {
+	one, two, held := &taking{id: "RAS-1"}, &taking{id: "RAS-2"}, &taking{id: "RAS-3", held: true}
+	for want, group := range map[string][]*taking{
+		"took in 1 document: RAS-1":                                       {one},
+		"took in 2 documents: RAS-1 RAS-2":                                {one, two},
+		"took in 1 document: RAS-2; offered again, 1 held already: RAS-3": {two, held},
+	} {
+		if got := takingsWords(group); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
