@@ -183,7 +183,7 @@ func (s *story) readsALongDocument() {
 func (s *story) readsInTheDarkAndPrints() {
 	s.signOn("Dr Amara Okafor")
 	js[bool](s, "(document.querySelector('button[name=look][value=dark]').click(), true)")
-	s.until("document.querySelector('meta[name=color-scheme]').content === 'dark'")
+	s.until("document.readyState === 'complete' && document.querySelector('meta[name=color-scheme]').content === 'dark'")
 	s.click("main form button", "There is a problem")
 	s.check("40-dark-find")
 	s.find(s.patient.NHSNumber)
