@@ -37,6 +37,19 @@ func TestNodeThatMovedTellsTheRegion(t *testing.T) {
 	}
 }
 
+// A trust joins before its sponsor, which listens at whichever port is free, has told the region where it is.
+func TestSponsorSaysItselfWhereItIs(t *testing.T) {
+	t.Parallel()
+	first := settledNode(t, func(o *Options) { o.Settings.Listen = "127.0.0.1:0" })
+	for _, p := range first.peers(first.ledger.Roster()) {
+		if p.GetAddress() != first.Addr().String() {
+			t.Errorf("a newcomer is told %s, want %s", p.GetAddress(), first.Addr())
+		}
+	}
+	second := joinNode(t, first, "RAS")
+	eventually(t, "the region", func() bool { return second.ledger.Roster().Active(second.ID()) })
+}
+
 func TestSecondProcessOnACopiedFolderStops(t *testing.T) {
 	t.Parallel()
 	n := settledNode(t, nil)

@@ -80,7 +80,7 @@ func (n *Node) redeemed(ctx context.Context, q *wire.EnrolRequest, id federation
 		reply.Pending, reply.Approvals, reply.Needed = true, uint32(pending.Counted), uint32(pending.Needed)
 		return reply, nil
 	}
-	reply.SubjectKey, reply.Peers = n.membership.SubjectKey, peersOf(roster)
+	reply.SubjectKey, reply.Peers = n.membership.SubjectKey, n.peers(roster)
 	return reply, nil
 }
 

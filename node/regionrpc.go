@@ -22,7 +22,7 @@ type regionServer struct {
 
 // Status tells how far this node has come and whom it knows.
 func (s regionServer) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
-	reply := &wire.StatusReply{Trust: string(s.n.Trust()), Version: s.n.version, Peers: peersOf(s.n.ledger.Roster())}
+	reply := &wire.StatusReply{Trust: string(s.n.Trust()), Version: s.n.version, Peers: s.n.peers(s.n.ledger.Roster())}
 	err := s.n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		root, applied, err := index.Root(r)
 		reply.Root, reply.Applied = root[:], applied
@@ -70,11 +70,16 @@ func (n *Node) permit(id federation.NodeID, method string, now time.Time) error 
 	return nil
 }
 
-func peersOf(roster *federation.Roster) []*wire.Peer {
+// peers are the active nodes of a roster. Of itself a node knows better where it is: when it has just moved, the region may not know yet.
+func (n *Node) peers(roster *federation.Roster) []*wire.Peer {
 	var out []*wire.Peer
 	for _, node := range roster.ActiveNodes() {
 		_, trust, _ := roster.Node(node.ID)
-		out = append(out, &wire.Peer{Node: node.ID[:], Trust: string(trust.ID), Address: node.Address})
+		address := node.Address
+		if node.ID == n.ID() {
+			address = n.address()
+		}
+		out = append(out, &wire.Peer{Node: node.ID[:], Trust: string(trust.ID), Address: address})
 	}
 	return out
 }
