@@ -285,7 +285,7 @@ func TestLogOut(t *testing.T) {
 	}
 	two.get("/find").wants(t, 200)
 	token = field(t, tokenField, one.signOn("a.okafor").body)
-	one.post("/log-out", url.Values{"token": {token}, "everywhere": {"1"}})
+	one.follow(one.post("/log-out", url.Values{"token": {token}, "everywhere": {"1"}})).wants(t, 200, "You are logged out on all devices")
 	if to := two.get("/find").Header.Get("Location"); to != "/sign-on" {
 		t.Error("log out on all devices leaves one")
 	}

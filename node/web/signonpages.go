@@ -10,7 +10,9 @@ import (
 
 type signOnPage struct {
 	Gone string // how the last session ended, as sessions.gone says
-	Kept bool   // where its user was is known still
+
+	Everywhere bool // it was ended with all others of the user
+	Kept       bool // where its user was is known still
 }
 
 // showSignOn is where everybody begins. Who is signed on already goes on.
@@ -19,7 +21,7 @@ func (p *Portal) showSignOn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: signOnPage{Gone: p.sessions.gone(r), Kept: p.sessions.keeps(r)}})
+	p.show(w, r, nil, http.StatusOK, view{Name: "signon", Title: "Sign on", Body: signOnPage{Gone: p.sessions.gone(r), Everywhere: r.URL.Query().Get("left") == leftEverywhere, Kept: p.sessions.keeps(r)}})
 }
 
 // showLocked says that the session waits for its user.
@@ -141,6 +143,9 @@ func (p *Portal) before(r *http.Request, own *session, locked, fresh bool) *sess
 	return own
 }
 
+// leftEverywhere is how the address says that all sessions were ended.
+const leftEverywhere = "all"
+
 // logOut ends this session, or all of the user's.
 func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 	s, _ := p.sessions.of(r, "")
@@ -152,16 +157,17 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This form is out of date.", http.StatusForbidden)
 		return
 	}
-	what := "signed out"
+	what, to := "signed out", "/sign-on?left=1"
 	p.forgetPlace(r.Context(), s, r.PostFormValue("everywhere") != "")
 	if r.PostFormValue("everywhere") != "" {
 		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endEverywhere(s))
+		to = "/sign-on?left=" + leftEverywhere
 	}
 	p.sessions.end(s)
 	p.left(r, s, what)
 	setCookie(w, sessionCookie, "", 0)
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	http.Redirect(w, r, "/sign-on?left=1", http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // personaChoice is what the picker shows.
