@@ -153,7 +153,14 @@ func TestTheRegionPageFollowsATrustThatGoesDown(t *testing.T) {
 	s.until("document.querySelectorAll('.rw-dot--up').length === 3")
 	s.goTo("/documents")
 	s.says("not for your role")
-	s.leave()
+	s.goTo("/region")
+	s.until("document.getElementById('region-live').textContent.startsWith('Live') && !document.querySelector('.rw-old')")
+	// The node whose page it is goes away: nothing that is shown is passed off as how it is.
+	if err := s.region.Stop(reader); err != nil {
+		t.Fatal(err)
+	}
+	s.until("document.querySelector('#region.rw-old') && document.getElementById('region-live').innerText.includes('What is shown is from')")
+	s.check("42-region-own-node-down")
 }
 
 // TestAPatientSeesWhoLookedAndSaysWhoMay on the screen of a phone and others.

@@ -6,20 +6,29 @@ const clock = () => new Date().toLocaleTimeString('en-GB')
 if (live && region && 'EventSource' in window) {
   const source = new EventSource(live.dataset.rwStream)
   const says = (text) => { if (live.textContent !== text) live.textContent = text }
+  let seen = clock()
+  const old = (text) => { // what is shown is no longer how it is
+    region.classList.add('rw-old')
+    live.classList.add('rw-bad')
+    says(`${text} What is shown is from ${seen}.`)
+  }
   live.removeAttribute('role') // it changes every second; what matters is in the page
   source.addEventListener('region', (e) => {
     region.innerHTML = e.data
-    says(`Live. Changed at ${clock()}`)
+    region.classList.remove('rw-old')
+    live.classList.remove('rw-bad')
+    seen = clock()
+    says(`Live. Changed at ${seen}`)
   })
-  source.addEventListener('silent', () => says(`This trust's node does not say how it is, since ${clock()}`))
+  source.addEventListener('silent', () => old("This trust's node does not say how it is."))
   source.addEventListener('gone', (e) => {
     source.close()
     location.assign(e.data)
   })
   source.addEventListener('error', () => {
-    says(source.readyState === EventSource.CLOSED
-      ? 'Not kept up to date: reload the page to see it as it is now'
-      : `No connection to this trust's node since ${clock()}: trying again`)
+    old(source.readyState === EventSource.CLOSED
+      ? 'This page is not kept up to date: reload it, and sign on again if you are asked to.'
+      : "No connection to this trust's node: trying again.")
   })
   addEventListener('pagehide', () => source.close())
 }
