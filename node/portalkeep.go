@@ -116,13 +116,13 @@ func (n *Node) KeepViews(ctx context.Context, user string, views []web.View) err
 // Places returns which patients the sessions of a user of the portal had open.
 func (n *Node) Places(ctx context.Context, user string) ([]web.Place, error) {
 	var out []web.Place
-	err := n.kept(ctx, n.deskName(placesPrefix, user), &out)
+	err := n.kept(ctx, n.deskName(placesPrefix, foldStaff(user)), &out)
 	return out, err
 }
 
 // KeepPlaces keeps which patients the sessions of a user have open, in place of those before.
 func (n *Node) KeepPlaces(ctx context.Context, user string, places []web.Place) error {
-	return n.keepFor(ctx, n.deskName(placesPrefix, user), places)
+	return n.keepFor(ctx, n.deskName(placesPrefix, foldStaff(user)), places)
 }
 
 // Person returns what this trust was told of who a patient is; the zero Person when nothing, or nothing that by may know of.

@@ -59,9 +59,10 @@ func TestCheckpointThatTheRegionRefusesStopsReleases(t *testing.T) {
 	mended.Store(true)
 	accept()
 	size := n.audit.Size()
-	if c, err := n.witnessedTo(t.Context(), size); err != nil || c.Size < size {
-		t.Errorf("%d of %d entries are witnessed, %v", c.Size, size, err)
-	}
+	eventually(t, "the region to witness it", func() bool {
+		c, err := n.witnessedTo(t.Context(), size)
+		return err == nil && c.Size >= size
+	})
 	if warning, yes := stopped(t, n); yes {
 		t.Errorf("stopped without a reason: %s", warning)
 	}

@@ -118,7 +118,8 @@ func (p *Portal) askPurpose(w http.ResponseWriter, r *http.Request, s *session, 
 	p.show(w, r, s, form.status(), view{Name: "purpose", Title: "Why you need this record", Of: form.Of, Error: form.Wrong, Body: form.Body})
 }
 
-// setPurpose keeps what was answered for as long as the session lasts. It goes into every signed assertion about the patient.
+// setPurpose keeps what was answered for as long as the session lasts, and for the one that goes on after a restart. It goes into every
+// signed assertion about the patient.
 func (p *Portal) setPurpose(w http.ResponseWriter, r *http.Request, s *session, of *patient) {
 	if again := r.PostFormValue("again"); again != "" {
 		for _, a := range s.said(of) {

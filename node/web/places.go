@@ -25,7 +25,7 @@ type Placing interface {
 	KeepPlaces(ctx context.Context, user string, places []Place) error
 }
 
-// Place is which patients a session had open. It opens nothing: its user goes on there who signs on anew in the same browser, and
+// Place is which patients a session had open, and why. It opens nothing: its user goes on there who signs on anew in the same browser, and
 // proves again who they are.
 type Place struct {
 	Session  []byte // SHA-256 of the session's id
@@ -34,13 +34,12 @@ type Place struct {
 	Patients []PlacedPatient
 }
 
-// PlacedPatient is a patient as a session knew them.
+// PlacedPatient is a patient of a session. Who they are is asked anew: what its user may know may have changed.
 type PlacedPatient struct {
 	Key, Number, Purpose string
 	Relationship         policy.RelationshipKind
 	Evidence             string
 	Opened               time.Time
-	Who                  Person
 }
 
 // stray is where somebody wanted to be whose session this process has never known.
@@ -96,7 +95,7 @@ func (p *Portal) fromBefore(r *http.Request, who arrival) *session {
 		if bytes.Equal(x.Session, key[:]) && x.Role == who.Role && x.Begun.Before(p.started) && p.placed(x) {
 			s := &session{user: who.person, place: place}
 			for _, q := range x.Patients {
-				s.patients = append(s.patients, &patient{Key: q.Key, Number: q.Number, Purpose: q.Purpose, Relationship: q.Relationship, Evidence: q.Evidence, Opened: q.Opened, Who: q.Who})
+				s.patients = append(s.patients, &patient{Key: q.Key, Number: q.Number, Purpose: q.Purpose, Relationship: q.Relationship, Evidence: q.Evidence, Opened: q.Opened})
 			}
 			return s
 		}
@@ -112,7 +111,7 @@ func (p *Portal) keepPlace(ctx context.Context, s *session) {
 	own := Place{Session: s.key[:], Role: s.user.Role, Begun: s.begun}
 	for _, q := range s.recent() {
 		if q.Purpose != "" {
-			own.Patients = append(own.Patients, PlacedPatient{Key: q.Key, Number: q.Number, Purpose: q.Purpose, Relationship: q.Relationship, Evidence: q.Evidence, Opened: q.Opened, Who: q.Who})
+			own.Patients = append(own.Patients, PlacedPatient{Key: q.Key, Number: q.Number, Purpose: q.Purpose, Relationship: q.Relationship, Evidence: q.Evidence, Opened: q.Opened})
 		}
 	}
 	if len(own.Patients) == 0 {
@@ -131,12 +130,14 @@ func (p *Portal) forgetPlace(ctx context.Context, s *session, all bool) {
 	})
 }
 
-// forgetPlaces has a user who was suspended go on nowhere, once they are let in again.
+// forgetPlaces has a user who was suspended go on nowhere, once they are let in again. It is asked when a governance lead suspends them
+// here, and when they come while they are suspended.
 func (p *Portal) forgetPlaces(ctx context.Context, user string) {
 	p.changePlaces(ctx, user, func([]Place) []Place { return nil })
 }
 
 func (p *Portal) changePlaces(ctx context.Context, user string, change func([]Place) []Place) {
+	ctx = context.WithoutCancel(ctx) // who logs out may close the window
 	p.placing.Lock()
 	defer p.placing.Unlock()
 	was, err := p.config.Region.Places(ctx, user)

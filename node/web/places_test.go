@@ -57,6 +57,14 @@ func TestARestartGivesNothing(t *testing.T) {
 			token := field(t, tokenField, two.signOn("a.okafor").body)
 			two.post("/log-out", url.Values{"token": {token}, "everywhere": {"1"}})
 		}},
+		"in another role": {who: "a.okafor", after: func(g *rig, _ *browser) {
+			for _, places := range g.region.places {
+				places[0].Role = "pharmacist"
+			}
+		}},
+		"to whom was suspended": {who: "a.okafor", before: func(g *rig, _ *browser, _ string) {
+			g.portal.forgetPlaces(t.Context(), "a.okafor")
+		}},
 		"too late":                      {who: "a.okafor", after: func(g *rig, _ *browser) { g.clock.move(defaultSession + keptFor) }},
 		"of which the node cannot tell": {who: "a.okafor", after: func(g *rig, _ *browser) { g.region.keepErr = errors.New("no") }},
 		"of what has ended since":       {who: "a.okafor", after: func(g *rig, _ *browser) { g.portal.started = time.Time{} }},

@@ -78,7 +78,8 @@ func (p *Portal) noProvider(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // finishSignOn begins a session, with an id that did not exist before. It leads to where a locked session was, which only the
-// session itself knows, or to the first page: never to an address that the browser brings.
+// session itself knows, to the page of this portal that the browser asked for last with a session from before a restart, or to the
+// first page: never to an address that this request brings.
 func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 	who, err := p.signOn.finish(r)
 	setCookie(w, signOnCookie, "", 0)
@@ -114,7 +115,14 @@ func (p *Portal) finishSignOn(w http.ResponseWriter, r *http.Request) {
 		own = p.fromBefore(r, who)
 	}
 	id, place := p.sessions.begin(who.person, own)
-	p.keepPlace(r.Context(), p.sessions.find(id))
+	if s := p.sessions.find(id); s != nil { // it may have been ended already
+		for _, of := range s.recent() {
+			if of.Who == (Person{}) {
+				s.recognise(of.Key, p.known(r, s, of))
+			}
+		}
+		p.keepPlace(r.Context(), s)
+	}
 	setCookie(w, sessionCookie, id, p.sessions.life+keptFor)
 	p.logger.Info("a member of staff has signed on", slog.String("role", who.Role))
 	if who.context != nil {
