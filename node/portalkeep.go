@@ -31,7 +31,7 @@ const (
 	maxMarkBytes = 384_000 // bytes of what was listed then, of all of them
 )
 
-// portalDesk orders the changes to what is kept of the portal's users.
+// portalDesk has one at a time read what is kept of a user's visits, change it and keep it again.
 type portalDesk struct{ mu sync.Mutex }
 
 // keptVisit is the last visit of a user to one patient.

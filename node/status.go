@@ -137,7 +137,7 @@ func (n *Node) warnings(ctx context.Context, s *admin.StatusReply, held record.S
 	}
 	for _, site := range s.GetSites() {
 		if !site.GetReachable() && s.GetSuspended() == nil && site.GetStanding() == federation.Active.String() {
-			add("%s (%s) does not answer", site.GetTrust(), site.GetName())
+			add("%s (%s) does not answer: what it holds cannot be opened until it does. If that lasts, ask them whether their node runs, and check that UDP to %s gets through", site.GetTrust(), site.GetName(), site.GetAddress())
 		}
 	}
 	switch n.space.Level() {

@@ -30,6 +30,9 @@ func (n *Node) withdraw(ctx context.Context, id federation.DocumentID, q *admin.
 	if err := n.governs(ctx, q.GetBy(), "withdraws documents", inquirerRoles); err != nil {
 		return nil, err
 	}
+	if !q.GetUndo() && strings.EqualFold(strings.Trim(q.GetReason(), " ."), wrongPlace) {
+		return nil, admin.Errorf(admin.CodeBadInput, "that is what is said of a document that was moved to another patient: to give it to the right one, move it in the portal (Our documents); to withdraw it only, give another reason")
+	}
 	kind, detail, change := audit.Withdrawal, q.GetReason(), func() error { return n.records.Withdraw(ctx, id, q.GetReason()) }
 	if q.GetUndo() {
 		kind, detail, change = audit.Admin, "to be shared again after it had been withdrawn: "+q.GetReason(), func() error { return n.readmit(ctx, id) }

@@ -15,6 +15,9 @@ func TestErasingDestroysWhatWasWithdrawnOnly(t *testing.T) {
 	n := settledNode(t, nil)
 	id := string(takeLetters(t, n, 0, 1)[0])
 	lead := &admin.Asker{User: "n.ferreira", Role: "governance-lead"}
+	if _, err := n.Withdraw(t.Context(), &admin.WithdrawRequest{Document: id, Reason: "It was filed in the wrong place.", By: lead}); admin.CodeOf(err) != admin.CodeBadInput {
+		t.Errorf("withdrawn as if it had been moved: %v", err)
+	}
 	refused := func(name string, want admin.Code, q *admin.EraseRequest) {
 		t.Helper()
 		if _, err := n.Erase(t.Context(), q); admin.CodeOf(err) != want {

@@ -31,6 +31,7 @@ type agreementRow struct {
 	Note       string
 	At         time.Time // when it was proposed
 	Undecided  bool      // whoever reads this may decide about it
+	Rollback   uint64    // version whose text a proposal brings back; 0: a new one
 }
 
 // agreementsPage lists what a trust shares, and has shared.
@@ -143,7 +144,7 @@ func standingOf(state string) standing {
 func proposalRow(m *admin.AgreementProposal) agreementRow {
 	out := agreementRow{
 		Version: m.GetVersion(), Link: "/agreements/proposals/" + url.PathEscape(m.GetId()), Standing: standingOf(m.GetState()), From: moment(m.GetEffective()), To: moment(m.GetExpires()),
-		By: m.GetBy(), Second: m.GetDecidedBy(), Note: m.GetNote(), At: moment(m.GetAt()),
+		By: m.GetBy(), Second: m.GetDecidedBy(), Note: m.GetNote(), At: moment(m.GetAt()), Rollback: m.GetRollback(),
 	}
 	if m.GetState() == "approved" && m.GetCommitted() {
 		out.Standing = standing{"Approved", "green"}

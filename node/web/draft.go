@@ -250,7 +250,6 @@ type proposalPage struct {
 	Lines       []diffLine
 	Sim         *simulation
 	Typed       string
-	Rollback    uint64
 }
 
 func (p *Portal) showProposal(w http.ResponseWriter, r *http.Request, s *session) {
@@ -265,7 +264,7 @@ func (p *Portal) proposalWith(w http.ResponseWriter, r *http.Request, s *session
 	}
 	body := proposalPage{
 		agreementRow: proposalRow(m), ID: m.GetId(), Own: strings.EqualFold(m.GetBy(), s.user.ID), Open: m.GetState() == "proposed", Decided: moment(m.GetDecidedAt()),
-		DecidedNote: m.GetDecidedNote(), Form: m.GetForm(), Cedar: m.GetCedar(), Rules: rulesOf(m.GetCedar()), Base: m.GetBase(), Sim: sim, Typed: typed(r, "note"), Rollback: m.GetRollback(),
+		DecidedNote: m.GetDecidedNote(), Form: m.GetForm(), Cedar: m.GetCedar(), Rules: rulesOf(m.GetCedar()), Base: m.GetBase(), Sim: sim, Typed: typed(r, "note"),
 	}
 	if body.Base > 0 && body.Cedar != "" {
 		if v, _, err := p.version(r, "", strconv.FormatUint(body.Base, 10)); err == nil {

@@ -54,6 +54,7 @@ func TestAgreementIsWrittenCheckedProposedAndApproved(t *testing.T) {
 	second.follow(second.post(to, url.Values{"token": {second.token()}, "do": {"approve"}, "note": {"agreed"}})).wants(t, 200, "d.banerjee", "See version 2", ">Approved<")
 	b.post("/agreements/versions/1", url.Values{"token": {token}}).wants(t, 422, "Say why this version is wanted again")
 	b.post("/agreements/versions/1", url.Values{"token": {token}, "note": {"the new one was wrong"}}).wants(t, 303)
+	b.get("/agreements").wants(t, 200, "Roll back to version 1, proposed by n.ferreira")
 	if got := f.proposals[len(f.proposals)-1]; got.GetRollback() != 1 {
 		t.Errorf("rolled back to %d", got.GetRollback())
 	}

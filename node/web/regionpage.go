@@ -99,6 +99,7 @@ func (p *Portal) regionOf(h *Health) regionView {
 	v.Facts = p.factsOf(h)
 	for _, x := range s.GetSites() {
 		site := siteOf(x, h, s)
+		site.Heard = p.lastHeard(site.Trust, x.GetAsOf(), site.Up)
 		site.By = p.nameOf(site.By)
 		v.Sites = append(v.Sites, site)
 		if x.GetStanding() == "suspended" && !(site.Own && v.Own != nil) { // of this trust the page speaks apart
@@ -118,9 +119,6 @@ func siteOf(x *admin.Site, h *Health, s *admin.StatusReply) regionSite {
 	out := regionSite{
 		Trust: x.GetTrust(), Name: x.GetName(), Standing: x.GetStanding(), Part: partName(x.GetRaft()), Version: x.GetVersion(), Address: x.GetAddress(), Own: x.GetNode() == s.GetNode() || x.GetTrust() == s.GetTrust(),
 		Up: x.GetReachable(), Behind: "not known", By: x.GetSuspension().GetBy(), Reason: x.GetSuspension().GetReason(),
-	}
-	if at := x.GetAsOf(); at > 0 {
-		out.Heard = time.UnixMicro(at)
 	}
 	if at := x.GetSuspension().GetSince(); at > 0 {
 		out.Since = time.UnixMicro(at)

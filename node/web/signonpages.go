@@ -165,9 +165,9 @@ func (p *Portal) logOut(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This form is out of date.", http.StatusForbidden)
 		return
 	}
-	what, to := "signed out", "/sign-on?left=1"
-	p.forgetPlace(r.Context(), s, r.PostFormValue("everywhere") != "")
-	if r.PostFormValue("everywhere") != "" {
+	what, to, everywhere := "signed out", "/sign-on?left=1", r.PostFormValue("everywhere") != ""
+	p.forgetPlace(r.Context(), s, everywhere)
+	if everywhere {
 		what = fmt.Sprintf("signed out on all devices: %d sessions", p.sessions.endEverywhere(s))
 		to = "/sign-on?left=" + leftEverywhere
 	}

@@ -270,24 +270,31 @@ func (p *Portal) entryOf(d *admin.Located, format, trust string) entry {
 	return e
 }
 
+// lastHeard is when a trust was heard of last, as far as its node's report (microseconds; 0: it has none) or this portal knows: a node
+// that has said farewell is forgotten by the others. Zero: not since this node started.
+func (p *Portal) lastHeard(trust string, reported int64, reachable bool) time.Time {
+	if reachable {
+		p.answered.Store(trust, p.now())
+	}
+	if reported > 0 {
+		return time.UnixMicro(reported)
+	}
+	at, _ := p.answered.Load(trust)
+	heard, _ := at.(time.Time)
+	return heard
+}
+
 // silent names every other trust that does not answer, whether it holds anything of this patient or not: to leave some out
 // would say which hold what the user may not know of.
 func (p *Portal) silent(reply *admin.LocateReply, all []entry) []silence {
 	var out []silence
 	for _, t := range reply.GetSites() {
 		suspended := t.GetStanding() == federation.Suspended.String()
-		if t.GetReachable() {
-			p.answered.Store(t.GetTrust(), p.now())
-		}
+		heard := p.lastHeard(t.GetTrust(), t.GetAsOf(), t.GetReachable())
 		if t.GetReachable() && !suspended || t.GetTrust() == string(p.config.Trust) && !suspended {
 			continue
 		}
-		x := silence{Name: t.GetName(), Code: t.GetTrust(), Suspended: suspended}
-		if t.GetAsOf() > 0 {
-			x.Since = time.UnixMicro(t.GetAsOf())
-		} else if at, known := p.answered.Load(x.Code); known { // a node that has said farewell is forgotten by the others
-			x.Since, _ = at.(time.Time)
-		}
+		x := silence{Name: t.GetName(), Code: t.GetTrust(), Suspended: suspended, Since: heard}
 		if !x.Since.IsZero() {
 			x.Ago = ago(x.Since, p.now())
 		}

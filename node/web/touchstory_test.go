@@ -164,6 +164,10 @@ func (s *story) printsAPageThatIsStillToCome() {
 	js[bool](s, "(letCome(), true)")
 	s.until("printed.length === 1 && printed[0].startsWith('250 ') && Number(printed[0].split(' ')[1]) > 100")
 	s.until(pdfShown(250))
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(820, 1000)); err != nil { // the page is drawn anew for it, which would be too late on paper
+		s.t.Fatal(err)
+	}
+	s.until(pdfShown(250) + " && Math.abs(document.querySelector('.rw-current canvas').getBoundingClientRect().width - document.querySelector('.rw-current').getBoundingClientRect().width) < 2")
 	paper("print")
 	if said(".rw-unprinted") || !said(".rw-printed") {
 		s.t.Error("paper with the page says that it is empty, or not whose it is")

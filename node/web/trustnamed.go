@@ -48,16 +48,24 @@ func trustsNamed(typed string, trusts []choice) (fit []choice, whole string) {
 	if len(words) == 0 {
 		return nil, ""
 	}
+	var same []choice
 	for _, t := range trusts {
 		name := nameWords(strings.TrimSuffix(t.Label, "("+t.Value+")"))
 		if slices.Equal(name, words) {
-			return nil, t.Value
+			same = append(same, t)
 		}
 		if haveBegun(name, words) {
 			fit = append(fit, t)
 		}
 	}
-	return fit, ""
+	switch len(same) {
+	case 0:
+		return fit, ""
+	case 1:
+		return nil, same[0].Value
+	default: // the region does not keep two trusts from having one name
+		return same, ""
+	}
 }
 
 func haveBegun(name, words []string) bool {

@@ -15,6 +15,8 @@ func TestATrustIsKnownByItsName(t *testing.T) {
 		{Value: "RJZ", Label: "King's College (RJZ)"},
 		{Value: "RJY", Label: "King's College Hospital (RJY)"},
 		{Value: "RKE", Label: "Ysgol Môn (RKE)"},
+		{Value: "RT1", Label: "St Mary's (RT1)"},
+		{Value: "RT2", Label: "St Mary’s (RT2)"},
 	}
 	for typed, want := range map[string]string{
 		"": "", " ras ": "RAS", "the hillingdon hospitals (ras)": "RAS", "The Hillingdon Hospitals": "RAS", "Hillingdon": "RAS", "the hill": "RAS",
@@ -31,6 +33,7 @@ func TestATrustIsKnownByItsName(t *testing.T) {
 		"healthcare":   "Imperial College Healthcare (RYJ) or London North West University Healthcare (R1K)",
 		"h":            "The Hillingdon Hospitals (RAS), Imperial College Healthcare (RYJ)",
 		"North London": "No trust of this region is called that",
+		"St Mary's":    "can be St Mary's (RT1) or St Mary’s (RT2). Choose one", // two of one name
 		"Nowhere":      "No trust of this region is called that",
 		"!":            "the ODS code of one that has left, such as RYJ",
 		"Kigns":        "No trust of this region is called that",

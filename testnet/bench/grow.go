@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
-	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
 const (
 	opRegisterGrowth = "cost of growth: register, 3 voters, %s pointers"
 	opRegisterWay    = "cost of growth: register, 3 voters, up to %s pointers"
 	opLocateGrowth   = "cost of growth: locate, %s pointers"
-	opReleaseGrowth  = "cost of growth: release to own staff, first byte of 100 KB, %s pointers"
+	opReleaseGrowth  = "cost of growth: release to another trust, first byte of 100 KB, %s pointers"
 )
 
 // grown are the sizes that are compared: a hundred thousand pointers, a million and, with -full, ten million.
@@ -158,38 +155,4 @@ func (e *env) growUse(ctx context.Context, indexes []*prepared) ([]row, error) {
 	rows := compareSizes(opLocateGrowth, "/s", sizes, seen, false)
 	more, err := e.growRelease(ctx, sizes, searchers)
 	return append(rows, more...), err
-}
-
-// growRelease opens documents that the node itself holds, as its own staff do, with indexes of all sizes, in turns.
-func (e *env) growRelease(ctx context.Context, sizes []int, searchers []*searcher) ([]row, error) {
-	documents := make([][]federation.DocumentID, len(searchers))
-	content := make([]byte, 100_000)
-	for i, s := range searchers {
-		for k := range e.few(300, 10) {
-			fillRandom(content, uint64(k))
-			id, err := keep(ctx, s.node, s.patients+1+k, fmt.Sprintf("%d.pdf", k), int64(len(content)), bytes.NewReader(content))
-			if err != nil {
-				return nil, err
-			}
-			documents[i] = append(documents[i], id)
-		}
-	}
-	// Not who has searched for a hundred thousand patients in such a folder within the hour: what is watched would be slower for them.
-	asker := &admin.Asker{User: "grown", Role: "clinician"}
-	seen := make([]series, len(searchers))
-	for run := range e.runs {
-		for k := range searchers {
-			i := (run + k) % len(searchers)
-			var took series
-			for _, id := range documents[i] {
-				f, err := fetchBy(ctx, searchers[i].node, &admin.FetchRequest{Document: string(id), Asker: asker}, io.Discard)
-				if err != nil {
-					return nil, err
-				}
-				took = append(took, milliseconds(f.first))
-			}
-			seen[i] = append(seen[i], took.median())
-		}
-	}
-	return compareSizes(opReleaseGrowth, "ms", sizes, seen, true), nil
 }
