@@ -122,6 +122,8 @@ func TestSavedSettingsReadBack(t *testing.T) {
 func TestConfigurationErrorsAreInPlainWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"listen: x:1\ntest_numbers: maybe\n": "say true or false", "master_key_command: 'cat key'\n": "give a list", "lease: 10\n": "is not a duration",
+		"watch:\n  quota_user: 0\n": `"0" is not a whole number between 1 and 1000000; take the line out`, "glass:\n  per_user: -1\n": "[2:13] \"-1\" is not",
+		"watch:\n  quota_trust: many\n": `"many" is not a whole`, "watch:\n  quota_trust: 1_0\n": "whole number",
 	} {
 		data := t.TempDir()
 		if err := os.WriteFile(filepath.Join(data, ConfigFile), []byte(text), 0o600); err != nil {

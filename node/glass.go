@@ -249,9 +249,9 @@ func parseEmergency(text string) (until time.Time, reason string, err error) {
 }
 
 // orDefault is a setting, or what it is when it was not set.
-func orDefault(setting, standard int) int {
+func orDefault(setting Bound, standard int) int {
 	if setting == 0 {
 		return standard
 	}
-	return setting
+	return int(setting)
 }

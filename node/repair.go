@@ -223,7 +223,7 @@ func (w *workshop) mendAudit(ctx context.Context) error {
 	case report.OK():
 		found.say(false, "all %d entries can be read", report.Entries)
 	case report.Faults == 0:
-		found.say(true, "the %d entries that are there are not all of this node's own log as its mark has it, or the mark is of another node: they were cut, or something was put in their place. Tell your information governance lead, and keep the folder %s: it is evidence. What can be proven to be this node's own log is repaired; otherwise put the folder back from the newest copy of this node's own", report.Entries, w.audit.Dir)
+		found.say(true, "%d entries can be read, and they do not end as this node's mark says: the last ones were altered or cut, something was put in their place, or the mark is of another node. Tell your information governance lead, and keep the folder %s: it is evidence. What can be proven to be this node's own log is repaired; otherwise put the folder back from the newest copy of this node's own", report.Entries, w.audit.Dir)
 	default:
 		found.say(true, "of %d entries %d are missing, altered or not found by their patient: tell your information governance lead", report.Entries, report.Faults)
 	}

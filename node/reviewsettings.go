@@ -3,18 +3,22 @@ package node
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/ridgeway-exchange/ridgeway/storage"
 )
 
 // GlassSettings bound how many emergencies may be declared within an hour. Zero is the default.
 type GlassSettings struct {
-	PerUser   int `yaml:"per_user,omitempty"`   // by one of this trust's staff: 5
-	PerSite   int `yaml:"per_site,omitempty"`   // by all of them: 20
-	PeerUser  int `yaml:"peer_user,omitempty"`  // by one member of another trust's staff, for documents held here: 5
-	PeerTrust int `yaml:"peer_trust,omitempty"` // by all of another trust: 20
+	PerUser   Bound `yaml:"per_user,omitempty"`   // by one of this trust's staff: 5
+	PerSite   Bound `yaml:"per_site,omitempty"`   // by all of them: 20
+	PeerUser  Bound `yaml:"peer_user,omitempty"`  // by one member of another trust's staff, for documents held here: 5
+	PeerTrust Bound `yaml:"peer_trust,omitempty"` // by all of another trust: 20
 }
 
 // ReviewSettings say by when accesses are to be reviewed.
@@ -30,26 +34,43 @@ type NotifySettings struct {
 
 // WatchSettings tune the rules of misuse. Zero is the default.
 type WatchSettings struct {
-	PatientsAnHour int               `yaml:"patients_an_hour,omitempty"` // distinct patients of one user before it is reviewed: 40
-	UnlinkedAnHour int               `yaml:"unlinked_an_hour,omitempty"` // requests of one user without a relationship: 30
-	QuotaUser      int               `yaml:"quota_user,omitempty"`       // distinct patients an hour whose documents are released to one user: 100
-	QuotaTrust     int               `yaml:"quota_trust,omitempty"`      // and to all of one trust: 1000
+	PatientsAnHour Bound             `yaml:"patients_an_hour,omitempty"` // distinct patients of one user before it is reviewed: 40
+	UnlinkedAnHour Bound             `yaml:"unlinked_an_hour,omitempty"` // requests of one user without a relationship: 30
+	QuotaUser      Bound             `yaml:"quota_user,omitempty"`       // distinct patients an hour whose documents are released to one user: 100
+	QuotaTrust     Bound             `yaml:"quota_trust,omitempty"`      // and to all of one trust: 1000
 	Off            []string          `yaml:"off,omitempty"`              // rules that open no review
 	OwnRecords     map[string]string `yaml:"own_records,omitempty"`      // refused: the file is not where NHS numbers belong
 	Protected      []string          `yaml:"protected,omitempty"`        // refused likewise
+}
+
+// Bound is how many of something are let through within an hour; zero, which no file may say, is the default.
+type Bound int
+
+const mostBound = 1_000_000
+
+// UnmarshalYAML reads a bound. Who writes 0 may mean that nothing is let through, or that everything is: neither can be had, and the
+// default would be a third thing.
+func (b *Bound) UnmarshalYAML(n ast.Node) error {
+	text := n.GetToken().Value
+	v, err := strconv.Atoi(text)
+	if err != nil || v < 1 || v > mostBound {
+		return &yaml.SyntaxError{Message: fmt.Sprintf("%q is not a whole number between 1 and %d; take the line out for the default", text, mostBound), Token: n.GetToken()}
+	}
+	*b = Bound(v)
+	return nil
 }
 
 // checkReviews returns all that is wrong with what emergencies, reviews and their notices are set to. It repeats no NHS number.
 func (s Settings) checkReviews(data string) []string {
 	var wrong []string
 	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	for name, v := range map[string]int{
+	for name, v := range map[string]Bound{
 		"glass: per_user": s.Glass.PerUser, "glass: per_site": s.Glass.PerSite, "glass: peer_user": s.Glass.PeerUser, "glass: peer_trust": s.Glass.PeerTrust,
 		"watch: patients_an_hour": s.Watch.PatientsAnHour, "watch: unlinked_an_hour": s.Watch.UnlinkedAnHour,
 		"watch: quota_user": s.Watch.QuotaUser, "watch: quota_trust": s.Watch.QuotaTrust,
 	} {
-		if v < 0 || v > 1_000_000 {
-			add("%s: %d is not between 1 and 1000000 (0: the default)", name, v)
+		if v < 0 || v > mostBound {
+			add("%s: %d is not between 1 and %d", name, v, mostBound)
 		}
 	}
 	if d := time.Duration(s.Review.Within); d != 0 && (d < time.Minute || d > 90*24*time.Hour) {

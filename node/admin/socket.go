@@ -88,7 +88,7 @@ func Dial(ctx context.Context, data string) (AdminClient, func() error, error) {
 		return nil, nil, othersNode(data, err)
 	}
 	if err != nil {
-		return nil, nil, Errorf(CodeUnavailable, "no node runs on %s: start it with 'ridgeway serve --data %s' and try again", data, Arg(data))
+		return nil, nil, Errorf(CodeUnavailable, "no node runs on %s: start it with 'ridgeway serve --data %s' and try again. If it does not start, 'ridgeway repair --data %s' says what is damaged", data, Arg(data), Arg(data))
 	}
 	first := make(chan net.Conn, 1)
 	first <- c
