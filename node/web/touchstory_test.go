@@ -116,6 +116,28 @@ func (s *story) readsWithFingers() {
 		}
 		s.keepShot("66-touch-"+d.kind, b)
 	}
+	s.keepsThePatientInSight(list)
+}
+
+// keepsThePatientInSight has a phone show a list and a document far down: whose they are stays, and leaves room for them.
+func (s *story) keepsThePatientInSight(list string) {
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil {
+		s.t.Fatal(err)
+	}
+	for name, to := range map[string]string{"list": list, "document": list + "/documents/" + string(s.note)} {
+		s.goTo(to)
+		js[bool](s, "(window.scrollTo(0, document.documentElement.scrollHeight), true)")
+		s.until("window.scrollY > 100")
+		at := js[struct{ Top, Bottom float64 }](s, "(({top, bottom}) => ({Top: top, Bottom: bottom}))(document.querySelector('.rw-banner').getBoundingClientRect())")
+		if at.Top != 0 || at.Bottom < 20 || at.Bottom > 130 {
+			s.t.Errorf("%s: far down on a phone the patient's banner is from %v to %v", name, at.Top, at.Bottom)
+		}
+		b, err := chromedp.Run(s.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.keepShot("69-phone-"+name, b)
+	}
 }
 
 // A page is printed once it is drawn; paper that was printed before says so, and whose it is either way.
