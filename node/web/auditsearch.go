@@ -179,6 +179,9 @@ func (a auditPage) filter() (*admin.AuditFilter, []fault) {
 	if err != nil {
 		wrong = append(wrong, fault{"until", "Enter a day such as 2026-11-30"})
 	}
+	if !until.IsZero() && until.Before(since) {
+		wrong = append(wrong, fault{"until", "The last day is before the first: enter the later one here"})
+	}
 	if !until.IsZero() {
 		until = until.AddDate(0, 0, 1) // the whole of the day
 	}
@@ -232,7 +235,10 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 	if e.GetTrust() != "" {
 		out.Trust = p.trustName(e.GetTrust())
 	}
-	if e.GetCustodian() != "" {
+	switch id, err := federation.ParseDocumentID(e.GetDocument()); {
+	case err == nil: // a search of this log about it names this trust
+		out.Custodian = p.trustName(string(id.Custodian()))
+	case e.GetCustodian() != "" && e.GetKind() != "review":
 		out.Custodian = p.trustName(e.GetCustodian())
 	}
 	if e.GetBytes() > 0 {

@@ -338,7 +338,7 @@ func TestWhyAndWho(t *testing.T) {
 
 func TestRefusalsAreSaidInPlainWords(t *testing.T) {
 	for in, want := range map[string]string{
-		"n.ferreira has proposed it and may not approve it too: a second person must":                              "N.ferreira has proposed it and may not approve it too: a second person must.",
+		"n.ferreira has proposed it and may not approve it too: a second person must":                              "n.ferreira has proposed it and may not approve it too: a second person must.",
 		"there is no proposal \"x\": 'ridgeway agreement show' lists those that wait":                              "There is no proposal \"x\".",
 		"RAS is not in the region: 'ridgeway status' lists who is":                                                 "RAS is not in the region.",
 		"x in the role \"y\" may not do that: whoever proposes is a or b (--role)":                                 "X in the role \"y\" may not do that: whoever proposes is a or b.",

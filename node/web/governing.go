@@ -208,7 +208,10 @@ func plainWords(err error) string {
 	if text == "" {
 		return "The node did not do it. Check what you entered."
 	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	if first, _, _ := strings.Cut(text, " "); !strings.ContainsAny(first, ".@0123456789") { // a staff id stays as it is written
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text + "."
 }
 
 // moment is a time of the node's; zero where there is none.

@@ -25,6 +25,7 @@ type reviewRow struct {
 	Outcome, By, How string
 	Documents        []reviewDocument
 	Own              bool // about the user who looks at it
+	Ours             bool // about staff of this trust
 }
 
 // reviewDocument is a document that was opened, with what it is where the reviewer may know of it.
@@ -81,7 +82,7 @@ func (p *Portal) reviewRow(s *session, x *admin.Review) reviewRow {
 	out := reviewRow{
 		ID: x.GetId(), Link: "/reviews/" + url.PathEscape(x.GetId()), Kind: reviewKind(x.GetKind()), Glass: x.GetKind() == "break_glass", User: x.GetUser(), Trust: p.trustName(x.GetTrust()),
 		Reason: x.GetReason(), At: moment(x.GetAt()), Due: moment(x.GetDue()), By: x.GetClosedBy(), How: x.GetNote(),
-		Own: x.GetTrust() == string(p.config.Trust) && strings.EqualFold(strings.TrimSpace(x.GetUser()), s.user.ID),
+		Ours: x.GetTrust() == string(p.config.Trust), Own: x.GetTrust() == string(p.config.Trust) && strings.EqualFold(strings.TrimSpace(x.GetUser()), s.user.ID),
 	}
 	if n := x.GetPatient(); n != "" {
 		out.Patient = n
@@ -140,7 +141,7 @@ func reviewKind(kind string) string {
 	case "near_person":
 		return "Same surname or address"
 	case "protected_person":
-		return "Protected person"
+		return "Watched record"
 	default:
 		return strings.ReplaceAll(kind, "_", " ")
 	}
@@ -150,6 +151,7 @@ func reviewKind(kind string) string {
 type reviewPage struct {
 	reviewRow
 	Typed, Chosen string
+	Closed        bool // just now, by who looks at it
 }
 
 func (p *Portal) showReview(w http.ResponseWriter, r *http.Request, s *session) {
@@ -168,7 +170,7 @@ func (p *Portal) reviewWith(w http.ResponseWriter, r *http.Request, s *session, 
 				p.problem(w, r, s, err)
 				return
 			}
-			body := reviewPage{reviewRow: rows[i], Typed: typed(r, "note"), Chosen: r.PostFormValue("outcome")}
+			body := reviewPage{reviewRow: rows[i], Typed: typed(r, "note"), Chosen: r.PostFormValue("outcome"), Closed: closed && r.URL.Query().Get("closed") != ""}
 			p.show(w, r, s, status, view{Name: "review", Title: rows[i].Kind, Body: body, Error: wrong})
 			return
 		}
@@ -224,5 +226,5 @@ func (p *Portal) closeReview(w http.ResponseWriter, r *http.Request, s *session)
 		p.reviewWith(w, r, s, status, []fault{{"note", plainWords(err)}})
 		return
 	}
-	http.Redirect(w, r, "/reviews/"+url.PathEscape(r.PathValue("review")), http.StatusSeeOther)
+	http.Redirect(w, r, "/reviews/"+url.PathEscape(r.PathValue("review"))+"?closed=1", http.StatusSeeOther)
 }

@@ -96,7 +96,7 @@ func (s *story) watch() {
 		s.t.Fatal(err)
 	}
 	s.goTo("/reviews")
-	s.says("Protected person")
+	s.says("Watched record")
 	s.goTo("/reviews/watched")
 	s.press("Take all marks of this person back", "No record is watched")
 }

@@ -32,6 +32,7 @@ type whyPage struct {
 	Who       []accessRow
 	Documents []documentLink
 	Of        *patient
+	Answered  bool // about a document: the list of the patient's is left out, for each look at it is written down
 }
 
 type documentLink struct {
@@ -67,8 +68,10 @@ func (p *Portal) showWhy(w http.ResponseWriter, r *http.Request, s *session) {
 		}
 	}
 	body := p.whyForm(r, in)
+	asked := q.Get("ask") != "" || q.Get("who") != ""
+	body.Answered = asked && in["document"] != ""
 	if key := q.Get("of"); key != "" {
-		if body.Of = s.patient(key); body.Of != nil {
+		if body.Of = s.patient(key); body.Of != nil && !body.Answered {
 			if err := p.documentsOf(r, s, &body); err != nil {
 				p.problem(w, r, s, err)
 				return
@@ -76,9 +79,13 @@ func (p *Portal) showWhy(w http.ResponseWriter, r *http.Request, s *session) {
 		}
 	}
 	var wrong []fault
-	switch asked := q.Get("ask") != "" || q.Get("who") != ""; {
+	switch {
 	case asked && in["document"] == "":
-		wrong = []fault{{"document", "Enter the document's number, or find the document by its patient"}}
+		choose := "Enter the document's number, or find the document by its patient"
+		if body.Of != nil && len(body.Documents) > 0 {
+			choose = "Choose one of the documents in the list, or enter a document's number"
+		}
+		wrong = []fault{{"document", choose}}
 	case asked:
 		wrong = p.answerWhy(r, s, &body)
 	}
@@ -232,7 +239,7 @@ func (p *Portal) documentsOf(r *http.Request, s *session, body *whyPage) error {
 		return err
 	}
 	for _, d := range reply.GetDocuments() {
-		x := documentLink{ID: d.GetDocument(), Link: "/why?document=" + url.QueryEscape(d.GetDocument()), Title: d.GetTitle(), Type: typeName(d.GetType()), Holder: p.config.Names(federation.TrustID(d.GetCustodian()))}
+		x := documentLink{ID: d.GetDocument(), Link: address("/why", url.Values{"document": {d.GetDocument()}, "of": {body.Of.Key}}), Title: d.GetTitle(), Type: typeName(d.GetType()), Holder: p.config.Names(federation.TrustID(d.GetCustodian()))}
 		if d.GetDate() != 0 {
 			x.Date = moment(d.GetDate()).Format("2 Jan 2006")
 		}

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+)
+
+// Who has judged is told that it is done, and what to do about an access that was not justified: whose staff it was decides who can.
+func TestAJudgementSaysWhatToDoNext(t *testing.T) {
+	const next, suspend, tell = "What to do now", `href="/suspensions">suspend them`, "Tell the privacy officer of Imperial College Healthcare"
+	for _, c := range []struct {
+		outcome, trust string
+		wants, misses  []string
+	}{
+		{"justified", "RAS", []string{"the access was justified"}, []string{next, suspend, tell}},
+		{"not_justified", "RAS", []string{"the access was not justified", next, suspend}, []string{tell}},
+		{"not_justified", "RYJ", []string{"the access was not justified", next, tell}, []string{suspend}},
+	} {
+		g := governed(t)
+		g.region.cases = []*admin.Review{{Id: "RAS-9", Kind: "break_glass", State: "open", User: "j.price", Trust: c.trust, At: 1, Due: g.clock.now().UnixMicro() + 1}}
+		b := g.browser()
+		b.signOn("p.osei")
+		b.get("/reviews/RAS-9").wants(t, 200, "It cannot be changed afterwards", "The patient sees whether it was justified, and not what you write")
+		page := b.follow(b.post("/reviews/RAS-9", url.Values{"token": {b.token()}, "outcome": {c.outcome}, "note": {"asked the ward"}}))
+		page.wants(t, 200, append(c.wants, "The review is closed")...)
+		for _, w := range c.misses {
+			if strings.Contains(page.body, w) {
+				t.Errorf("%s of %s: says %q", c.outcome, c.trust, w)
+			}
+		}
+		if again := b.get("/reviews/RAS-9"); strings.Contains(again.body, "The review is closed") {
+			t.Error("who looks at it later is told that it was closed just now")
+		}
+	}
+}
+
+// The list of a patient's documents stays until one of them is asked about, and each is one press away from the next.
+func TestWhyKeepsTheListUntilADocumentIsChosen(t *testing.T) {
+	g := governed(t)
+	id := g.region.add(numberA, "RYJ", 1, &admin.Located{Title: "A letter", ContentType: "text/plain"}, []byte("text"))
+	b := g.browser()
+	b.signOn("s.lindqvist")
+	b.get("/why")
+	list := b.post("/why", url.Values{"token": {b.token()}, "number": {numberA}}).Header.Get("Location")
+	of := strings.TrimPrefix(list, "/why?")
+	b.get(list).wants(t, 200, "A letter", `name="of"`, "Find another patient")
+	b.get("/why?who=1&document=&"+of).wants(t, 422, "Choose one of the documents in the list", "A letter")
+	looks := len(g.region.askers)
+	b.get("/why?who=1&"+of+"&document="+id).wants(t, 200, "Who can see", "All documents of", strings.ReplaceAll(list, "&", "&amp;"))
+	if len(g.region.askers) != looks {
+		t.Error("an answer about one document looks the patient up again")
+	}
+}
+
+// A search from a day to an earlier one finds nothing for a reason, and what is held elsewhere is not said to be held here because
+// the search for it was.
+func TestAuditSaysWhichDayIsWrongAndWhoHoldsTheDocument(t *testing.T) {
+	g := governed(t)
+	g.region.entries = []*admin.AuditEntry{{Index: 7, At: 1, Kind: "review", Trust: "RAS", User: "p.osei", Document: "RYJ-0400000000000001", Custodian: "RAS", Detail: "searched the audit log", Leaf: "1eaf", Of: -1}}
+	b := g.browser()
+	b.signOn("p.osei")
+	b.get("/audit?search=1&since=2026-12-01&until=2026-11-01").wants(t, 422, "The last day is before the first")
+	b.get("/audit?search=1&since=2026-11-01&until=2026-11-01").wants(t, 200)
+	page := b.get("/audit/entries/7")
+	page.wants(t, 200, "<dt>Held by</dt><dd>Imperial College Healthcare")
+	if strings.Contains(page.body, "<dt>Held by</dt><dd>The Hillingdon") {
+		t.Error("the document of another trust is held here")
+	}
+}
+
+// Nobody has a list of all staff: who suspends a staff id that nobody uses is told so.
+func TestASuspensionOfNobodySaysSo(t *testing.T) {
+	g := governed(t)
+	nurse, lead := g.browser(), g.browser()
+	nurse.signOn("j.price")
+	lead.signOn("n.ferreira")
+	for who, want := range map[string]string{"j.prize": "Nobody was signed on under that staff id", "j.price": "Their sessions have ended"} {
+		lead.follow(lead.post("/suspensions", url.Values{"token": {lead.token()}, "do": {"user"}, "user": {who}, "user-reason": {"r"}})).wants(t, 200, want, who)
+	}
+}
