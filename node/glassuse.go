@@ -19,6 +19,9 @@ import (
 // settingGlassSeen is how far the region's log has been read for emergencies that name this trust.
 const settingGlassSeen = "emergencies seen"
 
+// glassJudged is what a user is told once the trust that holds a document has judged the emergency that opened it.
+const glassJudged = "The trust that holds this document has judged that this emergency was not justified: nothing more is opened by it."
+
 // errGlassOver is why a transfer ends that rested on an emergency.
 var errGlassOver = errors.New("the time of the emergency has run out")
 
@@ -95,6 +98,9 @@ func (n *Node) onEmergency(ctx context.Context, a exchange.Assertion) (time.Time
 	if !found && a.Trust == n.Trust() {
 		return time.Time{}, errors.New("own staff have declared no such emergency")
 	}
+	if r, _ := n.reviews.get(id); r != nil && r.Outcome == reviewNotJustified {
+		return time.Time{}, &exchange.Refusal{Outcome: policy.Denied, Text: glassJudged, Cause: errors.New("emergency " + id + " was judged here as not justified")}
+	}
 	if a.Trust != n.Trust() {
 		if err := n.peerEmergency(ctx, &review{
 			ID: id, Kind: glassKind, User: a.User, Trust: a.Trust, Role: a.Role, Subject: a.Subject, Reason: reason, At: now, Until: until,
@@ -126,11 +132,9 @@ func (n *Node) emergencyOf(ctx context.Context, a exchange.Assertion, until time
 func (n *Node) peerEmergency(ctx context.Context, r *review) error {
 	n.glassMu.Lock()
 	defer n.glassMu.Unlock()
-	limits, at := n.options.Settings.Glass, r.At
-	if known, found := n.reviews.get(r.ID); found {
-		at = known.At
-	}
-	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, r.ID, at)
+	limits := n.options.Settings.Glass
+	known, _ := n.reviews.get(r.ID) // what is allowed once stays so, however many follow
+	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, known)
 	if ofUser >= orDefault(limits.PeerUser, glassPerUser) || ofTrust >= orDefault(limits.PeerTrust, glassPerTrust) {
 		return &exchange.Refusal{
 			Outcome: policy.TooMany, Text: "Too many emergencies were declared within an hour. Ask the trust that holds this document by telephone.",

@@ -51,6 +51,7 @@ type review struct {
 	Subject   federation.Subject
 	Reason    string // as given, or what the rule has seen
 	At        time.Time
+	Seen      time.Time `json:",omitzero"` // of an emergency: when this node heard of it; At is what its trust says
 	Until     time.Time `json:",omitzero"` // of an emergency
 	Due       time.Time
 	Granted   bool                    `json:",omitempty"` // an emergency of this trust's staff that is written down wherever it must be
@@ -67,6 +68,14 @@ type review struct {
 }
 
 func (r *review) open() bool { return r.Outcome == "" }
+
+// seen is when this node has heard of what is to be judged.
+func (r *review) seen() time.Time {
+	if r.Seen.IsZero() { // kept before that was
+		return r.At
+	}
+	return r.Seen
+}
 
 // state is how a review stands.
 func (r *review) state(now time.Time) string {
@@ -135,7 +144,7 @@ func openReviewDesk(ctx context.Context, records *record.Store, within time.Dura
 			d.recent = append(d.recent, r)
 		}
 	}
-	slices.SortFunc(d.recent, func(a, b *review) int { return a.At.Compare(b.At) })
+	slices.SortFunc(d.recent, func(a, b *review) int { return cmp.Or(a.seen().Compare(b.seen()), strings.Compare(a.ID, b.ID)) })
 	signal(d.wake)
 	return d, nil
 }
@@ -172,6 +181,9 @@ func (d *reviewDesk) begin(ctx context.Context, r *review) (opened bool, err err
 	if r.Due.IsZero() {
 		r.Due = time.Now().UTC().Add(d.within)
 	}
+	if now := time.Now().UTC(); r.Until.After(now) { // what is over when it is heard of opens nothing, and counts when it was
+		r.Seen = now
+	}
 	r.tell(toldOpened, d.channels)
 	return true, d.put(ctx, r)
 }
@@ -206,7 +218,7 @@ func (d *reviewDesk) put(ctx context.Context, r *review) error {
 	if r.Kind == glassKind {
 		hourAgo := time.Now().Add(-time.Hour)
 		d.recent = slices.DeleteFunc(d.recent, func(x *review) bool {
-			return x.ID == r.ID || x.At.Before(hourAgo) && x.Until.Before(hourAgo)
+			return x.ID == r.ID || x.seen().Before(hourAgo) && x.Until.Before(hourAgo)
 		})
 		d.recent = append(d.recent, r)
 	}
@@ -225,12 +237,17 @@ func (d *reviewDesk) document(ctx context.Context, id string, doc federation.Doc
 	})
 }
 
-// emergencies counts those that a trust's staff have declared within the hour before another one: by one user, and in all.
-func (d *reviewDesk) emergencies(trust federation.TrustID, user, but string, at time.Time) (ofUser, ofTrust int) {
+// emergencies counts those that a trust's staff have declared within the hour before another one, or before now: by one user, and
+// in all. Which of two came first is this node's to say: a trust that dates each before the others would never have too many.
+func (d *reviewDesk) emergencies(trust federation.TrustID, user string, before *review) (ofUser, ofTrust int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	since := time.Now().Add(-time.Hour)
+	if before != nil {
+		since = before.seen().Add(-time.Hour)
+	}
 	for _, r := range d.recent {
-		if r.Trust != trust || r.ID == but || r.At.After(at) || r.At.Before(at.Add(-time.Hour)) {
+		if r.Trust != trust || r.seen().Before(since) || before != nil && (r.ID == before.ID || r.seen().After(before.seen())) {
 			continue
 		}
 		ofTrust++

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/exchange"
+	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/policy"
+)
+
+const resus = "unconscious in resus, no history"
+
+// toldByTheRegion puts an emergency up for review as watchEmergencies does when the region tells of it.
+func toldByTheRegion(t *testing.T, n *Node, user string, until time.Time) {
+	t.Helper()
+	r := &review{
+		ID: glassID("RAS", federation.Subject{1}, user, until), Kind: glassKind, User: user, Trust: "RAS", Subject: federation.Subject{1}, Reason: resus,
+		At: until.Add(-glassTime), Until: until,
+	}
+	if _, err := n.reviews.begin(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// opensInEmergency has the custodian asked by a doctor of RAS, in an emergency.
+func opensInEmergency(t *testing.T, n *Node, user string, until time.Time) error {
+	t.Helper()
+	_, err := n.onEmergency(t.Context(), exchange.Assertion{
+		Trust: "RAS", User: user, Role: "doctor", Subject: federation.Subject{1}, Document: federation.NewDocumentID(n.Trust(), federation.DocumentKey{1}),
+		Emergency: emergencyText(&review{Until: until, Reason: resus}),
+	})
+	return err
+}
+
+// A trust that tells the region of its emergencies in the reverse order of their times, each dated before the others, has no more of them
+// than another. Those that are over when they are heard of, after a cut, take nothing from those that are not.
+func TestEmergenciesDatedBackwardsAreCounted(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, func(o *Options) { o.Settings.Glass = GlassSettings{PeerUser: 100, PeerTrust: 3} })
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for i := range 10 {
+		toldByTheRegion(t, n, "old", now.Add(-2*time.Hour-time.Duration(i)*time.Second))
+	}
+	for i := range 6 {
+		until := now.Add(10*time.Minute - time.Duration(i)*time.Second)
+		toldByTheRegion(t, n, "ada", until)
+		err := opensInEmergency(t, n, "ada", until)
+		refusal, _ := errors.AsType[*exchange.Refusal](err)
+		if (err != nil) != (i >= 3) || err != nil && (refusal == nil || refusal.Outcome != policy.TooMany) {
+			t.Errorf("emergency %d of at most 3: %v", i+1, err)
+		}
+	}
+	if err := opensInEmergency(t, n, "ada", now.Add(10*time.Minute)); err != nil {
+		t.Errorf("the first, while it lasts, after all others: %v", err)
+	}
+	if err := opensInEmergency(t, n, "ada", now.Add(10*time.Minute-time.Hour/240)); err == nil {
+		t.Error("one that nobody was told of, dated before the others, opens a document")
+	}
+}
+
+// What the custodian's own reviewer has judged as not justified opens nothing more at that custodian, whatever the other trust thinks of it.
+func TestEmergencyThatTheCustodianJudgedOpensNothingMore(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	for outcome, wanted := range map[string]bool{reviewJustified: true, reviewNotJustified: false} {
+		until := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Microsecond)
+		if err := opensInEmergency(t, n, "ada", until); err != nil {
+			t.Fatal(err)
+		}
+		_, err := n.CloseReview(t.Context(), &admin.CloseReviewRequest{
+			Id: glassID("RAS", federation.Subject{1}, "ada", until), Outcome: outcome, Note: "asked at the ward", Asker: &admin.Asker{User: "p.osei", Role: "privacy-officer", Purpose: "HOPERAT"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = opensInEmergency(t, n, "ada", until)
+		refusal, _ := errors.AsType[*exchange.Refusal](err)
+		if (err == nil) != wanted || err != nil && (refusal == nil || refusal.Outcome != policy.Denied || refusal.Text != glassJudged) {
+			t.Errorf("after it was judged %s: %v", outcome, err)
+		}
+	}
+}
