@@ -87,7 +87,7 @@ func TestASearchOfSomethingUnknownIsToldAsTheVersionBeforeDid(t *testing.T) {
 		}
 	}
 	long := &wire.AccessesReply{Accesses: []*wire.Access{{Choice: "a\nb"}}}
-	if cleanTestimony(long); strings.Contains(long.GetAccesses()[0].GetChoice(), "\n") {
+	if cleanTestimony(long, federation.Subject{1}); strings.Contains(long.GetAccesses()[0].GetChoice(), "\n") {
 		t.Error("what another trust has sent is kept as it came")
 	}
 }

@@ -26,6 +26,11 @@ const (
 	accessPause   = 700 * time.Millisecond // after a site has said that it was asked too often
 	accessTries   = 20
 	mostAccesses  = 200_000 // of one site, so that nobody can fill this node's memory
+	// hearPatience is how long a node is waited for in all, and hearPage how much longer for each page of at least hearFull accesses:
+	// whoever answers without an end, or drop by drop, holds no report up.
+	hearPatience = 2 * time.Minute
+	hearPage     = 2 * time.Second
+	hearFull     = 100
 )
 
 // accessKinds are the entries that tell of an access to a patient's record.
@@ -165,6 +170,7 @@ type testimony struct {
 	site        *admin.ReportSite
 	accesses    []logged
 	emergencies []*wire.Emergency
+	foreign     int // accesses that are not its own to tell of
 }
 
 // hear asks every trust of the region but this one, side by side.
@@ -213,6 +219,8 @@ func (n *Node) hearOne(ctx context.Context, t federation.Trust, ask []*wire.Acce
 		out.site.Problem = "it is " + t.Standing.String() + ", and takes no calls"
 	case out.site.GetDamaged() > 0:
 		out.site.Problem = fmt.Sprintf("%d entries of its log cannot be read", out.site.GetDamaged())
+	case out.foreign > 0:
+		out.site.Problem = fmt.Sprintf("%d of the accesses that it tells of are not its own, and are left out: ask its privacy officer", out.foreign)
 	default:
 		out.site.Answered = true
 	}
@@ -221,6 +229,9 @@ func (n *Node) hearOne(ctx context.Context, t federation.Trust, ask []*wire.Acce
 }
 
 func hearProblem(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "it did not tell all in the time that there is for it"
+	}
 	switch status.Code(err) {
 	case codes.PermissionDenied:
 		return "it refuses to tell"
@@ -240,27 +251,74 @@ func (n *Node) hearNode(ctx context.Context, trust federation.TrustID, id federa
 		return err
 	}
 	defer func() { _ = conn.Close() }() // nothing is left to be said on it
+	return out.hearPages(ctx, n.Trust(), trust, q, func(ctx context.Context, q *wire.AccessesRequest) (*wire.AccessesReply, error) {
+		return askAccesses(ctx, conn, q)
+	})
+}
+
+// hearPages asks for page after page, until there is none or the time for it has passed.
+func (t *testimony) hearPages(ctx context.Context, own, log federation.TrustID, q *wire.AccessesRequest, ask func(context.Context, *wire.AccessesRequest) (*wire.AccessesReply, error)) error {
 	q = &wire.AccessesRequest{Subject: q.GetSubject(), Since: q.GetSince(), From: q.GetFrom(), Limit: accessLimit, User: q.GetUser(), Role: q.GetRole(), Purpose: q.GetPurpose()}
-	for {
-		reply, err := askAccesses(ctx, conn, q)
+	for end := time.Now().Add(hearPatience); ; {
+		asking, cancel := context.WithDeadline(ctx, end)
+		reply, err := ask(asking, q)
+		cancel()
+		if late := ctx.Err() == nil && !time.Now().Before(end); late && (err != nil || reply.GetNext() != 0) {
+			return context.DeadlineExceeded
+		}
 		if err != nil {
 			return err
 		}
-		cleanTestimony(reply)
-		for _, a := range reply.GetAccesses() {
-			out.accesses = append(out.accesses, logged{trust, a})
+		if len(reply.GetAccesses()) >= hearFull {
+			end = end.Add(hearPage)
 		}
-		out.emergencies = append(out.emergencies, reply.GetEmergencies()...)
-		out.site.Damaged += reply.GetDamaged()
+		t.take(own, log, q, reply)
+		t.site.Damaged += reply.GetDamaged()
 		switch next := reply.GetNext(); {
 		case next == 0:
 			return nil
-		case next <= q.GetFrom() || len(out.accesses) > mostAccesses:
+		case next <= q.GetFrom() || len(t.accesses)+t.foreign > mostAccesses:
 			return status.Error(codes.Internal, "an answer without an end")
 		default:
 			q.From = next
 		}
 	}
+}
+
+// take keeps of a page what its trust can know, in a form that is fit to be shown.
+func (t *testimony) take(own, log federation.TrustID, q *wire.AccessesRequest, reply *wire.AccessesReply) {
+	var subject federation.Subject
+	copy(subject[:], q.GetSubject())
+	cleanTestimony(reply, subject)
+	for _, a := range reply.GetAccesses() {
+		of := logged{log, a}
+		if !of.ofAnEnd() || subject.IsZero() && !of.with(own) {
+			t.foreign++
+			continue
+		}
+		t.accesses = append(t.accesses, of)
+	}
+	if q.GetFrom() == 0 { // they come with the first page
+		t.emergencies = append(t.emergencies, reply.GetEmergencies()...)
+	}
+}
+
+// ofAnEnd reports whether the log is that of one of the two trusts that an entry is about: a third one knows nothing of it, and what
+// it says could change what the two have said.
+func (l logged) ofAnEnd() bool {
+	return l.log == federation.TrustID(l.GetTrust()) || l.log == l.custodian()
+}
+
+// with reports whether the entry is of a release between the trust whose log it is and another one.
+func (l logged) with(other federation.TrustID) bool {
+	return between(&audit.Entry{Trust: federation.TrustID(l.GetTrust()), Custodian: l.custodian()}, l.log, other)
+}
+
+func (l logged) custodian() federation.TrustID {
+	if l.GetDocument() == "" {
+		return ""
+	}
+	return federation.DocumentID(l.GetDocument()).Custodian()
 }
 
 // askAccesses asks for one page, again after a pause when the other end has had enough for the moment.

@@ -88,7 +88,7 @@ func myAccessWords(a *admin.ReportAccess) string {
 	}
 	s := telling.tell(who, what, why)
 	if a.GetOneSided() != "" {
-		s += " Only one of the two places has a note of this. Ask us to find out why."
+		s += " The two places do not have the same note of this. Ask us to find out why."
 	}
 	return s
 }

@@ -71,7 +71,7 @@ func (n *Node) gather(ctx context.Context, number record.NHSNumber, who *admin.A
 	for _, group := range byTransfer(all) {
 		a := group.summary(reply.GetSites())
 		a.TrustName, a.CustodianName = n.trustName(federation.TrustID(a.GetTrust())), n.trustName(federation.TrustID(a.GetCustodian()))
-		if a.Title, err = n.titleOf(ctx, federation.DocumentID(a.GetDocument())); err != nil {
+		if a.Title, err = n.titleOf(ctx, federation.DocumentID(a.GetDocument()), subjects); err != nil {
 			return nil, err
 		}
 		a.Text = words(a)
@@ -81,13 +81,14 @@ func (n *Node) gather(ctx context.Context, number record.NHSNumber, who *admin.A
 	return reply, nil
 }
 
-// titleOf returns the title of a document that this node may show: of a sealed one it knows it only where it holds it.
-func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, error) {
+// titleOf returns the title of a document that this node may show: of a sealed one it knows it only where it holds it. Which document
+// somebody has seen is what another trust says: of one that is not this patient's it is not told.
+func (n *Node) titleOf(ctx context.Context, id federation.DocumentID, of []federation.Subject) (string, error) {
 	if id == "" {
 		return "", nil
 	}
 	if id.Custodian() == n.Trust() {
-		if doc, err := n.records.Document(ctx, id); err == nil && doc.State.Phase != record.Withdrawn {
+		if doc, err := n.records.Document(ctx, id); err == nil && doc.State.Phase != record.Withdrawn && slices.Contains(of, doc.Subject) {
 			return doc.Title, nil
 		}
 		return "", nil // erased, damaged, or moved to another patient: the report goes on without its title
@@ -95,7 +96,7 @@ func (n *Node) titleOf(ctx context.Context, id federation.DocumentID) (string, e
 	var title string
 	err := n.replica.View(ctx, consensus.Local(), func(r consensus.Reader) error {
 		p, withdrawn, _, err := index.Pointer(r, id)
-		if !withdrawn {
+		if !withdrawn && slices.Contains(of, p.Subject) {
 			title = p.Title
 		}
 		return err

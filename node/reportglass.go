@@ -71,6 +71,9 @@ func (n *Node) emergencyReports(ctx context.Context, subject federation.Subject,
 				r.Role = e.GetRole()
 			}
 			r.Documents = max(r.GetDocuments(), e.GetDocuments())
+			if slices.ContainsFunc(r.GetReviews(), func(v *admin.ReportReview) bool { return v.GetTrust() == t.site.GetTrust() }) {
+				continue // a trust judges once
+			}
 			r.Reviews = append(r.Reviews, &admin.ReportReview{
 				Trust: t.site.GetTrust(), Outcome: e.GetOutcome(), Closed: e.GetClosed(), Due: e.GetDue(), TrustName: n.trustName(federation.TrustID(t.site.GetTrust())),
 			})
@@ -130,7 +133,7 @@ func notChecked(trusts []string) string {
 }
 
 // cleanTestimony makes what another trust has sent fit to be shown: no control characters, no more than there can be.
-func cleanTestimony(reply *wire.AccessesReply) {
+func cleanTestimony(reply *wire.AccessesReply, subject federation.Subject) {
 	for _, a := range reply.GetAccesses() {
 		for _, s := range []*string{&a.Kind, &a.Trust, &a.User, &a.Role, &a.Purpose, &a.Relationship, &a.Outcome, &a.Choice} {
 			*s = oneLine(*s, 256) // the report shows each so
@@ -139,6 +142,9 @@ func cleanTestimony(reply *wire.AccessesReply) {
 			a.Document = ""
 		}
 	}
+	reply.Emergencies = slices.DeleteFunc(reply.GetEmergencies(), func(e *wire.Emergency) bool { // one under the name of another would be told in its place
+		return e.GetId() != glassID(federation.TrustID(e.GetTrust()), subject, e.GetUser(), time.UnixMicro(e.GetUntil()))
+	})
 	reply.Emergencies = reply.GetEmergencies()[:min(len(reply.GetEmergencies()), mostEmergencies)]
 	for _, e := range reply.GetEmergencies() {
 		for _, s := range []*string{&e.Id, &e.Trust, &e.User, &e.Role, &e.Outcome} {

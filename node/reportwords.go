@@ -16,14 +16,15 @@ import (
 // event is all that the logs of both trusts have of one release, or one entry that is no release.
 type event []logged
 
-// byTransfer puts together what belongs to one release, in the order in which they began.
+// byTransfer puts together what belongs to one release, in the order in which they began. Where the two ends do not say the same
+// of which document it was, or who asked, it is two, of which each is at one end only.
 func byTransfer(all []logged) []event {
 	slices.SortStableFunc(all, func(a, b logged) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	places := make(map[string]int)
 	var out []event
 	for _, l := range all {
-		key := string(l.GetTransfer())
-		if key == "" {
+		key := string(l.GetTransfer()) + " " + l.GetTrust() + " " + l.GetDocument()
+		if len(l.GetTransfer()) == 0 {
 			key = fmt.Sprintf("%s %d", l.log, l.GetIndex())
 			if l.GetOf() > 0 { // entries of one log, before transfers were kept
 				key = fmt.Sprintf("%s %d", l.log, l.GetOf()-1)
@@ -71,6 +72,9 @@ func (v event) bytes() (n uint64) {
 // summary is the event as one line of a report. What left is the custodian's word where there is one.
 func (v event) summary(sites []*admin.ReportSite) *admin.ReportAccess {
 	first := v[0]
+	if i := slices.IndexFunc(v, func(l logged) bool { return l.log == v.custodian() }); i >= 0 {
+		first = v[i] // the custodian has the signed request
+	}
 	a := &admin.ReportAccess{
 		At: first.GetAt(), Custodian: string(v.custodian()), Trust: first.GetTrust(), User: first.GetUser(), Role: first.GetRole(), Purpose: first.GetPurpose(),
 		Relationship: first.GetRelationship(), Document: first.GetDocument(), Outcome: first.GetOutcome(),
@@ -124,7 +128,20 @@ func (v event) oneSided(sites []*admin.ReportSite) string {
 			return fmt.Sprintf("the log of %s has nothing of it", t)
 		}
 	}
-	return ""
+	return v.disagreement()
+}
+
+// disagreement says how the requester's log names who asked, and what for, otherwise than the custodian's, which has the signed request.
+func (v event) disagreement() string {
+	held, asked := v.some(true, audit.Intent, audit.Refusal), v.some(false, audit.Intent)
+	if len(held) == 0 || len(asked) == 0 {
+		return ""
+	}
+	h, a := held[0], asked[0]
+	if h.GetUser() == a.GetUser() && h.GetRole() == a.GetRole() && h.GetPurpose() == a.GetPurpose() {
+		return ""
+	}
+	return fmt.Sprintf("the log of %s has it otherwise: %s (%s), %s", a.log, orUnknown(a.GetUser()), roleWords(a.GetRole()), reasonWords(a.GetPurpose()))
 }
 
 // accessWords puts an access into a sentence for the patient.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/wire"
@@ -29,7 +30,9 @@ func TestWhatOtherTrustsTellOfIsOneLineEach(t *testing.T) {
 	t.Parallel()
 	forged := "d.grey\n22/11/26 10:00  opened  RAS\ts.else"
 	reply := &wire.AccessesReply{Accesses: []*wire.Access{{User: forged, Role: forged, Relationship: forged}}, Emergencies: []*wire.Emergency{{User: forged, Reason: forged}}}
-	cleanTestimony(reply)
+	of, glass := federation.Subject{1}, reply.GetEmergencies()[0]
+	glass.Id = glassID("", of, forged, time.UnixMicro(0))
+	cleanTestimony(reply, of)
 	a, e := reply.GetAccesses()[0], reply.GetEmergencies()[0]
 	for _, got := range []string{a.GetUser(), a.GetRole(), a.GetRelationship(), e.GetUser(), e.GetReason()} {
 		if got != "d.grey 22/11/26 10:00 opened RAS s.else" {
