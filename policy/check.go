@@ -61,6 +61,8 @@ type Finding struct {
 	Code     string
 	Rule     string // id of the rule, empty when it is about the whole
 	Text     string
+
+	about string // the name or code in the text that it is about, if it is about one
 }
 
 // String returns the finding as "line:column: severity: text (code)".
@@ -156,6 +158,13 @@ func (x *check) add(r *checkedRule, s Severity, code, format string, args ...any
 	x.found = append(x.found, f)
 }
 
+// place says that the last finding is about a name, which stands so in the rule.
+func (x *check) place(r *checkedRule, written, name string) {
+	f := &x.found[len(x.found)-1]
+	f.Line, f.Column = find(x.text, r.policy.Position(), written)
+	f.about = name
+}
+
 // eval evaluates a rule in a world. When the steps have run out it knows nothing, so that nothing is claimed.
 func (x *check) eval(r *checkedRule, w *world) outcome3 {
 	if x.left <= 0 {
@@ -171,7 +180,7 @@ func (x *check) names(r *checkedRule) {
 	for _, e := range named(r.policy) {
 		if e.Type == typeTrust && x.Trusts != nil && !slices.Contains(x.Trusts, federation.TrustID(e.ID)) && federation.TrustID(e.ID) != x.Own {
 			x.add(r, SeverityWarning, "unknown-trust", "no trust %s is in the region", string(e.ID))
-			x.found[len(x.found)-1].Line, x.found[len(x.found)-1].Column = find(x.text, r.policy.Position(), quotedEntity(e))
+			x.place(r, quotedEntity(e), string(e.ID))
 		}
 	}
 	for _, v := range []variable{varType, varCategory} {
@@ -185,7 +194,7 @@ func (x *check) names(r *checkedRule) {
 			default:
 				continue
 			}
-			x.found[len(x.found)-1].Line, x.found[len(x.found)-1].Column = find(x.text, r.policy.Position(), quoted(string(code)))
+			x.place(r, quoted(string(code)), string(code))
 		}
 	}
 	x.found = append(x.found[:at], slices.CompactFunc(x.found[at:], func(p, q Finding) bool { return p == q })...)

@@ -129,6 +129,17 @@ func TestFindingsOfAFormStandAtItsBlock(t *testing.T) {
 	}
 }
 
+// Who wrote the name of a trust that is not in the region, or a code that is wrong, is led to that word and not to its block.
+func TestFindingsOfAFormStandAtTheirWord(t *testing.T) {
+	f := mustForm(t, "name: x\nblocks:\n  - block: own-records\n  - block: direct-care\n    trusts: [RAS, XYZ]\n  - block: direct-care\n    trusts:\n      - RAS\n      - QQQ\n  - block: break-glass\n")
+	found := Checker{Own: "RYJ", Trusts: []federation.TrustID{"RYJ", "RAS"}}.CheckForm(f)
+	for _, want := range []string{"5:19: warning: no trust XYZ is in the region (unknown-trust)", "9:9: warning: no trust QQQ is in the region (unknown-trust)"} {
+		if !slices.ContainsFunc(found, func(f Finding) bool { return f.String() == want }) {
+			t.Errorf("want %s, got %v", want, found)
+		}
+	}
+}
+
 func TestLargestAgreementIsCheckedInTime(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(basis)

@@ -177,7 +177,7 @@ func (x *check) people() {
 		x.add(nil, SeverityWarning, "locks-out-role", "of %s's own staff these can open none of its documents, though others can: %s", x.Own, commas(out))
 	}
 	if !x.possible(map[variable]cedar.Value{varAction: uid(typeAction, actionGlass)}, own) {
-		x.add(nil, SeverityWarning, "no-break-glass", "nobody of another trust can break the glass")
+		x.add(nil, SeverityWarning, "no-break-glass", "nobody of another trust can break the glass: in an emergency they can open nothing that is not shared with them otherwise")
 	}
 	for _, p := range x.permits {
 		if p.dead {

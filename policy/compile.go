@@ -78,6 +78,9 @@ func (a *Agreement) name(list cedar.PolicyList) []Fault {
 
 var (
 	parsePosition = regexp.MustCompile(`^parse error at (?:<input>|[^:"]*)?:?(\d+):(\d+) `)
+	parseEffect   = regexp.MustCompile(`^"(?:[^"\\]|\\.)*": unexpected effect: (\S+)$`)
+	parsePrimary  = regexp.MustCompile(`^"(?:[^"\\]|\\.)+": invalid primary$`)
+	lastWord      = regexp.MustCompile(`(?:[\pL\pN_]+|.)$`)
 	parseExact    = regexp.MustCompile(`^"(?:[^"\\]|\\.)*": (exact )?got (.*) want (\S+)$`)
 )
 
@@ -95,11 +98,20 @@ func parseFault(text string, err error) Fault {
 
 // parseWords says what stands in place of what. The parser has gone on by a word when it misses one, and its place is of that.
 func parseWords(text string, f Fault) Fault {
+	if m := parseEffect.FindStringSubmatch(f.Text); m != nil {
+		f.Text = m[1] + " stands where a rule must begin, with permit or forbid"
+		return f.back(text, m[1])
+	}
+	if before := strings.TrimRight(text[:offsetOf(text, f.Line, f.Column)], " \t\r\n"); parsePrimary.MatchString(f.Text) && before != "" {
+		word := lastWord.FindString(before)
+		f.Text = word + " stands where a value must, such as context.purpose, true or a text between quotes"
+		return f.back(text, word)
+	}
 	m := parseExact.FindStringSubmatch(f.Text)
 	switch {
 	case m == nil:
 		if said, early := strings.CutPrefix(f.Text, `"": `); early {
-			f.Text = "the text ends too early: " + said
+			f.Text = "the text ends too early: " + strings.Replace(said, "invalid primary", "a value must follow", 1)
 		}
 		return f
 	case m[2] == "":
@@ -108,9 +120,15 @@ func parseWords(text string, f Fault) Fault {
 	}
 	f.Text = fmt.Sprintf("%s stands where %q must", m[2], m[3])
 	if m[1] != "" {
-		if i := strings.LastIndex(text[:offsetOf(text, f.Line, f.Column)], m[2]); i >= 0 {
-			f.Line, f.Column = lineColumn(text, i)
-		}
+		return f.back(text, m[2])
+	}
+	return f
+}
+
+// back is the fault at the word, which stands before its place.
+func (f Fault) back(text, word string) Fault {
+	if i := strings.LastIndex(text[:offsetOf(text, f.Line, f.Column)], word); i >= 0 {
+		f.Line, f.Column = lineColumn(text, i)
 	}
 	return f
 }

@@ -44,7 +44,8 @@ type blockUse struct {
 	at     Fault // where it stands
 	id     string
 	reason string
-	values map[string]any // by the name of the parameter; those that are not given have their default
+	words  map[string]Fault // where each value stands first that a parameter was given
+	values map[string]any   // by the name of the parameter; those that are not given have their default
 }
 
 // Blocks returns the names of the form's blocks in its order.
@@ -142,7 +143,8 @@ func oneLine(text string) string {
 	}), " ")
 }
 
-// CheckForm checks what the form compiles to, as a Checker does. A finding's place is the block that the rule comes from.
+// CheckForm checks what the form compiles to, as a Checker does. A finding's place is the word that
+// it is about, or else the block that the rule comes from.
 func (c Checker) CheckForm(f Form) []Finding {
 	text, from, err := f.cedar(c.Own)
 	if err != nil {
@@ -153,6 +155,9 @@ func (c Checker) CheckForm(f Form) []Finding {
 		at := Fault{Line: 1, Column: 1}
 		if use, ok := from[found.Rule]; ok {
 			at = use.at
+			if word, given := use.words[found.about]; given {
+				at = word
+			}
 		}
 		findings[i].Line, findings[i].Column = at.Line, at.Column
 	}

@@ -199,7 +199,7 @@ func (r *formReader) block(n ast.Node) (blockUse, bool) {
 		return blockUse{}, false
 	}
 	name, problem := scalar(entries[at].Value)
-	use := blockUse{block: blockNamed(name), at: placeOf(n), values: map[string]any{}}
+	use := blockUse{block: blockNamed(name), at: placeOf(n), values: map[string]any{}, words: map[string]Fault{}}
 	if problem != "" || use.block == nil {
 		r.fail(entries[at].Value, "%q is not a block: %s", name, blockNames())
 		return use, false
@@ -252,6 +252,21 @@ func (r *formReader) parameter(use *blockUse, e *ast.MappingValueNode) {
 		return
 	}
 	use.values[key] = v
+	use.remember(e.Value)
+}
+
+// remember keeps where the words of a value stand.
+func (use *blockUse) remember(n ast.Node) {
+	nodes := []ast.Node{n}
+	if s, ok := n.(*ast.SequenceNode); ok {
+		nodes = s.Values
+	}
+	for _, v := range nodes {
+		word, problem := scalar(v)
+		if _, before := use.words[word]; problem == "" && !before {
+			use.words[word] = placeOf(v)
+		}
+	}
 }
 
 // numbered reports whether the id could be one that a second block of a kind gets.

@@ -117,7 +117,7 @@ func readTrusts(words ...string) reader {
 			if federation.TrustID(s).Valid() {
 				return ""
 			}
-			return fmt.Sprintf("%q is neither an ODS code nor one of: %s", s, commas(words))
+			return fmt.Sprintf("%q is not an ODS code, which has capital letters and digits, such as RYJ; nor is it %s", s, strings.Join(words, " or "))
 		})
 		if problem != "" {
 			return nil, at, problem
