@@ -48,7 +48,7 @@ type auditEntry struct {
 	Transfer              string
 	Signed                bool
 	CompletesLink         string
-	CompletesIndex        int64
+	CompletesIndex        uint64
 	State                 uint64
 }
 
@@ -229,7 +229,7 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 	out := auditEntry{
 		Index: e.GetIndex(), Link: "/audit/entries/" + strconv.FormatUint(e.GetIndex(), 10), At: moment(e.GetAt()), Kind: p.entryKind(e), User: e.GetUser(), Role: roleName(e.GetRole()),
 		Purpose: purposeName(e.GetPurpose()), Relationship: relationshipName(e.GetRelationship()), Document: e.GetDocument(), Patient: e.GetPatient(), Glass: e.GetBreakGlass(), Detail: britishClock(e.GetDetail()), Chain: p.allInWords(e.GetChain()),
-		Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(), State: e.GetState(), CompletesIndex: -1,
+		Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(), State: e.GetState(),
 	}
 	out.Outcome, out.Colour = outcomeWords(e.GetOutcome())
 	if e.GetTrust() != "" {
@@ -245,7 +245,7 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 		out.Bytes = sizeName(e.GetBytes())
 	}
 	if e.GetOf() >= 0 {
-		out.CompletesIndex, out.CompletesLink = e.GetOf(), "/audit/entries/"+strconv.FormatInt(e.GetOf(), 10)
+		out.CompletesIndex, out.CompletesLink = uint64(e.GetOf()), "/audit/entries/"+strconv.FormatInt(e.GetOf(), 10)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,12 @@ import (
 
 // maxDrafts is how many people's drafts are kept: each has at most maxAgreement bytes.
 const maxDrafts = 50
+
+// How the two ways to write an agreement are told apart.
+var (
+	likeForm  = regexp.MustCompile(`(?m)^blocks:`)
+	likeCedar = regexp.MustCompile(`(?m)^\s*(permit|forbid)\s*\(`)
+)
 
 // starter is the form to begin with.
 const starter = `name: Direct care in our region
@@ -83,6 +90,7 @@ type draftPage struct {
 	Findings                 []finding
 	Errors, Warnings         int
 	Cedar                    string
+	Other                    string // what the text reads like, if that is not what it is said to be
 	Sim                      *simulation
 }
 
@@ -184,6 +192,12 @@ func (p *Portal) checked(r *http.Request, d draft) (draftPage, error) {
 			body.Warnings++
 		}
 		body.Findings = append(body.Findings, x)
+	}
+	switch {
+	case body.Errors > 0 && d.kind == "cedar" && likeForm.MatchString(d.text):
+		body.Other = "a form of building blocks"
+	case body.Errors > 0 && d.kind == "form" && likeCedar.MatchString(d.text):
+		body.Other = "Cedar"
 	}
 	return body, nil
 }

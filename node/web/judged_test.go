@@ -81,3 +81,31 @@ func TestASuspensionOfNobodySaysSo(t *testing.T) {
 		lead.follow(lead.post("/suspensions", url.Values{"token": {lead.token()}, "do": {"user"}, "user": {who}, "user-reason": {"r"}})).wants(t, 200, want, who)
 	}
 }
+
+// Who chose the wrong way to write an agreement is told so, and the check is made again once they choose.
+func TestADraftSaysWhatItReadsLike(t *testing.T) {
+	g := governed(t)
+	b := g.browser()
+	b.signOn("n.ferreira")
+	for _, c := range []struct{ kind, text, says string }{
+		{"cedar", "name: x\nblocks:\n", "This reads like a form of building blocks"},
+		{"form", "permit (principal, action, resource);", "This reads like Cedar"},
+		{"form", "name: x\nblocks:\n", ""},
+	} {
+		page := b.post("/agreements/draft", url.Values{"token": {b.token()}, "do": {"check"}, "kind": {c.kind}, "text": {c.text}})
+		page.wants(t, 200, c.says, `change from:#draft [name=kind]`)
+		if c.says == "" && strings.Contains(page.body, "This reads like") {
+			t.Error("a form is said to read like something else")
+		}
+	}
+}
+
+// Places in the log are written as other large numbers are.
+func TestAnEntrysNumberHasItsComma(t *testing.T) {
+	g := governed(t)
+	g.region.entries = []*admin.AuditEntry{{Index: 12345, At: 1, Kind: "completion", Trust: "RAS", User: "x", Leaf: "1eaf", Of: 12344}}
+	b := g.browser()
+	b.signOn("p.osei")
+	b.get("/audit?search=1").wants(t, 200, `href="/audit/entries/12345">12,345<`)
+	b.get("/audit/entries/12345").wants(t, 200, "Entry 12,345 of the audit log", "entry 12,344")
+}
