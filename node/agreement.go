@@ -39,13 +39,22 @@ func governor(a *admin.Asker, what string, roles []string) error {
 	switch {
 	case id == "":
 		return admin.Errorf(admin.CodeBadInput, "who %s? Give the staff id with --user", what)
-	case len(id) > maxStaffID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return admin.Errorf(admin.CodeBadInput, "%q is not a staff id: it has at most %d letters, digits and signs, and no space", id, maxStaffID)
+	case !plainStaffID(id):
+		return notStaffID(id)
 	case !slices.Contains(roles, a.GetRole()):
 		return admin.Errorf(admin.CodeDenied, "%s in the role %q may not do that: whoever %s is %s (--role)", id, a.GetRole(), what, strings.Join(roles, " or "))
 	default:
 		return nil
 	}
+}
+
+// plainStaffID reports whether a staff id is in plain characters: of two that look alike neither is then another person's.
+func plainStaffID(id string) bool {
+	return len(id) <= maxStaffID && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+func notStaffID(id string) error {
+	return admin.Errorf(admin.CodeBadInput, "%q is not a staff id: it has at most %d letters, digits and signs, and no space", id, maxStaffID)
 }
 
 // samePerson takes ids that differ in case for one.
@@ -148,6 +157,12 @@ func rollback(p *motion, text *admin.AgreementText, history []index.Agreement) (
 	i := slices.IndexFunc(history, func(a index.Agreement) bool { return a.Version == p.Rollback })
 	if i < 0 {
 		return nil, admin.Errorf(admin.CodeNotFound, "there is no version %d: 'ridgeway agreement history' lists them", p.Rollback)
+	}
+	if p.Expires.IsZero() { // what was agreed on for a time does not come back for ever
+		if p.Expires = history[i].Expires; !p.Expires.IsZero() && !p.Expires.After(p.At) {
+			return nil, admin.Errorf(admin.CodeBadInput, "version %d was agreed on until %s, which has passed: say until when it is to be in force again (--expires), or propose its text as a new agreement",
+				p.Rollback, p.Expires.Format("2 January 2006 15:04 MST"))
+		}
 	}
 	if p.Note == "" {
 		p.Note = fmt.Sprintf("rolls back to version %d", p.Rollback)

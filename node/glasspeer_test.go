@@ -83,3 +83,24 @@ func TestEmergencyThatTheCustodianJudgedOpensNothingMore(t *testing.T) {
 		}
 	}
 }
+
+// Nobody judges their own access under an id that only looks like another's.
+func TestAReviewIsClosedUnderAPlainStaffID(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	r := &review{ID: "RYJ-1", Kind: glassKind, User: "p.osei", Trust: n.Trust(), Subject: federation.Subject{1}, Reason: resus, At: time.Now(), Until: time.Now().Add(time.Minute)}
+	if _, err := n.reviews.begin(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]admin.Code{
+		"p.osei": admin.CodeDenied, "P.OSEI": admin.CodeDenied, " p.osei ": admin.CodeDenied,
+		"\u0440.osei": admin.CodeBadInput, "p.o\u017fei": admin.CodeBadInput, "p.\uff4fsei": admin.CodeBadInput, "p.osei\u0301": admin.CodeBadInput, "p. osei": admin.CodeBadInput,
+	} {
+		_, err := n.CloseReview(t.Context(), &admin.CloseReviewRequest{
+			Id: r.ID, Outcome: reviewJustified, Note: "it was me", Asker: &admin.Asker{User: id, Role: "privacy-officer", Purpose: "HOPERAT"},
+		})
+		if admin.CodeOf(err) != want {
+			t.Errorf("closed by %q: %v", id, err)
+		}
+	}
+}

@@ -121,6 +121,8 @@ func checkClosing(q *admin.CloseReviewRequest, who *admin.Asker, text string) er
 		return admin.Errorf(admin.CodeBadInput, "--outcome %q: say %s or %s", q.GetOutcome(), reviewJustified, reviewNotJustified)
 	case strings.TrimSpace(q.GetAsker().GetUser()) == "":
 		return admin.Errorf(admin.CodeBadInput, "a review is closed in somebody's name: give --user")
+	case !plainStaffID(strings.TrimSpace(who.GetUser())): // one that only looks like another's would judge its own access
+		return notStaffID(who.GetUser())
 	case !may:
 		return admin.Errorf(admin.CodeDenied, "a review is closed by a %s, not by role %q: give --role", strings.Join(reviewers[:], " or a "), who.GetRole())
 	case text == "" || len(text) > 1024:

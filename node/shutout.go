@@ -140,8 +140,8 @@ func (n *Node) SuspendUser(ctx context.Context, q *admin.SuspendUserRequest) (*a
 	switch {
 	case next.User == "":
 		return n.shutOutReply(), n.noteShutOut(ctx, q.GetAsker(), "listed the suspended members of staff")
-	case len(next.User) > maxStaffID || strings.ContainsFunc(next.User, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, admin.Errorf(admin.CodeBadInput, "%q is not a staff id: it has at most %d letters, digits and signs, and no space", next.User, maxStaffID)
+	case !plainStaffID(next.User):
+		return nil, notStaffID(next.User)
 	case len(next.Reason) > maxNote:
 		return nil, admin.Errorf(admin.CodeBadInput, "the reason has at most %d bytes", maxNote)
 	case next.Reason == "" && !q.GetLift():

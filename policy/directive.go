@@ -184,12 +184,9 @@ func cover(s *federation.Scope, r *Request) coverage {
 	if s.Trust != "" && s.Trust != r.User.Trust || s.Custodian != "" && s.Custodian != d.Custodian {
 		return outside
 	}
-	if s.Person != "" && s.Trust != "" && s.Person != r.User.ID {
+	c := coverPerson(s, r.User.ID)
+	if c == outside {
 		return outside
-	}
-	c := inside
-	if s.Person != "" && s.Trust == "" {
-		c = perhaps // staff ids are unique within a trust only
 	}
 	c = min(c, coverRole(s.Role, r.User.Role), coverPurpose(s.Purpose, r.Purpose), coverText(s.Type, d.Type), coverText(s.Category, d.Category))
 	if c == outside {
@@ -205,6 +202,19 @@ func coverDocument(want federation.DocumentID, d *Document) coverage {
 	case want == "" || want == d.ID:
 		return inside
 	case slices.Contains(d.Versions, want), d.MoreVersions && want.Custodian() == d.Custodian:
+		return perhaps
+	default:
+		return outside
+	}
+}
+
+// coverPerson compares staff ids. They are unique within a trust only. People type them, so that one which differs in case, or in the
+// spaces around it, may be the same: what keeps that person out holds, and what lets them in does not.
+func coverPerson(s *federation.Scope, id string) coverage {
+	switch {
+	case s.Person == "" || s.Trust != "" && s.Person == id:
+		return inside
+	case s.Trust == "" || strings.EqualFold(strings.TrimSpace(s.Person), strings.TrimSpace(id)):
 		return perhaps
 	default:
 		return outside

@@ -42,6 +42,8 @@ func TestEachFieldOfAScopeCoversWhatItSays(t *testing.T) {
 		{"a role is not its group", federation.Scope{Role: "doctor"}, func(r *Request) { r.User.Role = "clinician" }, outside},
 		{"a role that this program does not know", federation.Scope{Role: "healer"}, nil, perhaps},
 		{"person", federation.Scope{Trust: "RAS", Person: "u1"}, nil, inside},
+		{"the same person, typed in another case", federation.Scope{Trust: "RAS", Person: "U1"}, nil, perhaps},
+		{"the same person, with spaces", federation.Scope{Trust: "RAS", Person: " u1"}, nil, perhaps},
 		{"another person", federation.Scope{Trust: "RAS", Person: "u2"}, nil, outside},
 		{"the same staff id at another trust", federation.Scope{Trust: "RXX", Person: "u1"}, nil, outside},
 		{"person without trust", federation.Scope{Person: "u2"}, nil, perhaps},

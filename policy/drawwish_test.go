@@ -20,7 +20,7 @@ func drawScopes(t *rapid.T, label string) federation.Scope {
 	s.Trust = federation.TrustID(pick("trust", "RAS", "RYJ", "RXX"))
 	s.Role = pick("role", "doctor", "clinician", "admin", "healer")
 	if s.Trust != "" {
-		s.Person = pick("person", "u", "v")
+		s.Person = pick("person", "u", "U", "v")
 	}
 	s.Custodian = federation.TrustID(pick("custodian", "RYJ", "RXX"))
 	s.Type, s.Category = pick("type", "a", "b"), pick("category", "c", "d")

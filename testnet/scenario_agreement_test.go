@@ -186,6 +186,8 @@ func TestAnExpiredAgreementClosesAndARollbackOpens(t *testing.T) {
 			s.Errorf("withdrawal by the proposer: %v, %v", gone, err)
 		}
 
+		_, err = s.r.Node(ryj).ProposeAgreement(s.ctx, &admin.ProposeAgreementRequest{Rollback: 2, Asker: lead("a.mensah")})
+		s.refused("a rollback to what was agreed on until a day that has passed", err, admin.CodeBadInput, "version 2 was agreed on until", "--expires")
 		back := s.proposes(ryj, &admin.ProposeAgreementRequest{Rollback: 1})
 		if back.GetNote() != "rolls back to version 1" || back.GetRollback() != 1 {
 			s.Errorf("rollback %v", back)
@@ -199,7 +201,24 @@ func TestAnExpiredAgreementClosesAndARollbackOpens(t *testing.T) {
 		if len(first.GetVersions()) != 1 || first.GetVersions()[0].GetVersion() != 3 || !strings.Contains(first.GetVersions()[0].GetCedar(), "permit") {
 			s.Errorf("in force after the rollback: %v", first)
 		}
+		s.rollsBackWithItsEnd()
 	})
+}
+
+// rollsBackWithItsEnd: what was agreed on for a time comes back for that time, and for another where somebody says so.
+func (s *stage) rollsBackWithItsEnd() {
+	s.Helper()
+	ends := time.Now().Add(time.Hour).Truncate(time.Second)
+	s.approves(ryj, s.proposes(ryj, &admin.ProposeAgreementRequest{Text: form(withEverybody), Expires: ends.UnixMicro(), Note: "for an hour"}).GetId())
+	s.reopens(ryj)
+	for _, said := range []int64{0, ends.Add(time.Hour).UnixMicro()} {
+		back := s.proposes(ryj, &admin.ProposeAgreementRequest{Rollback: 4, Expires: said})
+		if want := max(said, ends.UnixMicro()); back.GetExpires() != want {
+			s.Errorf("a rollback to what ends at %d, with %d, ends at %d", ends.UnixMicro(), said, back.GetExpires())
+		}
+		_, err := s.r.Node(ryj).ApproveAgreement(s.ctx, &admin.ApproveAgreementRequest{Proposal: back.GetId(), Asker: lead("a.mensah"), Reject: true})
+		s.must(err)
+	}
 }
 
 // reopens rolls back to the first agreement, which is what the checks at the end of a scenario go by.

@@ -185,7 +185,8 @@ func (a *app) agreementRollbackCommand() *cobra.Command {
 		Use:   "rollback VERSION",
 		Short: "Propose the text of an earlier version again",
 		Long: `Proposes the text of an earlier version. It becomes a new version once a second
-person has approved it.
+person has approved it. It ends when the earlier version was to end, unless
+--expires says otherwise; where that has passed, --expires must say until when.
 
 JSON: as 'ridgeway agreement propose'.`,
 		Example: `  ridgeway agreement rollback --data d1 1 --user a.mensah`,
