@@ -58,6 +58,7 @@ func (p *Portal) showOwn(w http.ResponseWriter, r *http.Request, s *session, of 
 		p.showFilingFault(w, r, s, of, err)
 		return
 	}
+	list.settle()
 	v := ownView{Damaged: list.Damaged, Cut: list.Cut, Done: doneText(r), Take: ownAddress(of) + "/take"}
 	for _, d := range list.Documents {
 		v.Rows = append(v.Rows, rowOf(of, d))
@@ -106,6 +107,7 @@ func (p *Portal) ofOwn(next ownHandler) http.HandlerFunc {
 			p.showFilingFault(w, r, s, of, err)
 			return
 		}
+		list.settle()
 		i := slices.IndexFunc(list.Documents, func(d OwnDocument) bool { return d.ID == r.PathValue("document") })
 		if i < 0 {
 			p.show(w, r, s, http.StatusNotFound, view{Name: "message", Title: "There is no such document", Of: of, Body: message{

@@ -93,6 +93,10 @@ type OwnDocument struct {
 	Sealed                                                                                            bool // other trusts are not told what it is
 	Linked                                                                                            bool // under another number of the same patient
 	Moved                                                                                             bool // to another patient: it is not shared again here
+
+	// What the portal itself finds in the list.
+	Earlier  string // the version that it replaces, where others would find that one if this one were gone
+	Restored bool   // it is the latest again: what replaced it was withdrawn, or moved to another patient
 }
 
 // OwnList is what a trust holds of a patient.
@@ -100,6 +104,26 @@ type OwnList struct {
 	Documents []OwnDocument
 	Damaged   int  // documents that cannot be read
 	Cut       bool // there are more
+}
+
+// settle finds out what would be the latest without each document, and is because another is gone.
+func (l *OwnList) settle() {
+	at := make(map[string]int)
+	for i, d := range l.Documents {
+		at[d.ID] = i
+	}
+	found := func(id string) bool {
+		i, here := at[id]
+		return here && (l.Documents[i].State == OwnShared || l.Documents[i].State == OwnWaiting)
+	}
+	for i := range l.Documents {
+		d := &l.Documents[i]
+		if found(d.Replaces) && found(d.ID) {
+			d.Earlier = d.Replaces
+		}
+		later, here := at[d.ReplacedBy]
+		d.Restored = found(d.ID) && here && l.Documents[later].State == OwnWithdrawn
+	}
 }
 
 // History is what became of a document.

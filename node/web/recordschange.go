@@ -29,6 +29,7 @@ type changeView struct {
 	Confidentiality []choice
 	Wanted          map[string]bool // labels that it is to bear
 	Preview         *labelPreview
+	Earlier         string // where the same is done with the version that it replaces
 }
 
 // labelPreview says what a change of labels comes to.
@@ -45,6 +46,9 @@ func (p *Portal) changeForm(of *patient, d OwnDocument, what, title string) chan
 	v := changeView{name: what, title: title, of: of, Doc: row, To: row.Link + "/" + what, Back: row.Link, Types: documentTypes(), Form: Particulars{
 		Type: d.Type, Title: d.Title, Date: d.Date.Format(time.DateOnly), Category: d.Category, Specialty: d.Specialty, Author: d.Author, Language: d.Language, Confidentiality: d.Confidentiality,
 	}}
+	if d.Earlier != "" {
+		v.Earlier = ownAddress(of) + "/" + url.PathEscape(d.Earlier) + "/" + what
+	}
 	if !offered(v.Types, d.Type) {
 		v.Own = d.Type
 	}
@@ -111,6 +115,9 @@ func (p *Portal) correctOwn(w http.ResponseWriter, r *http.Request, s *session, 
 	v.Reason, wrong = reasonOf(r)
 	if v.Form.Title == "" {
 		wrong = append([]fault{{"title", "Enter a title"}}, wrong...)
+	}
+	if v.Form.Specialty != d.Specialty {
+		wrong = append(p.wrongSpecialty(v.Form.Specialty), wrong...)
 	}
 	wrong = append(missingParticulars(v.Form), wrong...)
 	if len(wrong) > 0 {

@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -139,7 +140,7 @@ func (t *taking) read(parts *multipart.Reader) (status int, faults []fault) {
 			continue
 		}
 		if len(t.form.Results) == 0 {
-			if faults := missingParticulars(t.form.Form); len(faults) > 0 {
+			if faults := append(missingParticulars(t.form.Form), t.p.wrongSpecialty(t.form.Form.Specialty)...); len(faults) > 0 {
 				return http.StatusUnprocessableEntity, faults
 			}
 		}
@@ -160,7 +161,7 @@ func (t *taking) end() (int, []fault) {
 	case !t.token:
 		return http.StatusForbidden, []fault{{"files", "This form is out of date. Nothing was taken in: load the page again"}}
 	case len(t.form.Results) == 0:
-		return http.StatusUnprocessableEntity, append(missingParticulars(t.form.Form), fault{"files", "Choose the files to take in"})
+		return http.StatusUnprocessableEntity, append(append(missingParticulars(t.form.Form), t.p.wrongSpecialty(t.form.Form.Specialty)...), fault{"files", "Choose the files to take in"})
 	}
 	return http.StatusOK, nil
 }
@@ -218,6 +219,17 @@ func missingParticulars(f Particulars) (out []fault) {
 		out = append(out, fault{"date", "Enter the date of the document"})
 	}
 	return out
+}
+
+// threeDigits is how every treatment function code is written (NHS Data Dictionary).
+var threeDigits = regexp.MustCompile(`^[0-9]{3}$`)
+
+// wrongSpecialty refuses what is no code: the whole region would read it beside the document.
+func (p *Portal) wrongSpecialty(code string) []fault {
+	if _, known := p.specialties[code]; known || threeDigits.MatchString(code) || strings.HasPrefix(code, "local:") {
+		return nil
+	}
+	return []fault{{"specialty", "Enter the code of the specialty, which has three digits, such as 300 for general medicine, or your own, such as local:pain"}}
 }
 
 // file takes one file in. It returns why none can follow, if so.
