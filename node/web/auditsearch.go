@@ -49,6 +49,8 @@ type auditEntry struct {
 	Signed                bool
 	CompletesLink         string
 	CompletesIndex        uint64
+	Came                  bool // what was sent came here
+	Done                  bool // its detail says what was done, which its document does not
 	State                 uint64
 }
 
@@ -68,12 +70,14 @@ func auditKinds() []choice {
 		{"receipt", "Documents received", ""},
 		{"refusal", "Refusals", ""},
 		{"search,view", "Look-ups", ""},
+		{"ingest,withdrawal", "Documents taken in or withdrawn", ""},
 		{"break-glass", "Emergencies", ""},
 		{"directive", "Patients' choices", ""},
 		{"agreement", "Agreements", ""},
 		{"review", "Reviews, and looks at this log", ""},
 		{"sign-on,sign-out", "Sign-ons and sign-outs", ""},
 		{"admin", "Administration", ""},
+		{"security", "Attacks and forgeries", ""},
 	}
 }
 
@@ -231,6 +235,8 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 		Purpose: purposeName(e.GetPurpose()), Relationship: relationshipName(e.GetRelationship()), Document: e.GetDocument(), Patient: e.GetPatient(), Glass: e.GetBreakGlass(), Detail: britishClock(e.GetDetail()), Chain: p.allInWords(e.GetChain()),
 		Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(), State: e.GetState(),
 	}
+	out.Came = e.GetKind() == "receipt"
+	out.Done = !slices.Contains([]string{"intent", "completion", "receipt", "search", "view"}, e.GetKind())
 	out.Outcome, out.Colour = outcomeWords(e.GetOutcome())
 	if e.GetTrust() != "" {
 		out.Trust = p.trustName(e.GetTrust())
@@ -250,9 +256,19 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 	return out
 }
 
+// Person is who acted, without their trust.
+func (e auditEntry) Person() string {
+	e.Trust = ""
+	return e.Who()
+}
+
 // Who is who acted, as far as the entry says.
 func (e auditEntry) Who() string {
-	return strings.Join(slices.DeleteFunc([]string{e.User, e.Role, e.Trust}, func(x string) bool { return x == "" }), ", ")
+	who := []string{e.User, e.Role, e.Trust}
+	if strings.EqualFold(e.User, e.Role) { // patients have no other name in the log
+		who = who[1:]
+	}
+	return strings.Join(slices.DeleteFunc(who, func(x string) bool { return x == "" }), ", ")
 }
 
 func outcomeWords(code string) (words, colour string) {
@@ -282,7 +298,7 @@ func (p *Portal) entryKind(e *admin.AuditEntry) string {
 	}
 	names := map[string]string{
 		"intent": "About to be sent", "completion": "Sent", "receipt": "Received", "refusal": "Refused", "search": "Looked up", "view": "Looked at", "break-glass": "Emergency", "break_glass": "Emergency",
-		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "sign-on": "Sign-on", "sign-out": "Sign-out",
+		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "withdrawal": "Withdrawn", "security": "Attack or forgery", "sign-on": "Sign-on", "sign-out": "Sign-out",
 	}
 	return cmp.Or(names[kind], kind)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,4 +109,34 @@ func TestAnEntrysNumberHasItsComma(t *testing.T) {
 	b.signOn("p.osei")
 	b.get("/audit?search=1").wants(t, 200, `href="/audit/entries/12345">12,345<`)
 	b.get("/audit/entries/12345").wants(t, 200, "Entry 12,345 of the audit log", "entry 12,344")
+}
+
+// Every kind of entry has its words and a place in the search, and what was done with a document is said beside its number.
+func TestEveryKindOfEntryHasItsWords(t *testing.T) {
+	g := governed(t)
+	p := &Portal{config: Config{Trust: "RAS"}}
+	for _, kind := range []string{"intent", "completion", "receipt", "refusal", "search", "view", "ingest", "withdrawal", "directive", "agreement", "break-glass", "admin", "security", "review", "sign-on", "sign-out"} {
+		if words := p.entryKind(&admin.AuditEntry{Kind: kind}); words == kind {
+			t.Errorf("%s has no words", kind)
+		}
+		if !slices.ContainsFunc(auditKinds(), func(c choice) bool { return slices.Contains(strings.Split(c.Value, ","), kind) }) {
+			t.Errorf("nobody can search for %s", kind)
+		}
+	}
+	g.region.entries = []*admin.AuditEntry{
+		{Index: 1, At: 1, Kind: "withdrawal", Trust: "RAS", User: "s.lindqvist", Document: "RAS-0400000000000001", Detail: "taken in by mistake", Leaf: "1eaf", Of: -1},
+		{Index: 2, At: 1, Kind: "receipt", Trust: "RAS", User: "a.okafor", Document: "RYJ-0400000000000001", Detail: "received; transfer 4c9d", Bytes: 1000, Leaf: "1eaf", Of: -1},
+		{Index: 3, At: 1, Kind: "sign-out", Trust: "RAS", User: "patient", Role: "patient", Leaf: "1eaf", Of: -1},
+	}
+	b := g.browser()
+	b.signOn("p.osei")
+	list := b.get("/audit?search=1")
+	list.wants(t, 200, "taken in by mistake", "patient, The Hillingdon")
+	for _, w := range []string{"transfer 4c9d", "patient, patient"} {
+		if strings.Contains(list.body, w) {
+			t.Errorf("says %q", w)
+		}
+	}
+	b.get("/audit/entries/2").wants(t, 200, "<dt>Received</dt>")
+	b.get("/audit/entries/3").wants(t, 200, "<dd>patient</dd>")
 }
