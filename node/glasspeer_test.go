@@ -104,3 +104,20 @@ func TestAReviewIsClosedUnderAPlainStaffID(t *testing.T) {
 		}
 	}
 }
+
+// A trust that tells the region of hundreds of emergencies, dated before all others, hides none that has opened something.
+func TestManyEmergenciesHideNoneThatOpenedSomething(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	if err := opensInEmergency(t, n, "ada", now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range mostEmergencies + 1 {
+		toldByTheRegion(t, n, "bob", now.Add(-time.Duration(i)*time.Hour))
+	}
+	got := n.emergenciesOf(federation.Subject{1})
+	if len(got) != mostEmergencies || got[0].GetUser() != "ada" || got[0].GetDocuments() != 1 {
+		t.Errorf("%d emergencies, the first of %s with %d documents", len(got), got[0].GetUser(), got[0].GetDocuments())
+	}
+}

@@ -18,12 +18,23 @@ import (
 // mostEmergencies bounds what one answer tells of emergencies: more than could be declared for a patient within years.
 const mostEmergencies = 200
 
-// emergenciesOf is what this node knows of the emergencies that were declared for a patient, and how they were judged here.
+// emergenciesOf is what this node knows of the emergencies that were declared for a patient, and how they were judged here. Those in
+// which something was opened come first: whoever declares many, and opens nothing, hides none of them.
 func (n *Node) emergenciesOf(subject federation.Subject) []*wire.Emergency {
-	var out []*wire.Emergency
+	var opened, idle []*review
 	for _, r := range slices.Concat(n.reviews.list(true), n.reviews.list(false)) {
-		if r.Kind != glassKind || r.Subject != subject || len(out) == mostEmergencies {
-			continue
+		switch {
+		case r.Kind != glassKind || r.Subject != subject:
+		case len(r.Documents) > 0:
+			opened = append(opened, r)
+		default:
+			idle = append(idle, r)
+		}
+	}
+	var out []*wire.Emergency
+	for _, r := range slices.Concat(opened, idle) {
+		if len(out) == mostEmergencies {
+			break
 		}
 		e := &wire.Emergency{
 			Id: r.ID, Trust: string(r.Trust), User: r.User, Role: r.Role, Reason: r.Reason, At: r.At.UnixMicro(), Until: r.Until.UnixMicro(),
