@@ -10,7 +10,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
+	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
@@ -77,8 +79,15 @@ func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 		}
 	}
 	reply := &admin.RecordDirectiveReply{ReadBack: policy.ReadBack(d, n.called)}
-	if reply.Conflicts, err = n.conflictsWith(all, d); err != nil || !q.GetConfirm() {
+	if reply.Conflicts, err = n.conflictsWith(all, d); err != nil {
 		return reply, err
+	}
+	caution, err := n.unseen(ctx, who, d)
+	if err != nil {
+		return nil, err
+	}
+	if reply.ReadBack += caution; !q.GetConfirm() {
+		return reply, nil
 	}
 	said, err := n.Direct(ctx, q.GetPatient(), d)
 	if err != nil {
@@ -87,6 +96,51 @@ func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 	reply.Directive, reply.Committed, reply.Index = said.GetDirectives()[0], said.GetCommitted(), said.GetIndex()
 	reply.InForce = d.Effect == federation.Object || reply.Committed
 	return reply, nil
+}
+
+// unseen warns of documents that a directive names and that who records it cannot see, where the id may be misspelt: a refusal of it
+// would protect nothing. Of one that is hidden it says the same as of one that is not there. Who reads evidence is told of all; patients
+// choose from a list. What cannot be read warns of nothing.
+func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Directive) (string, error) {
+	caution := ""
+	if who.GetRole() == patientRole {
+		return caution, nil
+	}
+	local := n.refusalsBefore(ctx, d.Subject)
+	err := n.replica.View(ctx, consensus.Local(), func(view consensus.Reader) error {
+		said := saidBy(view, local, d.Subject)
+		may := n.sight(ctx, view, who, d.Subject, said)
+		for _, s := range append([]federation.Scope{d.Scope}, d.Except...) {
+			if s.Document == "" {
+				continue
+			}
+			p, found, err := n.pointerOf(ctx, view, s.Document)
+			if err != nil {
+				continue // damaged: a caution keeps nobody from refusing
+			}
+			if !found || !slices.Contains(said.subjects, p.Subject) || !slices.Contains(evidenceRoles(), who.GetRole()) && !may(&p) {
+				caution += fmt.Sprintf(" Take care: you can see no document %s of this patient. If that is not its id, this is about nothing.", s.Document)
+			}
+		}
+		return nil
+	})
+	return caution, err
+}
+
+// pointerOf is what there is to know of a document: of this trust's own also before the region has heard of it.
+func (n *Node) pointerOf(ctx context.Context, view consensus.Reader, id federation.DocumentID) (federation.Pointer, bool, error) {
+	if id.Custodian() == n.Trust() {
+		doc, err := n.records.Document(ctx, id)
+		if isGone(err) {
+			return federation.Pointer{}, false, nil
+		}
+		if err != nil {
+			return federation.Pointer{}, false, err
+		}
+		return doc.Pointer(), doc.Legal == "", nil
+	}
+	p, withdrawn, found, err := index.Pointer(view, id)
+	return p, found && !withdrawn, err
 }
 
 // directiveOf checks what was typed, and that the trusts it names exist here: a refusal aimed at a trust that is misspelt

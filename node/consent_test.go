@@ -230,3 +230,42 @@ func TestWithdrawingObjectionsSaysThatScopedOnesRemain(t *testing.T) {
 		t.Error("the withdrawal of objections to everything touches others")
 	}
 }
+
+// Whoever names a document that they cannot see is warned before it is confirmed: with a wrong id the patient would be protected by
+// nothing. Of one that is hidden from them the answer is the same but for its id.
+func TestAWishAboutADocumentThatIsNotSeenIsCautioned(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	shown := string(takeLetters(t, n, 1, 1)[0])
+	wrong := string(federation.NewDocumentID(n.Trust(), federation.DocumentKey{9}))
+	read := func(id, role, patient string) string {
+		q := deny(&admin.DirectiveScope{Document: id})
+		q.Confirm, q.Asker, q.Patient = false, &admin.Asker{User: "rn1", Role: role}, patient
+		return strings.ReplaceAll(recordDirective(t, n, q).GetReadBack(), id, "ID")
+	}
+	const caution = "Take care: you can see no document ID of this patient."
+	for _, c := range []struct {
+		id, role, patient string
+		want              bool
+	}{
+		{shown, "nurse", patientA, false},
+		{wrong, "nurse", patientA, true},
+		{wrong, "governance-lead", patientA, true},
+		{shown, "governance-lead", patientA, false},
+		{shown, "nurse", patientB, true},
+	} {
+		if got := strings.Contains(read(c.id, c.role, c.patient), caution); got != c.want {
+			t.Errorf("a %s names %s of %s: cautioned %v", c.role, c.id, c.patient, got)
+		}
+	}
+	q := deny(&admin.DirectiveScope{Trust: string(n.Trust()), Role: "nurse"})
+	recordDirective(t, n, q) // from now on a nurse may not know of it
+	if hidden, absent := read(shown, "nurse", patientA), read(wrong, "nurse", patientA); hidden != absent || !strings.Contains(hidden, caution) {
+		t.Errorf("of a hidden document it says %q, of one that is not there %q", hidden, absent)
+	}
+	but := deny(nil)
+	but.Confirm, but.Except = false, []*admin.DirectiveScope{{Document: wrong}}
+	if got := recordDirective(t, n, but).GetReadBack(); !strings.Contains(got, "you can see no document "+wrong) {
+		t.Errorf("of an exception it says %q", got)
+	}
+}
