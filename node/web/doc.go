@@ -27,7 +27,7 @@
 //   - handler.go, assets.go, pdfjs.go, certificate.go, ratelimit.go, slots.go: the server, its headers, its bounds.
 //   - pages.go, forms.go, options.go, words.go, codewords.go, look.go, refusal.go, areas.go: what all pages share; who is led where.
 //   - signon.go, provider.go, signonpages.go, signonwords.go, claims.go, patientsignon.go, persona.go, launch.go, recordsystem.go: who somebody is.
-//   - session.go, ends.go, remains.go, places.go, patient.go, visit.go, views.go: what a session knows, of its patients too.
+//   - session.go, ends.go, remains.go, unsent.go, places.go, patient.go, visit.go, views.go: what a session knows, of its patients too.
 //   - find.go, named.go, timeline.go, filter.go: a patient is found, and what there is of them.
 //   - document.go, fetch.go, send.go, coming.go, beside.go, picture.go, lineart.go, structured.go, identity.go, dicom*.go: a
 //     document is fetched, checked and shown, by kind.

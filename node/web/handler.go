@@ -180,8 +180,10 @@ func (p *Portal) turnedAway(w http.ResponseWriter, r *http.Request, s *session, 
 	switch {
 	case s == nil:
 		p.sessions.wanted(r, p.placeOf(r))
+		p.keepUnsent(r, p.sessions.ended(r))
 		p.elsewhere(w, r, "/sign-on")
 	case locked:
+		p.keepUnsent(r, s)
 		p.elsewhere(w, r, "/locked")
 	default:
 		return p.suspended(w, r, s.user.ID)

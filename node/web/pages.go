@@ -42,6 +42,7 @@ type frame struct {
 	Trial bool
 	Now   time.Time
 	Areas []link
+	Late  string // what was typed on this page and sent too late, for a script
 	Look  string // dark, light; empty: as the browser asks
 	Try   string // of a demonstration: the number of a patient with documents
 }
@@ -93,6 +94,9 @@ func (p *Portal) show(w http.ResponseWriter, r *http.Request, s *session, status
 	}
 	if s != nil {
 		f.User, f.Token, f.Role = &s.user, s.token, roleName(s.user.Role)
+		if r.Method == http.MethodGet && status == http.StatusOK && !fragment(r) {
+			f.Late = s.comeBack(r.URL.Path)
+		}
 		for _, a := range areasOf(s.user.Role) {
 			f.Areas = append(f.Areas, link{a.Path, a.Label, a.has(r.URL.Path)})
 		}

@@ -49,6 +49,7 @@ type session struct {
 	seen     time.Time
 	locked   bool
 	place    string // where the user was when it was locked
+	unsent   *unsent
 	patients []*patient
 	shelf    shelf
 	coming   coming
@@ -91,7 +92,7 @@ func (s *sessions) begin(user person, old *session) (id, place string) {
 	if old != nil {
 		old.mu.Lock()
 		if old.user.ID == user.ID && old.user.Role == user.Role {
-			fresh.patients, fresh.visits, fresh.broken, fresh.glass, place = slices.Clone(old.patients), maps.Clone(old.visits), maps.Clone(old.broken), maps.Clone(old.glass), old.place
+			fresh.patients, fresh.visits, fresh.broken, fresh.glass, fresh.unsent, place = slices.Clone(old.patients), maps.Clone(old.visits), maps.Clone(old.broken), maps.Clone(old.glass), old.unsent, old.place
 		}
 		old.mu.Unlock()
 		s.end(old)

@@ -28,6 +28,20 @@ if (until) {
   tick()
 }
 
+// What was sent when the session was over is filled in again, in the form that has most of its fields. Nothing is sent by itself.
+const late = document.querySelector('[data-rw-late]')
+if (late) {
+  const typed = JSON.parse(late.dataset.rwLate)
+  const fields = (form) => [...form.elements].filter((e) => typed[e.name] && e.type !== 'hidden' && e.type !== 'submit')
+  const forms = [...document.querySelectorAll('main form')].sort((a, b) => fields(b).length - fields(a).length)
+  for (const field of forms.length ? forms[0].elements : []) {
+    if (!field.name || ['hidden', 'submit', 'button', 'file'].includes(field.type)) continue
+    const values = typed[field.name]
+    if (field.type === 'radio' || field.type === 'checkbox') field.checked = Boolean(values && values.includes(field.value))
+    else if (values) field.value = values.shift() ?? ''
+  }
+}
+
 // When the list was narrowed down, the counts beside the choices follow.
 document.addEventListener('htmx:after:swap', () => {
   for (const now of document.querySelectorAll('#results [data-rw-new]')) {
