@@ -29,8 +29,42 @@ const (
 	detailOwnSharing    = "the patient asked what is shared and with whom"
 )
 
-// choiceOf says what somebody did with a patient's choices about sharing; empty where an entry tells of something else.
+// How the log has what staff with duties do about a record, other than reading evidence: a review whose detail begins with one of
+// these.
+const (
+	detailWhy    = "asked why: "
+	detailWho    = "asked who could see it"
+	detailOpened = "looked at what was opened, for review "
+	detailMarked = "marked a person as "
+	detailLifted = "took marks of a person back: "
+)
+
+// dutyOf says what somebody with duties did about a record; empty where an entry tells of something else.
+func dutyOf(e *audit.Entry) string {
+	switch {
+	case e.Kind != audit.Review:
+		return ""
+	case strings.HasPrefix(e.Detail, detailWhy), e.Detail == detailWho:
+		return "rules_asked"
+	case strings.HasPrefix(e.Detail, detailOpened):
+		return "opened_checked"
+	case strings.HasPrefix(e.Detail, detailMarked), strings.HasPrefix(e.Detail, detailLifted):
+		return "watch_changed"
+	}
+	return ""
+}
+
+// isDuty reports whether a kind of a report is one of those.
+func isDuty(kind string) bool {
+	return slices.Contains([]string{"rules_asked", "opened_checked", "watch_changed"}, kind)
+}
+
+// choiceOf says what somebody did with a patient's choices about sharing, or about the record as a duty; empty where an entry tells
+// of something else.
 func choiceOf(e *audit.Entry) string {
+	if duty := dutyOf(e); duty != "" && e.Role != patientRole {
+		return duty
+	}
 	if e.Kind != audit.Search && (e.Kind != audit.Review || e.Role != patientRole) {
 		return ""
 	}
@@ -114,6 +148,18 @@ var tellings = map[string]telling{
 		"{who} asked to look at what is kept about you{why}. The answer was no. Nothing was shown.",
 	},
 	"reviewed": {"{who} asked who has seen your documents{why}.", "{who} asked who has seen your documents{why}."},
+	"rules_asked": {
+		"{who} asked by which rules {what} may be seen. The document itself was not shown.",
+		"{who} asked by which rules {what} may be seen. The document itself was not shown.",
+	},
+	"opened_checked": {
+		"{who} looked at which of your documents somebody opened, to check whether that was right.",
+		"{who} looked at which of your documents somebody opened, to check whether that was right.",
+	},
+	"watch_changed": {
+		"{who} changed how looks at your record are checked.",
+		"{who} changed how looks at your record are checked.",
+	},
 	"judged": {
 		"{who} judged whether it was right to open your record in an emergency.",
 		"{who} checked an emergency: was it right to open your records?",

@@ -152,7 +152,7 @@ func (n *Node) glassPermitted(ctx context.Context, who *admin.Asker, subject fed
 	}
 	if !permitted {
 		err := n.noteGlass(ctx, r, who, policy.Denied, "no agreement of the region lets this role break the glass for this purpose: "+r.Reason)
-		return nil, errors.Join(admin.Errorf(admin.CodeDenied, "no trust of the region lets a %s break the glass for %s: nothing was opened", who.GetRole(), who.GetPurpose()), err)
+		return nil, errors.Join(admin.Errorf(admin.CodeDenied, "no trust of the region lets the role %s break the glass for %s: nothing was opened", who.GetRole(), who.GetPurpose()), err)
 	}
 	limits := n.options.Settings.Glass
 	ofUser, ofTrust := n.reviews.emergencies(n.Trust(), r.User, nil)

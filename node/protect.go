@@ -142,9 +142,9 @@ func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subjects []
 	named := q.GetStaff() != "" || q.GetNear() != ""
 	same := func(k mark) bool { return k.Kind == next.Kind && samePerson(k.Staff, next.Staff) }
 	changed := make(map[federation.Subject][]mark)
-	what := "marked a person as " + next.Kind + " " + next.Staff + ": " + next.Reason
+	what := detailMarked + next.Kind + " " + next.Staff + ": " + next.Reason
 	if q.GetLift() {
-		what = "took marks of a person back: " + next.Reason
+		what = detailLifted + next.Reason
 		for _, s := range subjects {
 			rest := slices.DeleteFunc(slices.Clone(m.by[s]), func(k mark) bool { return !named || same(k) })
 			if len(rest) < len(m.by[s]) {

@@ -86,7 +86,8 @@ func (v event) summary(sites []*admin.ReportSite) *admin.ReportAccess {
 		return a
 	case audit.Review.String():
 		a.Kind = "reviewed"
-		if c := first.GetChoice(); first.GetRole() == patientRole && isLook(c) { // what patients do themselves
+		switch c := first.GetChoice(); {
+		case first.GetRole() == patientRole && isLook(c), first.GetRole() != patientRole && isDuty(c): // what patients do themselves, and staff as a duty
 			a.Kind = c
 		}
 		return a

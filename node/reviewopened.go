@@ -25,7 +25,7 @@ func (n *Node) Opened(ctx context.Context, id string, who *admin.Asker) ([]*admi
 	}
 	err := n.note(ctx, audit.Entry{
 		Time: time.Now().UTC(), Kind: audit.Review, Trust: n.Trust(), Node: n.ID(), User: who.GetUser(), Role: who.GetRole(), Purpose: who.GetPurpose(), Subject: r.Subject,
-		Detail: "looked at what was opened, for review " + r.ID,
+		Detail: detailOpened + r.ID,
 	})
 	if err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func (n *Node) admitUser(ctx context.Context, who *admin.Asker) error {
 	if err != nil {
 		return err
 	}
-	return admin.Errorf(admin.CodeDenied, "%s is suspended by this trust since %s: nothing is done for them. A governance lead or privacy officer lifts it with 'ridgeway suspend --user %s --lift'",
+	return admin.Errorf(admin.CodeDenied, "%s is suspended by this trust since %s: nothing is done for them. A governance lead or privacy officer lifts it with 'ridgeway suspend --user %s --lift --by STAFF-ID'",
 		x.User, x.At.Format("2 January 2006 15:04 MST"), x.User)
 }
 

@@ -46,7 +46,7 @@ func (n *Node) Why(ctx context.Context, q *admin.WhyRequest) (*admin.WhyReply, e
 	}
 	r.Document = doc
 	r.Link = n.relationship(ctx, []federation.Subject{doc.Subject}, r)
-	if err := n.noteInquiry(ctx, q.GetBy(), doc, "asked why: "+requestText(r)); err != nil {
+	if err := n.noteInquiry(ctx, q.GetBy(), doc, detailWhy+requestText(r)); err != nil {
 		return nil, err
 	}
 	if gone {
@@ -144,7 +144,7 @@ func (n *Node) Who(ctx context.Context, q *admin.WhoRequest) (*admin.WhoReply, e
 	if err != nil {
 		return nil, err
 	}
-	if err := n.noteInquiry(ctx, q.GetBy(), doc, "asked who could see it"); err != nil {
+	if err := n.noteInquiry(ctx, q.GetBy(), doc, detailWho); err != nil {
 		return nil, err
 	}
 	reply := &admin.WhoReply{}

@@ -164,15 +164,19 @@ func (a *app) showEntries(r *admin.SearchAuditReply) error {
 		a.say("There is no such entry.")
 	} else {
 		rows := [][]string{{"WHEN", "WHAT", "WHO", "WHY", "OUTCOME", "DOCUMENT"}}
+		glass := false
 		for _, e := range r.GetEntries() {
 			what := e.GetKind()
 			if e.GetBreakGlass() {
-				what = "!" + what
+				what, glass = "!"+what, true
 			}
 			who := strings.TrimSpace(e.GetTrust() + " " + clip(e.GetUser(), 10))
 			rows = append(rows, []string{shortTime(time.UnixMicro(e.GetAt()), time.Now()), what, orDash(who), orDash(e.GetPurpose()), strings.ToLower(orDash(e.GetOutcome())), clip(orDash(e.GetDocument()), 20)})
 		}
 		table(a.out, 2, rows)
+		if glass {
+			a.say("! is of an emergency: break-glass, or a judgement of one.")
+		}
 	}
 	if n := len(r.GetDamaged()); n > 0 {
 		a.say("Warning: %s might belong here and cannot be read; 'ridgeway audit verify' says more.", plural(uint64(n), "entry"))

@@ -80,7 +80,7 @@ func TestConsentFromTheCommandLine(t *testing.T) {
 	}
 	other.kill()
 	e := p.run(t, "consent", "receipt", "--data", "d1", patient, no["directive"].(string), "--wait", "100ms")
-	if e.status != exitStatus[admin.CodeUnavailable] || !strings.Contains(e.out, "RAS    not known                 did not answer") || !strings.Contains(e.out, "Not every trust") {
+	if e.status != exitStatus[admin.CodeUnavailable] || !strings.Contains(e.out, "RAS    not known\n") || !strings.Contains(e.out, "\nRAS did not answer: it cannot be said whether it has applied this.\n") || !strings.Contains(e.out, "Not every trust") {
 		t.Errorf("a trust that does not answer is not named: %v", e)
 	}
 }

@@ -98,9 +98,21 @@ func (a *app) showReceipt(r *admin.ReceiptReply) error {
 	default:
 		a.say("Agreed    %s", instant(r.GetCommitted()))
 	}
-	rows := [][]string{{"TRUST", "APPLIED", ""}}
-	for _, s := range r.GetSites() {
-		at, note := "not yet", s.GetProblem()
+	a.say("")
+	a.showSites(r.GetSites())
+	if r.GetComplete() {
+		a.say("Every trust of the region has applied it.")
+	} else {
+		a.say("Not every trust has applied it.")
+	}
+	return nil
+}
+
+// showSites says of each trust when it had applied a directive, and below of those that are in the way why, in full.
+func (a *app) showSites(sites []*admin.ReceiptSite) {
+	rows, problems := [][]string{{"TRUST", "APPLIED", ""}}, []string{}
+	for _, s := range sites {
+		at, note := "not yet", ""
 		switch {
 		case s.GetProblem() != "":
 			at = "not known"
@@ -110,18 +122,17 @@ func (a *app) showReceipt(r *admin.ReceiptReply) error {
 			at = instant(s.GetAt())
 		}
 		if s.GetHolds() {
-			note = "holds documents of the patient. " + note
+			note = "holds documents of the patient"
 		}
 		rows = append(rows, []string{s.GetTrust(), at, note})
+		if s.GetProblem() != "" {
+			problems = append(problems, s.GetTrust()+" "+s.GetProblem()+".")
+		}
 	}
-	a.say("")
 	table(a.out, 2, rows)
-	if r.GetComplete() {
-		a.say("Every trust of the region has applied it.")
-	} else {
-		a.say("Not every trust has applied it.")
+	for _, p := range problems {
+		a.say("%s", wrap(p, screenWidth))
 	}
-	return nil
 }
 
 // instant is a moment to the millisecond, in UTC; empty for none.

@@ -1046,7 +1046,7 @@ type Access struct {
 	Of            uint64                 `protobuf:"varint,16,opt,name=of,proto3" json:"of,omitempty"`            // entry that this one completes, plus one; 0: none
 	Transfer      []byte                 `protobuf:"bytes,17,opt,name=transfer,proto3" json:"transfer,omitempty"` // 16 bytes: the same in all entries of one release, at both sites
 	Proof         []byte                 `protobuf:"bytes,18,opt,name=proof,proto3" json:"proof,omitempty"`       // what the other trust has signed for this entry; in an answer of exchanges only
-	Choice        string                 `protobuf:"bytes,19,opt,name=choice,proto3" json:"choice,omitempty"`     // of a search that was not for documents, and of what patients do: choices_listed, choice_recording, choice_withdrawal, choice_receipt, sharing_listed
+	Choice        string                 `protobuf:"bytes,19,opt,name=choice,proto3" json:"choice,omitempty"`     // of a search that was not for documents, and of what patients do: choices_listed, choice_recording, choice_withdrawal, choice_receipt, sharing_listed; of duties: rules_asked, opened_checked, watch_changed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
