@@ -250,6 +250,7 @@ func (s Settings) Check(data string) error {
 	default:
 		add("log_level: %q is none of debug, info, warn, error", s.LogLevel)
 	}
+	wrong = append(wrong, s.checkKinds()...)
 	for _, t := range slices.Sorted(maps.Keys(s.LegalTypes)) {
 		if class := s.LegalTypes[t]; !slices.ContainsFunc(policy.LegalClasses(), func(c policy.LegalClass) bool { return c.Code == class }) {
 			add("legal_types: %q of %s is none of HFEA, GRA, ADOPTION", class, t)

@@ -41,6 +41,15 @@ func TestUnsafeConfigurationIsRefused(t *testing.T) {
 		{"metrics without a port", func(s *Settings) { s.Metrics = "127.0.0.1" }, "host:port"},
 		{"metrics at no port", func(s *Settings) { s.Metrics = "127.0.0.1:x" }, "65535"},
 		{"metrics for all", func(s *Settings) { s.Metrics = "0.0.0.0:9000" }, "loopback"},
+		{"sealed kinds", func(s *Settings) {
+			s.SealedTypes, s.SealedSpecialties, s.LegalTypes = []string{"373942005", "local:psych"}, []string{"360"}, map[string]string{"local:ivf": "HFEA"}
+		}, ""},
+		{"a sealed type with a space", func(s *Settings) { s.SealedTypes = []string{" 373942005"} }, "sealed_types"},
+		{"a sealed type with a wrong digit", func(s *Settings) { s.SealedTypes = []string{"373942006"} }, "check digit"},
+		{"a sealed type of no digits", func(s *Settings) { s.SealedTypes = []string{"psychology letter"} }, "local:"},
+		{"a sealed type of nothing", func(s *Settings) { s.SealedTypes = []string{""} }, "sealed_types"},
+		{"a legal type with a space", func(s *Settings) { s.LegalTypes = map[string]string{"373942005 ": "HFEA"} }, "legal_types"},
+		{"a sealed specialty with a space", func(s *Settings) { s.SealedSpecialties = []string{"360 "} }, "sealed_specialties"},
 		{"odd log level", func(s *Settings) { s.LogLevel = "loud" }, "debug, info"},
 	}
 	for _, tt := range tests {

@@ -14,6 +14,7 @@ import (
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage/audit"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
@@ -98,7 +99,7 @@ func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 	return reply, nil
 }
 
-// unseen warns of documents that a directive names and that who records it cannot see, where the id may be misspelt: a refusal of it
+// unseen warns of codes that no document can have, and of documents that who records a directive cannot see: either may be misspelt. A refusal of it
 // would protect nothing. Of one that is hidden it says the same as of one that is not there. Who reads evidence is told of all; patients
 // choose from a list. What cannot be read warns of nothing.
 func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Directive) (string, error) {
@@ -111,6 +112,11 @@ func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Direct
 		said := saidBy(view, local, d.Subject)
 		may := n.sight(ctx, view, who, d.Subject, said)
 		for _, s := range append([]federation.Scope{d.Scope}, d.Except...) {
+			for _, code := range []string{s.Type, s.Category} {
+				if code != "" && ingest.CheckCode(code) != nil {
+					caution += fmt.Sprintf(" Take care: no document is taken in with the code %q. If it is not as it should be, this is about nothing.", code)
+				}
+			}
 			if s.Document == "" {
 				continue
 			}

@@ -268,4 +268,13 @@ func TestAWishAboutADocumentThatIsNotSeenIsCautioned(t *testing.T) {
 	if got := recordDirective(t, n, but).GetReadBack(); !strings.Contains(got, "you can see no document "+wrong) {
 		t.Errorf("of an exception it says %q", got)
 	}
+	for code, want := range map[string]bool{"373942005": false, "local:letter-7": false, "": false, "373942006": true, " 373942005": true, "letter": true} {
+		for _, scope := range []*admin.DirectiveScope{{Type: code, Trust: "RYJ"}, {Category: code, Trust: "RYJ"}} {
+			q := deny(scope)
+			q.Confirm = false
+			if got := strings.Contains(recordDirective(t, n, q).GetReadBack(), "no document is taken in with the code"); got != want {
+				t.Errorf("code %q: cautioned %v", code, got)
+			}
+		}
+	}
 }

@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/consensus"
 	"github.com/ridgeway-exchange/ridgeway/federation"
 	"github.com/ridgeway-exchange/ridgeway/federation/index"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
+	"github.com/ridgeway-exchange/ridgeway/node/ingest"
 	"github.com/ridgeway-exchange/ridgeway/storage/record"
 )
 
@@ -21,6 +23,27 @@ const (
 	resealUser    = "system"
 	resealPause   = 5 * time.Second
 )
+
+// checkKinds names the codes of settings that no document can have: what they were meant to seal, or to keep from all, would go out open.
+func (s Settings) checkKinds() []string {
+	var wrong []string
+	for _, kinds := range []struct {
+		key   string
+		types []string
+	}{{"sealed_types", s.SealedTypes}, {"legal_types", slices.Sorted(maps.Keys(s.LegalTypes))}} {
+		for _, t := range kinds.types {
+			if err := ingest.CheckCode(t); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s: %v", kinds.key, err))
+			}
+		}
+	}
+	for _, code := range s.SealedSpecialties {
+		if code == "" || len(code) > federation.MaxCode || code != strings.TrimSpace(code) || federation.LineFault(code, federation.MaxCode) != "" {
+			wrong = append(wrong, fmt.Sprintf("sealed_specialties: %q is no code: give it as documents have it, such as \"360\"", code))
+		}
+	}
+	return wrong
+}
 
 // reseal finds what was published before sealed_types, sealed_specialties or legal_types were set as they are, and has it published
 // sealed, or withdrawn. It only ever takes away: what settings no longer seal stays sealed until somebody says 'ridgeway label

@@ -8,6 +8,9 @@ import (
 // localPrefix marks a code of the trust's own, for what SNOMED CT has no concept.
 const localPrefix = "local:"
 
+// CheckCode says why no document can be taken in with this type or category; nil when one can.
+func CheckCode(code string) error { return checkConcept(code) }
+
 // checkConcept says why a code is neither the id of a SNOMED CT concept nor a local code; nil when it is one. The rules are
 // those of the SNOMED CT Release File Specifications for component identifiers (SCTID): 6 to 18 digits without a leading
 // zero, the last a check digit by Verhoeff's dihedral algorithm, and before it two digits that say of what the id is: 00 and
