@@ -121,3 +121,32 @@ func TestManyEmergenciesHideNoneThatOpenedSomething(t *testing.T) {
 		t.Errorf("%d emergencies, the first of %s with %d documents", len(got), got[0].GetUser(), got[0].GetDocuments())
 	}
 }
+
+// Whose looks at a record are reviewed does not have that end.
+func TestNobodyTakesBackAMarkOfThemselves(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	protect := func(by string, change func(*admin.ProtectRequest)) admin.Code {
+		q := &admin.ProtectRequest{Patient: patientA, Asker: &admin.Asker{User: by, Role: "privacy-officer", Purpose: "HOPERAT"}}
+		change(q)
+		_, err := n.Protect(t.Context(), q)
+		return admin.CodeOf(err)
+	}
+	for _, mark := range []func(*admin.ProtectRequest){
+		func(q *admin.ProtectRequest) { q.Staff = "p.osei" }, func(q *admin.ProtectRequest) { q.Near = "p.osei" },
+	} {
+		if got := protect("n.ferreira", mark); got != "" {
+			t.Fatalf("marked: %s", got)
+		}
+		lift := func(q *admin.ProtectRequest) { mark(q); q.Lift = true }
+		all := func(q *admin.ProtectRequest) { q.Lift = true }
+		for _, by := range []string{"p.osei", "P.Osei"} {
+			if one, every := protect(by, lift), protect(by, all); one != admin.CodeDenied || every != admin.CodeDenied {
+				t.Errorf("%s takes their own mark back: %s, all marks: %s", by, one, every)
+			}
+		}
+		if got := protect("n.ferreira", lift); got != "" {
+			t.Errorf("another takes it back: %s", got)
+		}
+	}
+}

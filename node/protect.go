@@ -143,10 +143,14 @@ func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subjects []
 	same := func(k mark) bool { return k.Kind == next.Kind && samePerson(k.Staff, next.Staff) }
 	changed := make(map[federation.Subject][]mark)
 	what := detailMarked + next.Kind + " " + next.Staff + ": " + next.Reason
+	own := false
 	if q.GetLift() {
 		what = detailLifted + next.Reason
 		for _, s := range subjects {
-			rest := slices.DeleteFunc(slices.Clone(m.by[s]), func(k mark) bool { return !named || same(k) })
+			rest := slices.DeleteFunc(slices.Clone(m.by[s]), func(k mark) bool {
+				own = own || (!named || same(k)) && samePerson(k.Staff, next.By)
+				return !named || same(k)
+			})
 			if len(rest) < len(m.by[s]) {
 				changed[s] = rest
 			}
@@ -155,6 +159,9 @@ func (n *Node) setMark(ctx context.Context, q *admin.ProtectRequest, subjects []
 		changed[subjects[0]] = append(slices.DeleteFunc(slices.Clone(m.by[subjects[0]]), same), next)
 	}
 	switch {
+	case own:
+		err := admin.Errorf(admin.CodeDenied, "the mark has looks of %s reviewed, who cannot take it back: another governance lead or privacy officer must", next.By)
+		return n.deniedNoted(ctx, audit.Review, q.GetAsker(), err)
 	case len(changed) == 0:
 		return admin.Errorf(admin.CodeNotFound, "that person bears no such mark: 'ridgeway protect --list' shows those there are")
 	case len(changed[subjects[0]]) > maxMarks:
