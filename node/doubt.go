@@ -189,14 +189,14 @@ func (n *Node) compareAudit(at witness) (string, error) {
 	return "", nil
 }
 
-// mayRelease fails with exchange.ErrUnavailable while releases to other trusts are stopped. It is asked within the copy of
+// mayRelease fails with exchange.ErrStopped while releases to other trusts are stopped. It is asked within the copy of
 // the agreed state that a release is decided on.
 func (n *Node) mayRelease(ctx context.Context, r index.Reader) error {
 	if err := n.checkFolder(ctx, r); err != nil {
 		return fmt.Errorf("compare this folder with the region: %w: %w", exchange.ErrUnavailable, err)
 	}
 	if d := n.doubtNow(); d != nil {
-		return fmt.Errorf("releases are stopped until an operator acts: %s: %w", d.text(), exchange.ErrUnavailable)
+		return fmt.Errorf("%s: %w", d.text(), exchange.ErrStopped)
 	}
 	return nil
 }

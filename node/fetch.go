@@ -270,6 +270,9 @@ func (n *Node) releaseProblem(id federation.DocumentID, asked exchange.Selection
 		case policy.Integrity:
 			return admin.Errorf(admin.CodeIntegrity, "%s holds %s, but not as it was published: it may be damaged there. Nothing wrong was delivered; tell %s", custodian, id, custodian)
 		default:
+			if refusal.Text == exchange.Stopped {
+				return admin.Errorf(admin.CodeUnavailable, "%s, which holds %s, releases nothing to other trusts until its operator has acted, in an emergency either. Trying again does not help: tell %s; 'ridgeway status' at their node says what is to be done", custodian, id, custodian)
+			}
 			return admin.Errorf(admin.CodeUnavailable, "%s, which holds %s, cannot deliver it now: try again later, or run the same command again to go on", custodian, id)
 		}
 	case errors.Is(err, exchange.ErrChanged):

@@ -110,7 +110,11 @@ func trouble(what string, err error) *Refusal {
 	if unavailable(err) {
 		o = policy.Unavailable
 	}
-	return refuse(o, fmt.Errorf("%s: %w", what, err))
+	r := refuse(o, fmt.Errorf("%s: %w", what, err))
+	if errors.Is(err, ErrStopped) {
+		r.Text = Stopped
+	}
+	return r
 }
 
 func unavailable(err error) bool {

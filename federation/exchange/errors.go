@@ -15,6 +15,8 @@ var (
 	ErrStalePolicy = errors.New("stale policy")
 	// ErrUnavailable is returned when the custodian cannot be reached or cannot answer at present.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrStopped is the ErrUnavailable of a custodian that releases nothing to other trusts until its operator has acted.
+	ErrStopped = fmt.Errorf("releases are stopped until an operator acts: %w", ErrUnavailable)
 	// ErrIntegrity is returned when what is held or was sent is not what the region agreed on.
 	ErrIntegrity = errors.New("integrity check failed")
 	// ErrNotFound is returned when there is no such document, part or page, or none that the user may know of.
@@ -38,6 +40,10 @@ var (
 
 // EmergencyOver is what a user is told of a document that only an emergency has opened, once its time has run out.
 const EmergencyOver = "The emergency that was declared is over."
+
+// Stopped is what a user is told of a trust that releases nothing to others until its operator has acted. It says nothing of the
+// document or the patient: every trust that asks for anything is told it.
+const Stopped = "The trust that holds this document releases nothing to other trusts until its operator has acted. Trying again does not help: ask that trust."
 
 // cutOff is the text of a refusal that ends a release under way: the custodian says no more than the outcome then.
 const cutOff = "The trust that holds this document stopped sending it, because it is no longer shared with you. Ask for it again to be told why."

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestRefusalsAreTypedSafeAndAudited(t *testing.T) {
 		}, ErrDenied, ""},
 		{"no agreement", func(w *world, _ *Request) { w.ledger.facts.Agreement = nil }, ErrNotFound, ""},
 		{"facts out of reach", func(w *world, _ *Request) { w.ledger.err = ErrUnavailable }, ErrUnavailable, "facts"},
+		{"releases are stopped", func(w *world, _ *Request) { w.ledger.err = fmt.Errorf("the log is short: %w", ErrStopped) }, ErrUnavailable, "the log is short"},
 		{"facts not complete", func(w *world, _ *Request) { w.ledger.facts.Complete = false }, ErrUnavailable, ""},
 		{"no proof of freshness", func(w *world, _ *Request) { w.fresh.err = errBroken }, ErrStalePolicy, "not proven"},
 		{"no proof of freshness any more", func(w *world, _ *Request) { w.lapse() }, ErrStalePolicy, ""},
@@ -67,6 +69,9 @@ func TestRefusalsAreTypedSafeAndAudited(t *testing.T) {
 			}
 			if r.Text == "" || strings.Contains(r.Text, "objec") || errors.Is(tt.want, ErrNotFound) && r.Text != policy.NotFound.Safe() {
 				t.Errorf("text %q", r.Text)
+			}
+			if stopped := errors.Is(w.ledger.err, ErrStopped); stopped != (r.Text == Stopped) || strings.Contains(r.Text, "the log") {
+				t.Errorf("a trust whose releases are stopped (%v) says %q", stopped, r.Text)
 			}
 			w.wg.Wait()
 			e := w.audit.events[0]

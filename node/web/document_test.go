@@ -327,6 +327,7 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeStale, "RAS cannot say yet: its copy of what the region has agreed on is still on its way. 'ridgeway status' says"), 503, []string{"This trust cannot say yet what you may see", "Nothing is shown or refused", "Try again"}},
 		{admin.Errorf(admin.CodeUnavailable, "RYJ is away"), 502, []string{"Imperial College Healthcare does not answer", "held only there", "Try again"}},
+		{admin.Errorf(admin.CodeUnavailable, "RYJ, which holds %s, releases nothing to other trusts until its operator has acted", id), 503, []string{"Imperial College Healthcare sends nothing at present", "trying again does not help", "telephone the health records team of Imperial College Healthcare"}},
 		{admin.Errorf(admin.CodeNotFound, "none"), 404, []string{"There is no such document"}},
 		{admin.Errorf(admin.CodeInternal, "panic: secret detail"), 500, []string{"Sorry, there is a problem with the service"}},
 	} {

@@ -75,6 +75,9 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		out.Ask = []string{"Try again in a minute.", "If it is urgent, telephone the health records team of " + holder + "."}
 		return http.StatusServiceUnavailable, out
 	case admin.CodeUnavailable, admin.CodeInterrupted, admin.CodeNoQuorum:
+		if strings.Contains(err.Error(), aboutStopped) {
+			return http.StatusServiceUnavailable, stoppedRefusal(out, holder)
+		}
 		out.Title, out.Again = holder+" does not answer", again
 		out.Why = []string{"The document is held only there, and cannot be opened until it answers. Nothing is wrong with the document."}
 		out.Ask = []string{"Try again in a minute.", "If it is urgent, telephone the health records team of " + holder + "."}
@@ -110,6 +113,17 @@ func emergencyOver(out refusal, again, holder string) refusal {
 	out.Title, out.Again, out.Glass = "The emergency access has ended", again, true
 	out.Why = []string{"The time for it ran out, and what was opened with it is closed. It may be that you can open this document without it: try again."}
 	out.Ask = []string{"If the emergency goes on, give a reason once more: 'Emergency access' below.", "If not, ask the health records team of " + holder + " if you need it for the patient's care."}
+	return out
+}
+
+// aboutStopped is in what this node says of a trust that releases nothing until its operator has acted.
+const aboutStopped = "releases nothing to other trusts"
+
+// stoppedRefusal offers neither another try nor an emergency: both fail until that trust's operator has acted.
+func stoppedRefusal(out refusal, holder string) refusal {
+	out.Title = holder + " sends nothing at present"
+	out.Why = []string{"Its system has stopped sending documents to other trusts until its IT staff have checked it. Nothing is wrong with your access, and trying again does not help."}
+	out.Ask = []string{"If you need it for the patient's care now, telephone the health records team of " + holder + ".", "Tell your IT service desk, who can tell theirs."}
 	return out
 }
 
