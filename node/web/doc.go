@@ -35,7 +35,7 @@
 //   - records.go, recordstake.go, recordschange.go, relabelling.go: the pages of records staff.
 //   - agreements.go, draft.go, diff.go, simulation.go: agreements, from draft to decision.
 //   - reviews.go, watched.go, suspensions.go, auditsearch.go, trustnamed.go, auditproof.go: the other pages of governance.
-//   - wishes.go, wishexcept.go, my.go, mychoice.go: what patients object to, by staff and by themselves; their own pages.
+//   - wishes.go, wishexcept.go, my.go, mychoice.go, mywords.go: what patients object to, by staff and by themselves; their own pages.
 //   - regionpage.go, regionmap.go, regionstream.go: the picture of the region, as it changes.
 //
 // # Limits

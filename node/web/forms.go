@@ -107,8 +107,9 @@ func (f formField) DescribedBy() string {
 // governanceWords are the functions of the templates of governance.
 func governanceWords() template.FuncMap {
 	return template.FuncMap{
-		"field": fieldOf,
-		"big":   func(n uint64) string { return countOf(int(min(n, 1<<62))) },
+		"field":  fieldOf,
+		"trusts": func(text string) bool { return strings.Contains(strings.ToLower(text), "trust") },
+		"big":    func(n uint64) string { return countOf(int(min(n, 1<<62))) },
 		"formKinds": func() []choice {
 			return []choice{{"form", "A form of building blocks", ""}, {"cedar", "Cedar", ""}}
 		},

@@ -38,6 +38,17 @@ func TestAJudgementSaysWhatToDoNext(t *testing.T) {
 	}
 }
 
+// An example of what to write fits the kind of review.
+func TestTheExampleOfAReviewIsOfItsKind(t *testing.T) {
+	g := governed(t)
+	b := g.browser()
+	b.signOn("p.osei")
+	for kind, example := range map[string]string{"break_glass": "seen in resus", "own_record": "asked the ward", "many_patients": "asked the ward"} {
+		g.region.cases = []*admin.Review{{Id: "RAS-9", Kind: kind, State: "open", User: "j.price", Trust: "RAS", At: 1, Due: g.clock.now().UnixMicro() + 1}}
+		b.get("/reviews/RAS-9").wants(t, 200, "Such as: "+example)
+	}
+}
+
 // The list of a patient's documents stays until one of them is asked about, and each is one press away from the next.
 func TestWhyKeepsTheListUntilADocumentIsChosen(t *testing.T) {
 	g := governed(t)

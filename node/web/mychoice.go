@@ -20,6 +20,7 @@ type choicesView struct {
 // myChoice is one thing that a patient has said.
 type myChoice struct {
 	ID, Text, State string
+	Called          []string // what the documents in it are called
 	At, Until       time.Time
 	Ended           bool
 }
@@ -31,13 +32,18 @@ func (p *Portal) showMyChoices(w http.ResponseWriter, r *http.Request, s *sessio
 		return
 	}
 	var v choicesView
+	var texts []string
 	for _, d := range reply.GetDirectives() {
-		v.Choices = append(v.Choices, myChoice{ID: d.GetDirective(), Text: d.GetText(), State: choiceState(d.GetState()), At: time.UnixMicro(d.GetAt()), Ended: d.GetState() == "withdrawn_here"})
+		texts = append(texts, d.GetText())
+	}
+	called := p.calledInMy(r, s, texts...)
+	for _, d := range reply.GetDirectives() {
+		v.Choices = append(v.Choices, myChoice{ID: d.GetDirective(), Text: d.GetText(), Called: called(d.GetText()), State: choiceState(d.GetState()), At: time.UnixMicro(d.GetAt()), Ended: d.GetState() == "withdrawn_here"})
 	}
 	slices.Reverse(v.Choices)
 	for _, text := range reply.GetConflicts() { // begins with numbers, which are for staff
 		_, text, _ = strings.Cut(text, ": ")
-		v.Against = append(v.Against, text)
+		v.Against = append(v.Against, againstWords(text))
 	}
 	p.showPatient(w, r, s, http.StatusOK, view{Name: "mychoices", Title: "Your choices about sharing", Body: v})
 }
@@ -58,6 +64,7 @@ type choiceView struct {
 	Ways                           []choiceWay
 	ReadBack, Seen                 string // how it reads, and the digest of that
 	Conflicts                      []string
+	Called                         []string // what the documents in it are called
 	Confirm                        bool
 }
 
@@ -104,7 +111,7 @@ func (p *Portal) askMyChoice(w http.ResponseWriter, r *http.Request, s *session,
 		p.myFault(w, r, s, err)
 		return
 	}
-	v.Ways = waysOf(sharing, &v)
+	v.Ways, v.Called = waysOf(sharing, &v), documentWords(v.ReadBack, sharing)
 	title := "What do you want to change?"
 	if v.Confirm {
 		title = "Check what this means"
@@ -132,7 +139,7 @@ func (p *Portal) makeMyChoice(w http.ResponseWriter, r *http.Request, s *session
 		return
 	}
 	if seen := digestOf(read.GetReadBack()); r.PostFormValue("seen") != seen { // not seen yet, or seen with other words
-		v.Seen, v.ReadBack, v.Conflicts, v.Confirm = seen, read.GetReadBack(), read.GetConflicts(), true
+		v.Seen, v.ReadBack, v.Conflicts, v.Confirm = seen, read.GetReadBack(), allAgainstWords(read.GetConflicts()), true
 		p.askMyChoice(w, r, s, http.StatusOK, nil, v)
 		return
 	}
@@ -185,6 +192,7 @@ type receiptView struct {
 	Done    []string // places that have applied it
 	Waiting []string // places that have not, or did not say
 	Undo    string
+	Called  []string // what the documents in it are called
 }
 
 func (p *Portal) showMyReceipt(w http.ResponseWriter, r *http.Request, s *session) {
@@ -194,7 +202,7 @@ func (p *Portal) showMyReceipt(w http.ResponseWriter, r *http.Request, s *sessio
 		p.myFault(w, r, s, err)
 		return
 	}
-	v := receiptView{ReceiptReply: reply, At: time.UnixMicro(reply.GetRecorded()), Undo: myPath + "/choices/" + reply.GetDirective() + "/undo"}
+	v := receiptView{ReceiptReply: reply, Called: p.calledInMy(r, s, reply.GetText())(reply.GetText()), At: time.UnixMicro(reply.GetRecorded()), Undo: myPath + "/choices/" + reply.GetDirective() + "/undo"}
 	for _, x := range reply.GetSites() {
 		name := p.nameOf(x.GetTrust())
 		switch {
@@ -231,5 +239,6 @@ func (p *Portal) undoMyChoice(w http.ResponseWriter, r *http.Request, s *session
 		p.myMessage(w, r, s, http.StatusNotFound, "We cannot find that", "You may have taken it back already.")
 		return
 	}
-	p.showPatient(w, r, s, http.StatusOK, view{Name: "myundo", Title: "Take this back?", Body: myChoice{ID: id, Text: reply.GetDirectives()[i].GetText()}})
+	text := reply.GetDirectives()[i].GetText()
+	p.showPatient(w, r, s, http.StatusOK, view{Name: "myundo", Title: "Take this back?", Body: myChoice{ID: id, Text: text, Called: p.calledInMy(r, s, text)(text)}})
 }
