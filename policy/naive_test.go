@@ -33,7 +33,7 @@ func naiveCovers(s federation.Scope, r Request) string {
 		say(s.Trust == r.User.Trust)
 	}
 	if s.Person != "" {
-		if s.Person != r.User.ID && strings.ToUpper(s.Person) == strings.ToUpper(r.User.ID) {
+		if s.Person != r.User.ID && strings.EqualFold(s.Person, r.User.ID) {
 			maybe()
 		} else {
 			say(s.Person == r.User.ID)
