@@ -150,11 +150,11 @@ var tellings = map[string]telling{
 	"reviewed": {"{who} asked who has seen your documents{why}.", "{who} asked who has seen your documents{why}."},
 	"rules_asked": {
 		"{who} asked by which rules {what} may be seen. The document itself was not shown.",
-		"{who} asked by which rules {what} may be seen. The document itself was not shown.",
+		"{who} asked by which rules {what} may be seen. They did not open it.",
 	},
 	"opened_checked": {
 		"{who} looked at which of your documents somebody opened, to check whether that was right.",
-		"{who} looked at which of your documents somebody opened, to check whether that was right.",
+		"{who} looked at a list of your documents that were opened. They check if that was right.",
 	},
 	"watch_changed": {
 		"{who} changed how looks at your record are checked.",
