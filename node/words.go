@@ -2,6 +2,9 @@ package node
 
 import (
 	"os"
+	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/ridgeway-exchange/ridgeway/policy"
 	"github.com/ridgeway-exchange/ridgeway/storage"
@@ -40,4 +43,28 @@ func RolesTogether(codes []string) (groups, roles []string) { return policy.Role
 // PurposesTogether returns the codes of purposes in their order, and whether these are all that there are.
 func PurposesTogether(codes []string) (purposes []string, all bool) {
 	return policy.PurposesTogether(codes)
+}
+
+// confidentialityWords are by the codes of HL7 v3-Confidentiality, the least first.
+var confidentialityWords = [][2]string{{"U", "unrestricted"}, {"L", "low"}, {"M", "moderate"}, {"N", "normal"}, {"R", "restricted"}, {"V", "very restricted"}}
+
+// CodesIn says in words what the purposes of use and the confidentialities are whose codes stand in a text, each once, such as
+// "HRESCH is healthcare research".
+func CodesIn(text string) (words []string) {
+	apart := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, p := range policy.Purposes() {
+		if slices.Contains(apart, p.Code) {
+			words = append(words, p.Code+" is "+purposeWords(p.Code))
+		}
+	}
+	for _, c := range confidentialityWords {
+		named := func(i int) bool { return i > 0 && apart[i] == c[0] && apart[i-1] == "confidentiality" } // one letter can be anything else
+		for i := range apart {
+			if named(i) {
+				words = append(words, c[0]+" is "+c[1]+" confidentiality")
+				break
+			}
+		}
+	}
+	return words
 }

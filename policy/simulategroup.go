@@ -50,7 +50,8 @@ func (x *Impact) join(key groupKey, g *group) {
 }
 
 // choose takes the examples: one after the other the group that shows most that has not been shown, the larger of two. By size
-// alone, all could be of one trust's staff, who differ in their purpose.
+// alone, all could be of one trust's staff, who differ in their purpose. They stay in this order: whoever shows a few shows the
+// first of them.
 func (x *Impact) choose(before, after *Agreement) {
 	type candidate struct {
 		key groupKey
@@ -84,7 +85,6 @@ func (x *Impact) choose(before, after *Agreement) {
 		x.Examples = append(x.Examples, Example{Request: c.first.Request, Gained: c.key.gained, Before: was, After: is, Count: c.count})
 		left = slices.Delete(left, best, best+1)
 	}
-	slices.SortStableFunc(x.Examples, func(a, b Example) int { return b.Count - a.Count })
 }
 
 // shows returns what an example of the group shows. Who gains and who loses is told for each action and rule.

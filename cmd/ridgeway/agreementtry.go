@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ridgeway-exchange/ridgeway/node"
 	"github.com/ridgeway-exchange/ridgeway/node/admin"
 )
 
@@ -27,7 +28,8 @@ changed. That it was asked is audited.
 JSON: audited, matrix; each has decided, before, after, gained, lost, skipped,
 since, counts (by, value, gained, lost), examples (gained, request, count,
 before, after): each stands for count requests of the same role, trust, purpose
-and type that are decided by the same rules, the most first.`,
+and type that are decided by the same rules. The first of them is of the most;
+each other one shows most that those before it do not.`,
 		Example: `  ridgeway agreement simulate --data d1 sharing.yaml --days 90`,
 		Args:    argument(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -113,6 +115,26 @@ func (a *app) showCounts(title, then string, x *admin.Impact) {
 		a.say("\n%s", wrap("  "+word+": "+e.GetRequest(), screenWidth))
 		a.showChain("now", e.GetBefore())
 		a.showChain(then, e.GetAfter())
+	}
+	a.showCodes(impactCodes(x))
+}
+
+// impactCodes is all in which an impact, as it is shown, has codes.
+func impactCodes(x *admin.Impact) string {
+	var b strings.Builder
+	for _, c := range x.GetCounts() {
+		fmt.Fprintln(&b, c.GetBy(), c.GetValue())
+	}
+	for _, e := range x.GetExamples() {
+		fmt.Fprintln(&b, e.GetRequest(), e.GetBefore(), e.GetAfter())
+	}
+	return b.String()
+}
+
+// showCodes says in words what the codes in a text are; nothing where it has none.
+func (a *app) showCodes(text string) {
+	if words := node.CodesIn(text); len(words) > 0 {
+		a.say("\n%s", wrap("Codes: "+strings.Join(words, ", ")+".", screenWidth))
 	}
 }
 

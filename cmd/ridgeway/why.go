@@ -74,6 +74,7 @@ func (a *app) showWhy(r *admin.WhyReply) {
 	for _, l := range r.GetChain() {
 		a.say("%s", wrap("  "+l, screenWidth))
 	}
+	a.showCodes(r.GetQuestion() + "\n" + strings.Join(r.GetChain(), "\n"))
 }
 
 func (a *app) whoCommand() *cobra.Command {
@@ -123,7 +124,7 @@ func (a *app) showWho(r *admin.WhoReply) {
 	if len(groups) == 0 {
 		a.say("Nobody can see it.")
 	}
-	trust := ""
+	trust, codes := "", ""
 	for _, g := range groups {
 		if g.trust != trust {
 			trust = g.trust
@@ -134,7 +135,9 @@ func (a *app) showWho(r *admin.WhoReply) {
 			text += "; with a verified relationship: " + g.needs
 		}
 		a.say("%s", wrap(text, screenWidth))
+		codes += text + "\n"
 	}
+	a.showCodes(codes)
 	a.say("")
 	a.say("This is as of now: rules that look at the hour or a date, and wishes that end,\ncan answer otherwise at another time.")
 }
