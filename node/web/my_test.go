@@ -31,6 +31,9 @@ type fakeMine struct {
 	asked []string // numbers
 	said  []*admin.RecordDirectiveRequest
 	cut   bool // the region cannot be reached
+
+	shares  []SharedDocument // held besides
+	against []string         // what choices contradict
 }
 
 func (f *fakeMine) of(patient string) {
@@ -43,7 +46,7 @@ func (f *fakeMine) MySharing(_ context.Context, patient string) (*Shares, error)
 	f.of(patient)
 	return &Shares{
 		Region: []Named{{"RAS", "The Hillingdon Hospitals"}, {"RYJ", "Imperial"}},
-		Trusts: []SharedTrust{{Named: Named{"RYJ", "Imperial <i>"}, Sealed: 2, Documents: []SharedDocument{{ID: "RYJ:1", Title: "Letter <script>alert(1)</script>"}}, With: []SharedWith{{Named{"RAS", "The Hillingdon Hospitals"}, "doctors"}}}},
+		Trusts: []SharedTrust{{Named: Named{"RYJ", "Imperial <i>"}, Sealed: 2, Documents: append([]SharedDocument{{ID: "RYJ:1", Title: "Letter <script>alert(1)</script>"}}, f.shares...), With: []SharedWith{{Named{"RAS", "The Hillingdon Hospitals"}, "doctors"}}}},
 	}, nil
 }
 
@@ -72,7 +75,7 @@ func (f *fakeMine) MyDirective(_ context.Context, q *admin.RecordDirectiveReques
 	if q.GetUntil() == "yesterday" {
 		return nil, admin.Errorf(admin.CodeBadInput, "no day")
 	}
-	reply := &admin.RecordDirectiveReply{ReadBack: readBack}
+	reply := &admin.RecordDirectiveReply{ReadBack: readBack, Conflicts: f.against}
 	if q.GetConfirm() {
 		f.mine.Lock()
 		defer f.mine.Unlock()

@@ -111,7 +111,7 @@ func (p *Portal) askMyChoice(w http.ResponseWriter, r *http.Request, s *session,
 		p.myFault(w, r, s, err)
 		return
 	}
-	v.Ways, v.Called = waysOf(sharing, &v), documentWords(v.ReadBack, sharing)
+	v.Ways, v.Called = waysOf(sharing, &v), documentWords(v.ReadBack+"\n"+strings.Join(v.Conflicts, "\n"), sharing)
 	title := "What do you want to change?"
 	if v.Confirm {
 		title = "Check what this means"

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +55,14 @@ func TestPatientsReadWhatADocumentIsCalled(t *testing.T) {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
+}
+
+// What a choice names by its number is named in words on the page that reads it back, in what it differs from too.
+func TestTheReadBackNamesTheDocuments(t *testing.T) {
+	g := newRig(t)
+	g.region.shares = []SharedDocument{{ID: "RYJ-SD3NCAGAC6KCRNAH", Title: "A summary"}}
+	g.region.against = []string{`The refusal wins. "Nobody may see the one document RYJ-SD3NCAGAC6KCRNAH." counts before "You agree." It does so wherever both apply.`}
+	b := g.browser()
+	token := field(t, tokenField, b.signOnAsPatient(numberA).body)
+	b.post("/my/choices/new", url.Values{"token": {token}, "kind": {"agree"}, "allowed": {"RYJ"}}).wants(t, 200, "RYJ-SD3NCAGAC6KCRNAH is “A summary”", "counts first", `href="/my/choices">Your choices`)
 }
