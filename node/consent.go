@@ -101,7 +101,7 @@ func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 
 // unseen warns of codes that no document can have, and of documents that who records a directive cannot see: either may be misspelt. A refusal of it
 // would protect nothing. Of one that is hidden it says the same as of one that is not there. Who reads evidence is told of all; patients
-// choose from a list. What cannot be read warns of nothing.
+// choose from a list. What cannot be read is as what is not there: a caution keeps nobody from refusing.
 func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Directive) (string, error) {
 	caution := ""
 	if who.GetRole() == patientRole {
@@ -121,10 +121,7 @@ func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Direct
 				continue
 			}
 			p, found, err := n.pointerOf(ctx, view, s.Document)
-			if err != nil {
-				continue // damaged: a caution keeps nobody from refusing
-			}
-			if !found || !slices.Contains(said.subjects, p.Subject) || !slices.Contains(evidenceRoles(), who.GetRole()) && !may(&p) {
+			if err != nil || !found || !slices.Contains(said.subjects, p.Subject) || !slices.Contains(evidenceRoles(), who.GetRole()) && !may(&p) {
 				caution += fmt.Sprintf(" Take care: you can see no document %s of this patient. If that is not its id, this is about nothing.", s.Document)
 			}
 		}
@@ -143,7 +140,7 @@ func (n *Node) pointerOf(ctx context.Context, view consensus.Reader, id federati
 		if err != nil {
 			return federation.Pointer{}, false, err
 		}
-		return doc.Pointer(), doc.Legal == "", nil
+		return doc.Pointer(), doc.Legal == "" && doc.State.Phase != record.Withdrawn, nil
 	}
 	p, withdrawn, found, err := index.Pointer(view, id)
 	return p, found && !withdrawn, err

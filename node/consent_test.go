@@ -258,6 +258,13 @@ func TestAWishAboutADocumentThatIsNotSeenIsCautioned(t *testing.T) {
 			t.Errorf("a %s names %s of %s: cautioned %v", c.role, c.id, c.patient, got)
 		}
 	}
+	gone := string(takeLetters(t, n, 1, 2)[1])
+	if _, err := n.Withdraw(t.Context(), &admin.WithdrawRequest{Document: gone, Reason: "not theirs", By: &admin.Asker{User: "r.desk", Role: "records-staff"}}); err != nil {
+		t.Fatal(err)
+	}
+	if withdrawn, absent := read(gone, "nurse", patientA), read(wrong, "nurse", patientA); withdrawn != absent {
+		t.Errorf("of a withdrawn document it says %q, of one that is not there %q", withdrawn, absent)
+	}
 	q := deny(&admin.DirectiveScope{Trust: string(n.Trust()), Role: "nurse"})
 	recordDirective(t, n, q) // from now on a nurse may not know of it
 	if hidden, absent := read(shown, "nurse", patientA), read(wrong, "nurse", patientA); hidden != absent || !strings.Contains(hidden, caution) {

@@ -26,11 +26,13 @@ const (
 	accessPause   = 700 * time.Millisecond // after a site has said that it was asked too often
 	accessTries   = 20
 	mostAccesses  = 200_000 // of one site, so that nobody can fill this node's memory
-	// hearPatience is how long a node is waited for in all, and hearPage how much longer for each page of at least hearFull accesses:
-	// whoever answers without an end, or drop by drop, holds no report up.
+	// hearPatience is how long an answer is waited for, and hearPage how much longer for each page that brings it far: hearFull accesses,
+	// or, where a log is read for what was exchanged with this trust, provenLimit entries further on. All answers of a trust have
+	// hearMost: whoever answers without an end, or drop by drop, holds no report up for longer.
 	hearPatience = 2 * time.Minute
 	hearPage     = 2 * time.Second
 	hearFull     = 100
+	hearMost     = 10 * time.Minute
 )
 
 // accessKinds are the entries that tell of an access to a patient's record.
@@ -122,6 +124,9 @@ func (n *Node) accesses(ctx context.Context, subject federation.Subject, other f
 		case r.Kind == audit.Review && r.Trust != n.Trust(): // the other end tells of it
 		default:
 			a := accessOf(r)
+			if l := (logged{n.Trust(), a}); !l.ofAnEnd() || subject.IsZero() && !l.with(other) {
+				continue // another trust has asked here for what neither of the two holds: nothing was released
+			}
 			if subject.IsZero() && len(r.Proof) <= exchange.MaxProof {
 				a.Proof = r.Proof
 			}
@@ -170,7 +175,8 @@ type testimony struct {
 	site        *admin.ReportSite
 	accesses    []logged
 	emergencies []*wire.Emergency
-	foreign     int // accesses that are not its own to tell of
+	foreign     int       // accesses that are not its own to tell of
+	last        time.Time // until when it is listened to
 }
 
 // hear asks every trust of the region but this one, side by side.
@@ -259,7 +265,13 @@ func (n *Node) hearNode(ctx context.Context, trust federation.TrustID, id federa
 // hearPages asks for page after page, until there is none or the time for it has passed.
 func (t *testimony) hearPages(ctx context.Context, own, log federation.TrustID, q *wire.AccessesRequest, ask func(context.Context, *wire.AccessesRequest) (*wire.AccessesReply, error)) error {
 	q = &wire.AccessesRequest{Subject: q.GetSubject(), Since: q.GetSince(), From: q.GetFrom(), Limit: accessLimit, User: q.GetUser(), Role: q.GetRole(), Purpose: q.GetPurpose()}
+	if t.last.IsZero() {
+		t.last = time.Now().Add(hearMost)
+	}
 	for end := time.Now().Add(hearPatience); ; {
+		if end.After(t.last) {
+			end = t.last
+		}
 		asking, cancel := context.WithDeadline(ctx, end)
 		reply, err := ask(asking, q)
 		cancel()
@@ -269,7 +281,7 @@ func (t *testimony) hearPages(ctx context.Context, own, log federation.TrustID, 
 		if err != nil {
 			return err
 		}
-		if len(reply.GetAccesses()) >= hearFull {
+		if len(reply.GetAccesses()) >= hearFull || len(q.GetSubject()) == 0 && reply.GetNext() >= q.GetFrom()+provenLimit {
 			end = end.Add(hearPage)
 		}
 		t.take(own, log, q, reply)

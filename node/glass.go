@@ -155,7 +155,7 @@ func (n *Node) glassPermitted(ctx context.Context, who *admin.Asker, subject fed
 		return nil, errors.Join(admin.Errorf(admin.CodeDenied, "no trust of the region lets the role %s break the glass for %s: nothing was opened", who.GetRole(), who.GetPurpose()), err)
 	}
 	limits := n.options.Settings.Glass
-	ofUser, ofTrust := n.reviews.emergencies(n.Trust(), r.User, nil)
+	ofUser, ofTrust := n.reviews.emergencies(n.Trust(), r.User, "")
 	if ofUser >= orDefault(limits.PerUser, glassPerUser) || ofTrust >= orDefault(limits.PerSite, glassPerTrust) {
 		err := n.noteGlass(ctx, r, who, policy.TooMany, fmt.Sprintf("%d emergencies by this user and %d at this trust within an hour: %s", ofUser, ofTrust, r.Reason))
 		return nil, errors.Join(admin.Errorf(admin.CodeTooMany, "within an hour %s has declared %d emergencies and %s %d: no more for now. Ask a colleague, or the trust that holds the record by telephone", r.User, ofUser, n.Trust(), ofTrust), err)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -150,5 +151,44 @@ func TestNobodyTakesBackAMarkOfThemselves(t *testing.T) {
 		if got := protect("n.ferreira", lift); got != "" {
 			t.Errorf("another takes it back: %s", got)
 		}
+	}
+}
+
+// Of emergencies that are heard of at the same moment one is the first: as many as are allowed go through, and the emergency that is asked
+// about does not count itself.
+func TestEmergenciesOfOneMomentAreInOneOrder(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	d := &reviewDesk{all: make(map[string]*review)}
+	for i := range 6 {
+		r := &review{ID: fmt.Sprint("RAS-", i), Kind: glassKind, User: "ada", Trust: "RAS", At: now, Seen: now, Until: now.Add(glassTime)}
+		d.all[r.ID], d.recent = r, append(d.recent, r)
+	}
+	for i, r := range d.recent {
+		if ofUser, ofTrust := d.emergencies("RAS", "ada", r.ID); ofUser != i || ofTrust != i {
+			t.Errorf("before emergency %d there are %d of the user and %d of the trust", i, ofUser, ofTrust)
+		}
+	}
+	if _, ofTrust := d.emergencies("RAS", "bob", "RAS-9"); ofTrust != 6 {
+		t.Errorf("before one that is not known there are %d", ofTrust)
+	}
+}
+
+// What happens late to an earlier emergency, such as a notice that is sent, does not put it before the one that runs.
+func TestTheNewestEmergencyStaysTheNewest(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	subjects := []federation.Subject{{1}}
+	for _, id := range []string{"RYJ-1", "RYJ-2"} {
+		r := &review{ID: id, Kind: glassKind, User: "ada", Trust: n.Trust(), Subject: subjects[0], Reason: resus, At: time.Now(), Until: time.Now().Add(time.Minute), Granted: true}
+		if _, err := n.reviews.begin(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.reviews.document(t.Context(), "RYJ-1", federation.NewDocumentID(n.Trust(), federation.DocumentKey{1})); err != nil {
+		t.Fatal(err)
+	}
+	if r, found := n.reviews.granted(n.Trust(), "ada", subjects, time.Now()); !found || r.ID != "RYJ-2" {
+		t.Errorf("%+v runs", r)
 	}
 }

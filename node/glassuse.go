@@ -133,8 +133,7 @@ func (n *Node) peerEmergency(ctx context.Context, r *review) error {
 	n.glassMu.Lock()
 	defer n.glassMu.Unlock()
 	limits := n.options.Settings.Glass
-	known, _ := n.reviews.get(r.ID) // what is allowed once stays so, however many follow
-	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, known)
+	ofUser, ofTrust := n.reviews.emergencies(r.Trust, r.User, r.ID) // what is allowed once stays so, however many follow
 	if ofUser >= orDefault(limits.PeerUser, glassPerUser) || ofTrust >= orDefault(limits.PeerTrust, glassPerTrust) {
 		return &exchange.Refusal{
 			Outcome: policy.TooMany, Text: "Too many emergencies were declared within an hour. Ask the trust that holds this document by telephone.",

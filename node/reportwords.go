@@ -17,14 +17,15 @@ import (
 type event []logged
 
 // byTransfer puts together what belongs to one release, in the order in which they began. Where the two ends do not say the same
-// of which document it was, or who asked, it is two, of which each is at one end only.
+// of which document it was, or which trust asked, it is two, of which each is at one end only. Only what both ends of a release write
+// belongs to it: a custodian that calls its part a search, say, leaves the other end's alone.
 func byTransfer(all []logged) []event {
 	slices.SortStableFunc(all, func(a, b logged) int { return cmp.Compare(a.GetAt(), b.GetAt()) })
 	places := make(map[string]int)
 	var out []event
 	for _, l := range all {
 		key := string(l.GetTransfer()) + " " + l.GetTrust() + " " + l.GetDocument()
-		if len(l.GetTransfer()) == 0 {
+		if len(l.GetTransfer()) == 0 || !slices.ContainsFunc(append(exchangeKinds(), audit.View), func(k audit.Kind) bool { return k.String() == l.GetKind() }) {
 			key = fmt.Sprintf("%s %d", l.log, l.GetIndex())
 			if l.GetOf() > 0 { // entries of one log, before transfers were kept
 				key = fmt.Sprintf("%s %d", l.log, l.GetOf()-1)
@@ -139,7 +140,8 @@ func (v event) disagreement() string {
 		return ""
 	}
 	h, a := held[0], asked[0]
-	if h.GetUser() == a.GetUser() && h.GetRole() == a.GetRole() && h.GetPurpose() == a.GetPurpose() {
+	same := func(a, b string) bool { return oneLine(a, 256) == oneLine(b, 256) } // as what comes from another trust is
+	if same(h.GetUser(), a.GetUser()) && same(h.GetRole(), a.GetRole()) && same(h.GetPurpose(), a.GetPurpose()) {
 		return ""
 	}
 	return fmt.Sprintf("the log of %s has it otherwise: %s (%s), %s", a.log, orUnknown(a.GetUser()), roleWords(a.GetRole()), reasonWords(a.GetPurpose()))

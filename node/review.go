@@ -77,6 +77,11 @@ func (r *review) seen() time.Time {
 	return r.Seen
 }
 
+// heardBefore says which of two this node has heard of first.
+func (r *review) heardBefore(x *review) bool {
+	return cmp.Or(r.seen().Compare(x.seen()), strings.Compare(r.ID, x.ID)) < 0
+}
+
 // state is how a review stands.
 func (r *review) state(now time.Time) string {
 	switch {
@@ -218,9 +223,13 @@ func (d *reviewDesk) put(ctx context.Context, r *review) error {
 	if r.Kind == glassKind {
 		hourAgo := time.Now().Add(-time.Hour)
 		d.recent = slices.DeleteFunc(d.recent, func(x *review) bool {
-			return x.ID == r.ID || x.seen().Before(hourAgo) && x.Until.Before(hourAgo)
+			return x.ID != r.ID && x.seen().Before(hourAgo) && x.Until.Before(hourAgo)
 		})
-		d.recent = append(d.recent, r)
+		if i := slices.IndexFunc(d.recent, func(x *review) bool { return x.ID == r.ID }); i >= 0 {
+			d.recent[i] = r
+		} else {
+			d.recent = append(d.recent, r)
+		}
 	}
 	signal(d.wake)
 	return nil
@@ -237,17 +246,17 @@ func (d *reviewDesk) document(ctx context.Context, id string, doc federation.Doc
 	})
 }
 
-// emergencies counts those that a trust's staff have declared within the hour before another one, or before now: by one user, and
-// in all. Which of two came first is this node's to say: a trust that dates each before the others would never have too many.
-func (d *reviewDesk) emergencies(trust federation.TrustID, user string, before *review) (ofUser, ofTrust int) {
+// emergencies counts those that a trust's staff have declared within the hour before the one of an id, or before now where that is not
+// known here: by one user, and in all. Which of two came first is this node's to say: a trust that dates each before the others would never have too many.
+func (d *reviewDesk) emergencies(trust federation.TrustID, user, id string) (ofUser, ofTrust int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	since := time.Now().Add(-time.Hour)
+	before, since := d.all[id], time.Now().Add(-time.Hour)
 	if before != nil {
 		since = before.seen().Add(-time.Hour)
 	}
 	for _, r := range d.recent {
-		if r.Trust != trust || r.seen().Before(since) || before != nil && (r.ID == before.ID || r.seen().After(before.seen())) {
+		if r.Trust != trust || r.seen().Before(since) || before != nil && !r.heardBefore(before) {
 			continue
 		}
 		ofTrust++

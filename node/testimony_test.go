@@ -119,22 +119,42 @@ func TestEmergenciesAreToldUnderTheirOwnNames(t *testing.T) {
 func TestAnAnswerWithoutAnEndEnds(t *testing.T) {
 	t.Parallel()
 	subject := federation.Subject{1}
-	for name, each := range map[string]time.Duration{"slow": 14 * time.Second, "never": time.Hour, "at once": time.Millisecond} {
+	for name, x := range map[string]struct {
+		each    time.Duration
+		page    int
+		subject []byte
+		step    uint64
+		most    time.Duration
+		whole   uint64 // where it ends; 0: nowhere
+	}{
+		"slow": {14 * time.Second, 1, subject[:], 1, hearPatience, 0}, "never": {time.Hour, 1, subject[:], 1, hearPatience, 0},
+		"at once":                           {time.Millisecond, 1, subject[:], 1, hearPatience, 0},
+		"full pages, drop by drop":          {hearPage, hearFull, subject[:], 1, hearMost, 0},
+		"far, and nothing of this trust's":  {time.Second, 0, nil, provenLimit, hearMost, 0},
+		"a long log, of which little is it": {time.Second, 1, nil, provenLimit, hearMost, 300 * provenLimit},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			out, start, pages := &testimony{site: &admin.ReportSite{}}, time.Now(), 0
-			err := out.hearPages(t.Context(), "RYJ", "RAS", &wire.AccessesRequest{Subject: subject[:]}, func(ctx context.Context, q *wire.AccessesRequest) (*wire.AccessesReply, error) {
+			err := out.hearPages(t.Context(), "RYJ", "RAS", &wire.AccessesRequest{Subject: x.subject}, func(ctx context.Context, q *wire.AccessesRequest) (*wire.AccessesReply, error) {
 				select {
 				case <-ctx.Done():
 					return nil, ctx.Err()
-				case <-time.After(each):
+				case <-time.After(x.each):
 				}
 				pages++
-				return &wire.AccessesReply{Next: q.GetFrom() + 1, Accesses: []*wire.Access{entry(audit.Intent, 1, "ada")}}, nil
+				reply := &wire.AccessesReply{Next: q.GetFrom() + x.step}
+				for range x.page {
+					reply.Accesses = append(reply.Accesses, entry(audit.Intent, 1, "ada"))
+				}
+				if x.whole > 0 && reply.Next >= x.whole {
+					reply.Next = 0
+				}
+				return reply, nil
 			})
-			if took := time.Since(start); err == nil || took > hearPatience {
+			if took := time.Since(start); (err == nil) != (x.whole > 0) || took > x.most {
 				t.Errorf("%s: %v after %s and %d pages", name, err, took, pages)
 			}
-			if each > time.Second && hearProblem(err) != "it did not tell all in the time that there is for it" {
+			if err != nil && x.each >= time.Second && hearProblem(err) != "it did not tell all in the time that there is for it" {
 				t.Errorf("%s: %q", name, hearProblem(err))
 			}
 		})
@@ -154,5 +174,58 @@ func TestAReportTellsNoTitleOfAnotherPatient(t *testing.T) {
 		if got, err := n.titleOf(t.Context(), id, []federation.Subject{of}); err != nil || got != want || doc.Title == "" {
 			t.Errorf("title %q, want %q, %v", got, want, err)
 		}
+	}
+}
+
+// Whoever asks here for a document of a third trust is refused, and that is in the log. It is no access to that document, which this trust
+// does not hold: told of, it would read as if this trust spoke of what is not its own.
+func TestWhatWasAskedOfTheWrongTrustIsNotToldOf(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	subject := federation.Subject{1}
+	e := audit.Entry{
+		Time: time.Now().UTC(), Kind: audit.Refusal, Trust: "R1K", Node: n.ID(), User: "bob", Role: "doctor", Purpose: "TREAT", Subject: subject,
+		Document: federation.NewDocumentID("RAS", federation.DocumentKey{1}), Custodian: n.Trust(), Outcome: policy.Denied.String(),
+	}
+	own := e
+	own.Document = federation.NewDocumentID(n.Trust(), federation.DocumentKey{1})
+	for _, x := range []audit.Entry{e, own} {
+		if err := n.note(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, q := range map[string]struct {
+		subject federation.Subject
+		other   federation.TrustID
+	}{"of the patient": {subject, ""}, "with that trust": {federation.Subject{}, "R1K"}} {
+		reply, err := n.accesses(t.Context(), q.subject, q.other, &wire.AccessesRequest{})
+		if err != nil || len(reply.GetAccesses()) != 1 || reply.GetAccesses()[0].GetDocument() != string(own.Document) {
+			t.Errorf("%s: %v, %v", name, reply, err)
+		}
+	}
+}
+
+// A custodian that calls its part of a release something else does not take the other end's part from the report.
+func TestACustodianThatCallsAReleaseASearchIsMissedInIt(t *testing.T) {
+	t.Parallel()
+	subject := federation.Subject{1}
+	sites := []*admin.ReportSite{{Trust: "RYJ", Answered: true}, {Trust: "RAS", Answered: true}}
+	for _, kind := range []audit.Kind{audit.Search, audit.Review, audit.BreakGlass} {
+		all := byTransfer(slices.Concat(
+			told("RYJ", subject[:], []*wire.Access{entry(kind, 1, "ada")}).accesses,
+			told("RAS", subject[:], []*wire.Access{entry(audit.Intent, 4, "ada"), entry(audit.Receipt, 8, "ada", func(a *wire.Access) { a.Bytes = 10 })}).accesses,
+		))
+		if a := all[len(all)-1].summary(sites); len(all) != 2 || a.GetKind() != "opened" || a.GetBytes() != 10 || !strings.Contains(a.GetOneSided(), "the log of RYJ has nothing of it") {
+			t.Errorf("%s: %d events, %v", kind, len(all), a)
+		}
+	}
+}
+
+// Staff ids are shown to others on one line: that is no difference.
+func TestSpacesInAStaffIDAreNoDisagreement(t *testing.T) {
+	t.Parallel()
+	v := event{{"RYJ", entry(audit.Intent, 1, "ada  b")}, {"RAS", entry(audit.Intent, 1, "ada b")}}
+	if got := v.disagreement(); got != "" {
+		t.Errorf("it says %q", got)
 	}
 }

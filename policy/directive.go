@@ -214,12 +214,15 @@ func coverPerson(s *federation.Scope, id string) coverage {
 	switch {
 	case s.Person == "" || s.Trust != "" && s.Person == id:
 		return inside
-	case s.Trust == "" || strings.EqualFold(strings.TrimSpace(s.Person), strings.TrimSpace(id)):
+	case s.Trust == "" || sameAsTyped(s.Person, id):
 		return perhaps
 	default:
 		return outside
 	}
 }
+
+// sameAsTyped reports whether two staff ids are the same but for case and the spaces around them.
+func sameAsTyped(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 func coverRole(want, have string) coverage {
 	switch {

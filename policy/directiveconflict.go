@@ -103,7 +103,7 @@ func scopesMeet(a, b *federation.Scope) bool {
 		return a == "" || b == "" || a == b || kin != nil && (kin(a, b) || kin(b, a))
 	}
 	custodian := func(s *federation.Scope) string { return cmp.Or(string(s.Custodian), string(s.Document.Custodian())) }
-	return meets(string(a.Trust), string(b.Trust), nil) && meets(a.Role, b.Role, roleWithin) && meets(a.Person, b.Person, nil) &&
+	return meets(string(a.Trust), string(b.Trust), nil) && meets(a.Role, b.Role, roleWithin) && meets(a.Person, b.Person, sameAsTyped) &&
 		meets(custodian(a), custodian(b), nil) && meets(a.Type, b.Type, nil) && meets(a.Category, b.Category, nil) &&
 		meets(string(a.Document), string(b.Document), nil) && meets(a.Purpose, b.Purpose, nil) &&
 		(a.To.IsZero() || b.From.IsZero() || b.From.Before(a.To)) && (b.To.IsZero() || a.From.IsZero() || a.From.Before(b.To))

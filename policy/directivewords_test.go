@@ -277,6 +277,8 @@ func TestConflictsNameTheWinner(t *testing.T) {
 		{"scopes that cross", []Directive{denial(1, 1, nurses), consent(2, 2, ras)}, 1, "make it an exception"},
 		{"scopes that never meet", []Directive{denial(1, 1, ras), consent(2, 2, federation.Scope{Trust: "RYJ"})}, 0, ""},
 		{"roles that never meet", []Directive{denial(1, 1, nurses), consent(2, 2, federation.Scope{Role: "doctor"})}, 0, ""},
+		{"a person whose staff id was typed in another way", []Directive{denial(1, 1, federation.Scope{Trust: "RAS", Person: "A.Mensah"}), consent(2, 2, federation.Scope{Trust: "RAS", Person: "a.mensah "})}, 1, "The refusal wins."},
+		{"two persons", []Directive{denial(1, 1, federation.Scope{Trust: "RAS", Person: "a.mensah"}), consent(2, 2, federation.Scope{Trust: "RAS", Person: "b.mensah"})}, 0, ""},
 		{"a role and its group", []Directive{denial(1, 1, nurses), consent(2, 2, federation.Scope{Role: "clinician"})}, 1, "nurses"},
 		{"dates that never meet", []Directive{denial(1, 1, federation.Scope{To: now}), consent(2, 2, federation.Scope{From: now})}, 0, ""},
 		{"documents of different custodians", []Directive{
