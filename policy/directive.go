@@ -222,7 +222,9 @@ func coverPerson(s *federation.Scope, id string) coverage {
 }
 
 // sameAsTyped reports whether two staff ids are the same but for case and the spaces around them.
-func sameAsTyped(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+func sameAsTyped(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}
 
 func coverRole(want, have string) coverage {
 	switch {
