@@ -99,29 +99,32 @@ func (n *Node) recordDirective(ctx context.Context, q *admin.RecordDirectiveRequ
 	return reply, nil
 }
 
-// unseen warns of codes that no document can have, and of documents that who records a directive cannot see: either may be misspelt. A refusal of it
-// would protect nothing. Of one that is hidden it says the same as of one that is not there. Who reads evidence is told of all; patients
-// choose from a list. What cannot be read is as what is not there: a caution keeps nobody from refusing.
+// unseen warns of codes that no document can have, and of documents that who records a directive cannot see: either may be misspelt. A
+// refusal of it would protect nothing. Of one that is hidden it says the same as of one that is not there. Who reads evidence is told of
+// all; patients choose from a list. What cannot be read is as what is not there: a caution keeps nobody from refusing.
 func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Directive) (string, error) {
 	caution := ""
 	if who.GetRole() == patientRole {
 		return caution, nil
 	}
-	local := n.refusalsBefore(ctx, d.Subject)
+	scopes := append([]federation.Scope{d.Scope}, d.Except...)
+	for _, s := range scopes {
+		for _, code := range []string{s.Type, s.Category} {
+			if code != "" && ingest.CheckCode(code) != nil {
+				caution += fmt.Sprintf(" Take care: no document is taken in with the code %q. If it is not as it should be, this is about nothing.", code)
+			}
+		}
+	}
+	local, evidence := n.refusalsBefore(ctx, d.Subject), slices.Contains(evidenceRoles(), who.GetRole())
 	err := n.replica.View(ctx, consensus.Local(), func(view consensus.Reader) error {
 		said := saidBy(view, local, d.Subject)
 		may := n.sight(ctx, view, who, d.Subject, said)
-		for _, s := range append([]federation.Scope{d.Scope}, d.Except...) {
-			for _, code := range []string{s.Type, s.Category} {
-				if code != "" && ingest.CheckCode(code) != nil {
-					caution += fmt.Sprintf(" Take care: no document is taken in with the code %q. If it is not as it should be, this is about nothing.", code)
-				}
-			}
+		sees := func(p *federation.Pointer) bool { return slices.Contains(said.subjects, p.Subject) && (evidence || may(p)) }
+		for _, s := range scopes {
 			if s.Document == "" {
 				continue
 			}
-			p, found, err := n.pointerOf(ctx, view, s.Document)
-			if err != nil || !found || !slices.Contains(said.subjects, p.Subject) || !slices.Contains(evidenceRoles(), who.GetRole()) && !may(&p) {
+			if p, found, err := n.pointerOf(ctx, view, s.Document); err != nil || !found || !sees(&p) {
 				caution += fmt.Sprintf(" Take care: you can see no document %s of this patient. If that is not its id, this is about nothing.", s.Document)
 			}
 		}

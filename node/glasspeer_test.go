@@ -37,7 +37,7 @@ func opensInEmergency(t *testing.T, n *Node, user string, until time.Time) error
 }
 
 // A trust that tells the region of its emergencies in the reverse order of their times, each dated before the others, has no more of them
-// than another. Those that are over when they are heard of, after a cut, take nothing from those that are not.
+// than another. Those that were over an hour ago when they are heard of, after a cut, take nothing from those that run.
 func TestEmergenciesDatedBackwardsAreCounted(t *testing.T) {
 	t.Parallel()
 	n := settledNode(t, func(o *Options) { o.Settings.Glass = GlassSettings{PeerUser: 100, PeerTrust: 3} })

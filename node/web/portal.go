@@ -60,7 +60,7 @@ type Portal struct {
 	specialties map[string]string   // by code
 	painting    *semaphore.Weighted // bytes of pages that are decoded at once
 	holding     *semaphore.Weighted // bytes of documents in memory
-	answered    sync.Map            // by code of a trust, when a list was made last while it could be reached
+	answered    sync.Map            // by code of a trust, when a page last showed that it could be reached
 	server      *http.Server
 	streams     slots  // pages that are kept up to date
 	lately      lately // how the region was a moment ago

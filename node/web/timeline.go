@@ -270,8 +270,8 @@ func (p *Portal) entryOf(d *admin.Located, format, trust string) entry {
 	return e
 }
 
-// lastHeard is when a trust was heard of last, as far as its node's report (microseconds; 0: it has none) or this portal knows: a node
-// that has said farewell is forgotten by the others. Zero: not since this node started.
+// lastHeard is when a trust was heard of last, as far as its node's report tells (microseconds; 0: it does not, for a node that has said
+// farewell is forgotten by the others), or when a page last showed that it could be reached. Zero: neither.
 func (p *Portal) lastHeard(trust string, reported int64, reachable bool) time.Time {
 	if reachable {
 		p.answered.Store(trust, p.now())
