@@ -119,7 +119,9 @@ func (n *Node) unseen(ctx context.Context, who *admin.Asker, d federation.Direct
 	err := n.replica.View(ctx, consensus.Local(), func(view consensus.Reader) error {
 		said := saidBy(view, local, d.Subject)
 		may := n.sight(ctx, view, who, d.Subject, said)
-		sees := func(p *federation.Pointer) bool { return slices.Contains(said.subjects, p.Subject) && (evidence || may(p)) }
+		sees := func(p *federation.Pointer) bool {
+			return slices.Contains(said.subjects, p.Subject) && (evidence || may(p))
+		}
 		for _, s := range scopes {
 			if s.Document == "" {
 				continue
