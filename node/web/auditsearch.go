@@ -77,7 +77,7 @@ func auditKinds() []choice {
 		{"review", "Reviews, and looks at this log", ""},
 		{"sign-on,sign-out", "Sign-ons and sign-outs", ""},
 		{"admin", "Administration", ""},
-		{"security", "Attacks and forgeries", ""},
+		{"security", "Suspicions and warnings", ""},
 	}
 }
 
@@ -236,7 +236,7 @@ func (p *Portal) auditEntry(e *admin.AuditEntry) auditEntry {
 		Leaf: e.GetLeaf(), Request: e.GetRequest(), Transfer: e.GetTransfer(), Signed: e.GetSigned(), State: e.GetState(),
 	}
 	out.Came = e.GetKind() == "receipt"
-	out.Done = !slices.Contains([]string{"intent", "completion", "receipt", "search", "view"}, e.GetKind())
+	out.Done = !slices.Contains([]string{"intent", "completion", "receipt", "refusal", "search", "view"}, e.GetKind())
 	out.Outcome, out.Colour = outcomeWords(e.GetOutcome())
 	if e.GetTrust() != "" {
 		out.Trust = p.trustName(e.GetTrust())
@@ -298,7 +298,7 @@ func (p *Portal) entryKind(e *admin.AuditEntry) string {
 	}
 	names := map[string]string{
 		"intent": "About to be sent", "completion": "Sent", "receipt": "Received", "refusal": "Refused", "search": "Looked up", "view": "Looked at", "break-glass": "Emergency", "break_glass": "Emergency",
-		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "withdrawal": "Withdrawn", "security": "Attack or forgery", "sign-on": "Sign-on", "sign-out": "Sign-out",
+		"directive": "Patient's choice", "agreement": "Agreement", "review": "Review", "admin": "Administration", "ingest": "Taken in", "withdrawal": "Withdrawn", "security": "Suspicion or warning", "sign-on": "Sign-on", "sign-out": "Sign-out",
 	}
 	return cmp.Or(names[kind], kind)
 }

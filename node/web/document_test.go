@@ -323,6 +323,7 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		{admin.Errorf(admin.CodeDenied, "THIS TRUST IS SUSPENDED: RAS is suspended from the region. Another trust lifts it with 'ridgeway suspend RAS --lift'"), 403, []string{"This trust is suspended by the region", "Tell your IT service desk"}},
 		{admin.Errorf(admin.CodeDenied, "the emergency that was declared for this patient ended at 15:04:05: declare another with 'ridgeway break-glass' if it goes on"), 403, []string{"The emergency access has ended", "ran out", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: The emergency that was declared is over.", id), 403, []string{"The emergency access has ended", "ran out", "Try again", "/emergency"}},
+		{admin.Errorf(admin.CodeDenied, "RYJ refuses to release %s: The trust that holds this document has judged that this emergency was not justified: nothing more is opened by it.", id), 403, []string{"You cannot open this document", "was not justified", "telephone the health records team of Imperial College Healthcare", "tell your privacy officer"}},
 		{admin.Errorf(admin.CodeTooMany, "RYJ does not release %s now: Too many patients.", id), 429, []string{"No more records for now", "Too many patients."}},
 		{admin.Errorf(admin.CodeStale, "RYJ cannot release it"), 503, []string{"Sharing cannot be confirmed", "Try again", "/emergency"}},
 		{admin.Errorf(admin.CodeStale, "RAS cannot say yet: its copy of what the region has agreed on is still on its way. 'ridgeway status' says"), 503, []string{"This trust cannot say yet what you may see", "Nothing is shown or refused", "Try again"}},
@@ -341,6 +342,9 @@ func TestRefusalIsInPlainWords(t *testing.T) {
 		}
 		if strings.Contains(got.body, "cannot say yet") && strings.Contains(got.body, "/emergency") {
 			t.Errorf("%v: the page offers an emergency that cannot be declared", c.err)
+		}
+		if strings.Contains(got.body, "not justified") && strings.Contains(got.body, "/emergency") {
+			t.Errorf("%v: the page offers the same emergency again", c.err)
 		}
 		if strings.Contains(got.body, "suspended") && (strings.Contains(got.body, "/emergency") || strings.Contains(got.body, "ask them")) {
 			t.Errorf("%v: the page offers what a suspension does not let through", c.err)

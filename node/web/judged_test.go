@@ -137,13 +137,14 @@ func TestEveryKindOfEntryHasItsWords(t *testing.T) {
 	g.region.entries = []*admin.AuditEntry{
 		{Index: 1, At: 1, Kind: "withdrawal", Trust: "RAS", User: "s.lindqvist", Document: "RAS-0400000000000001", Detail: "taken in by mistake", Leaf: "1eaf", Of: -1},
 		{Index: 2, At: 1, Kind: "receipt", Trust: "RAS", User: "a.okafor", Document: "RYJ-0400000000000001", Detail: "received; transfer 4c9d", Bytes: 1000, Leaf: "1eaf", Of: -1},
+		{Index: 4, At: 1, Kind: "refusal", Trust: "RAS", User: "a.okafor", Document: "RYJ-0400000000000001", Detail: "refused; transfer 9f3a", Leaf: "1eaf", Of: -1},
 		{Index: 3, At: 1, Kind: "sign-out", Trust: "RAS", User: "patient", Role: "patient", Leaf: "1eaf", Of: -1},
 	}
 	b := g.browser()
 	b.signOn("p.osei")
 	list := b.get("/audit?search=1")
 	list.wants(t, 200, "taken in by mistake", "patient, The Hillingdon")
-	for _, w := range []string{"transfer 4c9d", "patient, patient"} {
+	for _, w := range []string{"transfer 4c9d", "transfer 9f3a", "patient, patient"} {
 		if strings.Contains(list.body, w) {
 			t.Errorf("says %q", w)
 		}

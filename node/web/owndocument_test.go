@@ -61,7 +61,7 @@ func TestASpecialtyIsACode(t *testing.T) {
 	g.region.own = map[string][]OwnDocument{numberA: {{ID: "RAS:a", Type: "373942005", Title: "Letter", Specialty: "surgery", Date: g.clock.now(), Confidentiality: "N", State: OwnShared, Taken: g.clock.now()}}}
 	b, path, token := g.filer()
 	const wrong = `id="specialty-error"`
-	for code, refused := range map[string]bool{"medicine": true, "30": true, "300": false, "812": false, "local:pain": false, "": false, "surgery": false} {
+	for code, refused := range map[string]bool{"medicine": true, "30": true, "300": false, "812": false, "local:pain": false, "local:": true, "local:two words": true, "": false, "surgery": false} {
 		page := b.post(path+"/RAS:a/correct", url.Values{"token": {token}, "type": {"373942005"}, "title": {"Letter"}, "date": {"2026-01-02"}, "specialty": {code}, "reason": {"r"}})
 		if got := strings.Contains(page.body, wrong); got != refused || got != (page.StatusCode == 422) {
 			t.Errorf("specialty %q: refused %v, status %d", code, got, page.StatusCode)

@@ -224,9 +224,12 @@ func missingParticulars(f Particulars) (out []fault) {
 // threeDigits is how every treatment function code is written (NHS Data Dictionary).
 var threeDigits = regexp.MustCompile(`^[0-9]{3}$`)
 
+// localCode is how a trust writes a code of its own.
+var localCode = regexp.MustCompile(`^local:[^\s,;"']{1,58}$`)
+
 // wrongSpecialty refuses what is no code: the whole region would read it beside the document.
 func (p *Portal) wrongSpecialty(code string) []fault {
-	if _, known := p.specialties[code]; known || threeDigits.MatchString(code) || strings.HasPrefix(code, "local:") {
+	if _, known := p.specialties[code]; known || threeDigits.MatchString(code) || localCode.MatchString(code) {
 		return nil
 	}
 	return []fault{{"specialty", "Enter the code of the specialty, which has three digits, such as 300 for general medicine, or your own, such as local:pain"}}

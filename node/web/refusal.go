@@ -43,12 +43,6 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		out.Title, out.Again, out.Why = "Too many documents are being opened", again, []string{"Others are opening large documents at this trust. Try again in a moment."}
 		return http.StatusServiceUnavailable, out
 	}
-	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(err.Error(), aboutSuspension) {
-		return http.StatusForbidden, suspendedRefusal(out, holder, err)
-	}
-	if admin.CodeOf(err) == admin.CodeDenied && strings.Contains(strings.ToLower(err.Error()), aboutEmergency) {
-		return http.StatusForbidden, emergencyOver(out, again, holder)
-	}
 	var other *mismatchError
 	if errors.As(err, &other) {
 		out.Title, out.Why = "This document may be about another patient", []string{"It is not shown. Tell the health records team of " + holder + "."}
@@ -56,10 +50,7 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 	}
 	switch admin.CodeOf(err) {
 	case admin.CodeDenied:
-		out.Title, out.Glass = "You cannot open this document", true
-		out.Why = []string{custodianWords(err, document)}
-		out.Ask = []string{"Ask the health records team of " + holder + " if you need it for the patient's care.", "If the patient is with you, ask them: they can change what they share at the records desk of any trust."}
-		return http.StatusForbidden, out
+		return http.StatusForbidden, deniedRefusal(out, again, holder, custodianWords(err, document), err)
 	case admin.CodeTooMany:
 		out.Title = "No more records for now"
 		out.Why = []string{custodianWords(err, document)}
@@ -97,6 +88,27 @@ func (p *Portal) explain(of *patient, document string, err error) (status int, o
 		return http.StatusInternalServerError, out
 	}
 }
+
+// deniedRefusal offers an emergency, but where none helps.
+func deniedRefusal(out refusal, again, holder, words string, err error) refusal {
+	switch said := strings.ToLower(err.Error()); {
+	case strings.Contains(err.Error(), aboutSuspension):
+		return suspendedRefusal(out, holder, err)
+	case strings.Contains(said, aboutEmergency):
+		return emergencyOver(out, again, holder)
+	case strings.Contains(said, aboutJudgement):
+		out.Title, out.Why = "You cannot open this document", []string{words}
+		out.Ask = []string{"If you need it for the patient's care, telephone the health records team of " + holder + ".", "If you think that the judgement is wrong, tell your privacy officer."}
+		return out
+	default:
+		out.Title, out.Glass, out.Why = "You cannot open this document", true, []string{words}
+		out.Ask = []string{"Ask the health records team of " + holder + " if you need it for the patient's care.", "If the patient is with you, ask them: they can change what they share at the records desk of any trust."}
+		return out
+	}
+}
+
+// aboutJudgement is in what a custodian says, in small letters, that has judged an emergency: to declare it again changes nothing.
+const aboutJudgement = "judged that this emergency was not justified"
 
 // The node says these when nothing can be opened since a trust is suspended, the second of them about its own trust.
 const (

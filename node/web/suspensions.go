@@ -41,7 +41,7 @@ type suspensionProposal struct {
 
 func (p *Portal) showSuspensions(w http.ResponseWriter, r *http.Request, s *session) {
 	told := map[string]string{
-		"user": "The member of staff is suspended. Their sessions have ended.", "nobody": "It is suspended. Nobody was signed on under that staff id: make sure in the list below that it is spelt as you meant it.", "user-lifted": "The suspension was lifted. They can sign on again.", "trust": "The trust is suspended from the region.",
+		"user": "The member of staff is suspended. Their sessions have ended.", "nobody": "The staff id is suspended. Nobody was signed on under that staff id: make sure in the list below that it is spelt as you meant it.", "user-lifted": "The suspension was lifted. They can sign on again.", "trust": "The trust is suspended from the region.",
 		"trust-lifted": "The suspension was lifted. The trust hears of it within seconds.", "proposed": "It is proposed. It takes effect when enough trusts have approved it.", "back": "It was taken back before any other trust heard of it.",
 	}[r.URL.Query().Get("told")]
 	p.suspensionsWith(w, r, s, http.StatusOK, suspensionsPage{In: map[string]string{}, Told: told}, nil)

@@ -24,7 +24,7 @@ const (
 	Agreement                  // the trust's sharing rules were changed
 	BreakGlass                 // a record was opened in an emergency
 	Admin                      // an operator changed something: keys, members, settings
-	Security                   // an attack or a fault of trust was seen: replay, forged signature, stranger
+	Security                   // a suspicion of misuse, or that an operator has accepted a log that is not what the region had witnessed
 	Review                     // a governance lead read or exported the log, or judged an access
 	SignOn                     // somebody signed on at the portal, or was refused
 	SignOut                    // somebody signed out, or their sessions were ended

@@ -28,14 +28,19 @@ if (until) {
   tick()
 }
 
-// What was sent when the session was over is filled in again, in the form that has most of its fields. Nothing is sent by itself.
+// What was sent when the session was over is filled in again, in the form that it was typed in: that has all of its fields, and hides the
+// same. Where there is none any more, or nothing was typed, it is only said. Nothing is sent by itself.
 const late = document.querySelector('[data-rw-late]')
 if (late) {
   const typed = JSON.parse(late.dataset.rwLate)
-  const fields = (form) => [...form.elements].filter((e) => typed[e.name] && e.type !== 'hidden' && e.type !== 'submit')
-  const forms = [...document.querySelectorAll('main form')].sort((a, b) => fields(b).length - fields(a).length)
-  for (const field of forms.length ? forms[0].elements : []) {
-    if (!field.name || ['hidden', 'submit', 'button', 'file'].includes(field.type)) continue
+  const fields = (form) => [...form.elements].filter((e) => e.name && e.name !== 'token')
+  const seen = (e) => !['hidden', 'submit', 'button', 'file'].includes(e.type)
+  const fits = (form) => Object.keys(typed).every((name) => fields(form).some((e) => e.name === name)) &&
+    fields(form).every((e) => e.type !== 'hidden' || typed[e.name]?.includes(e.value)) &&
+    fields(form).some((e) => seen(e) && typed[e.name])
+  const form = [...document.querySelectorAll('main form')].find(fits)
+  if (!form) late.querySelector('.rw-script').textContent = 'Do it once more.'
+  for (const field of form ? fields(form).filter(seen) : []) {
     const values = typed[field.name]
     if (field.type === 'radio' || field.type === 'checkbox') field.checked = Boolean(values && values.includes(field.value))
     else if (values) field.value = values.shift() ?? ''
