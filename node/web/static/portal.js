@@ -35,10 +35,10 @@ if (late) {
   const typed = JSON.parse(late.dataset.rwLate)
   const fields = (form) => [...form.elements].filter((e) => e.name && e.name !== 'token')
   const seen = (e) => !['hidden', 'submit', 'button', 'file'].includes(e.type)
-  const fits = (form) => Object.keys(typed).every((name) => fields(form).some((e) => e.name === name)) &&
-    fields(form).every((e) => e.type !== 'hidden' || typed[e.name]?.includes(e.value)) &&
-    fields(form).some((e) => seen(e) && typed[e.name])
-  const form = [...document.querySelectorAll('main form')].find(fits)
+  const hidden = (form) => fields(form).filter((e) => e.type === 'hidden')
+  const fits = (form) => Object.keys(typed).every((name) => fields(form).some((e) => e.name === name && (seen(e) || typed[name].includes(e.value)))) &&
+    hidden(form).every((e) => typed[e.name]?.includes(e.value)) && fields(form).some((e) => seen(e) && typed[e.name])
+  const form = [...document.querySelectorAll('main form')].filter(fits).sort((a, b) => hidden(b).length - hidden(a).length)[0]
   if (!form) late.querySelector('.rw-script').textContent = 'Do it once more.'
   for (const field of form ? fields(form).filter(seen) : []) {
     const values = typed[field.name]
