@@ -45,11 +45,11 @@ func (s *stateDB) compactor() {
 }
 
 // While rows come without a pause as many young tables as youngFanIn are merged into one, so that each row is written again seldom:
-// with four, a region that had a million pointers took in half as many a second. Once nothing has come for idleAfter, two of one
-// size are enough, so that a scan has few tables to look into.
+// with four, a region that had a million pointers took in half as many a second. Older ones go by busyFanIn then. Once nothing has
+// come for idleAfter, two of one size are enough, so that a scan has few tables to look into.
 const (
 	youngFanIn = 16
-	tableFanIn = 4
+	busyFanIn  = 8
 	idleFanIn  = 2
 	idleAfter  = 10 * time.Second
 )
@@ -80,20 +80,24 @@ func (s *stateDB) ripe(tables []*table) (first, n int) {
 			}
 		}
 		if s.busy {
-			fanIn = tableFanIn
+			fanIn = busyFanIn
 		}
 	}
 	return 0, 0
 }
 
-// class is the size of a table: one more each tableFanIn times what memory holds, and while rows come 0 for all that are smaller than
-// half of what youngFanIn come to. s.mu is held.
+// class is the size of a table: one more each four times what memory holds. While rows come it is one more each busyFanIn times, and 0
+// for all that are smaller than half of what youngFanIn come to. s.mu is held.
 func (s *stateDB) class(t *table) int {
 	size := bits.Len64(uint64(t.weight()) / uint64(s.size.MemTable))
-	if s.busy {
-		size = max(size-2, 0)
+	switch {
+	case !s.busy:
+		return size / 2
+	case size < 4:
+		return 0
+	default:
+		return (size - 1) / 3
 	}
-	return size / 2
 }
 
 // work marks that rows come; s.mu is held.
