@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -81,6 +82,47 @@ func TestEmergencyThatTheCustodianJudgedOpensNothingMore(t *testing.T) {
 		refusal, _ := errors.AsType[*exchange.Refusal](err)
 		if (err == nil) != wanted || err != nil && (refusal == nil || refusal.Outcome != policy.Denied || refusal.Text != glassJudged) {
 			t.Errorf("after it was judged %s: %v", outcome, err)
+		}
+		err = n.onJudged(t.Context(), exchange.Assertion{
+			Trust: "RAS", User: "ada", Subject: federation.Subject{1}, Emergency: emergencyText(&review{Until: until, Reason: resus}),
+		})
+		if (err == nil) != wanted {
+			t.Errorf("what was being read when it was judged %s: %v", outcome, err)
+		}
+	}
+}
+
+// A transfer that rests on an emergency of this trust's own staff ends when its reviewer judges it as not justified.
+func TestOwnTransferEndsWithTheJudgement(t *testing.T) {
+	t.Parallel()
+	n := settledNode(t, nil)
+	for outcome, ends := range map[string]bool{reviewJustified: false, reviewNotJustified: true} {
+		r := &review{
+			ID: "RYJ-" + outcome, Kind: glassKind, User: "dr-" + outcome, Trust: n.Trust(), Subject: federation.Subject{7}, Reason: resus,
+			At: time.Now(), Until: time.Now().Add(time.Hour), Granted: true,
+		}
+		if _, err := n.reviews.begin(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		q := exchange.Request{User: r.User, Document: federation.NewDocumentID("RAS", federation.DocumentKey{1})}
+		ctx, over, err := n.breakGlassFor(t.Context(), &q, r.Subject)
+		if err != nil || q.Emergency == "" || ctx.Err() != nil {
+			t.Fatalf("%q, %v, %v", q.Emergency, err, ctx.Err())
+		}
+		_, err = n.CloseReview(t.Context(), &admin.CloseReviewRequest{
+			Id: r.ID, Outcome: outcome, Note: "asked at the ward", Asker: &admin.Asker{User: "p.osei", Role: "privacy-officer", Purpose: "HOPERAT"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (ctx.Err() != nil) != ends {
+			t.Errorf("judged %s: the transfer ended: %v", outcome, context.Cause(ctx))
+		}
+		if err := over(ctx.Err()); (admin.CodeOf(err) == admin.CodeDenied) != ends {
+			t.Errorf("judged %s: its user is told %v", outcome, err)
+		}
+		if len(n.reviews.running) != 0 {
+			t.Errorf("%d transfers are still looked after", len(n.reviews.running))
 		}
 	}
 }

@@ -22,8 +22,11 @@ const settingGlassSeen = "emergencies seen"
 // glassJudged is what a user is told once the trust that holds a document has judged the emergency that opened it.
 const glassJudged = "The trust that holds this document has judged that this emergency was not justified: nothing more is opened by it."
 
-// errGlassOver is why a transfer ends that rested on an emergency.
-var errGlassOver = errors.New("the time of the emergency has run out")
+// Why a transfer ends that rested on an emergency.
+var (
+	errGlassOver   = errors.New("the time of the emergency has run out")
+	errGlassJudged = admin.Errorf(admin.CodeDenied, "this trust has judged that this emergency was not justified: what it opened is closed")
+)
 
 // inEmergency returns the emergency that a user has declared for the patient of a document and that is not over.
 func (n *Node) inEmergency(ctx context.Context, user string, subject federation.Subject) (*review, bool, error) {
@@ -52,7 +55,7 @@ func (n *Node) subjectOf(ctx context.Context, id federation.DocumentID) (federat
 }
 
 // breakGlassFor makes a request say that the glass is to be broken where its user has declared an emergency for the patient,
-// and has it end with the emergency. over is called with what the request has come to.
+// and has it end with the emergency, or when this trust's own reviewer judges it as not justified. over is called with what the request has come to.
 func (n *Node) breakGlassFor(ctx context.Context, q *exchange.Request, subject federation.Subject) (context.Context, func(error) error, error) {
 	same := func(err error) error { return err }
 	r, found, err := n.inEmergency(ctx, q.User, subject)
@@ -63,9 +66,15 @@ func (n *Node) breakGlassFor(ctx context.Context, q *exchange.Request, subject f
 		return ctx, same, n.reviewProblem(err)
 	}
 	q.Emergency, q.Subject = emergencyText(r), subject
+	ctx, done := n.reviews.attend(ctx, r.ID)
 	ctx, cancel := context.WithDeadlineCause(ctx, r.Until, errGlassOver)
 	return ctx, func(err error) error {
+		judged := errors.Is(context.Cause(ctx), errGlassJudged)
+		defer done()
 		defer cancel()
+		if err != nil && judged {
+			return errGlassJudged
+		}
 		if err != nil && !time.Now().Before(r.Until) {
 			return admin.Errorf(admin.CodeDenied, "the emergency that was declared for this patient ended at %s: declare another with 'ridgeway break-glass' if it goes on", r.Until.Local().Format("15:04:05"))
 		}
@@ -98,8 +107,8 @@ func (n *Node) onEmergency(ctx context.Context, a exchange.Assertion) (time.Time
 	if !found && a.Trust == n.Trust() {
 		return time.Time{}, errors.New("own staff have declared no such emergency")
 	}
-	if r, _ := n.reviews.get(id); r != nil && r.Outcome == reviewNotJustified {
-		return time.Time{}, &exchange.Refusal{Outcome: policy.Denied, Text: glassJudged, Cause: errors.New("emergency " + id + " was judged here as not justified")}
+	if err := n.judged(id); err != nil {
+		return time.Time{}, err
 	}
 	if a.Trust != n.Trust() {
 		if err := n.peerEmergency(ctx, &review{
@@ -109,6 +118,27 @@ func (n *Node) onEmergency(ctx context.Context, a exchange.Assertion) (time.Time
 		}
 	}
 	return until, n.reviews.document(ctx, id, a.Document)
+}
+
+// onJudged is asked by the custodian each time that a release in an emergency is decided on anew.
+func (n *Node) onJudged(ctx context.Context, a exchange.Assertion) error {
+	until, _, err := parseEmergency(a.Emergency)
+	if err != nil {
+		return err
+	}
+	id, _, err := n.emergencyOf(ctx, a, until)
+	if err != nil {
+		return err
+	}
+	return n.judged(id)
+}
+
+// judged returns the refusal of what an emergency would open that was judged here as not justified.
+func (n *Node) judged(id string) error {
+	if r, _ := n.reviews.get(id); r != nil && r.Outcome == reviewNotJustified {
+		return &exchange.Refusal{Outcome: policy.Denied, Text: glassJudged, Cause: errors.New("emergency " + id + " was judged here as not justified")}
+	}
+	return nil
 }
 
 // emergencyOf returns the id of the emergency that an assertion is part of, and whether it is known here. The patient may

@@ -125,11 +125,15 @@ type reviewDesk struct {
 	mu      sync.RWMutex
 	all     map[string]*review
 	recent  []*review // emergencies of the last hour, oldest first
+	running map[string][]*opening
 }
+
+// opening is a transfer that rests on an emergency, and that ends when the emergency is judged as not justified.
+type opening struct{ end context.CancelCauseFunc }
 
 // openReviewDesk reads what earlier runs have kept. Events for channels that there are no more are dropped.
 func openReviewDesk(ctx context.Context, records *record.Store, within time.Duration, channels []string) (*reviewDesk, error) {
-	d := &reviewDesk{records: records, within: cmp.Or(within, reviewWithin), channels: channels, wake: make(chan struct{}, 1), all: make(map[string]*review)}
+	d := &reviewDesk{records: records, within: cmp.Or(within, reviewWithin), channels: channels, wake: make(chan struct{}, 1), all: make(map[string]*review), running: make(map[string][]*opening)}
 	names, err := records.Settings(ctx, reviewPrefix)
 	if err != nil {
 		return nil, err
@@ -220,6 +224,11 @@ func (d *reviewDesk) put(ctx context.Context, r *review) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all[r.ID] = r
+	if r.Outcome == reviewNotJustified {
+		for _, t := range d.running[r.ID] {
+			t.end(errGlassJudged)
+		}
+	}
 	if r.Kind == glassKind {
 		hourAgo := time.Now().Add(-time.Hour)
 		d.recent = slices.DeleteFunc(d.recent, func(x *review) bool {
@@ -278,6 +287,26 @@ func (d *reviewDesk) granted(trust federation.TrustID, user string, subjects []f
 		}
 	}
 	return nil, false
+}
+
+// attend returns a context that ends when an emergency is judged as not justified, until done is called.
+func (d *reviewDesk) attend(ctx context.Context, id string) (_ context.Context, done func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	t := &opening{end}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running[id] = append(d.running[id], t)
+	if r := d.all[id]; r != nil && r.Outcome == reviewNotJustified {
+		end(errGlassJudged)
+	}
+	return ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.running[id] = slices.DeleteFunc(d.running[id], func(x *opening) bool { return x == t }); len(d.running[id]) == 0 {
+			delete(d.running, id)
+		}
+		end(nil)
+	}
 }
 
 // lapse marks reviews whose time has run out, and returns those that were not marked before.

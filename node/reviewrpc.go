@@ -108,6 +108,9 @@ func (n *Node) CloseReview(ctx context.Context, q *admin.CloseReviewRequest) (*a
 	if err != nil {
 		return nil, n.reviewProblem(err)
 	}
+	if c := n.custodian.Load(); c != nil && closed.Outcome == reviewNotJustified {
+		c.RulesChanged() // what it opens is being read, maybe
+	}
 	return n.shownReview(closed), nil
 }
 

@@ -104,7 +104,7 @@ func (n *Node) openExchange(ctx context.Context) error {
 	}
 	custodian, err := exchange.NewCustodian(exchange.CustodianConfig{
 		Node: n.ID(), Trust: n.Trust(), Key: n.keys.statement, Ledger: agreed{n}, Records: held{n}, Chunks: n.blobs, Audit: evidence{n.audit}, Lease: n.lease, Clock: n.options.Clock,
-		Logger: n.logger, Metrics: n.options.Metrics, Emergency: n.onEmergency, Admit: n.misuse.admit,
+		Logger: n.logger, Metrics: n.options.Metrics, Emergency: n.onEmergency, Judged: n.onJudged, Admit: n.misuse.admit,
 	})
 	if err != nil {
 		return err

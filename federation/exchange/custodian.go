@@ -82,6 +82,9 @@ type CustodianConfig struct {
 	// a *Refusal says to the user why not. It is asked for each stream; those of one fetch bear the same Transfer. When it
 	// is not set the glass cannot be broken here.
 	Emergency func(ctx context.Context, a Assertion) (until time.Time, err error)
+	// Judged is asked each time that a release in an emergency is decided on anew, as after SubjectChanged: a *Refusal ends it in
+	// the middle and says why. Default: an emergency is ended by its time only.
+	Judged func(ctx context.Context, a Assertion) error
 	// Admit is asked last, for each stream that the rules permit, before anything of it is written down or leaves: it can
 	// refuse with a *Refusal what is too much. Default: nothing is.
 	Admit   func(ctx context.Context, a Assertion, glass bool) error

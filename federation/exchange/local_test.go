@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +101,37 @@ func TestEmergencyThatEndsInTheMiddleIsSaidToBeOver(t *testing.T) {
 				t.Errorf("got %v", refusal)
 			}
 		})
+	}
+}
+
+// TestEmergencyThatIsJudgedInTheMiddleEndsTheStream: what the custodian's reviewer judges as not justified ends what is being sent, also
+// a write that the requester does not take.
+func TestEmergencyThatIsJudgedInTheMiddleEndsTheStream(t *testing.T) {
+	judgement := &Refusal{Outcome: policy.Denied, Text: "It was judged as not justified."}
+	var judged atomic.Bool
+	w := newWorld(t, func(w *world, c *CustodianConfig, _ *ClientConfig) {
+		c.Emergency = func(context.Context, Assertion) (time.Time, error) { return w.clock.Now().Wall.Add(time.Hour), nil }
+		c.Judged = func(context.Context, Assertion) error {
+			if judged.Load() {
+				return judgement
+			}
+			return nil
+		}
+	})
+	content := noise(8*mib, 5)
+	q := requestFor(w.publish(content))
+	object(w)
+	q.Emergency, q.Purpose = "unconscious in A&E", "BTG"
+	got := 0
+	_, err := w.client.Fetch(t.Context(), q, func(s Segment) error {
+		if got += len(s.Data); !judged.Swap(true) {
+			w.custodian.RulesChanged()
+			w.wg.Wait() // for the custodian to end it: the requester takes nothing meanwhile
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrDenied) || got >= len(content) {
+		t.Errorf("%d of %d bytes came, then %v", got, len(content), err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/ridgeway-exchange/ridgeway/federation"
@@ -24,9 +25,9 @@ type release struct {
 	glass    bool      // the glass is broken, until then
 	until    time.Time // set with glass
 	broken   Instant   // when the glass was broken
-	barred   *Refusal  // why the glass may not be broken, where the user is told
 	link     *policy.Relationship
-	prepared bool // the first decision is made: the glass is not broken in the middle, where no intent says so
+	barred   atomic.Pointer[Refusal] // why the glass may not be broken, or opens nothing more, where the user is told
+	prepared bool                    // the first decision is made: the glass is not broken in the middle, where no intent says so
 
 	guard    *guard
 	encoded  []byte // manifest
@@ -131,7 +132,7 @@ func (r *release) admit(ctx context.Context) *Refusal {
 // whether it is broken now.
 func (r *release) breakGlass(ctx context.Context, request policy.Request, facts policy.Facts) bool {
 	ask := r.custodian.cfg.Emergency
-	if r.prepared || r.glass || r.barred != nil || ask == nil || r.assertion.Emergency == "" {
+	if r.prepared || r.glass || r.barred.Load() != nil || ask == nil || r.assertion.Emergency == "" {
 		return false
 	}
 	request.BreakGlass = true
@@ -141,17 +142,31 @@ func (r *release) breakGlass(ctx context.Context, request policy.Request, facts 
 	until, err := ask(ctx, r.assertion)
 	if err != nil {
 		r.event.Detail = "the glass was not broken: " + err.Error()
-		r.barred, _ = errors.AsType[*Refusal](err)
+		r.bar(err)
 		return false
 	}
 	r.glass, r.until, r.broken = true, until, r.custodian.cfg.Clock.Now()
 	return r.open()
 }
 
-// open reports whether the glass is broken and the time for it has not run out.
-func (r *release) open() bool { return r.glass && r.left() > 0 }
+// bar has the user told why the glass opens nothing, if err says so.
+func (r *release) bar(err error) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		r.barred.Store(refusal)
+	}
+}
 
-// over reports whether the glass was broken and the time for it has run out.
+// rejudge asks again about the emergency that has broken the glass: it may have been judged since.
+func (r *release) rejudge(ctx context.Context) {
+	if ask := r.custodian.cfg.Judged; ask != nil && r.open() {
+		r.bar(ask(ctx, r.assertion))
+	}
+}
+
+// open reports whether the glass is broken, the time for it has not run out, and nobody has judged against it.
+func (r *release) open() bool { return r.glass && r.left() > 0 && r.barred.Load() == nil }
+
+// over reports whether the glass was broken and opens nothing more.
 func (r *release) over() bool { return r.glass && !r.open() }
 
 // left is how long the glass stays broken; for ever when it is not, as nothing ends then.
@@ -180,7 +195,7 @@ func (r *release) decide(ctx context.Context, hold Hold) (policy.Decision, *Refu
 		return policy.Decision{}, undecided(nil)
 	}
 	decision, refusal := r.rule(ctx, hold)
-	if refusal != nil && !whole && r.barred == nil {
+	if refusal != nil && !whole && r.barred.Load() == nil {
 		return policy.Decision{}, undecided(refusal)
 	}
 	return decision, refusal
@@ -211,6 +226,7 @@ func (r *release) rule(ctx context.Context, hold Hold) (policy.Decision, *Refusa
 	if err != nil {
 		return policy.Decision{}, refuse(policy.Denied, err)
 	}
+	r.rejudge(ctx)
 	action := policy.Open
 	if a.Export {
 		action = policy.Export
@@ -230,8 +246,8 @@ func (r *release) rule(ctx context.Context, hold Hold) (policy.Decision, *Refusa
 		decision = policy.Decide(request, facts)
 	}
 	switch {
-	case !decision.Permitted() && r.barred != nil:
-		return decision, r.barred // the agreement permits it in an emergency, so that there is nothing to hide
+	case !decision.Permitted() && r.barred.Load() != nil:
+		return decision, r.barred.Load() // the agreement permits it in an emergency, so that there is nothing to hide
 	case !decision.Permitted() && r.over():
 		return decision, glassOver() // it was being read: there is nothing to hide either
 	case !decision.Permitted():
